@@ -1,0 +1,60 @@
+"""The three MuJoCo tasks: names, sizes, targets and score references (paper §4; protocol §§1, 5)."""
+
+from dataclasses import dataclass
+
+from dtclaims.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Task:
+    """One environment with its D4RL medium-v2 facts."""
+
+    name: str
+    gym_id: str
+    state_dim: int
+    action_dim: int
+    target: float
+    """Return target the paper uses (environment return; the model sees target / 1000)."""
+    d4rl_reference: tuple[float, float]
+    """(random, expert) returns of D4RL's infos.py: score 0 and score 100."""
+    dataset_mean_reference: tuple[float, float]
+    """(random, expert) mean dataset returns, which the paper scores with (DEV-29). Hopper's pair is
+    printed by the reference notebook; the other two are inferred from Table 2."""
+    medium_return: float
+    """Mean trajectory return of D4RL's medium-v2 set."""
+
+
+RETURN_SCALE = 1000.0
+"""Return-to-go is divided by this before the model sees it, in all three tasks."""
+
+MAX_EPISODE_STEPS = 1000
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task("hopper", "Hopper-v4", 11, 3, 3600.0, (-20.272305, 3234.3), (18.40, 3511.36), 1422.06),
+        Task(
+            "halfcheetah",
+            "HalfCheetah-v4",
+            17,
+            6,
+            6000.0,
+            (-280.178953, 12135.0),
+            (-288.8, 10656.4),
+            4770.33,
+        ),
+        Task("walker2d", "Walker2d-v4", 17, 6, 5000.0, (1.629008, 4592.3), (1.87, 4920.5), 2852.09),
+    )
+}
+
+
+def get_task(name: str) -> Task:
+    """The task called `name`.
+
+    Raises:
+        UsageError: no such task.
+    """
+    try:
+        return TASKS[name]
+    except KeyError:
+        raise UsageError("unknown task", given=repr(name), expected=f"one of {', '.join(TASKS)}") from None

@@ -1,0 +1,103 @@
+"""Every error dtclaims raises on purpose.
+
+DtclaimsError
+├── UsageError              an option, name or argument that cannot be used
+├── MissingDependency       an optional package that is not importable
+├── DataError               trajectories or a data file that break the format
+├── FixtureError            a shipped file that is absent or is not the recorded one
+├── BackboneError           a checkpoint that does not fit the network it is read into
+├── SimulatorError          an environment or physics version that cannot be used
+├── MeasurementError        input a measurement cannot be taken on
+│   └── UndefinedMeasurement    valid input on which the quantity has no value
+├── StatisticsError         effects or predicates that cannot be judged
+├── StoreError              a run store, or a file in it, that is not as written
+├── RunFailed               a training run that ended without a result
+└── ReportError             a report file that cannot be read, merged or written
+"""
+
+
+class DtclaimsError(Exception):
+    """Base of all errors raised on purpose.
+
+    The message has three parts, because a reader needs all three: what was `given`, what was
+    `expected`, and the `remedy`. Parts that do not apply are left out.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        given: object = None,
+        expected: object = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.problem = problem
+        self.given = given
+        self.expected = expected
+        self.remedy = remedy
+        text = problem.rstrip(".")
+        if given is not None:
+            text += f": got {given}"
+        if expected is not None:
+            text += f", expected {expected}" if given is not None else f": expected {expected}"
+        text += "."
+        if remedy is not None:
+            text += f" {remedy}"
+        super().__init__(text)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive the default reduction, and errors cross processes.
+        parts = {"given": self.given, "expected": self.expected, "remedy": self.remedy}
+        return (_rebuild, (type(self), self.problem, parts))
+
+
+def _rebuild(kind: type[DtclaimsError], problem: str, parts: dict[str, object]) -> DtclaimsError:
+    return kind(problem, **parts)  # type: ignore[arg-type]
+
+
+class UsageError(DtclaimsError):
+    """An option, name or argument that cannot be used."""
+
+
+class MissingDependency(DtclaimsError):
+    """An optional package that is not importable here."""
+
+
+class DataError(DtclaimsError):
+    """Trajectories or a data file that break the expected format."""
+
+
+class FixtureError(DtclaimsError):
+    """A shipped file that is absent or whose content is not the recorded one."""
+
+
+class BackboneError(DtclaimsError):
+    """A checkpoint that does not fit the network it is read into."""
+
+
+class SimulatorError(DtclaimsError):
+    """An environment or physics version that cannot be used."""
+
+
+class MeasurementError(DtclaimsError):
+    """Input that a measurement cannot be taken on."""
+
+
+class UndefinedMeasurement(MeasurementError):
+    """Valid input on which the measured quantity has no value (0/0)."""
+
+
+class StatisticsError(DtclaimsError):
+    """Effects or predicates that cannot be judged."""
+
+
+class StoreError(DtclaimsError):
+    """A run store, or a file in it, that is not as it was written."""
+
+
+class RunFailed(DtclaimsError):
+    """A training run that ended without a result."""
+
+
+class ReportError(DtclaimsError):
+    """A report file that cannot be read, merged or written."""

@@ -1,0 +1,72 @@
+"""Files that ship with dtclaims: where they are, and proof that they are the recorded ones."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from dtclaims.errors import FixtureError
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout: dtclaims runs from one, because the claims themselves are files in it."""
+
+
+def fixture_dir() -> Path:
+    """The folder `fixtures/` of the checkout.
+
+    Raises:
+        FixtureError: dtclaims was installed without its checkout.
+    """
+    folder = ROOT / "fixtures"
+    if not folder.is_dir():
+        raise FixtureError(
+            "the fixtures are not beside the package",
+            expected=str(folder),
+            remedy="Install from a checkout: git clone the project, then `pip install -e .`.",
+        )
+    return folder
+
+
+def home() -> Path:
+    """Where dtclaims keeps what it makes: `DTCLAIMS_HOME`, or the user's cache folder."""
+    override = os.environ.get("DTCLAIMS_HOME")
+    return Path(override).expanduser() if override else Path(platformdirs.user_cache_dir("dtclaims"))
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """The card of a shipped (or self-made) artefact, after checking the files it names.
+
+    Raises:
+        FixtureError: no card, an unreadable card, or a file whose SHA-256 is not the recorded one.
+    """
+    path = folder / "card.json"
+    remedy = f"Restore it: `git checkout -- {folder}`, or remake it with the command in its card."
+    try:
+        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        files: dict[str, dict[str, Any]] = card["files"]
+    except FileNotFoundError:
+        raise FixtureError("no card in the folder", given=str(folder), expected="a card.json", remedy=remedy) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise FixtureError(f"{path} is no card", given=repr(error), remedy=remedy) from None
+    for name, recorded in files.items():
+        file = folder / name
+        if not file.is_file():
+            raise FixtureError("a file named by the card is missing", given=str(file), remedy=remedy)
+        found = sha256_file(file)
+        if found != recorded["sha256"]:
+            raise FixtureError(
+                f"{file} is not the recorded file",
+                given=f"sha256 {found}",
+                expected=f"sha256 {recorded['sha256']}",
+                remedy=remedy,
+            )
+    return card
