@@ -1,3 +1,25 @@
-"""dtclaims: executable claims about pre-training for offline reinforcement learning."""
+"""dtclaims: executable claims about pre-training for offline reinforcement learning.
+
+What a claim file needs is here; everything else lives in the packages named in the README.
+"""
+
+from statistics import fmean as mean
+
+from dtclaims.claim import Claim, Need, Paper, claim
+from dtclaims.stats import Predicate, above, below, equivalent, holds_in
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Claim",
+    "Need",
+    "Paper",
+    "Predicate",
+    "__version__",
+    "above",
+    "below",
+    "claim",
+    "equivalent",
+    "holds_in",
+    "mean",
+]

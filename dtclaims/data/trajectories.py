@@ -1,5 +1,6 @@
 """Trajectories in memory and on disk: one form for every source (paper §4; protocol §1)."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -152,7 +153,8 @@ def save_hdf5(data: Trajectories, path: Path) -> None:
     except OSError as error:
         raise DataError(f"cannot write {path}", given=error, remedy="Free some space or choose another folder.") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
 def load_hdf5(path: Path, task: str | None = None) -> Trajectories:

@@ -1,0 +1,14 @@
+"""Settings shared by the tests and the claims."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# Read by huggingface_hub when it is imported, so it must be set before anything imports it.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# Deadlines are off everywhere: the first call of a compiled or GPU kernel takes seconds.
+settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("dev", deadline=None)
+settings.register_profile("gpu", deadline=None, max_examples=20)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))

@@ -1,0 +1,59 @@
+"""Content addresses: what a result depends on, hashed.
+
+Two results share a key exactly when nothing that can change the numbers differs.
+"""
+
+import ast
+import hashlib
+import importlib.metadata
+import json
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+@lru_cache(maxsize=256)
+def code_digest(module: str) -> str:
+    """A digest of one module's code, blind to comments, docstrings and layout.
+
+    Editing prose must not retrain anything; editing code must.
+    """
+    tree = ast.parse((PACKAGE / module).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+                node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+
+
+def code_digests(modules: Iterable[str]) -> dict[str, str]:
+    """`code_digest` of several modules, by name."""
+    return {module: code_digest(module) for module in sorted(set(modules))}
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries a result depends on, read without importing them."""
+    return {name: importlib.metadata.version(name) for name in ("gymnasium", "mujoco", "numpy", "torch")}
+
+
+def key_of(identity: Mapping[str, Any]) -> str:
+    """The content address: 20 hex digits of the SHA-256 of the canonical JSON."""
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:20]
+
+
+def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], path: str = "") -> list[tuple[str, Any, Any]]:
+    """Fields in which two identities differ: (dotted name, ours, theirs), absent values as None."""
+    found: list[tuple[str, Any, Any]] = []
+    for name in sorted({*ours, *theirs}):
+        mine, other = ours.get(name), theirs.get(name)
+        where = f"{path}{name}"
+        if isinstance(mine, Mapping) and isinstance(other, Mapping):
+            found += differences(mine, other, f"{where}.")
+        elif mine != other:
+            found.append((where, mine, other))
+    return found

@@ -1,0 +1,48 @@
+"""The claims of a folder, by id."""
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from dtclaims.claim import Claim
+from dtclaims.errors import UsageError
+from dtclaims.fixtures import ROOT
+
+DEFAULT_FOLDER = ROOT / "claims"
+
+
+def load_claims(folder: Path = DEFAULT_FOLDER) -> dict[str, Claim]:
+    """All claims declared in `folder/test_*.py`, in the order of files and lines.
+
+    Raises:
+        UsageError: no such folder, no claim in it, or one id declared twice.
+    """
+    files = sorted(folder.glob("test_*.py"))
+    if not files:
+        raise UsageError("no claims there", given=str(folder), expected="a folder with files test_*.py that declare claims")
+    found: list[Claim] = []
+    for file in files:
+        name = f"dtclaims_claims_{file.stem}"
+        spec = importlib.util.spec_from_file_location(name, file)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        found += [value for value in vars(module).values() if isinstance(value, Claim)]
+    return index(found)
+
+
+def index(claims: Iterable[Claim]) -> dict[str, Claim]:
+    """Claims by id.
+
+    Raises:
+        UsageError: one id declared twice.
+    """
+    by_id: dict[str, Claim] = {}
+    for one in claims:
+        if one.id in by_id:
+            raise UsageError("a claim id is declared twice", given=one.id)
+        by_id[one.id] = one
+    return by_id

@@ -1,0 +1,89 @@
+"""The three scales: what a run costs and what its verdict can say (design: scales table)."""
+
+from dataclasses import dataclass
+
+from dtclaims.errors import UsageError
+from dtclaims.runs.spec import Budget
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Backbone, data and budget of every run at one scale."""
+
+    name: str
+    language_backbone: str
+    """Folder under `fixtures/backbones`, or `hub:NAME` for a Hugging Face checkpoint."""
+    medium_steps: int
+    """Environment steps of the medium set that is collected where no file is given."""
+    budget: Budget
+    needs_gpu: bool
+    label: str
+    """What a verdict at this scale is evidence of; printed with every report."""
+
+
+SCALES: dict[str, Scale] = {
+    scale.name: scale
+    for scale in (
+        # 12 blocks of width 32: every block claim of the paper has its block, and 24 runs fit a laptop's coffee break.
+        # The higher learning rate makes up for 320 steps instead of 100,000; warm-up keeps its share of 5 %.
+        Scale(
+            name="mini",
+            language_backbone="language-mini",
+            medium_steps=50_000,
+            budget=Budget(
+                epochs=8,
+                steps_per_epoch=40,
+                batch_size=16,
+                learning_rate=1e-3,
+                warmup_steps=16,
+                evaluation_episodes=10,
+            ),
+            needs_gpu=False,
+            label="mini: toy-sized networks, self-pre-trained backbone, self-collected data. "
+            "Shows that the pipeline works and a direction at toy size; it is not a verdict on the paper.",
+        ),
+        Scale(
+            name="small",
+            language_backbone="language-small",
+            medium_steps=1_000_000,
+            budget=Budget(
+                epochs=40,
+                steps_per_epoch=250,
+                batch_size=64,
+                learning_rate=3e-4,
+                warmup_steps=500,
+                evaluation_episodes=50,
+            ),
+            needs_gpu=True,
+            label="small: reduced networks, self-pre-trained backbone, self-collected data. "
+            "A conceptual replication; it is not the paper's own verdict.",
+        ),
+        Scale(
+            name="paper",
+            language_backbone="hub:gpt2",
+            medium_steps=1_000_000,
+            budget=Budget(
+                epochs=40,
+                steps_per_epoch=2500,
+                batch_size=64,
+                learning_rate=1e-4,
+                warmup_steps=5000,
+                evaluation_episodes=100,
+            ),
+            needs_gpu=True,
+            label="paper: the paper's sizes, weights and data.",
+        ),
+    )
+}
+
+
+def get_scale(name: str) -> Scale:
+    """The scale called `name`.
+
+    Raises:
+        UsageError: no such scale.
+    """
+    try:
+        return SCALES[name]
+    except KeyError:
+        raise UsageError("unknown scale", given=repr(name), expected=f"auto, {', '.join(SCALES)}") from None

@@ -1,0 +1,85 @@
+"""One session over a set of claims: plan, run, judge, report. pytest and the command line both drive this."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from dtclaims.claim import Claim
+from dtclaims.judging import Judge, report_document
+from dtclaims.runs.planner import Cell, Plan, make_plan
+from dtclaims.runs.progress import clock
+from dtclaims.runs.store import Store
+from dtclaims.settings import Settings
+
+
+def cells_of(claims: Iterable[Claim], settings: Settings) -> list[Cell]:
+    """Every claim under every protocol asked for, at the scale asked for."""
+    return [Cell(one, protocol, settings.scale) for one in claims for protocol in settings.protocols]
+
+
+class Study:
+    """Some cells, the plan they need and the store they live in."""
+
+    def __init__(self, cells: Sequence[Cell], settings: Settings) -> None:
+        """Open the store and plan.
+
+        Raises:
+            StoreError: the store is not ours, or a run that is needed is damaged.
+            FixtureError: a shipped file is not the recorded one.
+        """
+        self.cells = list(cells)
+        self.settings = settings
+        self.store = Store(settings.store)
+        self.plan: Plan = make_plan(self.cells, seeds=settings.seeds, device=settings.device, store=self.store)
+        self._judge = Judge(self.plan, self.store, settings.alpha)
+
+    def run(self, stream: TextIO, workers: int | None = None) -> None:
+        """Train and measure what is missing."""
+        from dtclaims.runs.executor import execute
+        from dtclaims.runs.progress import Display
+
+        self._judge.failures = execute(self.plan, self.store, Display(stream), workers=workers).failures
+
+    def judge(self, cell: Cell) -> dict[str, Any]:
+        """The report's entry of one cell."""
+        return self._judge.cell(cell)
+
+    def document(self, entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """The report as plain data."""
+        settings = self.settings
+        return report_document(
+            entries,
+            scale=settings.scale,
+            scale_reason=settings.scale_reason,
+            protocols=[protocol.name for protocol in settings.protocols],
+            plan=self.plan,
+            alpha=settings.alpha,
+            store=self.store,
+        )
+
+    def write_report(self, document: dict[str, Any]) -> dict[str, Path]:
+        """Write report.json, report.html and report.md; their paths by format."""
+        from dtclaims.report import render
+
+        return render(document, self.settings.report)
+
+    def plan_lines(self) -> list[str]:
+        """The plan as a table: one line per run, then the totals."""
+        import os
+
+        from dtclaims.runs.device import device_class
+
+        lines = []
+        for run in sorted(self.plan.runs.values(), key=lambda run: (run.cached, run.spec.name)):
+            cost = "cached" if run.cached else f"~{clock(run.seconds)}"
+            lines.append(f"{run.key}  {cost:>8}  {run.spec.name}")
+        missing = self.plan.missing()
+        workers = 1 if device_class(self.plan.device) == "cuda" else os.cpu_count() or 1
+        total = sum(run.seconds for run in missing) / workers
+        lines.append(
+            f"{len(self.plan.runs)} runs: {len(self.plan.runs) - len(missing)} cached, {len(missing)} to train, "
+            f"about {clock(total)} on {workers} {'process' if workers == 1 else 'processes'}"
+        )
+        for name, missing_input in self.plan.unavailable.items():
+            lines.append(f"not run: {' '.join(name)}: {missing_input.reason}. {missing_input.remedy}")
+        return lines

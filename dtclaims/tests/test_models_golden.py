@@ -1,0 +1,132 @@
+"""The released code's own forward passes on tiny models, reproduced (golden arrays)."""
+
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from torch import Tensor
+
+from dtclaims.data.windows import Batch
+from dtclaims.fixtures import fixture_dir
+from dtclaims.models import PUBLISHED_POINTS, Block, DecisionTransformer, StackConfig, capture
+
+MODELS = ("forward_dt", "forward_gpt2", "forward_igpt", "forward_block_replacement")
+WITH_ACTIVATIONS = MODELS[:3]
+
+# The tolerances the golden files state.
+AT_REAL: dict[str, Any] = {"atol": 1e-5, "rtol": 1e-4}
+AT_PADDED: dict[str, Any] = {"atol": 2e-3, "rtol": 0.0}
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def load(name: str) -> tuple[Arrays, DecisionTransformer, Batch]:
+    """The arrays of a golden file, and the model and batch they were made with."""
+    folder = fixture_dir() / "golden"
+    with np.load(folder / f"{name}.npz") as file:
+        arrays = dict(file)
+    settings = json.loads((folder / f"{name}.json").read_text())["settings"]
+    mixed = name == "forward_block_replacement"
+    config = StackConfig(
+        blocks=settings["blocks"],
+        width=settings["width"],
+        heads=1 if mixed else settings["heads"],
+        activation="relu" if mixed else settings["activation"],
+    )
+    table = arrays["state_dict/embed_timestep.weight"]
+    model = DecisionTransformer(config, settings["S"], settings["A"], "tied", max_timestep=len(table)).eval()
+    if mixed:
+        replaced = StackConfig(blocks=config.blocks, width=config.width, heads=4, activation="gelu_new")
+        model.transformer.h[settings["replaced_block"]] = Block(replaced).eval()
+    load_reference_state_dict(model, arrays)
+    batch = Batch(
+        states=torch.from_numpy(arrays["in/states"]),
+        actions=torch.from_numpy(arrays["in/actions"]),
+        returns_to_go=torch.from_numpy(arrays["in/returns_to_go"]),
+        timesteps=torch.from_numpy(arrays["in/timesteps"]),
+        mask=torch.from_numpy(arrays["in/mask"]).bool(),
+    )
+    return arrays, model, batch
+
+
+def load_reference_state_dict(model: DecisionTransformer, arrays: Arrays) -> None:
+    """Read the reference's parameters, less those its model never uses."""
+    unused = ("transformer.wte.weight", "transformer.wpe.weight", ".attn.bias", ".attn.masked_bias")
+    names = {key.removeprefix("state_dict/"): value for key, value in arrays.items() if key.startswith("state_dict/")}
+    used = {name: torch.from_numpy(value) for name, value in names.items() if not name.endswith(unused)}
+    model.load_state_dict(used)
+
+
+def predict(model: DecisionTransformer, batch: Batch, attention: Any) -> Tensor:
+    """Predictions without gradients."""
+    with torch.no_grad():
+        predicted: Tensor = model(
+            batch.states, batch.actions, batch.returns_to_go, batch.timesteps, batch.mask, attention=attention
+        )
+    return predicted
+
+
+@pytest.mark.parametrize("attention", ["boolean", "reference"])
+@pytest.mark.parametrize("name", MODELS)
+def test_predictions_at_real_steps_are_the_reference_s(name: str, attention: str) -> None:
+    """Both attention forms predict what the released code predicts, also with one block of another model."""
+    arrays, model, batch = load(name)
+    expected = torch.from_numpy(arrays["out/action_preds"])
+    found = predict(model, batch, attention)
+    torch.testing.assert_close(found[batch.mask], expected[batch.mask], **AT_REAL)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_reference_attention_reproduces_predictions_at_padded_steps(name: str) -> None:
+    """Additive masks near -1e4 give padded queries the reference's mixture, future included (DEV-41)."""
+    arrays, model, batch = load(name)
+    assert not batch.mask.all()
+    expected = torch.from_numpy(arrays["out/action_preds"])
+    found = predict(model, batch, "reference")
+    torch.testing.assert_close(found[~batch.mask], expected[~batch.mask], **AT_PADDED)
+
+
+@pytest.mark.parametrize("name", WITH_ACTIVATIONS)
+def test_stack_input_is_layer_norm_then_time(name: str) -> None:
+    """The time embedding is added after the LayerNorm, to the three tokens of a step alike (DEV-28)."""
+    arrays, model, batch = load(name)
+    found = model.embed(batch.states, batch.actions, batch.returns_to_go, batch.timesteps)
+    torch.testing.assert_close(found, torch.from_numpy(arrays["out/stack_input"]), **AT_REAL)
+
+
+@pytest.mark.parametrize("name", WITH_ACTIVATIONS)
+def test_activations_are_the_reference_s(name: str) -> None:
+    """All nine points of every block agree, at real positions closely and at padded ones as float32 allows."""
+    arrays, model, batch = load(name)
+    real = batch.mask.repeat_interleave(3, dim=1)
+    captured = capture(model, batch, PUBLISHED_POINTS, attention="reference")
+    assert len(captured) == 27
+    for point, found in captured.items():
+        expected = torch.from_numpy(arrays[f"act/{point.removeprefix('h.')}"])
+        torch.testing.assert_close(found[real], expected[real], **AT_REAL)
+        torch.testing.assert_close(found[~real], expected[~real], **AT_PADDED)
+
+
+@pytest.mark.parametrize("name", WITH_ACTIVATIONS)
+def test_published_order_is_the_golden_order(name: str) -> None:
+    """Captured points come in the published order, mlp.c_proj before mlp.act."""
+    _, model, batch = load(name)
+    order = json.loads((fixture_dir() / "golden" / f"{name}.json").read_text())["settings"]["activation_order"]
+    assert list(capture(model, batch, PUBLISHED_POINTS)) == [f"h.{point}" for point in order]
+
+
+@pytest.mark.parametrize("name", WITH_ACTIVATIONS)
+def test_boolean_attention_agrees_at_real_positions_only(name: str) -> None:
+    """A boolean mask gives the reference's activations at real positions and others at padded ones (DEV-41)."""
+    arrays, model, batch = load(name)
+    real = batch.mask.repeat_interleave(3, dim=1)
+    captured = capture(model, batch, ("attn.c_proj",), attention="boolean")
+    largest = 0.0
+    for point, found in captured.items():
+        expected = torch.from_numpy(arrays[f"act/{point.removeprefix('h.')}"])
+        torch.testing.assert_close(found[real], expected[real], **AT_REAL)
+        largest = max(largest, float((found - expected)[~real].abs().max()))
+    assert largest > 10 * AT_PADDED["atol"]

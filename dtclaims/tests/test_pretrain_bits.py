@@ -1,0 +1,88 @@
+"""Bits per byte and its baselines (dtclaims/pretrain/bits.py)."""
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from dtclaims.errors import MeasurementError
+from dtclaims.pretrain.bits import byte_counts, stream_bits, unigram_bits
+
+SYMBOLS = 7
+STREAMS = st.lists(st.integers(0, SYMBOLS - 1), min_size=2, max_size=200).map(
+    lambda row: torch.tensor(row, dtype=torch.int32)
+)
+
+
+class Uniform(nn.Module):
+    """Knows nothing: equal logits."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, T) -> (B, T, SYMBOLS)."""
+        return torch.zeros(*tokens.shape, SYMBOLS)
+
+
+class Position(nn.Module):
+    """Logits that depend on the token and on its place in the window, so that misplaced windows show."""
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, T) -> (B, T, SYMBOLS)."""
+        places = torch.arange(tokens.shape[1])[None, :, None]
+        return torch.sin(tokens[..., None] * 1.7 + places * 0.9 + torch.arange(SYMBOLS) * 0.6)
+
+
+@given(STREAMS, st.integers(1, 12))
+def test_uniform_model_has_its_closed_form(stream: Tensor, context: int) -> None:
+    """Each predicted token costs log2(vocabulary) bits, whatever the text and the window."""
+    assert stream_bits(Uniform(), stream, context) == pytest.approx((len(stream) - 1) * math.log2(SYMBOLS), rel=1e-6)
+
+
+@given(STREAMS, st.integers(1, 12))
+def test_every_token_but_the_first_is_predicted_once(stream: Tensor, context: int) -> None:
+    """The sum over windows is the naive sum: token i + 1 from the window that token i stands in."""
+    naive = 0.0
+    for index in range(len(stream) - 1):
+        start = index - index % context
+        logits = Position()(stream[start : index + 1][None].long())[0, -1].double()
+        naive -= float(torch.log_softmax(logits, 0)[stream[index + 1]]) / math.log(2)
+    assert stream_bits(Position(), stream, context) == pytest.approx(naive, rel=1e-5)
+
+
+def test_the_models_mode_is_left_as_it_was() -> None:
+    """Measuring switches dropout off, and back on."""
+
+    class Mode(Uniform):
+        def forward(self, tokens: Tensor) -> Tensor:
+            assert not self.training
+            return super().forward(tokens)
+
+    model = Mode().train()
+    assert stream_bits(model, torch.tensor([1, 2, 3]), 2) > 0
+    assert model.training
+
+
+def test_nothing_to_predict_is_a_typed_error() -> None:
+    """A single token has no predecessor."""
+    with pytest.raises(MeasurementError, match="1 tokens"):
+        stream_bits(Uniform(), torch.tensor([0]), 4)
+
+
+@given(st.lists(st.integers(0, 5)), st.lists(st.integers(0, 5)))
+def test_unigram_bits_match_the_definition(train: list[int], held_out: list[int]) -> None:
+    """-sum of log2 p, symbol by symbol, with one added to every count."""
+    counts = Counter(train)
+    naive = -sum(math.log2((counts[symbol] + 1) / (len(train) + 6)) for symbol in held_out)
+    result = unigram_bits(np.bincount(train, minlength=6)[:6], np.bincount(held_out, minlength=6)[:6])
+    assert result == pytest.approx(naive, rel=1e-12, abs=1e-12)
+
+
+@given(st.lists(st.text()))
+def test_byte_counts_match_the_definition(texts: list[str]) -> None:
+    """How often each of the 256 bytes occurs in the UTF-8 texts."""
+    naive = Counter(byte for text in texts for byte in text.encode())
+    assert byte_counts(texts).tolist() == [naive[byte] for byte in range(256)]

@@ -1,0 +1,102 @@
+"""Keys: what changes them, and what must not."""
+
+from pathlib import Path
+
+import pytest
+
+from dtclaims import identity
+from dtclaims.identity import code_digest, differences, key_of
+from dtclaims.runs.identity import MEASUREMENT_CODE, TRAINING_CODE, measurement_identity, run_identity
+from dtclaims.tests.examples import tiny_spec
+
+DATA = {"kind": "file", "sha256": "d"}
+BACKBONE = {"kind": "self-pre-trained", "sha256": "b"}
+
+
+def key(**changes: object) -> str:
+    options = {"data": DATA, "backbone": BACKBONE, "device": "cpu", **changes}
+    spec = options.pop("spec", tiny_spec())
+    return key_of(run_identity(spec, **options))  # type: ignore[arg-type]
+
+
+def test_every_input_of_a_run_changes_its_key() -> None:
+    """Seed, arm, context, switches, data, backbone, device: each gives another key."""
+    keys = [
+        key(),
+        key(spec=tiny_spec(seed=1)),
+        key(spec=tiny_spec("language_pretrained")),
+        key(spec=tiny_spec(context=1)),
+        key(spec=tiny_spec(head="tied")),
+        key(spec=tiny_spec(adam_eps=1e-6)),
+        key(data={**DATA, "sha256": "other"}),
+        key(backbone={**BACKBONE, "sha256": "other"}),
+        key(device="cuda"),
+    ]
+    assert len(set(keys)) == len(keys)
+    assert key() == keys[0]
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(identity, "PACKAGE", tmp_path)
+    code_digest.cache_clear()
+    return tmp_path
+
+
+def test_prose_does_not_retrain(package: Path) -> None:
+    """Comments, docstrings and layout leave a module's digest; its code does not."""
+
+    def digest(text: str) -> str:
+        (package / "m.py").write_text(text)
+        code_digest.cache_clear()
+        return code_digest("m.py")
+
+    plain = digest('"""Doc."""\ndef f(x):\n    """Doc."""\n    return x + 1\n')
+    assert digest("# comment\n\ndef f( x ):\n    return (x + 1)  # why\n") == plain
+    assert digest("def f(x):\n    return x + 2\n") != plain
+    # A string that is not a docstring is code.
+    assert digest("def f(x):\n    return 'Doc.'\n") != digest("def f(x):\n    return 'Other.'\n")
+
+
+def test_named_modules_exist_and_cover_what_training_imports() -> None:
+    """A module of ours that the loop imports, directly or not, is part of every run's key.
+
+    Left out on purpose: errors, lazy package fronts, and what only names or locates things.
+    """
+    import ast
+
+    neutral = {"errors.py", "fixtures.py", "identity.py", "arms.py", "__init__.py", "claim.py", "protocols.py"}
+    neutral |= {"runs/spec.py", "runs/store.py", "runs/identity.py", "data/collect.py", "models/capture.py"}
+
+    def imported(module: str, seen: set[str]) -> set[str]:
+        if module in seen or not (identity.PACKAGE / module).is_file():
+            return seen
+        seen.add(module)
+        for node in ast.walk(ast.parse((identity.PACKAGE / module).read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("dtclaims."):
+                base = node.module.removeprefix("dtclaims.").replace(".", "/")
+                for candidate in (f"{base}.py", f"{base}/__init__.py"):
+                    imported(candidate, seen)
+        return seen
+
+    for start, named in (("train/loop.py", TRAINING_CODE), ("measurements.py", MEASUREMENT_CODE)):
+        reached = {module for module in imported(start, set()) if not module.endswith("__init__.py")} - neutral
+        allowed = set(named) | {"metrics/curves.py", "metrics/cka_streaming.py"}
+        assert reached <= allowed, reached - allowed
+        assert all((identity.PACKAGE / module).is_file() for module in named)
+
+
+def test_differences_name_the_fields() -> None:
+    """`explain` rests on this: dotted names, both values, absent as None."""
+    ours = {"a": 1, "spec": {"seed": 0, "head": "tied"}}
+    theirs = {"a": 1, "spec": {"seed": 1, "head": "tied"}, "b": 2}
+    assert differences(ours, theirs) == [("b", None, 2), ("spec.seed", 0, 1)]
+    assert differences(ours, ours) == []
+
+
+def test_measurements_are_keyed_by_run_and_switches() -> None:
+    """Protocols that agree on a measurement's switches share it; another run or value does not."""
+    first = key_of(measurement_identity("cka", ["r"], {"cka_axis": "unit"}))
+    assert first == key_of(measurement_identity("cka", ["r"], {"cka_axis": "unit"}))
+    assert first != key_of(measurement_identity("cka", ["r"], {"cka_axis": "token"}))
+    assert first != key_of(measurement_identity("cka", ["s"], {"cka_axis": "unit"}))

@@ -1,0 +1,42 @@
+"""The project's jobs: `nox -s unit lint types claims bench`."""
+
+import nox
+
+nox.options.sessions = ["unit", "lint", "types"]
+nox.options.reuse_existing_virtualenvs = True
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Tests of the package."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "-m", "not slow", *session.posargs)
+
+
+@nox.session
+def claims(session: nox.Session) -> None:
+    """The main job: run what the claims need, judge them, write the report."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "claims", "--fail-on", "error", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Benchmarks, each beside a plain transcription of the reference's method."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "dtclaims/tests/benchmarks", "-o", "python_files=bench_*.py", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style: ruff's linter and formatter."""
+    session.install("ruff>=0.9,<1")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types: mypy, strict."""
+    session.install("-e", ".[test]", "mypy>=1.14,<3", "nox")
+    session.run("mypy", "dtclaims", "claims", "conftest.py", "noxfile.py")
