@@ -4,6 +4,12 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+# Tests of the plugin run pytest inside pytest.
+pytest_plugins = ["pytester"]
+
+# One thread: on tensors this small, several threads spend their time waiting for each other. Read when torch loads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Read by huggingface_hub when it is imported, so it must be set before anything imports it.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 

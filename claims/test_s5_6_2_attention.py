@@ -2,7 +2,7 @@
 
 from dtclaims import Need, Paper, above, claim, mean
 
-# Under `published` the paper's own runs, trained without context; under `corrected` runs that have a context to attend to.
+# Published: the paper's own runs, trained without context. Corrected: runs that have a context to attend to (DEV-08).
 CONTEXT = {"published": 1, "corrected": 20}
 
 

@@ -56,7 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("file", nargs="?", type=Path, help="a report.json to render again instead")
     _study_options(report)
     explain = add("explain", _explain, "say why a run is, or is not, found in the store")
-    explain.add_argument("run", metavar="RUN", help="a key, its first digits, or a run's name, as `dtclaims plan` prints them")
+    explain.add_argument(
+        "run", metavar="RUN", help="a key, its first digits, or a run's name, as `dtclaims plan` prints them"
+    )
     _study_options(explain)
 
     data = add("data", _nothing, "policies and trajectories").add_subparsers(required=True, metavar="COMMAND")
@@ -64,8 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("task")
     train.add_argument("--level", choices=("medium", "expert"), default="medium")
     train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--parallel-seeds", type=int, default=1, metavar="N", help="train seeds SEED to SEED+N-1 side by side")
-    train.add_argument("--steps", type=int, default=1_000_000, help="environment steps of each seed (default 1,000,000)")
+    train.add_argument(
+        "--parallel-seeds", type=int, default=1, metavar="N", help="train seeds SEED to SEED+N-1 side by side"
+    )
+    train.add_argument(
+        "--steps", type=int, default=1_000_000, help="environment steps of each seed (default 1,000,000)"
+    )
     train.add_argument("--device", default="auto")
     train.add_argument("--out", type=Path, default=None, help="folder (default policies/TASK-LEVEL)")
     train.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder")
@@ -89,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     language.add_argument("--seed", type=int, default=0)
     language.add_argument("--device", default="auto")
     language.add_argument("--updates", type=int, default=None, help="default: what the shipped backbone was made with")
+    language.add_argument("--batch", type=int, default=None, help="windows per update; a laptop wants 32")
     language.add_argument("--resume", action="store_true")
     return parser
 
@@ -224,7 +231,7 @@ def _info(options: argparse.Namespace) -> None:
 def _corpus(options: argparse.Namespace) -> None:
     from dtclaims.pretrain import fetch_corpus
 
-    fetch_corpus(options.out, progress=print)
+    fetch_corpus(None, options.out, progress=print)
     print(f"corpus: {options.out}")
 
 
@@ -239,8 +246,9 @@ def _language(options: argparse.Namespace) -> None:
         seed=options.seed,
         device=resolve_device(options.device),
         updates=options.updates,
+        batch=options.batch,
         resume=options.resume,
-        progress=print,
+        progress=lambda state: print(", ".join(f"{name} {value}" for name, value in state.items()), flush=True),
     )
     print(json.dumps(card["results"], indent=1))
     print(f"backbone: {options.out}")

@@ -26,7 +26,7 @@ def explain(plan: Plan, store: Store, wanted: str) -> list[str]:
     if store.find(run.key) is not None:
         return [*lines, "hit: the store has it, nothing that it depends on has changed"]
     rivals = []
-    for key in store.keys():
+    for key in store.run_keys():
         stored = store.find(key)
         if stored is not None and all(stored.identity["spec"][name] == run.identity["spec"][name] for name in SAME_RUN):
             rivals.append((differences(run.identity, stored.identity), key))
@@ -43,11 +43,13 @@ def _planned(plan: Plan, store: Store, wanted: str) -> PlannedRun:
     """The planned run that `wanted` means; a stored key means the run that would take its place now."""
     found = [run for run in plan.runs.values() if run.key.startswith(wanted) or run.spec.name == wanted]
     if not found:
-        for key in store.keys():
+        for key in store.run_keys():
             stored = store.find(key) if key.startswith(wanted) else None
             if stored is not None:
                 spec = stored.identity["spec"]
-                found += [run for run in plan.runs.values() if all(run.identity["spec"][n] == spec[n] for n in SAME_RUN)]
+                found += [
+                    run for run in plan.runs.values() if all(run.identity["spec"][n] == spec[n] for n in SAME_RUN)
+                ]
     if len({run.key for run in found}) == 1:
         return found[0]
     listed = ", ".join(f"{run.key} ({run.spec.name})" for run in found[:6])

@@ -189,7 +189,17 @@ def _effect(claim: Claim, verdict: Verdict, per_seed: Mapping[int, float]) -> di
 
 
 def _statistics(verdict: Verdict) -> dict[str, Any]:
-    fields = ("sd", "agree", "p_value", "fresh_seed_bound", "superiority", "effect_size", "seeds_needed", "alpha", "looks")
+    fields = (
+        "sd",
+        "agree",
+        "p_value",
+        "fresh_seed_bound",
+        "superiority",
+        "effect_size",
+        "seeds_needed",
+        "alpha",
+        "looks",
+    )
     everything = verdict.to_json()
     return {name: everything[name] for name in fields}
 

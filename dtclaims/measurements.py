@@ -138,7 +138,9 @@ def cka(bench: Bench, switches: Mapping[str, str]) -> dict[str, float]:
 
     if switches["cka_axis"] == "unit":
         windows = bench.windows(paired=False)
-        pre, post = (_activations(bench.network(e), windows, PUBLISHED_POINTS, "reference", last_step=False) for e in (0, 40))
+        pre, post = (
+            _activations(bench.network(e), windows, PUBLISHED_POINTS, "reference", last_step=False) for e in (0, 40)
+        )
         return layerwise_cka(pre, post, token="state", axis="unit")
     windows = bench.windows(paired=True)
     points = (*DISTINCT_POINTS, *RESIDUAL_POINTS)
@@ -233,8 +235,9 @@ MEASUREMENTS: dict[str, Measurement] = {
             "early_score",
             ("score_refs",),
             {
-                "published": "Mean normalised score over the first quarter of training, scored with mean dataset returns.",
-                "corrected": "Mean normalised score over the first quarter of training, scored with D4RL's constants.",
+                "published": "Mean normalised score over the first quarter of epochs, scored with "
+                "mean dataset returns.",
+                "corrected": "Mean normalised score over the first quarter of epochs, scored with D4RL's constants.",
             },
             from_curves=early_score,
         ),
@@ -242,10 +245,11 @@ MEASUREMENTS: dict[str, Measurement] = {
             "cka",
             ("cka_axis",),
             {
-                "published": "Unbiased linear CKA of one hidden unit over the 60 token positions, before against after "
-                "fine-tuning, 9 points per block, 100 windows.",
-                "corrected": "Unbiased linear CKA of the full width at the last state token, 1000 full windows, distinct "
-                "points and residual stream, rescaled so that two independent random networks are 0 and identity is 1.",
+                "published": "Unbiased linear CKA of one hidden unit over the 60 token positions, before against "
+                "after fine-tuning, 9 points per block, 100 windows.",
+                "corrected": "Unbiased linear CKA of the full width at the last state token, 1000 full windows, "
+                "distinct points and residual stream, rescaled so that two independent random networks are 0 and "
+                "identity is 1.",
             },
             from_networks=cka,
         ),
@@ -253,7 +257,8 @@ MEASUREMENTS: dict[str, Measurement] = {
             "displacement",
             ("cos_tensors",),
             {
-                "published": "L2 distance of the blocks' parameters, before to after fine-tuning (root sum of squares).",
+                "published": "L2 distance of the blocks' parameters, before to after fine-tuning "
+                "(root sum of squares).",
                 "corrected": "RMS displacement of the blocks' parameters over their RMS initial value.",
             },
             from_networks=displacement,
@@ -264,8 +269,8 @@ MEASUREMENTS: dict[str, Measurement] = {
             {
                 "published": "Median over 100 windows of the change in fused-head attention distance, cut after the "
                 "softmax, from epoch 0 to 4 of 40, K=1 runs shown K=20 windows.",
-                "corrected": "Median over 1000 full windows of the relative change in causal per-head attention distance, "
-                "from epoch 0 to 4 of 40, K=20 runs.",
+                "corrected": "Median over 1000 full windows of the relative change in causal per-head attention "
+                "distance, from epoch 0 to 4 of 40, K=20 runs.",
             },
             from_networks=attention_gap,
         ),

@@ -36,7 +36,7 @@ SWITCHES: dict[str, Switch] = {
             "untied",
             ("DEV-11",),
             "training",
-            "the action head shares the action embedding's weight and starts saturated, or is a linear layer of its own",
+            "the action head shares the action embedding's weight and starts saturated, or has a weight of its own",
         ),
         Switch(
             "random_arch",

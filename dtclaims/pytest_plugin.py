@@ -33,8 +33,8 @@ MARKERS = (
     "slow: takes minutes or more",
 )
 
-SETTINGS = pytest.StashKey["Settings"]()
-STUDY = pytest.StashKey["Study"]()
+SETTINGS: "pytest.StashKey[Settings]" = pytest.StashKey()
+STUDY: "pytest.StashKey[Study]" = pytest.StashKey()
 ENTRIES = pytest.StashKey[list[dict[str, Any]]]()
 WRITTEN = pytest.StashKey[list[str]]()
 
@@ -57,6 +57,8 @@ class ClaimItem(pytest.Item):
 
     def runtest(self) -> None:
         """Judge the claim; the verdict decides the outcome."""
+        if hasattr(self.config, "workerinput"):
+            raise UsageError("claims plan and share their own processes", remedy="Run them without -n.")
         entry = self.config.stash[STUDY].judge(self.cell)
         self.config.stash[ENTRIES].append(entry)
         verdict, reason = entry["verdict"], entry["reason"]
@@ -76,7 +78,7 @@ class ClaimItem(pytest.Item):
             raise ClaimRefuted(f"{self.claim.id} ({self.cell.protocol.name}): {verdict.replace('_', ' ')}: {reason}")
         if verdict in ("inconclusive", "not_run", "error"):
             remedy = f" {entry['remedy']}" if entry["remedy"] else ""
-            pytest.skip(f"{verdict.replace('_', ' ')}: {reason}.{remedy}")
+            raise pytest.skip.Exception(f"{reason}.{remedy}", _use_item_location=True)
 
     def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
         """A verdict needs no traceback."""
@@ -93,11 +95,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Options in a group of their own, each with an ini twin `claims_NAME`."""
     group = parser.getgroup("dtclaims", "claims of the paper (dtclaims)")
     for name, text in OPTIONS.items():
-        group.addoption(f"--{name.replace('_', '-')}", dest=f"claims_{name}", default=None, metavar=name.upper(), help=text)
+        group.addoption(
+            f"--{name.replace('_', '-')}", dest=f"claims_{name}", default=None, metavar=name.upper(), help=text
+        )
         parser.addini(f"claims_{name}", f"default of --{name.replace('_', '-')}: {text}")
-    group.addoption("--claim", dest="claims_ids", action="append", default=None, metavar="ID", help="only this claim; repeatable")
+    group.addoption(
+        "--claim", dest="claims_ids", action="append", default=None, metavar="ID", help="only this claim; repeatable"
+    )
     group.addoption("--plan", dest="claims_plan", action="store_true", help="print the runs the claims need, and stop")
-    group.addoption("--judge-only", dest="claims_judge_only", action="store_true", help="judge what is stored; never train")
+    group.addoption(
+        "--judge-only", dest="claims_judge_only", action="store_true", help="judge what is stored; never train"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -135,7 +143,8 @@ def _tasks() -> list[str]:
 
 def pytest_report_header(config: pytest.Config) -> str:
     """The effective settings."""
-    return config.stash[SETTINGS].header()
+    settings: Settings = config.stash[SETTINGS]
+    return settings.header()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -162,7 +171,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     items = [item for item in session.items if isinstance(item, ClaimItem)]
     with _usage_errors():
         _check_claims(items, config.getoption("claims_ids") or [])
-        if not items or config.option.collectonly:
+        if not items or config.option.collectonly or hasattr(config, "workerinput"):
             return
         from dtclaims.study import Study
 
@@ -190,7 +199,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     study = config.stash.get(STUDY, None)
     if study is None:
         return None
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     if config.getoption("claims_plan"):
         for line in study.plan_lines():
             reporter.write_line(line)

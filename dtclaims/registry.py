@@ -20,7 +20,9 @@ def load_claims(folder: Path = DEFAULT_FOLDER) -> dict[str, Claim]:
     """
     files = sorted(folder.glob("test_*.py"))
     if not files:
-        raise UsageError("no claims there", given=str(folder), expected="a folder with files test_*.py that declare claims")
+        raise UsageError(
+            "no claims there", given=str(folder), expected="a folder with files test_*.py that declare claims"
+        )
     found: list[Claim] = []
     for file in files:
         name = f"dtclaims_claims_{file.stem}"

@@ -37,13 +37,16 @@ class Settings:
     def header(self) -> str:
         """One line with the effective settings."""
         protocols = " and ".join(protocol.name for protocol in self.protocols)
+        seeds = ",".join(map(str, self.seeds))
         return (
-            f"dtclaims: scale {self.scale.name} ({self.scale_reason}), {protocols}, seeds {','.join(map(str, self.seeds))}, "
+            f"dtclaims: scale {self.scale.name} ({self.scale_reason}), {protocols}, seeds {seeds}, "
             f"device {self.device}, alpha {self.alpha}, store {self.store}, report {self.report}"
         )
 
 
-def make_settings(choices: Mapping[str, str | None], *, gpu_selected: bool = False, tasks: Sequence[str] = ()) -> Settings:
+def make_settings(
+    choices: Mapping[str, str | None], *, gpu_selected: bool = False, tasks: Sequence[str] = ()
+) -> Settings:
     """Check a user's choices; absent ones get their default.
 
     Args:
@@ -84,12 +87,16 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     if listed and parts[-1] == "":
         parts.pop()
     if not all(part.isascii() and part.isdigit() for part in parts):
-        raise UsageError("--seeds cannot be read", given=repr(text), expected="a count such as 5, or a list such as 0,1,2")
+        raise UsageError(
+            "--seeds cannot be read", given=repr(text), expected="a count such as 5, or a list such as 0,1,2"
+        )
     numbers = tuple(int(part) for part in parts)
     if not listed:
         numbers = tuple(range(numbers[0]))
     if not numbers or len(set(numbers)) != len(numbers) or max(numbers) >= 2**31:
-        raise UsageError("--seeds names no usable seeds", given=repr(text), expected="one or more different seeds below 2^31")
+        raise UsageError(
+            "--seeds names no usable seeds", given=repr(text), expected="one or more different seeds below 2^31"
+        )
     return numbers
 
 

@@ -1,0 +1,1 @@
+"""Tasks, physics, policies, trajectories and training windows."""

@@ -88,7 +88,9 @@ def collect(
     collected = wave = 0
     while collected < steps:
         rng = generator(seed, f"collect/{task.name}/actions/{wave}")
-        states = env.reset([derive(seed, f"collect/{task.name}/episode/{wave * WAVE + i}") % 2**31 for i in range(WAVE)])
+        states = env.reset(
+            [derive(seed, f"collect/{task.name}/episode/{wave * WAVE + i}") % 2**31 for i in range(WAVE)]
+        )
         seen = np.zeros((WAVE, MAX_EPISODE_STEPS, task.state_dim), dtype=np.float32)
         done = np.zeros((WAVE, MAX_EPISODE_STEPS, task.action_dim), dtype=np.float32)
         earned = np.zeros((WAVE, MAX_EPISODE_STEPS), dtype=np.float32)

@@ -151,7 +151,9 @@ def save_hdf5(data: Trajectories, path: Path) -> None:
             file.attrs["provenance"] = json.dumps(dict(data.provenance), sort_keys=True)
         os.replace(partial, path)
     except OSError as error:
-        raise DataError(f"cannot write {path}", given=error, remedy="Free some space or choose another folder.") from error
+        raise DataError(
+            f"cannot write {path}", given=error, remedy="Free some space or choose another folder."
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()
@@ -180,9 +182,7 @@ def load_hdf5(path: Path, task: str | None = None) -> Trajectories:
     if not isinstance(name, str):
         raise DataError(f"{path} does not say its task", remedy="Name the task: one file belongs to one environment.")
     if len({len(array) for array in arrays.values()}) != 1:
-        raise DataError(
-            f"arrays of {path} differ in length", given={key: len(array) for key, array in arrays.items()}
-        )
+        raise DataError(f"arrays of {path} differ in length", given={key: len(array) for key, array in arrays.items()})
     terminals = arrays["terminals"].astype(bool).reshape(-1)
     last = np.flatnonzero(terminals | arrays["timeouts"].astype(bool).reshape(-1))
     end = int(last[-1]) + 1 if len(last) else 0

@@ -42,7 +42,9 @@ class WindowSampler:
             raise DataError("a window needs at least one step", given=context)
         if len(data.lengths) < 2:
             raise DataError(
-                "one trajectory is left out (DEV-32), so one is too few", given=len(data.lengths), expected="two or more"
+                "one trajectory is left out (DEV-32), so one is too few",
+                given=len(data.lengths),
+                expected="two or more",
             )
         self.context = context
         self.device = torch.device(device)

@@ -1,11 +1,11 @@
-from dtclaims.metrics.attention import (
+from .attention import (
     attention_gap,
     causal_attention_distance,
     fused_attention_distance,
     relative_gap,
 )
-from dtclaims.metrics.cka import CkaMatrix, Estimator, cka_matrix, linear_cka, permutation_null
-from dtclaims.metrics.cka_layers import (
+from .cka import CkaMatrix, Estimator, cka_matrix, linear_cka, permutation_null
+from .cka_layers import (
     Axis,
     Token,
     layer_features,
@@ -13,8 +13,8 @@ from dtclaims.metrics.cka_layers import (
     published_cka,
     published_cka_matrix,
 )
-from dtclaims.metrics.cka_streaming import StreamingCka
-from dtclaims.metrics.curves import (
+from .cka_streaming import StreamingCka
+from .curves import (
     area,
     best,
     best_epoch,
@@ -24,8 +24,8 @@ from dtclaims.metrics.curves import (
     published_ema,
     unbiased_ema,
 )
-from dtclaims.metrics.inputs import Array, Floats
-from dtclaims.metrics.parameters import ParameterSimilarity, parameter_similarity
+from .inputs import Array, Floats
+from .parameters import ParameterSimilarity, parameter_similarity
 
 __all__ = [
     "Array",

@@ -48,7 +48,9 @@ def execute(plan: Plan, store: Store, display: Display, *, workers: int | None =
         # Collected here, so that workers find the set on disk.
         for inputs in {(run.inputs.task, run.inputs.scale): run.inputs for run in plan.runs.values()}.values():
             inputs.load_data(display.phase(f"collecting {inputs.task} data"))
-        display.begin({job.key: (_label(plan, job), plan.runs[job.key].seconds) for job in ready if isinstance(job, TrainJob)})
+        display.begin(
+            {job.key: (_label(plan, job), plan.runs[job.key].seconds) for job in ready if isinstance(job, TrainJob)}
+        )
         with _pool(store.root, size, display) as submit:
             running: dict[Future[None], Job] = {}
             while ready or running:

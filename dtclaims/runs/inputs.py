@@ -71,7 +71,7 @@ def find_backbone(scale: Scale) -> dict[str, Any] | Unavailable:
         if weights is None:
             return Unavailable(
                 f"the checkpoint {name} is not in the Hugging Face cache",
-                f"Fetch it where there is a network: `hf download {name} config.json model.safetensors`, or set HF_HOME.",
+                f"Where there is a network: `hf download {name} config.json model.safetensors`; or set HF_HOME.",
             )
         return {"kind": "hub", "name": name, "sha256": sha256_file(weights), "path": str(weights.parent)}
     folder = fixture_dir() / "backbones" / scale.language_backbone
@@ -131,5 +131,3 @@ def auto_scale(gpu_selected: bool, tasks: list[str]) -> tuple[str, str]:
 def portable(identity: Mapping[str, Any]) -> dict[str, Any]:
     """An identity without this machine's paths: what goes into keys."""
     return {name: value for name, value in identity.items() if name != "path"}
-
-

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dtclaims.arms import get_arm
 from dtclaims.claim import Claim, Need
 from dtclaims.identity import key_of
 from dtclaims.measurements import MEASUREMENTS
-from dtclaims.arms import get_arm
 from dtclaims.protocols import Protocol
 from dtclaims.runs.device import device_class
 from dtclaims.runs.identity import measurement_identity, run_identity
@@ -77,7 +77,9 @@ class Plan:
 
     def run_keys(self, cell: Cell) -> list[str]:
         """Keys of the runs that a cell rests on, in a stable order."""
-        keys = [self.measurements[key].run for by_need in self.needs.get(cell.name, {}).values() for key in by_need.values()]
+        keys = [
+            self.measurements[key].run for by_need in self.needs.get(cell.name, {}).values() for key in by_need.values()
+        ]
         return list(dict.fromkeys(keys))
 
 
@@ -103,7 +105,8 @@ def make_plan(cells: Iterable[Cell], *, seeds: Sequence[int], device: str, store
         else:
             for seed in plan.seeds:
                 plan.needs.setdefault(cell.name, {})[seed] = {
-                    name: _add(plan, need, seed, cell, inputs, store, timings) for name, need in cell.claim.needs.items()
+                    name: _add(plan, need, seed, cell, inputs, store, timings)
+                    for name, need in cell.claim.needs.items()
                 }
     return plan
 
@@ -151,7 +154,9 @@ def _add(
     switches = {name: cell.protocol[name] for name in measurement.switches}
     measured = measurement_identity(need.measurement, [key], switches)
     measured_key = key_of(measured)
-    plan.measurements.setdefault(measured_key, PlannedMeasurement(need.measurement, key, switches, measured, measured_key))
+    plan.measurements.setdefault(
+        measured_key, PlannedMeasurement(need.measurement, key, switches, measured, measured_key)
+    )
     return measured_key
 
 
@@ -166,7 +171,7 @@ class Timings:
         """Median seconds of like runs in the store, else a guess."""
         if self._seen is None:
             self._seen = {}
-            for key in self._store.keys():
+            for key in self._store.run_keys():
                 if (run := self._store.find(key)) is not None:
                     theirs = run.identity["spec"]
                     self._seen.setdefault((theirs["scale"], theirs["context"]), []).append(run.result["seconds"])

@@ -86,13 +86,17 @@ class Store:
                 remedy="Name another folder with --store; nothing was changed.",
             )
         if not create:
-            raise StoreError("no store there", given=str(root), remedy="Run `pytest claims` first, or name it with --store.")
+            raise StoreError(
+                "no store there", given=str(root), remedy="Run `pytest claims` first, or name it with --store."
+            )
         try:
             for folder in ("runs", "measurements", "locks"):
                 (root / folder).mkdir(parents=True, exist_ok=True)
             write_json(marker, {"kind": "dtclaims-store", "schema": SCHEMA})
         except OSError as error:
-            raise StoreError(f"cannot create a store at {root}", given=error, remedy="Choose another --store.") from error
+            raise StoreError(
+                f"cannot create a store at {root}", given=error, remedy="Choose another --store."
+            ) from error
 
     @staticmethod
     def _check_marker(marker: Path) -> None:
@@ -109,7 +113,7 @@ class Store:
         """The lock to hold while making `key`; released by the system if its owner dies."""
         return FileLock(self.root / "locks" / f"{key}.lock")
 
-    def keys(self) -> list[str]:
+    def run_keys(self) -> list[str]:
         """Keys of all finished runs."""
         return sorted(entry.name for entry in (self.root / "runs").iterdir() if (entry / "manifest.json").is_file())
 
@@ -128,7 +132,9 @@ class Store:
             check_file(folder, name, recorded, deep=name.endswith(".json"))
         identity, result = read_json(folder / "identity.json"), read_json(folder / "result.json")
         if key_of(identity) != key:
-            raise StoreError(f"run {key} does not hold what its name says", remedy=f"Delete {folder}; it is trained again.")
+            raise StoreError(
+                f"run {key} does not hold what its name says", remedy=f"Delete {folder}; it is trained again."
+            )
         return StoredRun(folder, identity, result, manifest)
 
     @contextmanager
@@ -141,12 +147,15 @@ class Store:
             write_json(staging / "identity.json", identity)
             names = sorted(file.name for file in staging.iterdir())
             recorded = {
-                name: {"bytes": (staging / name).stat().st_size, "sha256": sha256_file(staging / name)} for name in names
+                name: {"bytes": (staging / name).stat().st_size, "sha256": sha256_file(staging / name)}
+                for name in names
             }
             write_json(staging / "manifest.json", recorded)
             os.replace(staging, self.root / "runs" / key)
         except OSError as error:
-            raise StoreError(f"cannot write run {key}", given=error, remedy="Free some space; other runs are intact.") from error
+            raise StoreError(
+                f"cannot write run {key}", given=error, remedy="Free some space; other runs are intact."
+            ) from error
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
@@ -189,7 +198,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise StoreError(f"{path} is damaged", given=error, remedy="Delete what it belongs to; it is made again.") from None
+        raise StoreError(
+            f"{path} is damaged", given=error, remedy="Delete what it belongs to; it is made again."
+        ) from None
     if not isinstance(content, dict):
         raise StoreError(f"{path} is damaged", given=type(content).__name__, expected="a JSON object")
     return content

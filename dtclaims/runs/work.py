@@ -3,10 +3,10 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dtclaims.errors import RunFailed
+from dtclaims.identity import key_of
 from dtclaims.measurements import MEASUREMENTS, Bench
 from dtclaims.runs.inputs import Inputs
 from dtclaims.runs.spec import RunSpec
@@ -65,7 +65,6 @@ def train_job(store: Store, job: TrainJob, report: Report) -> None:
         result = train(job.spec, data, backbone, device=job.device, progress=report)
         with store.new_run(job.identity) as folder:
             for epoch, tensors in result.checkpoints.items():
-                # clone: tied tensors must not share memory in the file.
                 save_file(tensors, folder / f"epoch_{epoch:03d}.safetensors")
             write_json(
                 folder / "result.json",
@@ -108,18 +107,12 @@ def measure_job(store: Store, job: MeasureJob, report: Report) -> None:
         report(1, 1)
 
 
+_loaded: "dict[str, tuple[Trajectories, Backbone]]" = {}
+"""A worker runs many jobs on the same data and backbone."""
+
+
 def _load(inputs: Inputs) -> "tuple[Trajectories, Backbone]":
-    return _cached_load(inputs.task, inputs.scale)(inputs)
-
-
-@lru_cache(maxsize=8)
-def _cached_load(task: str, scale: str) -> Callable[[Inputs], "tuple[Trajectories, Backbone]"]:
-    # A worker runs many jobs on the same data; Inputs hold dicts and cannot be cache keys themselves.
-    loaded: list[tuple[Trajectories, Backbone]] = []
-
-    def load(inputs: Inputs) -> "tuple[Trajectories, Backbone]":
-        if not loaded:
-            loaded.append((inputs.load_data(), inputs.load_backbone()))
-        return loaded[0]
-
-    return load
+    key = key_of({"data": inputs.data, "backbone": inputs.backbone})
+    if key not in _loaded:
+        _loaded[key] = (inputs.load_data(), inputs.load_backbone())
+    return _loaded[key]

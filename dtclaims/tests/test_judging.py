@@ -65,7 +65,9 @@ def test_stored_results_are_judged(tmp_path: Path) -> None:
 def test_the_score_switches_change_the_numbers(tmp_path: Path) -> None:
     """Published and corrected score the same returns with other references (DEV-29)."""
     found = entries(filled(tmp_path))
-    published, corrected = (found["S5.5-k1-random-fails-hopper", name]["effect"]["mean"] for name in ("published", "corrected"))
+    published, corrected = (
+        found["S5.5-k1-random-fails-hopper", name]["effect"]["mean"] for name in ("published", "corrected")
+    )
     assert published == pytest.approx(100 * (51 - 18.40) / (3511.36 - 18.40))
     assert corrected == pytest.approx(100 * (51 + 20.272305) / (3234.3 + 20.272305))
 

@@ -30,17 +30,22 @@ def test_a_run_comes_back_as_written(tmp_path: Path) -> None:
     assert run is not None
     assert run.identity == IDENTITY
     assert torch.equal(run.checkpoint(0)["weight"], torch.arange(3.0))
-    assert store.keys() == [key_of(IDENTITY)]
+    assert store.run_keys() == [key_of(IDENTITY)]
 
 
 def test_an_unfinished_run_is_absent(tmp_path: Path) -> None:
     """A run that fails while it is written leaves nothing that a reader could find."""
     store = Store(tmp_path / "store")
-    with pytest.raises(RuntimeError), store.new_run(IDENTITY) as folder:
-        (folder / "epoch_000.safetensors").write_bytes(b"half")
-        raise RuntimeError("killed")
+
+    def killed() -> None:
+        with store.new_run(IDENTITY) as folder:
+            (folder / "epoch_000.safetensors").write_bytes(b"half")
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        killed()
     assert store.find(key_of(IDENTITY)) is None
-    assert store.keys() == []
+    assert store.run_keys() == []
     assert list((store.root / "runs").iterdir()) == []
 
 

@@ -77,7 +77,9 @@ def test_golden_rollouts(case: str) -> None:
         seen = min(step + 1, context)
         for name, value in zip(names, fed, strict=True):
             expected = values[f"{case}/fed/{name}"][step]
-            np.testing.assert_allclose(value[0].numpy(), expected[context - seen :], atol=1e-4, err_msg=f"{name}, step {step}")
+            np.testing.assert_allclose(
+                value[0].numpy(), expected[context - seen :], atol=1e-4, err_msg=f"{name}, step {step}"
+            )
             assert not expected[: context - seen].any()
 
 

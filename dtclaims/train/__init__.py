@@ -1,0 +1,1 @@
+"""Training and roll-outs of one run."""

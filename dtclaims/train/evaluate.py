@@ -90,7 +90,11 @@ def evaluate(
         view = slice(first, step + 1)
         timesteps = torch.arange(first, step + 1, device=device).expand(len(live), -1)
         predicted = model(
-            states[live, view], actions[live, view], to_go[live, view], timesteps, torch.ones_like(timesteps, dtype=torch.bool)
+            states[live, view],
+            actions[live, view],
+            to_go[live, view],
+            timesteps,
+            torch.ones_like(timesteps, dtype=torch.bool),
         )[:, -1]
         actions[live, step] = predicted
         next_states, rewards, terminated = env.step(actions[:, step].cpu().numpy(), active)

@@ -62,7 +62,7 @@ def update(
     """
     loss, saturated = action_loss(model, batch)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     # One factor for all parameters: min(1, clip / (norm + 1e-6)).
     norm = torch.nn.utils.clip_grad_norm_(model.parameters(), math.inf if gradient_clip is None else gradient_clip)
     optimizer.step()

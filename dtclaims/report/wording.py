@@ -1,0 +1,250 @@
+"""Numbers and statistics in words: the same in the terminal, in HTML and in Markdown."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+VERDICTS = {
+    "reproduced": "the whole interval lies on the claimed side, and the seeds agree",
+    "refuted": "the whole interval lies on the other side, and the seeds agree on that",
+    "inconclusive": "these seeds allow neither, which is not evidence against the claim",
+    "not_run": "nothing was measured; the card gives the command that would",
+    "error": "a run or a measurement failed, so there is no number to judge",
+}
+"""Each verdict and its meaning, from the one a reader hopes for to the one that says least."""
+
+PROTOCOLS = {
+    "published": "what the reference code really does, audited differences included",
+    "corrected": "the same comparison with the audited confounds removed",
+}
+SCALES = {
+    "mini": "toy size: the pipeline works, and the direction at toy size",
+    "small": "a conceptual replication with self-pre-trained backbones",
+    "paper": "the paper's size; its own claim where weights and data are the paper's",
+}
+
+NAMES = {
+    "agree": "Seeds agreeing",
+    "fresh_seed_bound": "Fresh seeds",
+    "sd": "Spread",
+    "p_value": "p",
+    "superiority": "P(A > B)",
+    "effect_size": "Effect size",
+    "seeds_needed": "Seeds needed",
+}
+"""The statistics every verdict is shown with, in reading order."""
+
+UNPRINTABLE = {
+    code: "\N{REPLACEMENT CHARACTER}"
+    for code in (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    if code not in (9, 10)
+} | {13: " "}
+"""What stands in for control characters, which HTML forbids, and for marks that reorder the text around them."""
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def word(verdict: str) -> str:
+    """The verdict as prose: `not_run` is "not run"."""
+    return verdict.replace("_", " ")
+
+
+def section_name(section: str) -> str:
+    """A section's heading: "5.1" becomes "Section 5.1", names stay as they are."""
+    return f"Section {section}" if section[:1].isdigit() else section
+
+
+def decimals(low: float | None, high: float | None) -> int | None:
+    """Decimals that show an interval to about two digits of its width; None where there is no width."""
+    spread = 0.0 if low is None or high is None else high / 2 - low / 2
+    if spread <= 0 or not math.isfinite(spread):
+        return None
+    return min(max(1 - math.floor(math.log10(spread)), 1 if spread < 100 else 0), 6)
+
+
+def number(value: float | None, places: int | None = None) -> str:
+    """A number for reading, or a dash where there is none.
+
+    Args:
+        value: any finite number.
+        places: decimals; up to three digits in all if not given. Very large and very small numbers use an exponent.
+    """
+    if value is None:
+        return "–"
+    if places is None or not (1e-6 <= abs(value) < 1e7 or value == 0):
+        text = f"{value:.0f}" if 999.5 <= abs(value) < 1e7 else f"{value:.3g}"
+    else:
+        text = f"{value:.{places}f}"
+    if not float(text):
+        text = text.lstrip("-")
+    return text.replace("-", MINUS)
+
+
+def interval(effect: Mapping[str, Any]) -> str:
+    """Mean and interval, as in `65.1 [60.2, 70.0]`; the mean alone where there is no interval."""
+    low, high = effect["low"], effect["high"]
+    places = decimals(low, high)
+    return mean(effect) if low is None else f"{mean(effect)} [{number(low, places)}, {number(high, places)}]"
+
+
+def mean(effect: Mapping[str, Any]) -> str:
+    """The mean with the decimals its interval deserves."""
+    return number(effect["mean"], decimals(effect["low"], effect["high"]))
+
+
+def basis(part: Mapping[str, Any], seeds: int) -> str:
+    """What a measured value rests on, as in `5 seeds, 90% interval`."""
+    numbers = part["statistics"]
+    if numbers is None or part["effect"]["low"] is None:
+        return count(seeds, "seed")
+    return f"{count(seeds, 'seed')}, {percent(1 - 2 * numbers['alpha'] / numbers['looks'])} interval"
+
+
+def gist(entry: Mapping[str, Any]) -> str:
+    """The result in a few words: the mean, or for a claim without a number of its own how many parts hold."""
+    if entry["effect"]["mean"] is not None:
+        return mean(entry["effect"])
+    parts = [part["verdict"] for part in entry["components"].values()]
+    return f"{parts.count('reproduced')} of {count(len(parts), 'part')} hold" if parts else ""
+
+
+def at_least(share: float) -> str:
+    """A lower bound in per cent. Rounded down, so that the statement stays true."""
+    return f"{math.floor(share * 1000) / 10:.1f}%"
+
+
+def percent(share: float) -> str:
+    """A share in per cent, with the digits it needs: 90%, 97.5%."""
+    return f"{100 * share:.3g}%"
+
+
+def duration(seconds: float) -> str:
+    """A time in the two largest units that matter: `42 s`, `4 min 10 s`, `2 h 05 min`."""
+    if seconds < 60:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def count(n: int, noun: str) -> str:
+    """A number with its noun: `1 seed`, `5 seeds`."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Sorted numbers with stretches of three or more joined: `0–4, 7`."""
+    stretches: list[list[int]] = []
+    for value in sorted(set(numbers)):
+        if stretches and value == stretches[-1][-1] + 1:
+            stretches[-1].append(value)
+        else:
+            stretches.append([value])
+    return ", ".join(f"{part[0]}–{part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in stretches)
+
+
+def statistics(part: Mapping[str, Any], seeds: int) -> list[tuple[str, str]]:
+    """What must stand beside a verdict, in words, as (name, sentence) pairs.
+
+    Args:
+        part: a claim or one of its components.
+        seeds: the number of seeds judged.
+
+    Returns:
+        Nothing where the report has no statistics; a quantity without a value is left out.
+    """
+    numbers = part["statistics"]
+    if numbers is None:
+        return []
+    level = numbers["alpha"] / numbers["looks"]
+    bound = numbers["fresh_seed_bound"]
+    holds = f"the claim holds on at least {at_least(bound)} of them" if bound else "the claim may hold on none of them"
+    sentences = {
+        "agree": f"{numbers['agree']} of {count(seeds, 'seed')} on the claimed side",
+        "fresh_seed_bound": f"{holds} ({percent(1 - level)} confidence)",
+        "sd": f"standard deviation {number(numbers['sd'])} between seeds",
+        "p_value": f"{p_value(numbers['p_value'])}, one-sided, against a level of {number(level)}",
+        "superiority": f"{number(numbers['superiority'])}, the share of seeds above no difference",
+        "effect_size": f"d = {number(numbers['effect_size'])}, the mean over the standard deviation",
+    }
+    facts = [(NAMES[name], sentence) for name, sentence in sentences.items() if numbers[name] is not None]
+    if part["effect"]["mean"] is not None:
+        facts.append((NAMES["seeds_needed"], _seeds_needed(numbers["seeds_needed"], seeds)))
+    if numbers["looks"] > 1:
+        facts.append(("Looks", f"judged {numbers['looks']} times on a growing sample, each at level {number(level)}"))
+    return facts
+
+
+def statistics_table(components: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """The same for components side by side: (name, one cell per component), rows without any value left out."""
+    rows = [
+        (name, [_cell(key, part["statistics"], len(part["effect"]["per_seed"])) for part in components.values()])
+        for key, name in NAMES.items()
+    ]
+    return [(name, cells) for name, cells in rows if any(cell != "–" for cell in cells)]
+
+
+def runs(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A claim's runs, one line per arm, task and context: `language_pretrained · hopper · K=20 · seeds 0–4`."""
+    groups: dict[tuple[str, str | None, int | None], list[int]] = {}
+    for run in entries:
+        groups.setdefault((run["arm"], run["task"], run["context"]), []).append(run["seed"])
+    lines = []
+    for (arm, task, context), seeds in groups.items():
+        parts = [arm, task, None if context is None else f"K={context}"]
+        name = "seed" if len(set(seeds)) == 1 else "seeds"
+        lines.append(" · ".join([part for part in parts if part] + [f"{name} {ranges(seeds)}"]))
+    return lines
+
+
+def cost(entries: Sequence[Mapping[str, Any]]) -> str:
+    """What the runs cost: `10 runs: 4 from the store, 6 made now in 2 min 03 s`."""
+    fresh = [run for run in entries if not run["cached"]]
+    stored = len(entries) - len(fresh)
+    seconds = math.fsum(run["seconds"] or 0 for run in fresh)
+    parts = [f"{stored} from the store"] if stored else []
+    if fresh:
+        parts.append(f"{len(fresh)} made now" + (f" in {duration(seconds)}" if seconds else ""))
+    return f"{count(len(entries), 'run')}: {', '.join(parts)}" if parts else "no training runs"
+
+
+def flat(value: object, name: str = "") -> list[tuple[str, str]]:
+    """A free-form record as (dotted name, text) pairs, in its own order."""
+    if isinstance(value, dict) and value:
+        return [pair for key, item in value.items() for pair in flat(item, f"{name}.{key}" if name else key)]
+    if isinstance(value, list) and all(not isinstance(item, dict | list) for item in value):
+        return [(name, ", ".join(map(_scalar, value)) or "none")]
+    if isinstance(value, list):
+        return [pair for index, item in enumerate(value) for pair in flat(item, f"{name}[{index}]")]
+    return [(name, "none" if value == {} else _scalar(value))] if name else []
+
+
+def _scalar(value: object) -> str:
+    if value is None:
+        return "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def p_value(p: float | None) -> str:
+    """A p-value; below 0.0001 only that is said."""
+    return "< 0.0001" if p is not None and p < 1e-4 else number(p)
+
+
+def _cell(key: str, numbers: Mapping[str, Any] | None, seeds: int) -> str:
+    if numbers is None or numbers[key] is None:
+        return "none helps" if numbers is not None and key == "seeds_needed" and seeds > 1 else "–"
+    match key:
+        case "agree":
+            return f"{numbers[key]} of {seeds}"
+        case "fresh_seed_bound":
+            return f"≥ {at_least(numbers[key])}"
+        case "p_value":
+            return p_value(numbers[key])
+    return number(numbers[key])
+
+
+def _seeds_needed(needed: int | None, seeds: int) -> str:
+    if needed is not None:
+        return f"{needed} for 80% power, if mean and spread stay as they are"
+    return "unknown: one seed has no spread" if seeds < 2 else "no number would show the claim at this mean and spread"

@@ -1,0 +1,140 @@
+"""Plans carried out for real: tiny runs in worker processes, straight into a store."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dtclaims.errors import UsageError
+from dtclaims.explain import explain
+from dtclaims.protocols import PROTOCOLS
+from dtclaims.registry import load_claims
+from dtclaims.runs import work
+from dtclaims.runs.executor import execute
+from dtclaims.runs.planner import Cell, Plan, make_plan
+from dtclaims.runs.progress import Display, clock
+from dtclaims.runs.scales import SCALES
+from dtclaims.runs.store import Store
+from dtclaims.tests.examples import TINY_BUDGET, fill_store
+
+TINY = replace(SCALES["mini"], medium_steps=900, budget=replace(TINY_BUDGET, steps_per_epoch=1, evaluation_episodes=1))
+IDS = ("S5.5-k1-random-fails-hopper", "S5.3-l2-small-gpt2")
+
+
+def cells(*ids: str, protocols: tuple[str, ...] = ("published",), scale: Any = TINY) -> list[Cell]:
+    claims = load_claims()
+    return [Cell(claims[one], PROTOCOLS[protocol], scale) for one in ids for protocol in protocols]
+
+
+def plan_for(store: Store, *ids: str, seeds: tuple[int, ...] = (0,), **options: Any) -> Plan:
+    return make_plan(cells(*ids, **options), seeds=seeds, device="cpu", store=store)
+
+
+def test_a_plan_is_carried_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are trained in workers and measured; the next plan finds everything and starts no process.
+
+    Progress carries an ETA for the run and for the plan.
+    """
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("dtclaims.runs.progress.LINE_EVERY", 0.0)
+    store = Store(tmp_path / "store")
+    output = io.StringIO()
+    outcome = execute(plan_for(store, *IDS), store, Display(output), workers=2)
+    assert outcome.failures == {}
+    assert (outcome.trained, outcome.measured) == (3, 2)
+    assert "plan eta" in output.getvalue()
+    assert "step 2/4, eta" in output.getvalue()
+    again = plan_for(store, *IDS)
+    assert again.missing() == []
+    silent = io.StringIO()
+    assert execute(again, store, Display(silent), workers=2).trained == 0
+    assert silent.getvalue() == ""
+    run = store.find(next(iter(again.runs)))
+    assert run is not None
+    assert run.result["provenance"]["data"]["sha256"]
+    assert run.result["provenance"]["versions"]["torch"]
+    # A run in this process, on its own, gives the same numbers as the worker did.
+    planned = again.runs[run.key]
+    alone = Store(tmp_path / "alone")
+    work.train_job(
+        alone, work.TrainJob(run.key, planned.spec, planned.identity, planned.inputs, "cpu"), lambda *_: None
+    )
+    theirs = alone.find(run.key)
+    assert theirs is not None
+    assert theirs.result["curves"] == run.result["curves"]
+    assert theirs.manifest["epoch_004.safetensors"] == run.manifest["epoch_004.safetensors"]
+
+
+def test_a_failure_spoils_only_what_rests_on_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that fails in its worker is recorded with its reason, its measurements too; the others finish."""
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path / "home"))
+    store = Store(tmp_path / "store")
+    plan = plan_for(store, *IDS)
+    bad = next(key for key, run in plan.runs.items() if run.spec.arm == "language_pretrained")
+    broken = replace(plan.runs[bad].inputs, backbone={**plan.runs[bad].inputs.backbone, "path": str(tmp_path)})
+    plan.runs[bad] = replace(plan.runs[bad], inputs=broken)
+    output = io.StringIO()
+    outcome = execute(plan, store, Display(output), workers=1)
+    failed_runs = set(outcome.failures) & set(plan.runs)
+    assert bad in failed_runs
+    assert "the folder is no checkpoint" in outcome.failures[bad]
+    measurement = next(key for key, one in plan.measurements.items() if one.run == bad)
+    assert outcome.failures[measurement] == outcome.failures[bad]
+    assert "failed: " in output.getvalue()
+
+
+def test_protocols_share_runs_where_their_switches_agree(tmp_path: Path) -> None:
+    """A plan holds each run once: 2 protocols × 2 arms × K and no duplicate; equal specifications, equal keys."""
+    store = Store(tmp_path / "store")
+    both = plan_for(store, *load_claims(), protocols=("published", "corrected"), scale=SCALES["mini"])
+    assert len(both.runs) == 8
+    names = [run.spec.name for run in both.runs.values()]
+    assert len(set(names)) == 8
+
+
+def test_a_changed_seed_switch_or_protocol_reruns_only_what_it_must(tmp_path: Path) -> None:
+    """With two seeds stored, a third needs only its own runs; the other protocol only its own."""
+    store = Store(tmp_path / "store")
+    first = plan_for(store, IDS[0], seeds=(0, 1), scale=SCALES["mini"])
+    fill_store(first, store, {"random_init": 1.0})
+    more = plan_for(store, IDS[0], seeds=(0, 1, 2), scale=SCALES["mini"])
+    assert [run.spec.seed for run in more.missing()] == [2]
+    other = plan_for(store, IDS[0], seeds=(0, 1), protocols=("published", "corrected"), scale=SCALES["mini"])
+    assert {(run.spec.head, run.spec.architecture) for run in other.missing()} == {("untied", "matched")}
+
+
+def test_explain_names_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hit says so; a miss names each differing field with both values; unknown runs are refused."""
+    store = Store(tmp_path / "store")
+    plan = plan_for(store, IDS[0], scale=SCALES["mini"])
+    fill_store(plan, store, {"random_init": 1.0})
+    key, run = next(iter(plan.runs.items()))
+    assert "hit" in explain(plan, store, key)[1]
+    monkeypatch.setattr("dtclaims.runs.identity.versions", lambda: {"torch": "9.9"})
+    changed = plan_for(store, IDS[0], scale=SCALES["mini"])
+    text = "\n".join(explain(changed, store, run.spec.name))
+    assert "versions.torch: stored 2." in text
+    assert "now 9.9" in text
+    # A stored key stands for the run that would take its place now.
+    assert explain(changed, store, key) == explain(changed, store, run.spec.name)
+    with pytest.raises(UsageError, match="no run matches"):
+        explain(plan, store, "nonsense")
+
+
+def test_longest_runs_start_first_and_costs_are_learned(tmp_path: Path) -> None:
+    """The plan is ordered by estimated cost; once like runs are stored their median replaces the guess."""
+    store = Store(tmp_path / "store")
+    plan = plan_for(store, *load_claims(), scale=SCALES["mini"])
+    contexts = [run.spec.context for run in plan.missing()]
+    assert contexts == sorted(contexts, reverse=True)
+    fill_store(plan_for(store, IDS[0], scale=SCALES["mini"]), store, {"random_init": 1.0})
+    (estimate,) = {run.seconds for run in plan_for(store, IDS[0], seeds=(5,), scale=SCALES["mini"]).missing()}
+    assert estimate == 1.0
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (754, "12:34"), (3723, "1:02:03")])
+def test_clock(seconds: float, text: str) -> None:
+    """Durations as people read them."""
+    assert clock(seconds) == text
