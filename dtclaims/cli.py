@@ -54,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     _study_options(add("judge", _judge, "judge what is stored and print the verdicts; never trains"))
     report = add("report", _report, "judge what is stored and write the report, or render a report.json again")
     report.add_argument("file", nargs="?", type=Path, help="a report.json to render again instead")
+    report.add_argument("--formats", default="json,html,md", help="of json, html, md and csv (default json,html,md)")
     _study_options(report)
     explain = add("explain", _explain, "say why a run is, or is not, found in the store")
     explain.add_argument(
@@ -166,10 +167,11 @@ def _report(options: argparse.Namespace) -> None:
     from dtclaims.report import read, render
 
     if options.file is not None:
-        written = render(read(options.file), Path(options.report or "claims-report"))
+        document, folder = read(options.file), Path(options.report or "claims-report")
     else:
         study = _study(options)
-        written = study.write_report(_print_verdicts(study))
+        document, folder = _print_verdicts(study), study.settings.report
+    written = render(document, folder, options.formats.split(","))
     print(*(f"report: {path}" for path in written.values()), sep="\n")
 
 

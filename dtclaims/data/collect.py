@@ -54,11 +54,11 @@ def shipped_recipe(task: str, *, level: str = "medium", steps: int, seed: int = 
 
     Raises:
         FixtureError: the policy is missing or is not the recorded file.
-        UsageError: fewer than one step.
+        UsageError: no such task, or fewer than one step.
     """
     if steps < 1:
         raise UsageError("a set needs at least one step", given=steps)
-    card = read_card(policy_folder(task, level))
+    card = read_card(policy_folder(get_task(task).name, level))
     return Recipe(task, level, steps, seed, card["files"]["model.safetensors"]["sha256"])
 
 

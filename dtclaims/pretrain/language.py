@@ -100,7 +100,7 @@ def pretrain_language(
         run.restore(saved)
     run.train(out, progress)
 
-    save_file(model.backbone(), out / "model.safetensors")
+    save_file(model.backbone(preset.stored), out / "model.safetensors")
     write_atomically(out / "tokenizer.json", tokenizer.to_str(pretty=False).encode())
     redistributable = all(entry.get("package") in SOURCES for entry in text.files)
     card = write_card(

@@ -7,20 +7,22 @@ from dtclaims.errors import ReportError, UsageError
 from dtclaims.report import document as _document
 from dtclaims.report import html, markdown
 from dtclaims.report.document import Document, read, validate, write
+from dtclaims.report.frame import csv, frame
 from dtclaims.report.terminal import summary_lines
 
-__all__ = ["FORMATS", "Document", "read", "render", "summary_lines", "validate", "write"]
+__all__ = ["FORMATS", "Document", "frame", "read", "render", "summary_lines", "validate", "write"]
 
 FORMATS: dict[str, Callable[[Document], str]] = {
     "json": _document.dump,
     "html": html.render,
     "md": markdown.render,
+    "csv": csv,
 }
 """What `render` can write, by the ending of the file."""
 
 
 def render(document: Document, directory: Path, formats: Sequence[str] = ("json", "html", "md")) -> dict[str, Path]:
-    """Write report.json, report.html and report.md into a folder, which is made if needed.
+    """Write report.json, report.html and report.md (report.csv on request) into a folder, made if needed.
 
     All are rendered before the first is written, and each replaces its predecessor only when complete.
 

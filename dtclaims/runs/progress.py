@@ -66,7 +66,8 @@ class Display:
 
     def advance(self, key: str, done: int, total: int) -> None:
         """Steps of one run done so far; measurements report too and are not shown."""
-        if key not in self._runs:
+        # A worker's last message may arrive after its run was finished.
+        if key not in self._runs or self._share.get(key) == 1.0:
             return
         name = self._runs[key][0]
         if key not in self._tasks:

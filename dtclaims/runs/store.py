@@ -139,8 +139,14 @@ class Store:
 
     @contextmanager
     def new_run(self, identity: Mapping[str, Any]) -> Iterator[Path]:
-        """A private folder to write a run's files into; on leaving without error the run is published."""
+        """A private folder to write a run's files into; on leaving without error the run is published.
+
+        Call it under the key's lock.
+        """
         key = key_of(identity)
+        for abandoned in (self.root / "runs").glob(f".{key}.*"):
+            # A killed worker's; the lock says that nobody writes there any more.
+            shutil.rmtree(abandoned, ignore_errors=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=self.root / "runs"))
         try:
             yield staging

@@ -49,6 +49,14 @@ def test_an_unfinished_run_is_absent(tmp_path: Path) -> None:
     assert list((store.root / "runs").iterdir()) == []
 
 
+def test_what_a_killed_worker_left_is_removed(tmp_path: Path) -> None:
+    """The next to write the run, holding its lock, clears the abandoned folder."""
+    store = Store(tmp_path / "store")
+    (store.root / "runs" / f".{key_of(IDENTITY)}.dead").mkdir()
+    put(store)
+    assert [path.name for path in (store.root / "runs").iterdir()] == [key_of(IDENTITY)]
+
+
 def test_a_foreign_folder_is_refused_and_untouched(tmp_path: Path) -> None:
     """A folder with other content is never written to."""
     (tmp_path / "notes.txt").write_text("mine")
