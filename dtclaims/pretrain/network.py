@@ -40,12 +40,14 @@ class Scale:
         )
 
 
+HALF = torch.float16
+
 SCALES: dict[str, Scale] = {
     # A model this small cannot fit the corpus, so dropout would only slow it down.
     "mini": Scale(12, 32, 2, 128, 1024, batch=1024, updates=6000, learning_rate=4e-3, dropout=0.0),
-    "small": Scale(12, 128, 4, 256, 4096, batch=512, updates=4000, learning_rate=2e-3, dropout=0.05, stored=torch.float16),
+    "small": Scale(12, 128, 4, 256, 4096, batch=512, updates=4000, learning_rate=2e-3, dropout=0.05, stored=HALF),
     # GPT-2 small's own shape, vocabulary and dropout.
-    "paper": Scale(12, 768, 12, 1024, 50257, batch=32, updates=20_000, learning_rate=6e-4, dropout=0.1, stored=torch.float16),
+    "paper": Scale(12, 768, 12, 1024, 50257, batch=32, updates=20_000, learning_rate=6e-4, dropout=0.1, stored=HALF),
 }
 
 

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 def frame(document: Document) -> "pd.DataFrame":
     """One row per claim, protocol, scale and seed; a claim without an effect has one row without a seed.
 
-    Columns: claim, section, headline, protocol, scale, verdict, provisional, seed, effect (of the seed), unit, mean, low,
-    high, claimed, paper.
+    Columns: claim, section, headline, protocol, scale, verdict, provisional, seed, effect (of the seed), unit, mean,
+    low, high, claimed, paper.
 
     Raises:
         ReportError: not a valid report.
