@@ -38,5 +38,5 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types: mypy, strict."""
-    session.install("-e", ".[test]", "mypy>=1.14,<3", "nox")
+    session.install("-e", ".[dev]")
     session.run("mypy", "dtclaims", "claims", "conftest.py", "noxfile.py")
