@@ -4,6 +4,7 @@ DtclaimsError
 ├── UsageError              an option, name or argument that cannot be used
 ├── MissingDependency       an optional package that is not importable
 ├── DataError               trajectories or a data file that break the format
+│   └── WrongTask               data of another task than the one asked for
 ├── FixtureError            a shipped file that is absent or is not the recorded one
 ├── BackboneError           a checkpoint that does not fit the network it is read into
 ├── SimulatorError          an environment or physics version that cannot be used
@@ -11,6 +12,7 @@ DtclaimsError
 │   └── UndefinedMeasurement    valid input on which the quantity has no value
 ├── StatisticsError         effects or predicates that cannot be judged
 ├── StoreError              a run store, or a file in it, that is not as written
+├── PoolingError            results of different versions, which are never judged together
 ├── RunFailed               a training run that ended without a result
 └── ReportError             a report file that cannot be read, merged or written
 """
@@ -67,6 +69,10 @@ class DataError(DtclaimsError):
     """Trajectories or a data file that break the expected format."""
 
 
+class WrongTask(DataError):
+    """Data of another task than the one asked for."""
+
+
 class FixtureError(DtclaimsError):
     """A shipped file that is absent or whose content is not the recorded one."""
 
@@ -93,6 +99,10 @@ class StatisticsError(DtclaimsError):
 
 class StoreError(DtclaimsError):
     """A run store, or a file in it, that is not as it was written."""
+
+
+class PoolingError(DtclaimsError):
+    """Results of different simulator, data or score-reference versions: never judged together."""
 
 
 class RunFailed(DtclaimsError):

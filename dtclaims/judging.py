@@ -2,6 +2,7 @@
 
 import datetime
 import platform
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,11 +10,14 @@ from typing import Any
 
 import dtclaims
 from dtclaims.claim import Claim
-from dtclaims.errors import DtclaimsError
+from dtclaims.data.scores import score_reference
+from dtclaims.data.tasks import get_task
+from dtclaims.errors import DtclaimsError, PoolingError
 from dtclaims.fixtures import home
 from dtclaims.identity import versions
 from dtclaims.measurements import MEASUREMENTS
 from dtclaims.runs.planner import Cell, Plan
+from dtclaims.runs.pooling import pool
 from dtclaims.runs.scales import Scale
 from dtclaims.runs.store import Store, StoredRun
 from dtclaims.stats import Predicate, Verdict, judge_components
@@ -55,18 +59,14 @@ class Judge:
                 **entry,
                 "verdict": "not_run",
                 "reason": f"{len(absent)} of {len(keys)} runs are not in the store",
-                "remedy": _remedy(cell, self.plan.seeds),
+                "remedy": _remedy(cell, self.plan),
             }
         stored = {key: run for key, run in runs.items() if run is not None}
         entry["runs"] = [self._run_entry(run) for run in stored.values()]
-        provenance = [run.result["provenance"] for run in stored.values()]
-        entry["provenance"] = provenance[0]
-        if any(other != provenance[0] for other in provenance[1:]):
-            return {
-                **entry,
-                "verdict": "error",
-                "reason": "the runs differ in provenance and cannot be pooled: " + _difference(provenance),
-            }
+        try:
+            entry["provenance"] = pool([_provenance(cell, run) for run in stored.values()])
+        except PoolingError as error:
+            return {**entry, "verdict": "error", "reason": str(error)}
         try:
             effects = self._effects(cell, stored)
         except NotMeasured:
@@ -74,7 +74,7 @@ class Judge:
                 **entry,
                 "verdict": "not_run",
                 "reason": "the runs are in the store but not yet measured",
-                "remedy": _remedy(cell, self.plan.seeds),
+                "remedy": _remedy(cell, self.plan),
             }
         except Exception as error:
             return {**entry, "verdict": "error", "reason": _explain(error)}
@@ -204,17 +204,22 @@ def _statistics(verdict: Verdict) -> dict[str, Any]:
     return {name: everything[name] for name in fields}
 
 
-def _remedy(cell: Cell, seeds: Sequence[int]) -> str:
-    listed = ",".join(map(str, seeds))
+def _remedy(cell: Cell, plan: Plan) -> str:
+    listed = ",".join(map(str, plan.seeds))
     gpu = " -m gpu" if cell.scale.needs_gpu else ""
-    return f"pytest claims{gpu} --scale {cell.scale.name} --protocol {cell.protocol.name} --seeds {listed},"
+    data = f" --data {shlex.quote(plan.data)}" if plan.data else ""
+    return f"pytest claims{gpu} --scale {cell.scale.name} --protocol {cell.protocol.name} --seeds {listed},{data}"
 
 
-def _difference(provenance: Sequence[Mapping[str, Any]]) -> str:
-    from dtclaims.identity import differences
-
-    other = next(one for one in provenance[1:] if one != provenance[0])
-    return "; ".join(f"{name} is {ours} and {theirs}" for name, ours, theirs in differences(provenance[0], other))
+def _provenance(cell: Cell, run: StoredRun) -> tuple[str, dict[str, Any]]:
+    """A run's task and provenance, with the returns that mean score 0 and 100 where the claim reads scores."""
+    task = get_task(run.identity["spec"]["task"])
+    provenance = dict(run.result["provenance"])
+    if any("score_refs" in MEASUREMENTS[need.measurement].switches for need in cell.claim.needs.values()):
+        name = cell.protocol["score_refs"]
+        low, high = score_reference(task, name)
+        provenance["score_reference"] = {"name": name, "random": low, "expert": high}
+    return task.name, provenance
 
 
 def _explain(error: Exception) -> str:
@@ -247,10 +252,16 @@ def report_document(
             "alpha": alpha,
             "store": _home_relative(store),
             "versions": {**versions(), "python": platform.python_version()},
-            "label": scale.label,
+            "label": _label(scale, plan),
         },
         "claims": [dict(entry) for entry in entries],
     }
+
+
+def _label(scale: Scale, plan: Plan) -> str:
+    """What the verdicts are evidence of; the scale's own words speak of collected data."""
+    names = sorted({str(run.inputs.data["name"]) for run in plan.runs.values() if "name" in run.inputs.data})
+    return scale.label.replace("self-collected data", f"data from {', '.join(names)}") if names else scale.label
 
 
 def _program() -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from dtclaims.data.scores import score_reference
 from dtclaims.data.tasks import get_task
 from dtclaims.runs.spec import Budget
 from dtclaims.runs.store import StoredRun
@@ -110,7 +111,7 @@ def _scores(run: StoredRun, switches: Mapping[str, str]) -> npt.NDArray[np.float
     from dtclaims.metrics.curves import normalized_score
 
     task = get_task(run.identity["spec"]["task"])
-    reference = task.d4rl_reference if switches["score_refs"] == "d4rl" else task.dataset_mean_reference
+    reference = score_reference(task, switches["score_refs"])
     return np.asarray(normalized_score(np.asarray(run.result["curves"]["return_mean"]), reference))
 
 

@@ -22,6 +22,9 @@ OPTIONS = {
     "hand, else small",
     "protocol": "published, corrected or both (default)",
     "seeds": "how many (5) or which (0,1,2); default 3 at mini, 5 above",
+    "data": "trajectories to use instead of the scale's own: a file (D4RL HDF5, Decision Transformer pickle, Minari), "
+    "a folder with one file per task, a local Minari id, legacy, or auto to search DTCLAIMS_HOME, D4RL's and Minari's "
+    "folders",
     "device": "auto, cpu, cuda or cuda:i",
     "store": "folder of runs and measurements (default: DTCLAIMS_HOME/store, else the user's cache)",
     "report": "folder for report.json, report.html and report.md (default: claims-report)",

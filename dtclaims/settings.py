@@ -8,7 +8,7 @@ from dtclaims.errors import UsageError
 from dtclaims.fixtures import home
 from dtclaims.protocols import Protocol, get_protocols
 from dtclaims.runs.device import resolve_device
-from dtclaims.runs.inputs import auto_scale
+from dtclaims.runs.inputs import auto_scale, check_source
 from dtclaims.runs.scales import SCALES, Scale, get_scale
 
 ALPHA = 0.05
@@ -33,13 +33,16 @@ class Settings:
     report: Path
     fail_on: frozenset[str]
     alpha: float = ALPHA
+    data: str | None = None
+    """Where the data are; None leaves it to the scale."""
 
     def header(self) -> str:
         """One line with the effective settings."""
         protocols = " and ".join(protocol.name for protocol in self.protocols)
         seeds = ",".join(map(str, self.seeds))
+        data = f"data {self.data}, " if self.data else ""
         return (
-            f"dtclaims: scale {self.scale.name} ({self.scale_reason}), {protocols}, seeds {seeds}, "
+            f"dtclaims: scale {self.scale.name} ({self.scale_reason}), {protocols}, seeds {seeds}, {data}"
             f"device {self.device}, alpha {self.alpha}, store {self.store}, report {self.report}"
         )
 
@@ -50,16 +53,18 @@ def make_settings(
     """Check a user's choices; absent ones get their default.
 
     Args:
-        choices: `scale`, `protocol`, `seeds`, `device`, `store`, `report`, `fail_on`, as typed.
+        choices: `scale`, `protocol`, `seeds`, `data`, `device`, `store`, `report`, `fail_on`, as typed.
         gpu_selected: whether claims that need a GPU were asked for (`-m gpu`).
         tasks: of the claims; decides whether `auto` can mean the paper's scale.
 
     Raises:
         UsageError: a choice that cannot be used.
     """
+    data = choices.get("data") or None
+    check_source(data)
     wanted = choices.get("scale") or "auto"
     if wanted == "auto":
-        name, reason = auto_scale(gpu_selected, list(tasks))
+        name, reason = auto_scale(gpu_selected, list(tasks), data)
     else:
         name, reason = wanted, "as asked"
     scale = get_scale(name)
@@ -73,6 +78,7 @@ def make_settings(
         store=Path(choices.get("store") or home() / "store").expanduser(),
         report=Path(choices.get("report") or "claims-report").expanduser(),
         fail_on=parse_fail_on(choices.get("fail_on") or DEFAULT_FAIL_ON),
+        data=data,
     )
 
 

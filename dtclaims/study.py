@@ -26,11 +26,14 @@ class Study:
         Raises:
             StoreError: the store is not ours, or a run that is needed is damaged.
             FixtureError: a shipped file is not the recorded one.
+            DataError: the data asked for break their format.
         """
         self.cells = list(cells)
         self.settings = settings
         self.store = Store(settings.store)
-        self.plan: Plan = make_plan(self.cells, seeds=settings.seeds, device=settings.device, store=self.store)
+        self.plan: Plan = make_plan(
+            self.cells, seeds=settings.seeds, device=settings.device, store=self.store, data=settings.data
+        )
         self._judge = Judge(self.plan, self.store, settings.alpha)
 
     def run(self, stream: TextIO, workers: int | None = None) -> None:

@@ -5,7 +5,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,16 @@ import torch
 from dtclaims import __version__
 from dtclaims.data.physics import simulator_version
 from dtclaims.data.policy import WEIGHTS_FILE, Policy
-from dtclaims.data.policy_selection import Level, Measured, Snapshot, check_level, measure_policy, select
+from dtclaims.data.policy_selection import (
+    Level,
+    Measured,
+    Snapshot,
+    check_level,
+    measure_afresh,
+    measure_policy,
+    rounded,
+    select,
+)
 from dtclaims.data.sac import SacConfig
 from dtclaims.data.sac_trainer import Episode, SacTrainer
 from dtclaims.data.tasks import Task
@@ -90,7 +99,8 @@ def train_policy(
     """Train, select and write `out`/model.safetensors and `out`/card.json; the card.
 
     Seeds `seed` … `seed + parallel_seeds − 1` are trained side by side, and the snapshot is chosen among
-    all of them. `out`/training.pt is the running checkpoint, which `resume` continues from; it stays.
+    all of them, then measured on fresh episodes. `out`/training.pt is the running checkpoint, which
+    `resume` continues from; it stays.
 
     Args:
         target_return: mean return wanted of `medium`; None is the task's `medium_return`.
@@ -122,7 +132,16 @@ def train_policy(
     if parallel_seeds > 1:
         command += f" --parallel-seeds {parallel_seeds}"
     return write_policy(
-        out, level, snapshot, result, snapshots, command=command, config=config, device=on, target_return=target_return
+        out,
+        level,
+        snapshot,
+        result,
+        snapshots,
+        fresh=measure_afresh(snapshot.policy, level, snapshot.seed, threads=threads),
+        command=command,
+        config=config,
+        device=on,
+        target_return=target_return,
     )
 
 
@@ -133,12 +152,16 @@ def write_policy(
     result: Measured,
     snapshots: Sequence[Snapshot],
     *,
+    fresh: Mapping[str, Any],
     command: str,
     config: SacConfig,
     device: torch.device,
     target_return: float | None = None,
 ) -> dict[str, Any]:
-    """Write the chosen snapshot's weights and card into the folder `out`; the card."""
+    """Write the chosen snapshot's weights and card into the folder `out`; the card.
+
+    `result` is what the snapshot was chosen on, `fresh` its `measure_afresh`.
+    """
     task = snapshot.policy.task
     weights = out / WEIGHTS_FILE
     out.mkdir(parents=True, exist_ok=True)
@@ -166,7 +189,8 @@ def write_policy(
         "versions": {"dtclaims": __version__, "torch": torch.__version__, "numpy": np.__version__}
         | simulator_version(),
         "results": {
-            "stochastic_policy": {key: round(value, 4) for key, value in asdict(result).items()},
+            "stochastic_policy": rounded(result),
+            "fresh_episodes": dict(fresh),
             "learning_curve": {
                 "columns": ["environment steps", f"mean return of the last {config.envs} training episodes"],
                 "rows": [[s.step, round(s.recent_mean, 1)] for s in own],

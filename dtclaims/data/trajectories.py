@@ -1,27 +1,20 @@
-"""Trajectories in memory and on disk: one form for every source (paper §4; protocol §1)."""
+"""Trajectories in memory: one form for every source (paper §4; protocol §1)."""
 
-import contextlib
 import hashlib
-import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import numpy.typing as npt
 
-from dtclaims.data.tasks import RETURN_SCALE, Task, get_task
+from dtclaims.data.tasks import RETURN_SCALE, SetFacts, Task
 from dtclaims.errors import DataError
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
-
-KEYS = ("observations", "actions", "rewards", "terminals", "timeouts")
 
 
 def return_to_go(rewards: Floats) -> Floats:
@@ -116,92 +109,14 @@ class Trajectories:
         for start, length in zip(self.starts, self.lengths, strict=True):
             yield slice(int(start), int(start + length))
 
-    def summary(self) -> dict[str, float]:
-        """What the paper's data table prints: trajectories, steps, return mean, std, max, min."""
+    def facts(self) -> SetFacts:
+        """What the paper's data table prints; mean and (population) std of the returns in float64."""
         returns = self.returns.astype(np.float64)
-        return {
-            "trajectories": len(self.lengths),
-            "steps": len(self.rewards),
-            "return_mean": float(returns.mean()),
-            "return_std": float(returns.std()),
-            "return_max": float(returns.max()),
-            "return_min": float(returns.min()),
-        }
-
-
-def save_hdf5(data: Trajectories, path: Path) -> None:
-    """Write in D4RL's layout, with the task and provenance as attributes; all or nothing.
-
-    Raises:
-        DataError: the file cannot be written (disk full, permission).
-    """
-    ends = np.zeros((2, len(data.rewards)), dtype=bool)
-    last = data.starts + data.lengths - 1
-    ends[0, last] = data.terminated
-    ends[1, last] = ~data.terminated
-    arrays = (data.observations, data.actions, data.rewards, ends[0], ends[1])
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with h5py.File(partial, "w") as file:
-            for key, array in zip(KEYS, arrays, strict=True):
-                file.create_dataset(key, data=array, compression="gzip" if array.ndim == 2 else None)
-            file.attrs["task"] = data.task.name
-            file.attrs["sha256"] = data.sha256
-            file.attrs["provenance"] = json.dumps(dict(data.provenance), sort_keys=True)
-        os.replace(partial, path)
-    except OSError as error:
-        raise DataError(
-            f"cannot write {path}", given=error, remedy="Free some space or choose another folder."
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-
-
-def load_hdf5(path: Path, task: str | None = None) -> Trajectories:
-    """Read a file in D4RL's layout: ours, or D4RL's own v2 files.
-
-    A trajectory ends at a terminal or a time-out; an unfinished tail is dropped and counted in the
-    provenance (`dropped_tail_steps`). Files of ours are checked against their recorded digest.
-
-    Raises:
-        DataError: not an HDF5 file, truncated, a key is missing, lengths disagree, values out of range,
-            or content that is not the recorded one.
-    """
-    try:
-        with h5py.File(path, "r") as file:
-            missing = [key for key in KEYS if key not in file]
-            if missing:
-                raise DataError(f"{path} lacks {', '.join(missing)}", given=sorted(file), expected=list(KEYS))
-            arrays = {key: np.asarray(file[key]) for key in KEYS}
-            attributes = dict(file.attrs)
-    except OSError as error:
-        raise DataError(f"cannot read {path} as HDF5", given=error, remedy="Is the download complete?") from None
-    name = task or attributes.get("task")
-    if not isinstance(name, str):
-        raise DataError(f"{path} does not say its task", remedy="Name the task: one file belongs to one environment.")
-    if len({len(array) for array in arrays.values()}) != 1:
-        raise DataError(f"arrays of {path} differ in length", given={key: len(array) for key, array in arrays.items()})
-    terminals = arrays["terminals"].astype(bool).reshape(-1)
-    last = np.flatnonzero(terminals | arrays["timeouts"].astype(bool).reshape(-1))
-    end = int(last[-1]) + 1 if len(last) else 0
-    provenance = json.loads(str(attributes.get("provenance", "{}")))
-    data = Trajectories(
-        task=get_task(name),
-        observations=np.asarray(arrays["observations"][:end], dtype=np.float32),
-        actions=np.asarray(arrays["actions"][:end], dtype=np.float32),
-        rewards=np.asarray(arrays["rewards"][:end], dtype=np.float32).reshape(-1),
-        lengths=np.diff(np.concatenate([[-1], last])).astype(np.int64),
-        terminated=terminals[last],
-        provenance={**provenance, "dropped_tail_steps": len(terminals) - end},
-    )
-    recorded = attributes.get("sha256")
-    if recorded is not None and recorded != data.sha256:
-        raise DataError(
-            f"{path} is not the file that was written",
-            given=f"sha256 {data.sha256}",
-            expected=f"sha256 {recorded}",
-            remedy="Delete it: dtclaims collects the set again.",
+        return SetFacts(
+            trajectories=len(self.lengths),
+            steps=len(self.rewards),
+            return_mean=float(returns.mean()),
+            return_std=float(returns.std()),
+            return_max=float(returns.max()),
+            return_min=float(returns.min()),
         )
-    return data

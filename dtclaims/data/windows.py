@@ -1,8 +1,10 @@
 """Training windows of K steps (protocol §2): one uniform draw per window, gathered on the device."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -35,9 +37,26 @@ class WindowSampler:
     The reference draws a trajectory with probability proportional to its length and then a start
     uniformly inside it; that is one uniform draw over the steps of the trajectories it keeps. It
     leaves out exactly one, the one with the lowest return (DEV-32).
+
+    Args:
+        data: whose windows.
+        context: K.
+        device: where the steps reside and the batches are made.
+        statistics_of: whose state mean and standard deviation to normalise with, by default those of
+            `data`; a held-out part takes its training part's (`dtclaims.data.split`).
+
+    Raises:
+        DataError: K below 1, or a single trajectory.
     """
 
-    def __init__(self, data: Trajectories, context: int, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        data: Trajectories,
+        context: int,
+        device: torch.device | str = "cpu",
+        *,
+        statistics_of: Trajectories | None = None,
+    ) -> None:
         if context < 1:
             raise DataError("a window needs at least one step", given=context)
         if len(data.lengths) < 2:
@@ -56,15 +75,21 @@ class WindowSampler:
         self.positions: Integers = np.flatnonzero(kept).astype(np.int64)
         self.full_positions: Integers = np.flatnonzero(kept & (np.arange(len(ends)) + context <= ends)).astype(np.int64)
         self._ends = torch.from_numpy(ends).to(self.device)
+        self._columns = torch.arange(self.context, device=self.device) - self.context
         # In float64 and rounded once, as the reference does after padding.
-        mean, std = data.state_mean.astype(np.float64), data.state_std.astype(np.float64)
-        normalised = ((data.observations - mean) / std).astype(np.float32)
-        timesteps = np.arange(len(ends)) - np.repeat(data.starts, data.lengths)
-        self._states = torch.from_numpy(normalised).to(self.device)
-        self._actions = torch.from_numpy(data.actions).to(self.device)
-        self._returns_to_go = torch.from_numpy(data.returns_to_go[:, None]).to(self.device)
-        self._timesteps = torch.from_numpy(np.minimum(timesteps, MAX_EPISODE_STEPS - 1)).to(self.device)
-        self._state_padding = torch.from_numpy((-mean / std).astype(np.float32)).to(self.device)
+        source = data if statistics_of is None else statistics_of
+        mean, std = source.state_mean.astype(np.float64), source.state_std.astype(np.float64)
+        timesteps = np.minimum(np.arange(len(ends)) - np.repeat(data.starts, data.lengths), MAX_EPISODE_STEPS - 1)
+        # The last row of each table is its padding: one gather then fills a whole window.
+        self._padding_row = len(ends)
+        self._states = self._table(((data.observations - mean) / std).astype(np.float32), -mean / std)
+        self._actions = self._table(data.actions, ACTION_PADDING)
+        self._returns_to_go = self._table(data.returns_to_go[:, None], 0.0)
+        self._timesteps = self._table(timesteps, 0)
+
+    def _table(self, rows: npt.NDArray[Any], padding: npt.ArrayLike) -> Tensor:
+        last = np.broadcast_to(np.asarray(padding, dtype=rows.dtype), (1, *rows.shape[1:]))
+        return torch.from_numpy(np.concatenate((rows, last))).to(self.device)
 
     def draw(self, count: int, generator: np.random.Generator, *, full: bool = False) -> Integers:
         """`count` window starts, with replacement, as indices into the steps.
@@ -82,19 +107,25 @@ class WindowSampler:
             raise DataError("no trajectory is as long as the window", given=f"K={self.context}")
         return positions[generator.integers(len(positions), size=count)]
 
-    def gather(self, starts: Integers) -> Batch:
-        """The windows that start at the given steps, shape (B,) to a `Batch` on the device."""
-        first = torch.from_numpy(starts).to(self.device)[:, None]
+    def resident(self, starts: Integers) -> Tensor:
+        """Window starts of any shape moved to the device at once, for `gather` to take rows of without a copy each."""
+        return torch.from_numpy(starts).to(self.device)
+
+    def gather(self, starts: Integers | Tensor) -> Batch:
+        """The windows that start at the given steps, shape (B,) to a `Batch` on the device.
+
+        Starts that are a tensor on the device (`resident`) cost no copy and no wait for the GPU.
+        """
+        first = (starts if isinstance(starts, Tensor) else self.resident(starts))[:, None]
         # Real steps sit at the right end: column j holds step first + j - (padding of that row).
         real = torch.clamp(self._ends[first] - first, max=self.context)
-        step = first + torch.arange(self.context, device=self.device) - (self.context - real)
+        step = first + real + self._columns
         mask = step >= first
-        step = torch.where(mask, step, first)
-        keep = mask[..., None]
+        row = torch.where(mask, step, self._padding_row)
         return Batch(
-            states=torch.where(keep, self._states[step], self._state_padding),
-            actions=torch.where(keep, self._actions[step], ACTION_PADDING),
-            returns_to_go=torch.where(keep, self._returns_to_go[step], 0.0),
-            timesteps=torch.where(mask, self._timesteps[step], 0),
+            states=self._states[row],
+            actions=self._actions[row],
+            returns_to_go=self._returns_to_go[row],
+            timesteps=self._timesteps[row],
             mask=mask,
         )

@@ -24,8 +24,16 @@ from .curves import (
     published_ema,
     unbiased_ema,
 )
+from .estimates import MutualInformation, evaluable, unreadable_share
+from .gradient_readings import GradientConfusion, GradientNorms, GradientShares
+from .gradients import gradient_confusion, gradient_norms, gradient_shares
+from .information import mutual_information, mutual_informations
 from .inputs import Array, Floats
+from .ksg import ksg_mutual_information
+from .mine import PublishedMine
+from .mine_heldout import HeldOutMine
 from .parameters import ParameterSimilarity, parameter_similarity
+from .probe import probe_r2
 
 __all__ = [
     "Array",
@@ -33,7 +41,13 @@ __all__ = [
     "CkaMatrix",
     "Estimator",
     "Floats",
+    "GradientConfusion",
+    "GradientNorms",
+    "GradientShares",
+    "HeldOutMine",
+    "MutualInformation",
     "ParameterSimilarity",
+    "PublishedMine",
     "StreamingCka",
     "Token",
     "area",
@@ -43,17 +57,26 @@ __all__ = [
     "causal_attention_distance",
     "cka_matrix",
     "epochs_to_threshold",
+    "evaluable",
     "fused_attention_distance",
+    "gradient_confusion",
+    "gradient_norms",
+    "gradient_shares",
+    "ksg_mutual_information",
     "last_mean",
     "layer_features",
     "layerwise_cka",
     "linear_cka",
+    "mutual_information",
+    "mutual_informations",
     "normalized_score",
     "parameter_similarity",
     "permutation_null",
+    "probe_r2",
     "published_cka",
     "published_cka_matrix",
     "published_ema",
     "relative_gap",
     "unbiased_ema",
+    "unreadable_share",
 ]

@@ -21,7 +21,14 @@ MODEL_CODE = (
     "data/windows.py",
     "seeding.py",
 )
-TRAINING_CODE = (*MODEL_CODE, "data/physics.py", "train/evaluate.py", "train/loop.py")
+TRAINING_CODE = (
+    *MODEL_CODE,
+    "data/physics.py",
+    "train/evaluate.py",
+    "train/lanes.py",
+    "train/loop.py",
+    "train/rollouts.py",
+)
 MEASUREMENT_CODE = (
     *MODEL_CODE,
     "measurements.py",

@@ -1,14 +1,17 @@
 """Where a run's data and backbone come from, and whether they are at hand, without importing torch."""
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtclaims.data.collect import obtain, policy_folder, shipped_recipe
+from dtclaims.data.minari import ID, data_folder, minari_root
+from dtclaims.data.sources import LEGACY, d4rl_root, in_folder, load, search, unlike_d4rl
 from dtclaims.data.tasks import get_task
-from dtclaims.data.trajectories import Trajectories, load_hdf5
+from dtclaims.data.trajectories import Trajectories
+from dtclaims.errors import DataError, UsageError, WrongTask
 from dtclaims.fixtures import fixture_dir, read_card, sha256_file
 from dtclaims.runs.scales import SCALES, Scale
 
@@ -36,9 +39,21 @@ class Inputs:
     """Identity of the language backbone: part of a run's key."""
 
     def load_data(self, progress: Callable[[int, int], None] | None = None) -> Trajectories:
-        """Read the data, collecting it first if need be."""
-        if self.data["kind"] == "file":
-            return load_hdf5(Path(self.data["path"]), self.task)
+        """Read the data, collecting it first if need be.
+
+        Raises:
+            DataError: the data are not (or no longer) what the plan was made with.
+        """
+        if self.data["kind"] != "collected":
+            data = load(self.data["path"], self.task)
+            if data.sha256 != self.data["sha256"]:
+                raise DataError(
+                    f"{self.data['path']} changed after the runs were planned",
+                    given=f"sha256 {data.sha256}",
+                    expected=f"sha256 {self.data['sha256']}",
+                    remedy="Start again: the new content gets runs of its own.",
+                )
+            return data
         return obtain(shipped_recipe(self.task, steps=self.data["steps"], seed=self.data["seed"]), progress)
 
     def load_backbone(self) -> "Backbone":
@@ -48,16 +63,22 @@ class Inputs:
         return load_backbone(Path(self.backbone["path"]))
 
 
-def find_inputs(task: str, scale: Scale) -> Inputs | Unavailable:
+def find_inputs(task: str, scale: Scale, source: str | None = None) -> Inputs | Unavailable:
     """What runs of a task at a scale would use, or what is missing.
+
+    Args:
+        task: of the runs.
+        scale: of the runs.
+        source: where the data are (`--data`): see `find_data`.
 
     Raises:
         FixtureError: a shipped file is not the recorded one.
+        DataError: the data asked for break their format.
     """
     backbone = find_backbone(scale)
     if isinstance(backbone, Unavailable):
         return backbone
-    data = find_data(task, scale)
+    data = find_data(task, scale, source)
     if isinstance(data, Unavailable):
         return data
     return Inputs(task, scale.name, data, backbone)
@@ -85,17 +106,31 @@ def find_backbone(scale: Scale) -> dict[str, Any] | Unavailable:
     return {"kind": "self-pre-trained", "name": scale.language_backbone, "sha256": sha256, "path": str(folder)}
 
 
-def find_data(task: str, scale: Scale) -> dict[str, Any] | Unavailable:
-    """Identity of the medium set: D4RL's own file for the paper scale, else collected with the shipped policy."""
-    if scale.name == "paper":
-        root = Path(os.environ.get("D4RL_DATASET_DIR", Path.home() / ".d4rl" / "datasets"))
-        path = root / f"{task}_medium-v2.hdf5"
-        if not path.is_file():
-            return Unavailable(
-                f"D4RL's {path.name} is not at hand",
-                f"Put it at {path} (D4RL's own cache; D4RL_DATASET_DIR overrides the folder).",
-            )
-        return {"kind": "file", "name": path.name, "sha256": sha256_file(path), "path": str(path)}
+AUTO = "auto"
+
+
+def find_data(task: str, scale: Scale, source: str | None = None) -> dict[str, Any] | Unavailable:
+    """Identity of the medium set: kind, name and digest of its content, or the recipe it is collected by.
+
+    Without a source, the paper's scale looks for D4RL's own set (`dtclaims.data.sources.search`) and the others
+    collect with the shipped policy, so that a verdict does not depend on what happens to lie about. At the paper's
+    scale nothing but D4RL's set counts, whatever its file format.
+
+    Args:
+        task: of the runs.
+        scale: of the runs.
+        source: a file, a folder with one file per task, a local Minari id, `legacy`, or `auto` to search.
+
+    Raises:
+        DataError: the source asked for breaks its format.
+    """
+    paper = scale.name == "paper"
+    if source not in (None, AUTO):
+        return _given(task, source, paper)
+    if paper or source == AUTO:
+        found = _searched(task, paper)
+        if paper or not isinstance(found, Unavailable):
+            return found
     get_task(task)
     if not policy_folder(task, "medium").is_dir():
         return Unavailable(
@@ -103,6 +138,80 @@ def find_data(task: str, scale: Scale) -> dict[str, Any] | Unavailable:
             f"Train it: `dtclaims data train-policy {task}`.",
         )
     return shipped_recipe(task, steps=scale.medium_steps).identity()
+
+
+def check_source(source: str | None) -> None:
+    """Refuse a `--data` that names nothing, before anything is planned.
+
+    Raises:
+        UsageError: no such file, folder or local Minari data set.
+    """
+    if source in (None, AUTO, LEGACY) or Path(source).expanduser().exists():
+        return
+    if ID.fullmatch(source) and data_folder(minari_root() / source) is not None:
+        return
+    raise UsageError(
+        "--data names nothing that is here",
+        given=repr(source),
+        expected="a file, a folder with one file per task, a local Minari data set, legacy or auto",
+        remedy="`dtclaims data info ID` downloads a Minari data set, where Minari is installed.",
+    )
+
+
+def _given(task: str, source: str, paper: bool) -> dict[str, Any] | Unavailable:
+    path = Path(source).expanduser()
+    if path.is_dir() and data_folder(path) is None:
+        try:
+            path = in_folder(path, get_task(task))
+        except DataError as error:
+            return Unavailable(error.problem, f"It needs {error.expected}, and holds {error.given}.")
+        source = str(path)
+    try:
+        return _identity(task, source, paper, remedy="Use --scale small for other data.")
+    except WrongTask as error:
+        return Unavailable(error.problem, "Give --data a folder with one file per task.")
+
+
+def _searched(task: str, paper: bool) -> dict[str, Any] | Unavailable:
+    reasons = []
+    for path in search(get_task(task)):
+        try:
+            found = _identity(task, str(path), paper, remedy="")
+        except DataError as error:
+            reasons.append(str(error))
+            continue
+        if not isinstance(found, Unavailable):
+            return found
+        reasons.append(found.reason)
+    place = d4rl_root() / f"{task}_medium-v2.hdf5"
+    return Unavailable(
+        "; ".join([f"D4RL's {task}-medium-v2 is not at hand", *reasons]),
+        f"Put it at {place} (D4RL's own cache; D4RL_DATASET_DIR overrides the folder), or name it with --data.",
+    )
+
+
+def _identity(task: str, source: str, paper: bool, remedy: str) -> dict[str, Any] | Unavailable:
+    """Identity of a given set; a set with D4RL's content has D4RL's name, whatever file it is in."""
+    sha256, unlike = _content(task, source, _stamp(source))
+    if unlike is None:
+        return {"kind": "d4rl", "name": f"{task}-medium-v2", "sha256": sha256, "path": source}
+    if paper:
+        return Unavailable(f"{source} is not D4RL's {task}-medium-v2: {unlike}", remedy)
+    return {"kind": "file", "name": Path(source).name, "sha256": sha256, "path": source}
+
+
+@lru_cache(maxsize=32)
+def _content(task: str, source: str, stamp: object) -> tuple[str, str | None]:
+    """Digest of a source's content, and in what it is unlike D4RL's; read once while its files stay as they are."""
+    data = load(source, task)
+    return data.sha256, unlike_d4rl(data)
+
+
+def _stamp(source: str) -> object:
+    path = Path(source).expanduser()
+    folder = data_folder(path) if path.is_dir() else None
+    files = sorted(folder.iterdir()) if folder else [path]
+    return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file())
 
 
 def cached_hub_file(name: str, file: str) -> Path | None:
@@ -113,16 +222,18 @@ def cached_hub_file(name: str, file: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def auto_scale(gpu_selected: bool, tasks: list[str]) -> tuple[str, str]:
+def auto_scale(gpu_selected: bool, tasks: list[str], source: str | None = None) -> tuple[str, str]:
     """The scale that `--scale auto` means, and why.
 
     Args:
         gpu_selected: whether the marker expression (`-m gpu`) asks for claims that need a GPU.
         tasks: the tasks of the claims.
+        source: where the data are (`--data`).
     """
     if not gpu_selected:
         return "mini", "auto: without -m gpu"
-    missing = [found for task in tasks if isinstance(found := find_inputs(task, SCALES["paper"]), Unavailable)]
+    paper = SCALES["paper"]
+    missing = [found for task in tasks if isinstance(found := find_inputs(task, paper, source), Unavailable)]
     if not missing:
         return "paper", "auto: the paper's weights and data are at hand"
     return "small", f"auto: {missing[0].reason}"

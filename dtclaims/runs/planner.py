@@ -65,6 +65,8 @@ class Plan:
 
     seeds: tuple[int, ...]
     device: str
+    data: str | None = None
+    """Where the data are, as asked (`--data`)."""
     runs: dict[str, PlannedRun] = field(default_factory=dict)
     measurements: dict[str, PlannedMeasurement] = field(default_factory=dict)
     needs: dict[tuple[str, str, str], dict[int, dict[str, str]]] = field(default_factory=dict)
@@ -83,13 +85,16 @@ class Plan:
         return list(dict.fromkeys(keys))
 
 
-def make_plan(cells: Iterable[Cell], *, seeds: Sequence[int], device: str, store: Store) -> Plan:
+def make_plan(
+    cells: Iterable[Cell], *, seeds: Sequence[int], device: str, store: Store, data: str | None = None
+) -> Plan:
     """The union of what the cells need, looked up in the store.
 
     Raises:
         StoreError: a run that is needed lies damaged in the store.
+        DataError: the data asked for break their format.
     """
-    plan = Plan(tuple(seeds), device)
+    plan = Plan(tuple(seeds), device, data)
     inputs: dict[tuple[str, str], Inputs | Unavailable] = {}
     timings = Timings(store)
     for cell in cells:
@@ -97,7 +102,7 @@ def make_plan(cells: Iterable[Cell], *, seeds: Sequence[int], device: str, store
         for task in sorted({need.task for need in cell.claim.needs.values()}):
             where = (task, cell.scale.name)
             if where not in inputs:
-                inputs[where] = _available(task, cell.scale, device)
+                inputs[where] = _available(task, cell.scale, device, data)
             found = inputs[where]
             if isinstance(found, Unavailable):
                 plan.unavailable[cell.name] = found
@@ -111,14 +116,14 @@ def make_plan(cells: Iterable[Cell], *, seeds: Sequence[int], device: str, store
     return plan
 
 
-def _available(task: str, scale: Scale, device: str) -> Inputs | Unavailable:
+def _available(task: str, scale: Scale, device: str, data: str | None) -> Inputs | Unavailable:
     if scale.needs_gpu and device_class(device) != "cuda":
         return Unavailable(
             f"scale {scale.name} needs a CUDA device and this machine has none",
             "Run `pytest claims -m gpu --seeds 5` on a machine with a GPU, or judge a store made there "
             "with `pytest claims -m gpu --judge-only --store DIR`.",
         )
-    return find_inputs(task, scale)
+    return find_inputs(task, scale, data)
 
 
 def _add(

@@ -17,6 +17,7 @@ from dtclaims.data.policy_selection import (
     MEDIUM_RETURN_STD,
     Measured,
     Snapshot,
+    measure_afresh,
     measure_policy,
     medium_distance,
     select,
@@ -343,6 +344,9 @@ def test_trained_policy_folder_is_complete(tmp_path: Path) -> None:
     assert card["origin"]["seeds"] == [3, 4]
     assert card["origin"]["seed"] in (3, 4)
     assert card["results"]["stochastic_policy"]["episodes"] == 100
+    fresh = card["results"]["fresh_episodes"]
+    assert fresh == measure_afresh(Policy.load(tmp_path, HOPPER), "medium", card["origin"]["seed"])
+    assert (fresh["episodes"], fresh["mean"] != card["results"]["stochastic_policy"]["mean"]) == (400, True)
     assert [row[0] for row in card["results"]["learning_curve"]["rows"]] == [10_000]
     Policy.load(tmp_path, HOPPER)
     expert = train_policy(HOPPER, steps=10_000, config=config, level="expert", resume=True, **options)

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from dtclaims.data.hdf5 import KEYS, load_hdf5, save_hdf5
 from dtclaims.data.tasks import get_task
-from dtclaims.data.trajectories import KEYS, Trajectories, load_hdf5, return_to_go, save_hdf5
+from dtclaims.data.trajectories import Trajectories, return_to_go
 from dtclaims.errors import DataError
 from dtclaims.tests.examples import made_up
 

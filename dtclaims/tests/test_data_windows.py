@@ -59,6 +59,23 @@ def test_golden_batches(prefix: str) -> None:
     compare(sampler.gather(starts), values, prefix)
 
 
+@pytest.mark.parametrize("prefix", ["b0/", "b1/"])
+def test_golden_analysis_batches(prefix: str) -> None:
+    """The batches of the reference's analyses, which come from the same sampler one integer later."""
+    values, sampler, data = golden("batch_analysis")
+    starts = data.starts[values[f"{prefix}drawn_trajectory"]] + values[f"{prefix}drawn_start"]
+    compare(sampler.gather(starts), values, prefix)
+
+
+def test_resident_starts_give_the_same_batch() -> None:
+    """Starts moved to the device together gather as starts passed one batch at a time."""
+    sampler = WindowSampler(made_up([9, 7, 20]), 5)
+    starts = sampler.draw(12, generator(0, "batches")).reshape(3, 4)
+    for row, moved in zip(starts, sampler.resident(starts), strict=True):
+        for one, other in zip(vars(sampler.gather(row)).values(), vars(sampler.gather(moved)).values(), strict=True):
+            assert torch.equal(one, other)
+
+
 def test_golden_time_cap() -> None:
     """Steps past 999 of a long trajectory are shown as 999."""
     values, sampler, data = golden("batch_time_cap")

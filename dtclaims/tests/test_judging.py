@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from dtclaims.claim import Claim
+from dtclaims.data.hdf5 import save_hdf5
 from dtclaims.errors import StoreError
 from dtclaims.registry import load_claims
 from dtclaims.report import validate
 from dtclaims.runs.planner import Cell
 from dtclaims.settings import make_settings
 from dtclaims.study import Study, cells_of
-from dtclaims.tests.examples import fill_store
+from dtclaims.tests.examples import fill_store, made_up
 
 CLAIMS = load_claims()
 
@@ -105,9 +106,8 @@ def test_an_effect_that_cannot_be_computed_is_an_error(tmp_path: Path) -> None:
     assert "ZeroDivisionError" in entry["reason"]
 
 
-def test_runs_of_different_provenance_are_not_pooled(tmp_path: Path) -> None:
-    """Two sets of data under one claim: an error that names both."""
-    one = filled(tmp_path, protocol="published")
+def judged_with(one: Study, change: Any) -> dict[str, Any]:
+    """The entry of a claim one of whose runs has its provenance changed."""
     cell: Cell = next(cell for cell in one.cells if cell.claim.id == "S5.5-k1-random-fails-hopper")
     key = one.plan.run_keys(cell)[0]
     real_find = one.store.find
@@ -115,14 +115,53 @@ def test_runs_of_different_provenance_are_not_pooled(tmp_path: Path) -> None:
     def find(wanted: str) -> Any:
         run = real_find(wanted)
         if wanted == key and run is not None:
-            run.result["provenance"]["data"]["sha256"] = "another set"  # type: ignore[index]
+            change(run.result["provenance"])
         return run
 
     one.store.find = find  # type: ignore[method-assign]
-    entry = one.judge(cell)
-    assert entry["verdict"] == "error"
-    assert "another set" in entry["reason"]
-    assert "made up" in entry["reason"]
+    return one.judge(cell)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda p: p["data"].update(sha256="another set"), ("data.sha256", "another set", "made up")),
+        (lambda p: p.update(versions={"mujoco": "4.0.0"}), ("versions is ", "4.0.0", "None")),
+        (lambda p: p.update(score_reference={"name": "older"}), ()),
+    ],
+)
+def test_runs_of_different_provenance_are_not_pooled(tmp_path: Path, change: Any, named: tuple[str, ...]) -> None:
+    """Two sets of data or two simulators under one claim: an error that names both.
+
+    The score reference is the judge's own, so whatever a run says of it does not count.
+    """
+    entry = judged_with(filled(tmp_path, protocol="published"), change)
+    assert entry["verdict"] == ("error" if named else "reproduced")
+    assert all(word in entry["reason"] for word in named)
+
+
+def test_the_score_reference_is_part_of_the_provenance(tmp_path: Path) -> None:
+    """What means 0 and what means 100 stands with every score, by task, and only with scores (DEV-29)."""
+    found = entries(filled(tmp_path))
+    published, corrected = (
+        found["S5.5-k1-random-fails-hopper", name]["provenance"]["score_reference"]
+        for name in ("published", "corrected")
+    )
+    assert published == {"hopper": {"name": "dataset_means", "random": 18.40, "expert": 3511.36}}
+    assert corrected == {"hopper": {"name": "d4rl", "random": -20.272305, "expert": 3234.3}}
+    assert "score_reference" not in found["S5.3-l2-small-gpt2", "published"]["provenance"]
+
+
+def test_given_data_are_named(tmp_path: Path) -> None:
+    """The label, the provenance and the remedy of a study with --data speak of that file."""
+    save_hdf5(made_up([30, 40]), tmp_path / "mine.hdf5")
+    one = study(tmp_path, data=str(tmp_path / "mine.hdf5"))
+    label = one.document([])["provenance"]["label"]
+    assert "data from mine.hdf5" in label
+    assert "self-collected data" not in label
+    entry = one.judge(one.cells[0])
+    assert f"--data {tmp_path / 'mine.hdf5'}" in entry["remedy"]
+    assert "self-collected data" in study(tmp_path).document([])["provenance"]["label"]
 
 
 def test_a_damaged_run_stops_the_plan(tmp_path: Path) -> None:

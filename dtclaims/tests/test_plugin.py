@@ -10,8 +10,9 @@ import pytest
 # pytester forgets modules that are first imported inside it, and numpy's refuse to be loaded twice.
 import scipy.stats  # noqa: F401
 
+from dtclaims.data.hdf5 import save_hdf5
 from dtclaims.fixtures import ROOT
-from dtclaims.tests.examples import fill_store
+from dtclaims.tests.examples import fill_store, made_up
 from dtclaims.tests.test_judging import study, value_of
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 4
@@ -136,9 +137,39 @@ def test_ini_twins(run: Any, filled: Path, pytester: pytest.Pytester) -> None:
     run("--plan", "--seeds", "3").stdout.fnmatch_lines(["12 runs: 12 cached*"])
 
 
+def test_data_of_the_users_own(run: Any, pytester: pytest.Pytester) -> None:
+    """`--data` and its ini twin: a file's runs are others than those on collected data, wherever the file lies."""
+    save_hdf5(made_up([30, 40]), pytester.path / "mine.hdf5")
+    first = plan_keys(run("--plan", "--seeds", "1", "--data", "mine.hdf5"))
+    (pytester.path / "elsewhere").mkdir()
+    (pytester.path / "mine.hdf5").rename(pytester.path / "elsewhere" / "mine.hdf5")
+    pytester.makeini("[pytest]\nclaims_data = elsewhere/mine.hdf5\n")
+    assert plan_keys(run("--plan", "--seeds", "1")) == first
+    assert not first & plan_keys(run("--plan", "--seeds", "1", "--data", "auto"))
+
+
+def plan_keys(result: pytest.RunResult) -> set[str]:
+    assert result.ret == EXIT_OK
+    found = {line.split()[0] for line in result.outlines if "/seed0/" in line}
+    assert found
+    return found
+
+
+def test_broken_data_end_the_session(run: Any, pytester: pytest.Pytester) -> None:
+    """A set with a fault in it is named before anything is trained or written."""
+    save_hdf5(made_up([30, 40]), pytester.path / "mine.hdf5")
+    content = (pytester.path / "mine.hdf5").read_bytes()
+    (pytester.path / "mine.hdf5").write_bytes(content[:3000])
+    result = run("--data", "mine.hdf5", "--seeds", "1")
+    assert result.ret == EXIT_USAGE
+    result.stderr.fnmatch_lines(["ERROR: cannot read mine.hdf5 as HDF5*Is the download complete?"])
+    assert not (pytester.path / "claims-report").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--data", "absent.hdf5"], "--data names nothing that is here: got 'absent.hdf5'"),
         (["--scale", "huge"], "unknown scale: got 'huge', expected auto, mini, small, paper"),
         (["--seeds", "0"], "--seeds names no usable seeds: got '0'"),
         (["--seeds", "x"], "--seeds cannot be read: got 'x'"),

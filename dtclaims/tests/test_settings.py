@@ -77,3 +77,20 @@ def test_missing_cuda_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_fail_on_takes_both_spellings() -> None:
     """`not-run`, as on the command line, is the verdict `not_run`."""
     assert parse_fail_on("error, not-run") == {"error", "not_run"}
+
+
+def test_data_has_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--data` takes a path, a local Minari id, `auto` or `legacy`; the header shows it. Anything else is refused."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    with pytest.raises(UsageError, match=r"--data names nothing that is here: got 'absent.hdf5'"):
+        make_settings({"data": "absent.hdf5"})
+    with pytest.raises(UsageError, match="dtclaims data info"):
+        make_settings({"data": "mujoco/hopper/medium-v0"})
+    folder = tmp_path / "minari" / "mujoco" / "hopper" / "medium-v0" / "data"
+    folder.mkdir(parents=True)
+    (folder / "main_data.hdf5").touch()
+    for data in ("mujoco/hopper/medium-v0", "auto", "legacy", str(tmp_path)):
+        settings = make_settings({"data": data})
+        assert settings.data == data
+        assert f"data {data}, device" in settings.header()
+    assert make_settings({}).data is None

@@ -8,10 +8,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dtclaims.data.tasks import RETURN_SCALE
+from dtclaims.data.tasks import RETURN_SCALE, TASKS, Task
+from dtclaims.errors import UsageError
 from dtclaims.fixtures import fixture_dir
+from dtclaims.models import DecisionTransformer, StackConfig
 from dtclaims.tests.test_models_golden import load
 from dtclaims.train.evaluate import evaluate
+from dtclaims.train.lanes import evaluate_in_lanes, next_actions
+from dtclaims.train.rollouts import View
 
 
 class Linear:
@@ -126,3 +130,98 @@ def test_finished_episodes_are_masked() -> None:
     # The last call saw the longest episode's steps 3 to 5, each with the target less what was earned before it.
     np.testing.assert_allclose(model.to_go[0, :, 0] * RETURN_SCALE, [8.0, 7.0, 6.0], rtol=1e-5)
     assert model.training
+
+
+def paper_like(task: Task, head: str, precision: torch.dtype = torch.float32) -> DecisionTransformer:
+    """A small untrained network with fresh actions of moderate size."""
+    config = StackConfig(blocks=3, width=32, heads=2, activation="gelu_new")
+    model = DecisionTransformer(config, task.state_dim, task.action_dim, head=head, seed=1)
+    return model.eval().to(precision)
+
+
+@pytest.mark.parametrize("head", ["tied", "untied"])
+@pytest.mark.parametrize("seen", [1, 4])
+def test_next_actions_are_the_last_of_the_whole_forward(head: str, seen: int) -> None:
+    """Leaving out the last action token and most of the last block changes nothing but rounding."""
+    model = paper_like(TASKS["hopper"], head, torch.float64)
+    source = torch.Generator().manual_seed(0)
+    states, actions, to_go = (torch.randn(5, seen, width, generator=source).double() for width in (11, 3, 1))
+    timesteps = torch.arange(seen).expand(5, -1) + 7
+    with torch.inference_mode():
+        whole = model(states, actions, to_go, timesteps, torch.ones(5, seen, dtype=torch.bool))[:, -1]
+        last = next_actions(model.float(), states.float(), actions.float(), to_go.float(), timesteps)
+    assert last.dtype == torch.float32
+    torch.testing.assert_close(last.double(), whole, rtol=1e-4, atol=1e-5)
+
+
+class Damped:
+    """Contracting linear dynamics, so that rounding does not grow; episode i ends after 5 i + 1 steps."""
+
+    def __init__(self, task: Task, count: int) -> None:
+        random = np.random.default_rng(5)
+        self.push = random.normal(size=(task.action_dim, task.state_dim))
+        self.first = random.normal(size=(count, task.state_dim))
+        self.left = 5 * np.arange(count) + 1
+
+    def reset(self, seeds: Sequence[int]) -> np.ndarray:
+        self.states = self.first
+        return self.states
+
+    def step(self, actions: np.ndarray, active: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        assert active is not None
+        moved = 0.8 * self.states + actions @ self.push
+        self.states = np.where(active[:, None], moved, self.states)
+        self.left = self.left - active
+        return self.states, np.where(active, self.states.sum(axis=1), 0.0), active & (self.left <= 0)
+
+
+@pytest.mark.parametrize("context", [1, 4])
+@pytest.mark.parametrize("count", [1, 7])
+def test_lanes_roll_out_as_the_plain_loop(context: int, count: int) -> None:
+    """Two lanes, rolled windows, narrowed as episodes end, cut at the limit: the plain loop's episodes to rounding."""
+    task = TASKS["hopper"]
+    model = paper_like(task, "untied")
+    random = np.random.default_rng(0)
+    mean, std = random.normal(size=(2, task.state_dim)).astype(np.float32)
+    view = View(task.target, context, mean, np.abs(std) + 0.5, task.action_dim)
+    plain = evaluate(
+        model,
+        Damped(task, count),
+        seeds=range(count),
+        target=view.target,
+        context=context,
+        state_mean=view.state_mean,
+        state_std=view.state_std,
+        action_dim=task.action_dim,
+        max_steps=25,
+    )
+    with torch.inference_mode():
+        lanes = evaluate_in_lanes(model, Damped(task, count), range(count), view, torch.device("cpu"), 25)
+    assert plain.lengths.tolist() == lanes.lengths.tolist() == [min(5 * i + 1, 25) for i in range(count)]
+    np.testing.assert_allclose(lanes.returns, plain.returns, rtol=1e-4, atol=1e-4)
+
+
+def test_lanes_count_finished_episodes_once() -> None:
+    """Lanes mask and drop finished episodes as the plain loop does, poison rewards included."""
+    model = DecisionTransformer(StackConfig(blocks=1, width=8, heads=1, activation="relu"), 2, 1, head="untied").eval()
+    view = View(10.0, 3, np.zeros(2, dtype=np.float32), np.ones(2, dtype=np.float32), 1)
+    with torch.inference_mode():
+        rollouts = evaluate_in_lanes(model, Countdown(5), range(5), view, torch.device("cpu"))
+    assert rollouts.lengths.tolist() == [1, 2, 3, 4, 5]
+    assert rollouts.returns.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_reduced_precision_is_refused_where_it_is_not_offered() -> None:
+    """bfloat16 is for the captured GPU path only; the model's mode is left alone."""
+    with pytest.raises(UsageError, match="reduced precision need a GPU"):
+        evaluate(
+            Still(),
+            Countdown(1),
+            seeds=[0],
+            target=1.0,
+            context=1,
+            state_mean=np.zeros(2, dtype=np.float32),
+            state_std=np.ones(2, dtype=np.float32),
+            action_dim=1,
+            precision="bfloat16",
+        )

@@ -1,8 +1,7 @@
 """Roll-outs conditioned on a return target, all episodes in lock step (protocol §5)."""
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,26 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from dtclaims.data.tasks import MAX_EPISODE_STEPS, RETURN_SCALE
+from dtclaims.errors import UsageError
+from dtclaims.models.decision_transformer import DecisionTransformer
+from dtclaims.train.lanes import evaluate_in_lanes
+from dtclaims.train.rollouts import Environment, Precision, Rollouts, View
 
 
-class Environment(Protocol):
-    """What a roll-out needs of a batch of environments; `dtclaims.data.physics.BatchedEnv` has it."""
-
-    def reset(self, seeds: Sequence[int]) -> npt.NDArray[np.float64]:
-        """Start one episode per seed; states (E, S)."""
-
-    def step(
-        self, actions: npt.NDArray[np.float32], active: npt.NDArray[np.bool_] | None = None
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-        """Advance the active episodes; states (E, S), rewards (E,), terminated (E,)."""
-
-
-@dataclass(frozen=True)
-class Rollouts:
-    """Undiscounted returns (E,) float64 and lengths (E,) int64 of E episodes."""
-
-    returns: npt.NDArray[np.float64]
-    lengths: npt.NDArray[np.int64]
+def physics_threads(device: torch.device | str) -> int:
+    """Threads that step the physics of a roll-out: one beside other CPU workers, up to 8 where a GPU waits for it."""
+    return min(8, os.cpu_count() or 1) if torch.device(device).type == "cuda" else 1
 
 
 @torch.inference_mode()
@@ -45,13 +33,16 @@ def evaluate(
     action_dim: int,
     device: torch.device | str = "cpu",
     max_steps: int = MAX_EPISODE_STEPS,
+    precision: Precision = "float32",
 ) -> Rollouts:
     """Roll `model` out once per seed and return what it earned.
 
     The model is asked for an action with the current action slot at zero, the last `context` steps in
-    view and the target less the rewards so far, in float32. Padding is left out rather than masked:
-    masked keys have weight exactly zero, so the actions are the same. The model is put in eval mode
-    and back.
+    view and the target less the rewards so far. Padding is left out rather than masked: masked keys have
+    weight exactly zero, so the actions are the same. The model is put in eval mode and back.
+
+    A `DecisionTransformer` on a GPU runs as captured graphs beside the physics (`evaluate_in_lanes`);
+    everything else is the plain loop below, in float32. The two agree to rounding.
 
     Args:
         model: maps (states, actions, returns-to-go, timesteps, mask) to actions (B, K, A).
@@ -64,21 +55,47 @@ def evaluate(
         action_dim: A.
         device: where the model lives.
         max_steps: time limit.
+        precision: `bfloat16` computes the blocks' matrix products in it (GPU only); residual stream, norms,
+            embeddings and action head stay float32.
+
+    Raises:
+        UsageError: `bfloat16` where it is not offered.
     """
+    device = torch.device(device)
+    view = View(target, context, state_mean, state_std, action_dim)
+    fast = device.type == "cuda" and isinstance(model, DecisionTransformer)
+    if precision != "float32" and not fast:
+        raise UsageError(
+            "roll-outs in reduced precision need a GPU and a DecisionTransformer",
+            given=f"{precision} on {device.type}",
+            expected="float32",
+        )
     was_training = model.training
     model.eval()
+    try:
+        if fast:
+            assert isinstance(model, DecisionTransformer)
+            return evaluate_in_lanes(model, env, seeds, view, device, max_steps, precision)
+        return _evaluate_plainly(model, env, seeds, view, device, max_steps)
+    finally:
+        model.train(was_training)
+
+
+def _evaluate_plainly(
+    model: nn.Module, env: Environment, seeds: Sequence[int], view: View, device: torch.device, max_steps: int
+) -> Rollouts:
     count = len(seeds)
-    mean = torch.from_numpy(state_mean).to(device)
-    std = torch.from_numpy(state_std).to(device)
+    mean = torch.from_numpy(view.state_mean).to(device)
+    std = torch.from_numpy(view.state_std).to(device)
 
     def normalise(states: npt.NDArray[np.float64]) -> Tensor:
         return (torch.from_numpy(states).to(device=device, dtype=torch.float32) - mean) / std
 
     current = normalise(env.reset(seeds))
     states = torch.zeros(count, max_steps, current.shape[1], device=device)
-    actions = torch.zeros(count, max_steps, action_dim, device=device)
+    actions = torch.zeros(count, max_steps, view.action_dim, device=device)
     to_go = torch.zeros(count, max_steps, 1, device=device)
-    remaining = np.full(count, target / RETURN_SCALE, dtype=np.float32)
+    remaining = np.full(count, view.target / RETURN_SCALE, dtype=np.float32)
     returns = np.zeros(count)
     lengths = np.zeros(count, dtype=np.int64)
     active = np.ones(count, dtype=bool)
@@ -86,13 +103,13 @@ def evaluate(
         live = torch.from_numpy(np.flatnonzero(active)).to(device)
         states[:, step] = current
         to_go[:, step, 0] = torch.from_numpy(remaining).to(device)
-        first = max(0, step - context + 1)
-        view = slice(first, step + 1)
+        first = max(0, step - view.context + 1)
+        seen = slice(first, step + 1)
         timesteps = torch.arange(first, step + 1, device=device).expand(len(live), -1)
         predicted = model(
-            states[live, view],
-            actions[live, view],
-            to_go[live, view],
+            states[live, seen],
+            actions[live, seen],
+            to_go[live, seen],
             timesteps,
             torch.ones_like(timesteps, dtype=torch.bool),
         )[:, -1]
@@ -105,5 +122,4 @@ def evaluate(
         active &= ~terminated
         if not active.any():
             break
-    model.train(was_training)
     return Rollouts(returns, lengths)

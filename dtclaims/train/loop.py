@@ -15,7 +15,7 @@ from dtclaims.errors import RunFailed
 from dtclaims.models import Backbone, DecisionTransformer, build_model
 from dtclaims.runs.spec import Budget, RunSpec
 from dtclaims.seeding import derive, generator
-from dtclaims.train.evaluate import evaluate
+from dtclaims.train.evaluate import evaluate, physics_threads
 
 SATURATED = 0.99
 """A tanh output past this counts as saturated (DEV-11)."""
@@ -109,7 +109,7 @@ def train(
     ).to(device)
     optimizer, schedule = make_optimizer(model, budget, spec.adam_eps)
     sampler = WindowSampler(data, spec.context, device)
-    env = BatchedEnv(task, budget.evaluation_episodes)
+    env = BatchedEnv(task, budget.evaluation_episodes, physics_threads(device))
     batches = generator(spec.seed, "batches")
     torch.manual_seed(derive(spec.seed, f"dropout/{spec.name}"))
 

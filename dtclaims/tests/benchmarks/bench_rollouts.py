@@ -1,0 +1,112 @@
+"""Speed of roll-outs: lock step beside the reference's way, gymnasium and one forward per episode and step.
+
+The GPU benchmark is the paper's size: 12 blocks of width 768, K=20, 100 episodes of 1000 steps.
+"""
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from dtclaims.data.physics import BatchedEnv
+from dtclaims.data.tasks import RETURN_SCALE, get_task
+from dtclaims.models import DecisionTransformer, StackConfig
+from dtclaims.train.evaluate import evaluate, physics_threads
+
+TASK = get_task("halfcheetah")
+"""Its episodes never terminate."""
+CONTEXT = 20
+EPISODES, STEPS = 10, 40
+MEAN, STD = np.zeros(TASK.state_dim, dtype=np.float32), np.ones(TASK.state_dim, dtype=np.float32)
+
+
+def network(width: int, heads: int, device: str) -> DecisionTransformer:
+    config = StackConfig(blocks=12, width=width, heads=heads, activation="gelu_new")
+    return DecisionTransformer(config, TASK.state_dim, TASK.action_dim, head="untied").to(device).eval()
+
+
+def ours(model: DecisionTransformer, episodes: int, steps: int, device: str, precision: str) -> np.ndarray:
+    env = BatchedEnv(TASK, episodes, physics_threads(device))
+    rollouts = evaluate(
+        model,
+        env,
+        seeds=range(episodes),
+        target=TASK.target,
+        context=CONTEXT,
+        state_mean=MEAN,
+        state_std=STD,
+        action_dim=TASK.action_dim,
+        device=device,
+        max_steps=steps,
+        precision=precision,
+    )
+    env.close()
+    return rollouts.returns
+
+
+@torch.no_grad()
+def reference_way(model: DecisionTransformer, episodes: int, steps: int) -> np.ndarray:
+    """One episode after the other; every step a forward of one padded window (protocol §5)."""
+    env = gymnasium.make(TASK.gym_id)
+    mean, std = torch.from_numpy(MEAN), torch.from_numpy(STD)
+    returns = []
+    for seed in range(episodes):
+        state, _ = env.reset(seed=seed)
+        states = torch.from_numpy(state).reshape(1, -1).float()
+        actions = torch.zeros(0, TASK.action_dim)
+        target = torch.tensor([[TASK.target / RETURN_SCALE]])
+        timesteps = torch.zeros(1, 1, dtype=torch.long)
+        earned = 0.0
+        for step in range(steps):
+            actions = torch.cat([actions, torch.zeros(1, TASK.action_dim)])
+            real = min(CONTEXT, step + 1)
+
+            def padded(values: torch.Tensor, real: int = real) -> torch.Tensor:
+                values = values[-real:]
+                empty = torch.zeros(CONTEXT - real, values.shape[1], dtype=values.dtype)
+                return torch.cat([empty, values])[None]
+
+            action = model(
+                padded((states - mean) / std),
+                padded(actions),
+                padded(target),
+                padded(timesteps.T)[..., 0],
+                torch.cat([torch.zeros(CONTEXT - real), torch.ones(real)])[None].bool(),
+            )[0, -1]
+            actions[-1] = action
+            state, reward, done, _, _ = env.step(action.numpy())
+            states = torch.cat([states, torch.from_numpy(state).reshape(1, -1).float()])
+            target = torch.cat([target, target[-1:] - reward / RETURN_SCALE])
+            timesteps = torch.cat([timesteps, torch.tensor([[step + 1]])], dim=1)
+            earned += float(reward)
+            if done:
+                break
+        returns.append(earned)
+    env.close()
+    return np.array(returns)
+
+
+@pytest.mark.parametrize("way", ["lock step", "reference"])
+def test_mini_on_cpu(benchmark: BenchmarkFixture, way: str) -> None:
+    """12 blocks of width 32 on the CPU."""
+    benchmark.group = f"roll-out mini, {EPISODES} episodes x {STEPS} steps, CPU"
+    model = network(32, 2, "cpu")
+    if way == "reference":
+        returns = benchmark.pedantic(reference_way, args=(model, EPISODES, STEPS), rounds=2)
+    else:
+        returns = benchmark.pedantic(ours, args=(model, EPISODES, STEPS, "cpu", "float32"), rounds=5, warmup_rounds=1)
+    assert np.isfinite(returns).all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_paper_size_on_gpu(benchmark: BenchmarkFixture, precision: str) -> None:
+    """100 episodes of 1000 steps; the goal is 5 seconds, which takes bfloat16."""
+    benchmark.group = "roll-out paper size, 100 episodes x 1000 steps, GPU"
+    model = network(768, 12, "cuda")
+    # Libraries and kernels load on first use.
+    ours(model, 100, 60, "cuda", precision)
+    returns = benchmark.pedantic(ours, args=(model, 100, 1000, "cuda", precision), rounds=2)
+    assert np.isfinite(returns).all()
