@@ -1,4 +1,4 @@
-"""The command line: `dtclaims claims | plan | run | judge | report | explain | data | pretrain`."""
+"""The command line: `dtclaims claims | plan | run | judge | report | explain | data | doctor | pretrain`."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from dtclaims.settings import Settings, make_settings
 from dtclaims.study import Study, cells_of
 
 Command = Callable[[argparse.Namespace], None]
-STUDY_OPTIONS = ("scale", "protocol", "seeds", "device", "store", "report")
+STUDY_OPTIONS = ("scale", "protocol", "seeds", "data", "device", "store", "report")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,23 +81,44 @@ def _parser() -> argparse.ArgumentParser:
     collect.add_argument("--level", default="medium")
     collect.add_argument("--steps", type=int, default=50_000)
     collect.add_argument("--seed", type=int, default=0)
+    collect.add_argument("--threads", type=int, default=None, help="physics threads (default: all cores)")
     collect.add_argument("--out", type=Path, default=None, help="file (default: the cache, where the claims look)")
-    info = add("info", _info, "what the paper's data table prints, for a file", data)
-    info.add_argument("file", type=Path)
+    source = "a file or folder (D4RL HDF5, Decision Transformer pickle, Minari), a Minari id, or legacy"
+    info = add("info", _info, "the paper's data table for some sets, beside D4RL's values", data)
+    info.add_argument("sources", nargs="+", metavar="FILE", help=source)
     info.add_argument("--task", default=None, help="for files that do not say it")
+    export = add("export", _export, "write a set in another layout", data)
+    export.add_argument("source", metavar="FILE", help=source)
+    export.add_argument("--to", choices=("minari", "hdf5"), required=True)
+    export.add_argument("--out", type=Path, required=True, help="file, or for Minari a folder called NAME-v0")
+    export.add_argument("--task", default=None, help="for files that do not say it")
+
+    references = add("references", _references, "measure what scores 0 and 100 stand for on our own simulator", data)
+    references.add_argument("task", help="a task, or all")
+    references.add_argument("--episodes", type=int, default=100)
+    references.add_argument("--seed", type=int, default=0)
+    references.add_argument("--out", type=Path, default=None, help="also write them, as JSON")
+
+    doctor = add("doctor", _doctor, "say for each part, optional ones too, whether it works here, and what would help")
+    doctor.add_argument("--json", action="store_true", help="as JSON")
 
     pretrain = add("pretrain", _nothing, "backbones of our own").add_subparsers(required=True, metavar="COMMAND")
-    corpus = add("corpus", _corpus, "fetch freely licensed English text from Debian packages", pretrain)
+    corpus = add("corpus", _corpus, "fetch freely licensed text or photographs from Debian packages", pretrain)
+    corpus.add_argument("--kind", choices=("text", "image"), default="text")
     corpus.add_argument("--out", type=Path, required=True)
-    language = add("language", _language, "pre-train a GPT-2-shaped language backbone", pretrain)
-    language.add_argument("--scale", default="mini")
-    language.add_argument("--corpus", type=Path, nargs="+", required=True, help="text files, or folders of them")
-    language.add_argument("--out", type=Path, required=True)
-    language.add_argument("--seed", type=int, default=0)
-    language.add_argument("--device", default="auto")
-    language.add_argument("--updates", type=int, default=None, help="default: what the shipped backbone was made with")
-    language.add_argument("--batch", type=int, default=None, help="windows per update; a laptop wants 32")
-    language.add_argument("--resume", action="store_true")
+    for name, command, text, files, examples in (
+        ("language", _language, "pre-train a GPT-2-shaped language backbone", "text", "windows"),
+        ("image", _image, "pre-train an ImageGPT-shaped image backbone", "image", "tiles"),
+    ):
+        one = add(name, command, text, pretrain)
+        one.add_argument("--scale", default="mini")
+        one.add_argument("--corpus", type=Path, nargs="+", required=True, help=f"{files} files, or folders of them")
+        one.add_argument("--out", type=Path, required=True)
+        one.add_argument("--seed", type=int, default=0)
+        one.add_argument("--device", default="auto")
+        one.add_argument("--updates", type=int, default=None, help="default: what the shipped backbone was made with")
+        one.add_argument("--batch", type=int, default=None, help=f"{examples} per update; a laptop wants 32")
+        one.add_argument("--resume", action="store_true")
     return parser
 
 
@@ -203,45 +224,93 @@ def _train_policy(options: argparse.Namespace) -> None:
 
 
 def _collect(options: argparse.Namespace) -> None:
-    from dtclaims.data.collect import collected_path, obtain, shipped_recipe
-    from dtclaims.data.trajectories import save_hdf5
+    from dtclaims.data.collect import collect_to, collected_path, obtain, shipped_recipe
     from dtclaims.runs.progress import Display
 
     recipe = shipped_recipe(options.task, level=options.level, steps=options.steps, seed=options.seed)
     with Display(sys.stdout) as display:
-        data = obtain(recipe, display.phase(f"collecting {options.task} {options.level}"))
-    path = options.out or collected_path(recipe)
-    if options.out is not None:
-        save_hdf5(data, path)
-    print(f"wrote {path}, content sha256 {data.sha256}")
+        progress = display.phase(f"collecting {options.task} {options.level}")
+        if options.out is None:
+            data = obtain(recipe, progress, threads=options.threads)
+        else:
+            data = collect_to(options.out, recipe, progress, threads=options.threads)
+    print(f"wrote {options.out or collected_path(recipe)}, content sha256 {data.sha256}")
 
 
 def _info(options: argparse.Namespace) -> None:
-    from dtclaims.data.trajectories import load_hdf5
+    from dtclaims.data.sources import load
+    from dtclaims.data.table import table
 
-    data = load_hdf5(options.file, options.task)
-    summary = data.summary()
-    print(f"{data.task.name}: {summary['trajectories']:.0f} trajectories, {summary['steps']:.0f} steps")
-    print(
-        f"return {summary['return_mean']:.2f} ± {summary['return_std']:.2f}, "
-        f"max {summary['return_max']:.2f}, min {summary['return_min']:.2f}"
-    )
-    print(f"D4RL's medium-v2 has mean return {data.task.medium_return:.2f}")
-    print(f"content sha256 {data.sha256}; tail dropped: {data.provenance.get('dropped_tail_steps', 0)} steps")
+    sets = [(source, load(source, options.task)) for source in options.sources]
+    print(*table(sets), sep="\n")
+
+
+def _export(options: argparse.Namespace) -> None:
+    from dtclaims.data.hdf5 import save_hdf5
+    from dtclaims.data.minari import save_minari
+    from dtclaims.data.sources import load
+
+    data = load(options.source, options.task)
+    if options.to == "minari":
+        print(f"Minari id {save_minari(data, options.out)}")
+    else:
+        save_hdf5(data, options.out)
+    print(f"wrote {options.out}, content sha256 {data.sha256}")
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from dtclaims import doctor
+
+    findings = doctor.examine()
+    if options.json:
+        print(json.dumps([finding.to_json() for finding in findings], indent=1, ensure_ascii=False))
+    else:
+        print(*doctor.lines(findings), sep="\n")
+    doctor.check_required(findings)
+
+
+def _references(options: argparse.Namespace) -> None:
+    from dtclaims.data.references import measure_references
+    from dtclaims.data.tasks import TASKS, get_task
+
+    tasks = list(TASKS.values()) if options.task == "all" else [get_task(options.task)]
+    references = measure_references(tasks, episodes=options.episodes, seed=options.seed, progress=print)
+    for task in tasks:
+        low, high = (references["tasks"][task.name][name]["mean"] for name in ("random", "expert"))
+        print(
+            f"{task.name}: own simulator {low:.2f} / {high:.2f}, D4RL's constants {task.d4rl_reference[0]:.2f} / "
+            f"{task.d4rl_reference[1]:.2f}, dataset means {task.dataset_mean_reference[0]:.2f} / "
+            f"{task.dataset_mean_reference[1]:.2f}"
+        )
+    if options.out is not None:
+        options.out.write_text(json.dumps(references, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        print(f"references: {options.out}")
 
 
 def _corpus(options: argparse.Namespace) -> None:
-    from dtclaims.pretrain import fetch_corpus
+    from dtclaims.pretrain import fetch_corpus, fetch_photographs
 
-    fetch_corpus(None, options.out, progress=print)
+    fetch = fetch_photographs if options.kind == "image" else fetch_corpus
+    fetch(None, options.out, progress=print)
     print(f"corpus: {options.out}")
 
 
 def _language(options: argparse.Namespace) -> None:
     from dtclaims.pretrain import pretrain_language
+
+    _pretrain(options, pretrain_language)
+
+
+def _image(options: argparse.Namespace) -> None:
+    from dtclaims.pretrain import pretrain_image
+
+    _pretrain(options, pretrain_image)
+
+
+def _pretrain(options: argparse.Namespace, pretrain: Callable[..., dict[str, Any]]) -> None:
     from dtclaims.runs.device import resolve_device
 
-    card = pretrain_language(
+    card = pretrain(
         options.scale,
         options.corpus,
         options.out,

@@ -1,24 +1,35 @@
 """Pre-training of backbones from local corpora. Knows nothing about reinforcement learning."""
 
 from dtclaims.pretrain.corpus import Corpus, Document, read_corpus
+from dtclaims.pretrain.image import pretrain_image
+from dtclaims.pretrain.image_sources import IMAGE_SOURCES, ImageSource, fetch_photographs
 from dtclaims.pretrain.language import pretrain_language
-from dtclaims.pretrain.network import SCALES, LanguageModel, Scale
+from dtclaims.pretrain.network import IMAGE_SCALES, SCALES, ImageModel, LanguageModel, Scale
+from dtclaims.pretrain.photographs import Photograph, read_photographs
 from dtclaims.pretrain.sources import SOURCES, Source, fetch_corpus
 from dtclaims.pretrain.tokenizer import END_OF_TEXT, encode_documents, load_tokenizer, train_tokenizer
 
 __all__ = [
     "END_OF_TEXT",
+    "IMAGE_SCALES",
+    "IMAGE_SOURCES",
     "SCALES",
     "SOURCES",
     "Corpus",
     "Document",
+    "ImageModel",
+    "ImageSource",
     "LanguageModel",
+    "Photograph",
     "Scale",
     "Source",
     "encode_documents",
     "fetch_corpus",
+    "fetch_photographs",
     "load_tokenizer",
+    "pretrain_image",
     "pretrain_language",
     "read_corpus",
+    "read_photographs",
     "train_tokenizer",
 ]

@@ -1,8 +1,11 @@
-"""Bits per byte: how well text is predicted, in a unit that does not depend on the tokenizer.
+"""How well held-out data are predicted, in bits.
+
+Text: bits per byte, a unit that does not depend on the tokenizer,
 
 bits per byte = (- sum of log2 p(token | context) over the text's tokens) / (UTF-8 bytes of the text)
 
 The sum includes the end-of-text token of every document: a model must also say where texts end.
+Images: bits per pixel, with the mean of - log2 p(colour | earlier pixels of the tile) over all pixels.
 """
 
 import math
@@ -18,6 +21,8 @@ from dtclaims.errors import MeasurementError
 
 WINDOWS_PER_BATCH = 32
 IGNORED = -100
+PSEUDO_COUNT = 16.0
+"""Weight of the unigram model in the previous-pixel model, in observations."""
 
 
 def byte_counts(texts: Iterable[str]) -> NDArray[np.int64]:
@@ -53,14 +58,54 @@ def stream_bits(model: nn.Module, stream: Tensor, context: int) -> float:
     padding = windows * context - (len(stream) - 1)
     inputs = F.pad(stream[:-1].long(), (0, padding)).view(windows, context)
     targets = F.pad(stream[1:].long(), (0, padding), value=IGNORED).view(windows, context)
+    return total_bits(model, inputs, targets)
+
+
+def tile_inputs(tiles: Tensor, colours: int) -> Tensor:
+    """What predicts `tiles`, (B, T): the start token, whose number is `colours`, and all pixels but the last."""
+    return F.pad(tiles[:, :-1], (1, 0), value=colours)
+
+
+def tile_bits(model: nn.Module, tiles: Tensor, colours: int) -> float:
+    """Total bits of the pixels of `tiles`, (tiles, pixels) integer, under `model` in float32.
+
+    Raises:
+        MeasurementError: no tile.
+    """
+    if not len(tiles):
+        raise MeasurementError("nothing to predict", given="0 tiles", expected="at least 1")
+    targets = tiles.long()
+    return total_bits(model, tile_inputs(targets, colours), targets)
+
+
+def total_bits(model: nn.Module, inputs: Tensor, targets: Tensor) -> float:
+    """- sum of log2 p(target) over `targets`, (rows, T), without those that are `IGNORED`; dropout is off."""
     was_training = model.training
     model.eval()
-    nats = torch.zeros((), dtype=torch.float64, device=stream.device)
+    nats = torch.zeros((), dtype=torch.float64, device=inputs.device)
     with torch.no_grad():
-        for start in range(0, windows, WINDOWS_PER_BATCH):
+        for start in range(0, len(inputs), WINDOWS_PER_BATCH):
             batch = slice(start, start + WINDOWS_PER_BATCH)
             logits = model(inputs[batch]).float().flatten(0, 1)
             losses = F.cross_entropy(logits, targets[batch].flatten(), ignore_index=IGNORED, reduction="none")
             nats += losses.double().sum()
     model.train(was_training)
     return float(nats) / math.log(2.0)
+
+
+def previous_bits(train: NDArray[np.integer], held_out: NDArray[np.integer], colours: int) -> float:
+    """Total bits of `held_out`, (tiles, pixels), when each colour is predicted from the one before it in its tile.
+
+    p(c | b) = (train's pairs (b, c) + a u(c)) / (train's pairs (b, any) + a), with a = `PSEUDO_COUNT` and u the
+    unigram model of `unigram_bits`; b is the start token for the first pixel.
+    """
+
+    def pairs(tiles: NDArray[np.integer]) -> NDArray[np.int64]:
+        before = np.pad(tiles[:, :-1].astype(np.int64), ((0, 0), (1, 0)), constant_values=colours)
+        return np.bincount((before * colours + tiles).ravel(), minlength=(colours + 1) * colours).reshape(-1, colours)
+
+    seen = pairs(train)
+    smoothed = seen.sum(0) + 1.0
+    unigram = smoothed / smoothed.sum()
+    probability = (seen + PSEUDO_COUNT * unigram) / (seen.sum(1, keepdims=True) + PSEUDO_COUNT)
+    return float((pairs(held_out) * -np.log2(probability)).sum())

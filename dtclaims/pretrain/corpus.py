@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 from dtclaims.errors import DataError
 from dtclaims.pretrain.sources import DOCUMENT_BREAK
@@ -22,6 +23,17 @@ SECTION = 16_384
 """Characters after which a text is cut at the next blank line."""
 
 
+class Identified(Protocol):
+    """What the split needs to know of a document or photograph."""
+
+    @property
+    def identity(self) -> str:
+        """A sha256 that tells it from all others."""
+
+
+Item = TypeVar("Item", bound=Identified)
+
+
 @dataclass(frozen=True)
 class Document:
     """A text and its identity, the sha256 of its UTF-8 bytes."""
@@ -31,11 +43,11 @@ class Document:
 
 
 @dataclass(frozen=True)
-class Corpus:
-    """Documents in reading order, split, with one provenance entry per file."""
+class Corpus(Generic[Item]):
+    """Documents (or photographs) in reading order, split, with one provenance entry per file."""
 
-    train: tuple[Document, ...]
-    held_out: tuple[Document, ...]
+    train: tuple[Item, ...]
+    held_out: tuple[Item, ...]
     files: tuple[dict[str, object], ...]
 
     @property
@@ -44,7 +56,7 @@ class Corpus:
         return hashlib.sha256("".join(doc.identity for doc in (*self.train, *self.held_out)).encode()).hexdigest()
 
 
-def read_corpus(paths: Sequence[Path | str]) -> Corpus:
+def read_corpus(paths: Sequence[Path | str]) -> Corpus[Document]:
     """Read `.txt` files and folders of them (a folder's `manifest.json` gives their licences).
 
     Raises:
@@ -53,7 +65,7 @@ def read_corpus(paths: Sequence[Path | str]) -> Corpus:
     """
     documents: dict[str, Document] = {}
     files = []
-    for path in corpus_files([Path(path) for path in paths]):
+    for path in corpus_files([Path(path) for path in paths], [".txt"]):
         raw = path.read_bytes()
         try:
             text = raw.decode("utf-8")
@@ -76,13 +88,20 @@ def read_corpus(paths: Sequence[Path | str]) -> Corpus:
     return Corpus(tuple(train), tuple(held_out), tuple(files))
 
 
-def corpus_files(paths: Sequence[Path]) -> list[Path]:
-    """The text files behind `paths`: each file itself, each folder's `.txt` files in order of name."""
+def corpus_files(paths: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
+    """The files behind `paths`: each file itself, each folder's files with one of `suffixes` in order of name.
+
+    Raises:
+        DataError: a path does not exist.
+    """
     found: list[Path] = []
     for path in paths:
         if not path.exists():
             raise DataError("corpus path does not exist", given=path, remedy="Make one: dtclaims pretrain corpus.")
-        found += sorted(path.rglob("*.txt")) if path.is_dir() else [path]
+        if path.is_dir():
+            found += sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes)
+        else:
+            found.append(path)
     return found
 
 
@@ -127,18 +146,17 @@ def sections(text: str) -> Iterator[str]:
             yield rest
 
 
-def split(documents: Sequence[Document]) -> tuple[list[Document], list[Document]]:
+def split(items: Sequence[Item], share: float = HELD_OUT) -> tuple[list[Item], list[Item]]:
     """(train, held out), each in the given order.
 
-    Held out are the documents whose identity, read as a fraction of 2^256, is below `HELD_OUT`. Of two or more
-    documents the lowest identity is always held out and the highest never, so that no side is empty.
+    Held out are the items whose identity, read as a fraction of 2^256, is below `share`. Of two or more items the
+    lowest identity is always held out and the highest never, so that no side is empty.
     """
-    identities = [document.identity for document in documents]
-    limit = max(min(identities), f"{int(HELD_OUT * 2**52):013x}")
+    identities = [item.identity for item in items]
+    limit = max(min(identities), f"{int(share * 2**52):013x}")
     highest = max(identities)
 
-    def is_held_out(document: Document) -> bool:
-        return document.identity <= limit and document.identity != highest
+    def is_held_out(item: Item) -> bool:
+        return item.identity <= limit and item.identity != highest
 
-    train = [document for document in documents if not is_held_out(document)]
-    return train, [document for document in documents if is_held_out(document)]
+    return [item for item in items if not is_held_out(item)], [item for item in items if is_held_out(item)]

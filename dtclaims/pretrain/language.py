@@ -1,21 +1,19 @@
 """Language pre-training of GPT-2-shaped backbones on a local corpus: from text files to a result folder."""
 
-import shlex
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
-from dtclaims.errors import DataError, UsageError
-from dtclaims.pretrain.artefact import CHECKPOINT, finished_card, load_checkpoint, write_atomically, write_card
-from dtclaims.pretrain.corpus import HELD_OUT, SECTION, Corpus, read_corpus
+from dtclaims.errors import DataError
+from dtclaims.pretrain.corpus import HELD_OUT, SECTION, Corpus, Document, read_corpus
+from dtclaims.pretrain.examples import TextExamples
+from dtclaims.pretrain.job import Job, Prepared, make_job, run_job
 from dtclaims.pretrain.network import SCALES, LanguageModel
 from dtclaims.pretrain.sources import SOURCES
 from dtclaims.pretrain.tokenizer import encode_documents, train_tokenizer
-from dtclaims.pretrain.training import Progress, Run
+from dtclaims.pretrain.training import Progress
 from dtclaims.seeding import derive
 
 
@@ -59,96 +57,42 @@ def pretrain_language(
         StoreError: the checkpoint cannot be read.
         RunFailed: the loss is no longer finite.
     """
-    if scale not in SCALES:
-        raise UsageError("unknown scale", given=repr(scale), expected=f"one of {', '.join(SCALES)}")
-    preset = SCALES[scale]
-    updates = preset.updates if updates is None else updates
-    batch = preset.batch if batch is None else batch
-    for name, count in (("updates", updates), ("batch", batch)):
-        if count < 1:
-            raise UsageError(f"{name} must be at least 1", given=count)
-    place = pick_device(device)
+    job = make_job("language", SCALES, scale, seed=seed, device=device, updates=updates, batch=batch)
     text = read_corpus(corpus)
-    settings: dict[str, object] = {
-        "scale": scale,
-        "seed": seed,
-        "updates": updates,
-        "batch": batch,
-        "device": place.type,
-        "corpus": text.fingerprint,
-    }
-    card = finished_card(out, settings, resume=resume)
-    if card is not None:
-        return card
-    out.mkdir(parents=True, exist_ok=True)
-    saved = load_checkpoint(out, settings) if resume else None
+    return run_job(job, corpus, text.fingerprint, out, lambda: prepare(job, text), resume=resume, progress=progress)
 
-    tokenizer = train_tokenizer((document.text for document in text.train), preset.vocabulary)
+
+def prepare(job: Job, text: Corpus[Document]) -> Prepared:
+    """Tokenizer, token streams and untrained network of a run.
+
+    Raises:
+        DataError: the training text has no more tokens than a window.
+    """
+    context = job.preset.context
+    tokenizer = train_tokenizer((document.text for document in text.train), job.preset.vocabulary)
     train = encode_documents(tokenizer, [document.text for document in text.train])
     held_out = encode_documents(tokenizer, [document.text for document in text.held_out])
-    if len(train) <= preset.context:
+    if len(train) <= context:
         raise DataError(
             "corpus is shorter than one window",
             given=f"{len(train)} training tokens",
-            expected=f"more than {preset.context}",
+            expected=f"more than {context}",
         )
     vocabulary = tokenizer.get_vocab_size()
-    weights = torch.Generator().manual_seed(derive(seed, "language/weights"))
-    model = LanguageModel(preset.config, vocabulary, preset.context, weights).to(place)
-    run = Run(model, train, held_out, text, preset, settings)
-    if saved is not None:
-        run.restore(saved)
-    run.train(out, progress)
-
-    save_file(model.backbone(preset.stored), out / "model.safetensors")
-    write_atomically(out / "tokenizer.json", tokenizer.to_str(pretty=False).encode())
+    weights = torch.Generator().manual_seed(derive(job.seed, "language/weights"))
     redistributable = all(entry.get("package") in SOURCES for entry in text.files)
-    card = write_card(
-        out,
-        {
-            "kind": "backbone",
-            "name": f"language-{scale}",
-            "made_with": command(scale, corpus, out, seed, place.type, updates, batch),
-            "licence": "MIT" if redistributable else "not stated: see the licences of the corpus under origin",
-            "origin": origin(text, len(train), len(held_out)),
-            "settings": settings,
-            "config": {**asdict(preset.config), "context": preset.context, "vocabulary": vocabulary},
-            "results": run.results(),
-        },
-        ["model.safetensors", "tokenizer.json"],
-        ["torch", "tokenizers", "safetensors", "numpy"],
+    return Prepared(
+        model=LanguageModel(job.preset.config, vocabulary, context, weights).to(job.device),
+        examples=TextExamples(train, held_out, text, vocabulary, context, job.device),
+        vocabulary=vocabulary,
+        assets={"tokenizer.json": tokenizer.to_str(pretty=False).encode()},
+        licence="MIT" if redistributable else "not stated: see the licences of the corpus under origin",
+        origin=origin(text, len(train), len(held_out)),
+        packages=["tokenizers"],
     )
-    (out / CHECKPOINT).unlink()
-    return card
 
 
-def pick_device(name: str) -> torch.device:
-    """The device called `name`.
-
-    Raises:
-        UsageError: unknown, or `cuda` without one.
-    """
-    if name not in ("auto", "cpu", "cuda"):
-        raise UsageError("unknown device", given=repr(name), expected="auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("no CUDA device here", given="cuda", remedy="Use --device cpu or auto.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def command(
-    scale: str, corpus: Sequence[Path | str], out: Path, seed: int, device: str, updates: int, batch: int
-) -> str:
-    """The command line that repeats a run; the output folder by its last name, wherever it stands."""
-    words = ["dtclaims", "pretrain", "language", "--scale", scale, "--corpus", *map(str, corpus)]
-    words += ["--out", out.name, "--seed", str(seed), "--device", device]
-    if updates != SCALES[scale].updates:
-        words += ["--updates", str(updates)]
-    if batch != SCALES[scale].batch:
-        words += ["--batch", str(batch)]
-    return shlex.join(words)
-
-
-def origin(text: Corpus, train_tokens: int, held_out_tokens: int) -> dict[str, object]:
+def origin(text: Corpus[Document], train_tokens: int, held_out_tokens: int) -> dict[str, object]:
     """Where the text comes from and how it was split."""
     return {
         "corpus": list(text.files),

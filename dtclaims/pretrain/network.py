@@ -1,4 +1,4 @@
-"""The networks that are pre-trained on language: GPT-2's architecture at three scales."""
+"""The networks that are pre-trained: GPT-2's architecture on text, ImageGPT's on images, each at three scales."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dtclaims.models.transformer import INIT_STD, Stack, StackConfig
+from dtclaims.models.transformer import INIT_STD, Activation, Norm, Stack, StackConfig
 
 
 @dataclass(frozen=True)
@@ -17,14 +17,18 @@ class Scale:
     width: int
     heads: int
     context: int
+    """Tokens that are predicted at a time; of an image the pixels of a tile, so a square."""
     vocabulary: int
+    """Tokens; for images colours, and the token that starts a tile comes on top."""
     batch: int
-    """Windows of `context` tokens per update."""
+    """Windows, or tiles, of `context` tokens per update."""
     updates: int
     learning_rate: float
     dropout: float
     stored: torch.dtype = torch.float32
     """Type of the shipped weights. Half precision changes small's held-out bits per byte by less than 1e-5."""
+    activation: Activation = "gelu_new"
+    norm: Norm = "layer"
 
     @property
     def config(self) -> StackConfig:
@@ -33,11 +37,22 @@ class Scale:
             self.blocks,
             self.width,
             self.heads,
-            "gelu_new",
+            self.activation,
             embd_dropout=self.dropout,
             attn_dropout=self.dropout,
             resid_dropout=self.dropout,
+            norm=self.norm,
         )
+
+
+def image_scale(
+    width: int, heads: int, side: int, batch: int, updates: int, learning_rate: float, dropout: float = 0.0
+) -> Scale:
+    """An ImageGPT of 24 blocks and 512 colours on tiles of side x side pixels."""
+    stored = torch.float32 if width < 128 else HALF
+    return Scale(
+        24, width, heads, side**2, 512, batch, updates, learning_rate, dropout, stored, "quick_gelu", norm="rms"
+    )
 
 
 HALF = torch.float16
@@ -50,9 +65,18 @@ SCALES: dict[str, Scale] = {
     "paper": Scale(12, 768, 12, 1024, 50257, batch=32, updates=20_000, learning_rate=6e-4, dropout=0.1, stored=HALF),
 }
 
+# Twice the language scale's blocks, as in the paper, whose layer averages pair iGPT's 24 blocks with GPT-2's 12.
+# Widths and heads of mini and small are the language scales', so that these do not differ between the arms as well.
+IMAGE_SCALES: dict[str, Scale] = {
+    "mini": image_scale(32, 2, side=16, batch=512, updates=4000, learning_rate=3e-3),
+    "small": image_scale(128, 4, side=32, batch=128, updates=3000, learning_rate=1.5e-3, dropout=0.05),
+    # iGPT-S's own shape, tiles, colours and batch.
+    "paper": image_scale(512, 8, side=32, batch=128, updates=20_000, learning_rate=6e-4, dropout=0.1),
+}
 
-class LanguageModel(nn.Module):
-    """GPT-2: token and learned position embeddings, the stack, and an output layer tied to the token embedding.
+
+class TokenModel(nn.Module):
+    """Token and learned position embeddings under a stack.
 
     Embeddings are drawn N(0, 0.02^2) from `generator`, after the stack's weights.
     """
@@ -60,15 +84,44 @@ class LanguageModel(nn.Module):
     def __init__(self, config: StackConfig, vocabulary: int, context: int, generator: torch.Generator) -> None:
         super().__init__()
         self.stack = Stack(config, generator)
-        self.wte = nn.Parameter(torch.empty(vocabulary, config.width).normal_(0.0, INIT_STD, generator=generator))
-        self.wpe = nn.Parameter(torch.empty(context, config.width).normal_(0.0, INIT_STD, generator=generator))
+        self.wte = fresh(vocabulary, config.width, generator)
+        self.wpe = fresh(context, config.width, generator)
+
+    def hidden(self, tokens: Tensor) -> Tensor:
+        """Token numbers (B, T), T at most the context -> the stack's output (B, T, width)."""
+        out: Tensor = self.stack(F.embedding(tokens, self.wte) + self.wpe[: tokens.shape[1]])
+        return out
+
+    def backbone(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
+        """The weights under Hugging Face's names, as `dtype`, on the CPU."""
+        others = {f"{name}.weight": parameter.data for name, parameter in self.named_parameters(recurse=False)}
+        tensors = {**self.stack.state_dict(), **others}
+        return {name: tensor.detach().to(device="cpu", dtype=dtype).contiguous() for name, tensor in tensors.items()}
+
+
+class LanguageModel(TokenModel):
+    """GPT-2: its output layer is tied to the token embedding."""
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Token numbers (B, T), T at most the context -> logits of the next token (B, T, vocabulary)."""
-        hidden = self.stack(F.embedding(tokens, self.wte) + self.wpe[: tokens.shape[1]])
-        return F.linear(hidden, self.wte)
+        return F.linear(self.hidden(tokens), self.wte)
 
-    def backbone(self, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-        """The weights under GPT-2's names, as `dtype`, on the CPU."""
-        tensors = {**self.stack.state_dict(), "wte.weight": self.wte.data, "wpe.weight": self.wpe.data}
-        return {name: tensor.detach().to(device="cpu", dtype=dtype).contiguous() for name, tensor in tensors.items()}
+
+class ImageModel(TokenModel):
+    """ImageGPT: an output layer of its own, without a bias, over the colours only.
+
+    Token numbers are colours (0, 1, ...) and one more, `colours`, that starts a tile and is never predicted.
+    """
+
+    def __init__(self, config: StackConfig, colours: int, context: int, generator: torch.Generator) -> None:
+        super().__init__(config, colours + 1, context, generator)
+        self.lm_head = fresh(colours, config.width, generator)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Token numbers (B, T), T at most the context -> logits of the next colour (B, T, colours)."""
+        return F.linear(self.hidden(tokens), self.lm_head)
+
+
+def fresh(rows: int, width: int, generator: torch.Generator) -> nn.Parameter:
+    """A matrix drawn N(0, 0.02^2)."""
+    return nn.Parameter(torch.empty(rows, width).normal_(0.0, INIT_STD, generator=generator))

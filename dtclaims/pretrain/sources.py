@@ -6,15 +6,13 @@ sha256, so a later change of terms shows.
 """
 
 import hashlib
-import json
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dtclaims.errors import DataError, MissingDependency, UsageError
+from dtclaims.errors import DataError, UsageError
+from dtclaims.pretrain.debian import require_tools, unpack_package, write_manifest
 from dtclaims.pretrain.extract import is_prose, read_blocks
 
 DOCUMENT_BREAK = "\f\n"
@@ -129,12 +127,7 @@ def fetch_corpus(
     wanted = list(SOURCES) if names is None else list(names)
     if unknown := [name for name in wanted if name not in SOURCES]:
         raise UsageError("unknown corpus package", given=", ".join(unknown), expected=f"some of {', '.join(SOURCES)}")
-    for tool in ("apt-get", "dpkg-deb"):
-        if shutil.which(tool) is None:
-            raise MissingDependency(
-                f"fetching a corpus needs {tool}",
-                remedy="Run it on a Debian system, or pass your own .txt files with --corpus.",
-            )
+    require_tools(".txt files")
     out.mkdir(parents=True, exist_ok=True)
     seen: set[bytes] = set()
     entries: list[dict[str, object]] = []
@@ -162,34 +155,8 @@ def fetch_corpus(
         )
         if progress is not None:
             progress(f"{name} {version}: {len(documents)} documents, {len(content) / 1e6:.1f} MB")
-    manifest = {"schema": 1, "made_with": f"dtclaims pretrain corpus --out {out.name}", "files": entries}
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    write_manifest(out, f"dtclaims pretrain corpus --out {out.name}", entries)
     return entries
-
-
-def unpack_package(name: str, scratch: Path) -> tuple[Path, str]:
-    """Download package `name` and unpack it under `scratch`; returns its root folder and version.
-
-    Raises:
-        DataError: apt-get or dpkg-deb fails.
-    """
-
-    def tool(*command: str) -> str:
-        done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise DataError(
-                f"package {name} cannot be fetched",
-                given=(done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1],
-                remedy="Refresh the package lists with 'apt-get update', or leave the package out.",
-            )
-        return done.stdout.strip()
-
-    # apt hands downloads to a user of its own, which must be able to write here.
-    scratch.chmod(0o777)
-    tool("apt-get", "download", name)
-    (archive,) = scratch.glob("*.deb")
-    tool("dpkg-deb", "-x", archive.name, "root")
-    return scratch / "root", tool("dpkg-deb", "-f", archive.name, "Version")
 
 
 def source_documents(source: Source, root: Path, seen: set[bytes]) -> list[str]:

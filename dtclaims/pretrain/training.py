@@ -1,4 +1,4 @@
-"""The training loop of language pre-training: updates, held-out curve, checkpoints."""
+"""The training loop of pre-training: updates, held-out curve, checkpoints."""
 
 import math
 import time
@@ -6,17 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import nn
 
 from dtclaims.errors import RunFailed
 from dtclaims.pretrain.artefact import save_checkpoint
-from dtclaims.pretrain.bits import byte_counts, stream_bits, unigram_bits
-from dtclaims.pretrain.corpus import Corpus
-from dtclaims.pretrain.network import LanguageModel, Scale
+from dtclaims.pretrain.examples import Examples
+from dtclaims.pretrain.network import Scale, TokenModel
 from dtclaims.seeding import derive, generator
 
 Progress = Callable[[dict[str, float]], None]
@@ -34,22 +31,11 @@ FINAL_RATE = 0.1
 class Run:
     """A pre-training run under way."""
 
-    def __init__(
-        self,
-        model: LanguageModel,
-        train: NDArray[np.int32],
-        held_out: NDArray[np.int32],
-        text: Corpus,
-        preset: Scale,
-        settings: dict[str, Any],
-    ) -> None:
-        self.model, self.preset, self.settings = model, preset, settings
+    def __init__(self, model: TokenModel, examples: Examples, preset: Scale, settings: dict[str, Any]) -> None:
+        self.model, self.examples, self.preset, self.settings = model, examples, preset, settings
         self.seed, self.updates, self.batch = settings["seed"], settings["updates"], settings["batch"]
         self.device = model.wte.device
-        self.train_tokens = torch.from_numpy(train).to(self.device)
-        self.held_out_tokens = torch.from_numpy(held_out).to(self.device)
-        self.text = text
-        self.held_out_bytes = sum(len(document.text.encode()) for document in text.held_out)
+        self.figure = f"held_out_bits_per_{examples.unit}"
         parameters = list(model.parameters())
         self.optimizer = torch.optim.AdamW(
             [
@@ -90,16 +76,13 @@ class Run:
 
     def update(self) -> None:
         """One optimizer step. Its draws depend on the seed and its number only, so resuming needs no saved stream."""
-        context = self.preset.context
         for group in self.optimizer.param_groups:
             group["lr"] = self.preset.learning_rate * rate(self.done, self.updates)
-        torch.manual_seed(derive(self.seed, f"language/dropout/{self.done}"))
-        draws = generator(self.seed, f"language/batch/{self.done}")
-        starts = torch.from_numpy(draws.integers(0, len(self.train_tokens) - context, self.batch)).to(self.device)
-        windows = self.train_tokens[starts[:, None] + torch.arange(context + 1, device=self.device)].long()
+        kind = self.examples.kind
+        torch.manual_seed(derive(self.seed, f"{kind}/dropout/{self.done}"))
+        inputs, targets = self.examples.batch(generator(self.seed, f"{kind}/batch/{self.done}"), self.batch)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            logits = self.model(windows[:, :-1])
-            loss = F.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
+            loss = F.cross_entropy(self.model(inputs).flatten(0, 1), targets.flatten())
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -108,14 +91,14 @@ class Run:
 
     def evaluate(self, out: Path, progress: Progress | None) -> None:
         """Add a point to the curve, save the run, tell `progress`."""
-        bits = stream_bits(self.model, self.held_out_tokens, self.preset.context) / self.held_out_bytes
+        bits = self.examples.held_out_bits(self.model)
         if not math.isfinite(bits):
             raise RunFailed(
                 "pre-training diverged",
                 given=f"held-out loss {bits} after {self.done} updates",
                 remedy="Try another seed or a larger batch.",
             )
-        self.curve.append({"update": self.done, "held_out_bits_per_byte": round(bits, 6)})
+        self.curve.append({"update": self.done, self.figure: round(bits, 6)})
         state = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -133,30 +116,21 @@ class Run:
         return self.done * self.batch * self.preset.context / self.seconds if self.done else 0.0
 
     def results(self) -> dict[str, object]:
-        """Tokens seen, speed, and held-out bits per byte beside three baselines."""
-        vocabulary = self.model.wte.shape[0]
-        counts = [
-            torch.bincount(s[1:], minlength=vocabulary).cpu().numpy() for s in (self.train_tokens, self.held_out_tokens)
-        ]
-        bytes_ = [byte_counts(doc.text for doc in part) for part in (self.text.train, self.text.held_out)]
+        """Tokens seen, speed, and held-out bits beside the untrained network's and the baselines'."""
+        seen = self.updates * self.batch * self.preset.context
         return {
             "updates": self.updates,
-            "tokens_seen": self.updates * self.batch * self.preset.context,
-            "epochs": round(self.updates * self.batch * self.preset.context / len(self.train_tokens), 2),
+            "tokens_seen": seen,
+            "epochs": round(seen / self.examples.tokens, 2),
             "seconds": round(self.seconds, 1),
             "tokens_per_second": round(self.tokens_per_second()),
-            "held_out_bits_per_byte": {
-                "model": self.curve[-1]["held_out_bits_per_byte"],
-                "untrained_network": self.curve[0]["held_out_bits_per_byte"],
-                "token_unigram": round(unigram_bits(*counts) / self.held_out_bytes, 6),
-                "byte_unigram": round(unigram_bits(*bytes_) / self.held_out_bytes, 6),
+            self.figure: {
+                "model": self.curve[-1][self.figure],
+                "untrained_network": self.curve[0][self.figure],
+                **{name: round(bits, 6) for name, bits in self.examples.baselines().items()},
             },
             "held_out_curve": self.curve,
-            "measured": (
-                f"bits of all held-out tokens, end-of-text tokens included, over UTF-8 bytes; windows of "
-                f"{self.preset.context} tokens that do not overlap; float32; the byte unigram model pays for no "
-                "end-of-text"
-            ),
+            "measured": self.examples.measured,
         }
 
 

@@ -1,4 +1,4 @@
-"""Bits per byte and its baselines (dtclaims/pretrain/bits.py)."""
+"""Bits per byte, bits per pixel and their baselines (dtclaims/pretrain/bits.py)."""
 
 import math
 from collections import Counter
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dtclaims.errors import MeasurementError
-from dtclaims.pretrain.bits import byte_counts, stream_bits, unigram_bits
+from dtclaims.pretrain.bits import PSEUDO_COUNT, byte_counts, previous_bits, stream_bits, tile_bits, unigram_bits
 
 SYMBOLS = 7
 STREAMS = st.lists(st.integers(0, SYMBOLS - 1), min_size=2, max_size=200).map(
@@ -86,3 +86,52 @@ def test_byte_counts_match_the_definition(texts: list[str]) -> None:
     """How often each of the 256 bytes occurs in the UTF-8 texts."""
     naive = Counter(byte for text in texts for byte in text.encode())
     assert byte_counts(texts).tolist() == [naive[byte] for byte in range(256)]
+
+
+TILES = st.integers(1, 9).flatmap(
+    lambda pixels: st.lists(st.lists(st.integers(0, SYMBOLS - 1), min_size=pixels, max_size=pixels), min_size=1)
+)
+
+
+@given(TILES)
+def test_uniform_model_has_its_closed_form_on_tiles(rows: list[list[int]]) -> None:
+    """Each pixel costs log2(colours) bits."""
+    tiles = torch.tensor(rows, dtype=torch.int16)
+    assert tile_bits(Uniform(), tiles, SYMBOLS) == pytest.approx(tiles.numel() * math.log2(SYMBOLS), rel=1e-6)
+
+
+@given(TILES)
+def test_every_pixel_is_predicted_once_from_its_own_tile(rows: list[list[int]]) -> None:
+    """The sum is the naive sum: the first pixel from the start token, each other from those before it."""
+    naive = 0.0
+    for row in rows:
+        for place, colour in enumerate(row):
+            logits = Position()(torch.tensor([[SYMBOLS, *row[:place]]]))[0, -1].double()
+            naive -= float(torch.log_softmax(logits, 0)[colour]) / math.log(2)
+    assert tile_bits(Position(), torch.tensor(rows, dtype=torch.int16), SYMBOLS) == pytest.approx(naive, rel=1e-5)
+
+
+def test_no_tile_is_a_typed_error() -> None:
+    """Nothing was held out."""
+    with pytest.raises(MeasurementError, match="0 tiles"):
+        tile_bits(Uniform(), torch.zeros(0, 4, dtype=torch.int16), SYMBOLS)
+
+
+@given(TILES, TILES)
+def test_previous_pixel_bits_match_the_definition(train: list[list[int]], held_out: list[list[int]]) -> None:
+    """-sum of log2 p, pixel by pixel, with the unigram model standing in for `PSEUDO_COUNT` observations."""
+
+    def pairs(rows: list[list[int]]) -> list[tuple[int, int]]:
+        return [(row[place - 1] if place else SYMBOLS, colour) for row in rows for place, colour in enumerate(row)]
+
+    seen, colours = pairs(train), [colour for row in train for colour in row]
+
+    def probability(before: int, colour: int) -> float:
+        unigram = (colours.count(colour) + 1) / (len(colours) + SYMBOLS)
+        after = [second for first, second in seen if first == before]
+        return (after.count(colour) + PSEUDO_COUNT * unigram) / (len(after) + PSEUDO_COUNT)
+
+    naive = -sum(math.log2(probability(*pair)) for pair in pairs(held_out))
+    result = previous_bits(np.array(train, dtype=np.int16), np.array(held_out, dtype=np.int16), SYMBOLS)
+    assert result == pytest.approx(naive, rel=1e-9)
+    assert sum(probability(SYMBOLS, colour) for colour in range(SYMBOLS)) == pytest.approx(1.0)
