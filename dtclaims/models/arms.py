@@ -1,8 +1,9 @@
-"""The arms of the experiment: which stack a Decision Transformer gets, and where its weights come from."""
+"""From an arm to its untrained network: which stack it gets, and where the weights come from."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, cast, get_args
 
+from dtclaims.arms import get_arm
 from dtclaims.data.tasks import Task
 from dtclaims.errors import UsageError
 from dtclaims.models.backbones import Backbone
@@ -10,37 +11,6 @@ from dtclaims.models.decision_transformer import DecisionTransformer, Head
 from dtclaims.models.transformer import StackConfig
 
 Architecture = Literal["reference", "matched"]
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One way to start a Decision Transformer."""
-
-    name: str
-    backbone: Literal["language", "image"] | None
-    """Kind of the pre-trained weights the stack starts from; None for fresh ones."""
-    description: str
-
-
-ARMS: dict[str, Arm] = {
-    arm.name: arm
-    for arm in (
-        Arm("random_init", None, "every weight drawn afresh (the paper's randomly initialised model)"),
-        Arm("language_pretrained", "language", "blocks and final norm of a language model (the paper's GPT-2)"),
-    )
-}
-
-
-def get_arm(name: str) -> Arm:
-    """The arm called `name`.
-
-    Raises:
-        UsageError: no such arm.
-    """
-    try:
-        return ARMS[name]
-    except KeyError:
-        raise UsageError("unknown arm", given=repr(name), expected=f"one of {', '.join(ARMS)}") from None
 
 
 def stack_config(arm: str, architecture: str, language_config: StackConfig) -> StackConfig:

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from dtclaims.arms import ARMS, get_arm
 from dtclaims.data.tasks import TASKS
 from dtclaims.errors import UsageError
-from dtclaims.models import ARMS, Backbone, DecisionTransformer, Stack, StackConfig, build_model, get_arm, stack_config
+from dtclaims.models import Backbone, DecisionTransformer, Stack, StackConfig, build_model, stack_config
 
 LANGUAGE = StackConfig(blocks=2, width=16, heads=4, activation="gelu_new")
 WRAPPER = ("embed_timestep", "embed_return", "embed_state", "embed_action", "embed_ln", "predict_action")
