@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,17 @@ from dtclaims.data.policy_selection import (
 from dtclaims.data.sac import SacConfig
 from dtclaims.data.sac_trainer import Episode, SacTrainer
 from dtclaims.data.tasks import Task
+from dtclaims.errors import UsageError
 from dtclaims.seeding import derive
 
 Progress = Callable[[str], None]
 
 CHECKPOINT_FILE = "training.pt"
+
+SNAPSHOT_EVERY = 5000
+
+REPORT_EVERY = 10.0
+"""Seconds between two lines of progress."""
 
 
 def collect_snapshots(
@@ -49,7 +56,7 @@ def collect_snapshots(
     """Train to `steps` environment steps for each seed, keeping each seed's actor every `every` steps.
 
     With `checkpoint`, the whole run is written there at intervals, and continued from there if the
-    file exists. `stop` is asked after every snapshot.
+    file exists. `stop` is asked after every snapshot, `progress` told every `REPORT_EVERY` seconds.
     """
     recent: list[list[Episode]] = [[] for _ in trainer.seeds]
     snapshots: list[Snapshot] = []
@@ -59,19 +66,18 @@ def collect_snapshots(
         recent = [[Episode(**episode) for episode in episodes] for episodes in saved["recent"]]
         snapshots = [_unpack(trainer.task, values) for values in saved["snapshots"]]
     started, first_step = time.monotonic(), trainer.step_count
+    reported = started
     while trainer.step_count < steps:
         before = trainer.step_count
         for episode in trainer.advance():
             recent[episode.seed_index].append(episode)
         step = trainer.step_count
+        if progress is not None and time.monotonic() - reported >= REPORT_EVERY:
+            reported = time.monotonic()
+            progress(_standing(trainer, recent, steps, (step - first_step) / (reported - started)))
         if step > trainer.config.warmup and step // every > before // every:
             recent = [episodes[-trainer.config.envs :] for episodes in recent]
-            latest = _snap(trainer, recent)
-            snapshots += latest
-            if progress is not None:
-                rate = (step - first_step) / max(time.monotonic() - started, 1e-9)
-                means = " ".join(f"{snapshot.recent_mean:.0f}" for snapshot in latest)
-                progress(f"{trainer.task.name}: step {step}, return {means} ({rate:.0f} steps/s for each seed)")
+            snapshots += _snap(trainer, recent)
             if stop():
                 break
         if checkpoint is not None and step // checkpoint_every > before // checkpoint_every:
@@ -108,21 +114,23 @@ def train_policy(
         device: "auto", "cpu" or "cuda[:n]".
 
     Raises:
-        RunFailed: training ended before any snapshot.
-        UsageError: unknown level, or `resume` on another run's checkpoint.
+        UsageError: unknown level, too few steps for a snapshot, or `resume` on another run's checkpoint.
     """
     check_level(level)
     on = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     if config is None:
         # Few environments on a CPU: the update costs far more than the physics there.
         config = SacConfig() if on.type == "cuda" else replace(SacConfig(), envs=8)
+    least = (config.warmup // SNAPSHOT_EVERY + 1) * SNAPSHOT_EVERY
+    if steps < least:
+        raise UsageError("too few steps to learn anything", given=steps, expected=f"at least {least}")
     out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / CHECKPOINT_FILE
     if not resume:
         checkpoint.unlink(missing_ok=True)
     seeds = list(range(seed, seed + parallel_seeds))
     trainer = SacTrainer(task, seeds, config, on, threads)
-    snapshots = collect_snapshots(trainer, steps, every=5000, progress=progress, checkpoint=checkpoint)
+    snapshots = collect_snapshots(trainer, steps, every=SNAPSHOT_EVERY, progress=progress, checkpoint=checkpoint)
 
     def measure(chosen: Sequence[Snapshot], episodes: int) -> list[Measured]:
         return [measure_policy(s.policy, episodes, seed=derive(s.seed, str(s.step)), threads=threads) for s in chosen]
@@ -142,6 +150,17 @@ def train_policy(
         config=config,
         device=on,
         target_return=target_return,
+    )
+
+
+def _standing(trainer: SacTrainer, recent: Sequence[Sequence[Episode]], steps: int, rate: float) -> str:
+    """One line: steps, mean return of each seed's latest episodes, pace and what is left."""
+    latest = [episodes[-trainer.config.envs :] for episodes in recent]
+    means = " ".join(f"{fmean(one.total_reward for one in episodes):.0f}" if episodes else "-" for episodes in latest)
+    left = (steps - trainer.step_count) / rate / 60
+    return (
+        f"{trainer.task.name}: step {trainer.step_count}/{steps}, return {means}, "
+        f"{rate:.0f} steps/s for each seed, about {left:.0f} min left"
     )
 
 

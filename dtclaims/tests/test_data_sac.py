@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -243,12 +244,18 @@ def test_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
 
 def test_stop_ends_training_after_a_snapshot() -> None:
     """A caller's time limit keeps what was reached."""
-    seen: list[str] = []
-    snapshots = collect_snapshots(
-        SacTrainer(HOPPER, [1], TINY, CPU), 10_000, every=100, progress=seen.append, stop=lambda: len(seen) == 2
-    )
+    asked = iter([False, True])
+    snapshots = collect_snapshots(SacTrainer(HOPPER, [1], TINY, CPU), 10_000, every=100, stop=lambda: next(asked))
     assert [snapshot.step for snapshot in snapshots] == [100, 200]
-    assert seen[1].startswith("hopper: step 200, return ")
+
+
+def test_progress_is_told_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines come from the first step on, warm-up included, with steps, return, pace and what is left."""
+    monkeypatch.setattr("dtclaims.data.policy_training.REPORT_EVERY", 0.0)
+    seen: list[str] = []
+    collect_snapshots(SacTrainer(HOPPER, [1], TINY, CPU), 200, every=100, progress=seen.append)
+    assert seen[0].startswith("hopper: step 4/200, return -, ")
+    assert re.fullmatch(r"hopper: step 200/200, return -?\d+, \d+ steps/s for each seed, about 0 min left", seen[-1])
 
 
 @pytest.mark.parametrize("change", [{"capacity": 402}, {"warmup": 2}])
@@ -326,11 +333,10 @@ def test_actor_tensors_split_the_last_layer() -> None:
 
 def test_trained_policy_folder_is_complete(tmp_path: Path) -> None:
     """Weights, card with hashes, curve and provenance; and `resume` trains on from the checkpoint."""
-    lines: list[str] = []
     options: dict[str, Any] = {"seed": 3, "out": tmp_path, "device": "cpu", "parallel_seeds": 2}
     # Snapshots come every 5000 steps, so the updates start late to keep this test short.
     config = SacConfig(envs=50, warmup=9_800, capacity=10_000, hidden=16, batch=8)
-    train_policy(HOPPER, steps=10_000, config=config, progress=lines.append, **options)
+    train_policy(HOPPER, steps=10_000, config=config, **options)
     card = json.loads((tmp_path / "card.json").read_text(encoding="utf-8"))
     weights = (tmp_path / "model.safetensors").read_bytes()
     assert card["files"]["model.safetensors"] == {
@@ -350,9 +356,15 @@ def test_trained_policy_folder_is_complete(tmp_path: Path) -> None:
     assert [row[0] for row in card["results"]["learning_curve"]["rows"]] == [10_000]
     Policy.load(tmp_path, HOPPER)
     expert = train_policy(HOPPER, steps=10_000, config=config, level="expert", resume=True, **options)
-    assert len(lines) == 1
     assert expert["origin"]["step"] == 10_000
     assert (tmp_path / CHECKPOINT_FILE).exists()
+
+
+def test_too_few_steps_are_refused_before_training(tmp_path: Path) -> None:
+    """A run that ends before its first snapshot would be for nothing: it is refused at once."""
+    with pytest.raises(UsageError, match="at least 15000"):
+        train_policy(HOPPER, seed=0, steps=12_000, out=tmp_path / "new", device="cpu")
+    assert not (tmp_path / "new").exists()
 
 
 def test_training_rejects_a_misspelt_level_before_it_starts(tmp_path: Path) -> None:
