@@ -218,7 +218,7 @@ def _train_policy(options: argparse.Namespace) -> None:
         out=out,
         device=resolve_device(options.device),
         resume=options.resume,
-        progress=print,
+        progress=lambda line: print(line, flush=True),
     )
     print(f"policy: {out}")
 
@@ -291,7 +291,7 @@ def _corpus(options: argparse.Namespace) -> None:
     from dtclaims.pretrain import fetch_corpus, fetch_photographs
 
     fetch = fetch_photographs if options.kind == "image" else fetch_corpus
-    fetch(None, options.out, progress=print)
+    fetch(None, options.out, progress=lambda line: print(line, flush=True))
     print(f"corpus: {options.out}")
 
 
