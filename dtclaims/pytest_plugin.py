@@ -241,7 +241,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         written = study.write_report(document)
     from dtclaims.report import summary_lines
 
-    config.stash[WRITTEN] = [*summary_lines(document), *(f"report: {path}" for path in written.values())]
+    # Never narrower than what keeps the paper's value in the table, however small pytest thinks the terminal is.
+    width = max(120, config.get_terminal_writer().fullwidth)
+    config.stash[WRITTEN] = [*summary_lines(document, width), *(f"report: {path}" for path in written.values())]
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
