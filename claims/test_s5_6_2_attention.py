@@ -13,7 +13,8 @@ CONTEXT = {"published": 1, "corrected": 20}
     quote="while those for the randomly initialized model are large",
     scope="Hopper, medium, all blocks but block 1, epoch 4 of 40 against epoch 0",
     effect="mean attention gap over blocks, random init over language pre-trained",
-    unit="ratio",
+    # Mean |i - j| over all entries under `published`, a share of the initial distance under `corrected`.
+    unit={"ratio": "ratio", "difference": "distance"},
     needs={
         "random": Need("attention_gap", "random_init", context=CONTEXT),
         "language": Need("attention_gap", "language_pretrained", context=CONTEXT),

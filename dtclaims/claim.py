@@ -54,7 +54,8 @@ class Claim:
     scope: str
     effect: str
     """What the number per seed is, in words."""
-    unit: str
+    units: Mapping[str, str]
+    """Of the effect, by component."""
     needs: Mapping[str, Need]
     predicates: Mapping[str, Predicate]
     """By component; a claim of one part has the single component `effect`."""
@@ -85,7 +86,7 @@ class Claim:
             "quote": self.quote,
             "scope": self.scope,
             "effect": self.effect,
-            "unit": self.unit,
+            "units": dict(self.units),
             "predicates": {name: predicate.to_json() for name, predicate in self.predicates.items()},
             "paper_value": {"text": self.paper.text, "numbers": list(self.paper.numbers)},
             "deviations": list(self.deviations),
@@ -109,7 +110,7 @@ def claim(
     quote: str,
     scope: str,
     effect: str,
-    unit: str,
+    unit: str | Mapping[str, str],
     needs: Mapping[str, Need],
     predicate: Predicate | Mapping[str, Predicate],
     paper: Paper,
@@ -124,7 +125,7 @@ def claim(
         quote: the paper's sentence.
         scope: tasks, contexts, epochs and token it is tested on.
         effect: the number per seed, in words.
-        unit: of that number.
+        unit: of that number; by component where they differ.
         needs: what the function takes, by parameter name.
         predicate: what must hold of the effect; several named ones if the claim has several parts.
         paper: the paper's own value.
@@ -142,6 +143,9 @@ def claim(
         predicates = {"effect": predicate} if isinstance(predicate, Predicate) else dict(predicate)
         if not predicates:
             raise UsageError(f"claim {id} has no predicate", expected="what must hold of its effect")
+        units = dict.fromkeys(predicates, unit) if isinstance(unit, str) else dict(unit)
+        if set(units) != set(predicates):
+            raise UsageError(f"claim {id} needs a unit per component", given=sorted(units), expected=sorted(predicates))
         if not function.__doc__:
             raise UsageError(f"claim {id} has no docstring", expected="what is measured, in our words")
         return Claim(
@@ -151,7 +155,7 @@ def claim(
             quote=quote,
             scope=scope,
             effect=effect,
-            unit=unit,
+            units=units,
             needs=needs,
             predicates=predicates,
             paper=paper,

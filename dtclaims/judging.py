@@ -120,7 +120,7 @@ def _declared(cell: Cell) -> dict[str, Any]:
     """What an entry says before anything is judged."""
     claim, protocol = cell.claim, cell.protocol.name
     measurements = dict.fromkeys(need.measurement for need in claim.needs.values())
-    first = next(iter(claim.predicates.values()))
+    component, first = next(iter(claim.predicates.items()))
     return {
         "id": claim.id,
         "section": claim.section,
@@ -133,7 +133,14 @@ def _declared(cell: Cell) -> dict[str, Any]:
         "reason": "",
         "provisional": False,
         "n": 0,
-        "effect": {"mean": None, "low": None, "high": None, "per_seed": {}, "unit": claim.unit, "name": claim.effect},
+        "effect": {
+            "mean": None,
+            "low": None,
+            "high": None,
+            "per_seed": {},
+            "unit": claim.units[component],
+            "name": claim.effect,
+        },
         "statistics": None,
         "components": {},
         "predicate": _predicate(first),
@@ -152,7 +159,7 @@ def _judged(claim: Claim, effects: Mapping[str, Mapping[int, float]], alpha: flo
     components = {
         name: {
             "verdict": verdict.outcome,
-            "effect": _effect(claim, verdict, effects[name]),
+            "effect": _effect(claim, name, verdict, effects[name]),
             "predicate": _predicate(claim.predicates[name]),
             "statistics": _statistics(verdict),
         }
@@ -176,14 +183,14 @@ def _predicate(predicate: Predicate) -> dict[str, Any]:
     return {"kind": stated["kind"], "threshold": stated["value"], "null": stated["null"], "text": str(predicate)}
 
 
-def _effect(claim: Claim, verdict: Verdict, per_seed: Mapping[int, float]) -> dict[str, Any]:
+def _effect(claim: Claim, component: str, verdict: Verdict, per_seed: Mapping[int, float]) -> dict[str, Any]:
     sound = verdict.outcome != "error"
     return {
         "mean": verdict.mean,
         "low": verdict.low,
         "high": verdict.high,
         "per_seed": {str(seed): value for seed, value in per_seed.items()} if sound else {},
-        "unit": claim.unit,
+        "unit": claim.units[component],
         "name": claim.effect,
     }
 

@@ -69,12 +69,19 @@ def test_a_claim_returns_what_it_declares() -> None:
 
 
 def test_incomplete_declarations_are_refused() -> None:
-    """No predicate, no docstring, or parameters that nothing supplies: refused when declared."""
+    """No predicate, no docstring, units or parameters that fit nothing: refused when declared."""
     need = {"a": Need("score", "random_init", 1)}
     with pytest.raises(UsageError, match="has no predicate"):
 
         @claim("X", needs=need, predicate={}, **DECLARED)
         def no_predicate(a: float) -> float:
+            """Doc."""
+            return a
+
+    with pytest.raises(UsageError, match="needs a unit per component"):
+
+        @claim("X", needs=need, predicate=above(0.0), **{**DECLARED, "unit": {"other": "u"}})
+        def other_unit(a: float) -> float:
             """Doc."""
             return a
 
