@@ -46,6 +46,10 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(command=command)
         return one
 
+    def group(name: str, text: str) -> Any:
+        one = commands.add_parser(name, help=text, description=text)
+        return one.add_subparsers(required=True, metavar="COMMAND")
+
     listing = add("claims", _claims, "list the registered claims")
     listing.add_argument("--json", action="store_true", help="as JSON")
     _claims_folder(listing)
@@ -62,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _study_options(explain)
 
-    data = add("data", _nothing, "policies and trajectories").add_subparsers(required=True, metavar="COMMAND")
+    data = group("data", "policies and trajectories")
     train = add("train-policy", _train_policy, "train a policy with Soft Actor-Critic", data)
     train.add_argument("task")
     train.add_argument("--level", choices=("medium", "expert"), default="medium")
@@ -102,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     doctor = add("doctor", _doctor, "say for each part, optional ones too, whether it works here, and what would help")
     doctor.add_argument("--json", action="store_true", help="as JSON")
 
-    pretrain = add("pretrain", _nothing, "backbones of our own").add_subparsers(required=True, metavar="COMMAND")
+    pretrain = group("pretrain", "backbones of our own")
     corpus = add("corpus", _corpus, "fetch freely licensed text or photographs from Debian packages", pretrain)
     corpus.add_argument("--kind", choices=("text", "image"), default="text")
     corpus.add_argument("--out", type=Path, required=True)
@@ -145,10 +149,6 @@ def _study(options: argparse.Namespace) -> Study:
     chosen = [claims[name] for name in options.claim] or list(claims.values())
     settings = _settings(options)
     return Study(cells_of(chosen, settings), settings)
-
-
-def _nothing(options: argparse.Namespace) -> None:
-    """Replaced by the subcommand's own function."""
 
 
 def _claims(options: argparse.Namespace) -> None:

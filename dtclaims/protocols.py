@@ -110,10 +110,6 @@ class Protocol:
     def __getitem__(self, switch: str) -> str:
         return self.switches[switch]
 
-    def of_stage(self, stage: Literal["training", "measurement"]) -> dict[str, str]:
-        """The settings of the switches that act at `stage`."""
-        return {name: value for name, value in self.switches.items() if SWITCHES[name].stage == stage}
-
 
 PROTOCOLS: dict[str, Protocol] = {
     name: Protocol(name, MappingProxyType({switch.name: getattr(switch, name) for switch in SWITCHES.values()}))

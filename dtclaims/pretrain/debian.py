@@ -3,10 +3,22 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from dtclaims.errors import DataError, MissingDependency
+from dtclaims.errors import DataError, MissingDependency, UsageError
+
+
+def choose(names: Sequence[str] | None, table: Collection[str]) -> list[str]:
+    """The packages of a table that are meant: those named, or all in the table's order.
+
+    Raises:
+        UsageError: a name that is not in the table.
+    """
+    wanted = list(table) if names is None else list(names)
+    if unknown := [name for name in wanted if name not in table]:
+        raise UsageError("unknown corpus package", given=", ".join(unknown), expected=f"some of {', '.join(table)}")
+    return wanted
 
 
 def require_tools(instead: str) -> None:

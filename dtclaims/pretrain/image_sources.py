@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from dtclaims.errors import DataError, UsageError
-from dtclaims.pretrain.debian import require_tools, unpack_package, write_manifest
+from dtclaims.errors import DataError
+from dtclaims.pretrain.debian import choose, require_tools, unpack_package, write_manifest
 
 
 @dataclass(frozen=True)
@@ -102,11 +102,7 @@ def fetch_photographs(
         MissingDependency: no `apt-get` or `dpkg-deb` here.
         DataError: a package cannot be downloaded or holds no photograph where the table says.
     """
-    wanted = list(IMAGE_PACKAGES) if names is None else list(names)
-    if unknown := [name for name in wanted if name not in IMAGE_PACKAGES]:
-        raise UsageError(
-            "unknown corpus package", given=", ".join(unknown), expected=f"some of {', '.join(IMAGE_PACKAGES)}"
-        )
+    wanted = choose(names, IMAGE_PACKAGES)
     require_tools("image files")
     out.mkdir(parents=True, exist_ok=True)
     entries: list[dict[str, object]] = []

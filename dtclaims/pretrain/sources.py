@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dtclaims.errors import DataError, UsageError
-from dtclaims.pretrain.debian import require_tools, unpack_package, write_manifest
+from dtclaims.errors import DataError
+from dtclaims.pretrain.debian import choose, require_tools, unpack_package, write_manifest
 from dtclaims.pretrain.extract import is_prose, read_blocks
 
 DOCUMENT_BREAK = "\f\n"
@@ -124,9 +124,7 @@ def fetch_corpus(
         MissingDependency: no `apt-get` or `dpkg-deb` here.
         DataError: a package cannot be downloaded or holds no text where the table says.
     """
-    wanted = list(SOURCES) if names is None else list(names)
-    if unknown := [name for name in wanted if name not in SOURCES]:
-        raise UsageError("unknown corpus package", given=", ".join(unknown), expected=f"some of {', '.join(SOURCES)}")
+    wanted = choose(names, SOURCES)
     require_tools(".txt files")
     out.mkdir(parents=True, exist_ok=True)
     seen: set[bytes] = set()

@@ -98,7 +98,6 @@ def make_plan(
     inputs: dict[tuple[str, str], Inputs | Unavailable] = {}
     timings = Timings(store)
     for cell in cells:
-        found: Inputs | Unavailable = Unavailable("the claim needs no run", "")
         for task in sorted({need.task for need in cell.claim.needs.values()}):
             where = (task, cell.scale.name)
             if where not in inputs:
