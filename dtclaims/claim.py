@@ -66,6 +66,8 @@ class Need:
     """Whether gradients are clipped (off in App. G.3)."""
     head: str | None = None
     """Action head, where it is not the protocol's: `tied`, `tied_low_scale` or `untied` (DEV-11)."""
+    adam_eps: float | None = None
+    """Adam's epsilon, where it is not the protocol's (DEV-03)."""
     versus: str | None = None
     """A second arm, for measurements that compare two runs."""
     next_seed: bool = False
@@ -101,6 +103,7 @@ class Need:
             "epochs": self.epochs if isinstance(self.epochs, int) else dict(self.epochs),
             "clip": self.clip,
             "head": self.head,
+            "adam_eps": self.adam_eps,
             "versus": self.versus,
             "next_seed": self.next_seed,
             "parameters": dict(self.parameters),

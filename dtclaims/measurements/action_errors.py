@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from statistics import pstdev
 
-from dtclaims.measurements.bench import Measurement, table
+from dtclaims.measurements.bench import BEYOND_MINI, Measurement, table
 from dtclaims.measurements.curves import error_curve
 from dtclaims.runs.spec import Budget
 from dtclaims.runs.store import StoredRun
@@ -60,7 +60,7 @@ MEASUREMENTS = table(
         },
         from_curves=action_error_jumps,
         # Ten of the paper's epochs are one at the mini scale: there is no change from one to the next.
-        scales=("small", "paper"),
+        scales=BEYOND_MINI,
     ),
     Measurement(
         "errors_and_returns",

@@ -27,7 +27,8 @@ CORRECTED_WINDOWS = 1000
 CHUNK = 100
 """Windows that go through a network at once."""
 
-ALL_SCALES = ("mini", "small", "paper")
+ALL_SCALES = ("mini", "small", "full", "paper")
+BEYOND_MINI = ALL_SCALES[1:]
 
 
 @dataclass(frozen=True)

@@ -35,9 +35,39 @@ def score(run: StoredRun, switches: Mapping[str, str], *, minus: Mapping[str, fl
     return float(value) - (minus[run.identity["spec"]["task"]] if minus else 0.0)
 
 
+def spanned(run: StoredRun, values: Values, first: int, last: int) -> Values:
+    """The part of a curve that stands for a span of the paper's epochs; the last epoch where a short run has none."""
+    span = run.budget.span(first, last)
+    return values[min(span.start, len(values) - 1) : span.stop]
+
+
 def score_span(run: StoredRun, switches: Mapping[str, str], *, first: int = 1, last: int = 10) -> float:
     """Mean normalised score over a span of the paper's epochs, both included."""
-    return float(scores(run, switches)[run.budget.span(first, last)].mean())
+    return float(spanned(run, scores(run, switches), first, last).mean())
+
+
+def curve_span(
+    run: StoredRun, switches: Mapping[str, str], *, curve: str = "saturated", first: int = 1, last: int = 10
+) -> float:
+    """Mean of any logged curve over a span of the paper's epochs, both included.
+
+    Args:
+        run: whose curve is read.
+        switches: none matter.
+        curve: its name, see `dtclaims.train.RunResult`.
+        first: epoch of the paper's 40.
+        last: epoch of the paper's 40.
+    """
+    return float(spanned(run, np.asarray(run.result["curves"][curve]), first, last).mean())
+
+
+def error_over_constant(run: StoredRun, switches: Mapping[str, str], *, first: int = 1, last: int = 10) -> float:
+    """Mean action error over a span of the paper's epochs as a multiple of the best constant prediction's (DEV-11).
+
+    1 and more: nothing was learned that the mean action does not already know.
+    """
+    error = curve_span(run, switches, curve=error_curve(switches), first=first, last=last)
+    return error / float(run.result["diagnostics"]["constant_error"])
 
 
 def error_curve(switches: Mapping[str, str]) -> str:
@@ -66,5 +96,21 @@ MEASUREMENTS = table(
             "D4RL's constants.",
         },
         from_curves=score_span,
+    ),
+    Measurement(
+        "curve_span",
+        (),
+        dict.fromkeys(("published", "corrected"), "Mean of a curve of the training log over a span of epochs."),
+        from_curves=curve_span,
+    ),
+    Measurement(
+        "error_over_constant",
+        ("action_error",),
+        {
+            "published": "Action error of the epochs' last minibatches over the error of the best constant prediction.",
+            "corrected": "Action error on trajectories kept out of training over the error of the best constant "
+            "prediction.",
+        },
+        from_curves=error_over_constant,
     ),
 )

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from dtclaims.measurements.bench import ALL_SCALES, ANALYSIS_CONTEXT, Bench, Measurement, table
+from dtclaims.measurements.bench import ALL_SCALES, ANALYSIS_CONTEXT, BEYOND_MINI, Bench, Measurement, table
 from dtclaims.measurements.information_inputs import (
     Pairs,
     analysis_windows,
@@ -124,8 +124,6 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(found) / len(found) if found else None
 
 
-BEYOND_MINI = ("small", "paper")
-"""120 and more fits per run are more than a laptop has; the middle block's profile is cut down for it instead."""
 CODE = (
     "measurements/information.py",
     "measurements/information_inputs.py",
@@ -157,6 +155,7 @@ def _information(
         },
         from_networks=function,
         code=CODE,
+        # 120 and more fits per run are more than a laptop has; the middle block's profile is cut down for it instead.
         scales=ALL_SCALES if in_sample else BEYOND_MINI,
     )
 

@@ -30,7 +30,7 @@ SHORT = {
         "schema": {"const": SCHEMA},
         "verdicts": {
             "type": "object",
-            "propertyNames": {"pattern": r"\S/(published|corrected)/(mini|small|paper)$"},
+            "propertyNames": {"pattern": r"\S/(published|corrected)/(mini|small|full|paper)$"},
             "additionalProperties": {"$ref": "#/$defs/verdict"},
         },
     },

@@ -30,7 +30,7 @@ LINE = {
         "section": {"type": "string"},
         "headline": {"type": "boolean"},
         "protocol": {"enum": ["published", "corrected"]},
-        "scale": {"enum": ["mini", "small", "paper"]},
+        "scale": {"enum": ["mini", "small", "full", "paper"]},
         "verdict": {"$ref": "#/$defs/verdict"},
         "provisional": {"type": "boolean"},
         "n": {"type": "integer", "minimum": 0},

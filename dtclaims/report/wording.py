@@ -21,6 +21,7 @@ PROTOCOLS = {
 SCALES = {
     "mini": "toy size: the pipeline works, and the direction at toy size",
     "small": "reduced size: a conceptual replication",
+    "full": "the paper's size and length, on data and backbones of our own",
     "paper": "the paper's size; its own claim where weights and data are the paper's",
 }
 

@@ -100,9 +100,10 @@ def find_backbone(source: str, scale: Scale, given: str | None = None) -> dict[s
     for folder in (fixture_dir() / "backbones" / name, home() / "backbones" / name):
         if folder.is_dir():
             return _folder_identity(folder, name)
+    size = name.rpartition("-")[2]
     return Unavailable(
         f"the backbone {name} is not shipped with this version",
-        f"Make it: `{_pretrain_command(source, scale.name)} --out {home() / 'backbones' / name}`.",
+        f"Make it: `{_pretrain_command(source, size)} --out {home() / 'backbones' / name}`.",
     )
 
 

@@ -16,11 +16,17 @@ from dtclaims.registry import parts_of
 from dtclaims.runs.device import device_class
 from dtclaims.runs.identity import measurement_identity, run_identity
 from dtclaims.runs.inputs import Inputs, Sources, Unavailable, find_backbone, find_data, portable
+from dtclaims.runs.recorded import Recorded
+from dtclaims.runs.results import Results
 from dtclaims.runs.scales import Scale
 from dtclaims.runs.spec import RunSpec, resolve
-from dtclaims.runs.store import Store
 
-GUESS_SECONDS = {"mini": {1: 8.0, 20: 25.0}, "small": {1: 40.0, 20: 120.0}, "paper": {1: 400.0, 20: 1200.0}}
+GUESS_SECONDS = {
+    "mini": {1: 8.0, 20: 25.0},
+    "small": {1: 40.0, 20: 120.0},
+    "full": {1: 400.0, 20: 1200.0},
+    "paper": {1: 400.0, 20: 1200.0},
+}
 """Cost of a whole run where none like it was timed yet; only orders the plan and feeds its first estimate."""
 
 WHOLE = ""
@@ -129,11 +135,15 @@ def make_plan(
     *,
     seeds: Sequence[int],
     device: str,
-    store: Store,
+    store: Results,
     sources: Sources | None = None,
     precision: str = "float32",
+    recorded: Recorded | None = None,
 ) -> Plan:
     """The union of what the cells and their parts need, looked up in the store.
+
+    With `recorded`, results are those that it knows, under the code and on the data and backbones that they were made
+    with; nothing of that is looked for here.
 
     Raises:
         StoreError: a run that is needed lies damaged in the store.
@@ -141,16 +151,17 @@ def make_plan(
         BackboneError: the backbone asked for is not there.
         UsageError: a need names no arm or measurement, or a part is no claim.
     """
-    planner = _Planner(Plan(tuple(seeds), device, sources or Sources(), precision), store)
+    planner = _Planner(Plan(tuple(seeds), device, sources or Sources(), precision), store, recorded)
     for cell in cells:
         planner.add(cell)
     return planner.plan
 
 
 class _Planner:
-    def __init__(self, plan: Plan, store: Store) -> None:
+    def __init__(self, plan: Plan, store: Results, recorded: Recorded | None) -> None:
         self.plan = plan
         self._store = store
+        self._recorded = recorded
         self._timings = Timings(store)
         self._data: dict[tuple[str, str], dict[str, Any] | Unavailable] = {}
         self._backbones: dict[tuple[str, str], dict[str, Any] | Unavailable] = {}
@@ -241,14 +252,19 @@ class _Planner:
     def _inputs(self, arm: str | None, task: str, scale: Scale) -> Inputs | Unavailable:
         sources = self.plan.sources
         if (task, scale.name) not in self._data:
-            self._data[(task, scale.name)] = find_data(task, scale, sources.data)
+            known = self._recorded
+            self._data[(task, scale.name)] = known.data(task) if known else find_data(task, scale, sources.data)
         data = self._data[(task, scale.name)]
         if isinstance(data, Unavailable):
             return data
         backbones: dict[str, dict[str, Any]] = {}
         for source in get_arm(arm).sources if arm is not None else ():
             if (source, scale.name) not in self._backbones:
-                self._backbones[(source, scale.name)] = find_backbone(source, scale, sources.backbones.get(source))
+                self._backbones[(source, scale.name)] = (
+                    self._recorded.backbone(source)
+                    if self._recorded
+                    else find_backbone(source, scale, sources.backbones.get(source))
+                )
             found = self._backbones[(source, scale.name)]
             if isinstance(found, Unavailable):
                 return found
@@ -267,6 +283,7 @@ class _Planner:
             paper_epochs=need.epochs_on(task),
             clip=need.clip,
             head=need.head,
+            adam_eps=need.adam_eps,
         )
 
     def _measurement(
@@ -289,7 +306,8 @@ class _Planner:
                 spec = self._spec(arm, need, task, of_seed, cell)
                 used.append(inputs[(spec.arm, task)])
                 runs.append(self._run(spec, used[-1]))
-        identity = measurement_identity(need.measurement, runs, {**switches, **parameters, **about}, measurement.code)
+        stated = {**switches, **parameters, **about}
+        identity = self._known(measurement_identity(need.measurement, runs, stated, measurement.code))
         key = key_of(identity)
         self.plan.measurements.setdefault(
             key,
@@ -301,7 +319,7 @@ class _Planner:
 
     def _experiment(self, experiment: Experiment, need: Need, seed: int, cell: Cell) -> str:
         parameters, protocol = dict(need.parameters), cell.protocol.base
-        identity = experiment.identity(seed=seed, protocol=protocol, parameters=parameters)
+        identity = self._known(experiment.identity(seed=seed, protocol=protocol, parameters=parameters))
         key = key_of(identity)
         planned = PlannedMeasurement(experiment.name, (), {}, parameters, seed, ANY_TASK, identity, key, ())
         self.plan.measurements.setdefault(key, planned)
@@ -316,12 +334,14 @@ class _Planner:
         return [(need.arm, seed), (need.versus or need.arm, other)]
 
     def _run(self, spec: RunSpec, inputs: Inputs) -> str:
-        identity = run_identity(
-            spec,
-            data=portable(inputs.data),
-            backbones={source: portable(found) for source, found in inputs.backbones.items()},
-            device=device_class(self.plan.device),
-            precision=self.plan.precision,
+        identity = self._known(
+            run_identity(
+                spec,
+                data=portable(inputs.data),
+                backbones={source: portable(found) for source, found in inputs.backbones.items()},
+                device=device_class(self.plan.device),
+                precision=self.plan.precision,
+            )
         )
         key = key_of(identity)
         if key not in self.plan.runs:
@@ -330,11 +350,15 @@ class _Planner:
             self.plan.runs[key] = PlannedRun(spec, identity, key, inputs, stored is not None, seconds)
         return key
 
+    def _known(self, identity: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The identity under which the same thing was recorded, where only recorded results count."""
+        return self._recorded.match(identity) if self._recorded else identity
+
 
 class Timings:
     """Cost of runs already in the store, per epoch, by what makes runs cost alike."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Results) -> None:
         self._store = store
         self._seen: dict[tuple[str, int, bool], list[float]] | None = None
 

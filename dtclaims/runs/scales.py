@@ -1,4 +1,4 @@
-"""The three scales: what a run costs and what its verdict can say (design: scales table)."""
+"""The scales: what a run costs and what its verdict can say (design: scales table)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +26,16 @@ class Scale:
 def _own(scale: str) -> dict[str, str]:
     return {source: f"{source}-{scale}" for source in ("language", "image", "iid", "markov")}
 
+
+PAPER_BUDGET = Budget(
+    epochs=40,
+    steps_per_epoch=2500,
+    batch_size=64,
+    learning_rate=1e-4,
+    warmup_steps=5000,
+    evaluation_episodes=100,
+)
+"""Protocol §§3, 4, 5."""
 
 SCALES: dict[str, Scale] = {
     scale.name: scale
@@ -60,24 +70,28 @@ SCALES: dict[str, Scale] = {
                 batch_size=64,
                 learning_rate=3e-4,
                 warmup_steps=500,
-                evaluation_episodes=50,
+                # Fewer than the reference's 100: physics on the CPU is what a run waits for, and a claim's score is the
+                # mean or the best of several epochs.
+                evaluation_episodes=20,
             ),
             needs_gpu=True,
             label="small: reduced networks, self-pre-trained backbone, self-collected data. "
             "A conceptual replication; it is not the paper's own verdict.",
         ),
         Scale(
+            name="full",
+            backbones=_own("paper"),
+            medium_steps=1_000_000,
+            budget=PAPER_BUDGET,
+            needs_gpu=True,
+            label="full: the paper's sizes and training budget, self-pre-trained backbones, self-collected data. "
+            "A replication with other weights and data; it is not the paper's own verdict.",
+        ),
+        Scale(
             name="paper",
             backbones={**_own("paper"), "language": "hub:gpt2", "image": "hub:openai/imagegpt-small"},
             medium_steps=1_000_000,
-            budget=Budget(
-                epochs=40,
-                steps_per_epoch=2500,
-                batch_size=64,
-                learning_rate=1e-4,
-                warmup_steps=5000,
-                evaluation_episodes=100,
-            ),
+            budget=PAPER_BUDGET,
             needs_gpu=True,
             label="paper: the paper's sizes, weights and data.",
         ),

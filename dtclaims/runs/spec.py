@@ -135,6 +135,7 @@ def resolve(
     paper_epochs: int = Budget.PAPER_EPOCHS,
     clip: bool = True,
     head: str | None = None,
+    adam_eps: float | None = None,
 ) -> RunSpec:
     """The run that `arm` means under `protocol` (DEV-03, 04, 07, 11, 12, 21).
 
@@ -142,7 +143,9 @@ def resolve(
         UsageError: no such arm.
     """
     name, architecture = arm_under(arm, protocol)
-    eps_by_arm = PRETRAINED_ADAM_EPS if get_arm(name).loads_checkpoint else RANDOM_ADAM_EPS
+    if adam_eps is None:
+        as_pretrained = protocol["adam_eps"] == "by_arm" and get_arm(name).loads_checkpoint
+        adam_eps = PRETRAINED_ADAM_EPS if as_pretrained else RANDOM_ADAM_EPS
     return RunSpec(
         task=task,
         arm=name,
@@ -151,7 +154,7 @@ def resolve(
         scale=scale,
         architecture=architecture,
         head="untied" if get_arm(name).shape == "mlp" else head or protocol["head"],
-        adam_eps=eps_by_arm if protocol["adam_eps"] == "by_arm" else RANDOM_ADAM_EPS,
+        adam_eps=adam_eps,
         budget=budget,
         epochs=budget.epoch(paper_epochs),
         clip=clip,

@@ -190,7 +190,7 @@ def test_broken_data_end_the_session(run: Any, pytester: pytest.Pytester) -> Non
     ("arguments", "message"),
     [
         (["--data", "absent.hdf5"], "--data names nothing that is here: got 'absent.hdf5'"),
-        (["--scale", "huge"], "unknown scale: got 'huge', expected auto, mini, small, paper"),
+        (["--scale", "huge"], "unknown scale: got 'huge', expected auto, mini, small, full, paper"),
         (["--seeds", "0"], "--seeds names no usable seeds: got '0'"),
         (["--seeds", "x"], "--seeds cannot be read: got 'x'"),
         (["--claim", "S9-nope"], "unknown claim: got S9-nope"),

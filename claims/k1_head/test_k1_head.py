@@ -1,0 +1,267 @@
+"""Why random init fails without context (§5.5, Table 2, Fig. 8, App. H.2; DEV-03, DEV-04, DEV-11).
+
+The paper's random arm at K = 1 differs from its pre-trained one in more than the weights: its tied tanh head starts
+saturated, it has one head and ReLU, and Adam's epsilon is 1e-8, not 1e-6. Each claim changes one of these and leaves
+the rest as published. Runs are the first 10 of the paper's 40 epochs; scores are means over epochs 8 to 10, so that
+nothing is selected on the number it reports (DEV-10). Declared before any run at full size was made.
+
+    pytest claims/k1_head -m gpu --scale full --task hopper --protocol published --seeds 5
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from dtclaims import Need, Paper, above, below, claim
+from dtclaims.claim import ALL_TASKS, Claim
+
+Declare = Callable[[Callable[..., float]], Claim]
+
+RANDOM, MATCHED, LANGUAGE = "random_init", "random_matched", "language_pretrained"
+EQUAL_EPS = 1e-8
+LATE = {"first": 8, "last": 10}
+EARLY = {"first": 1, "last": 10}
+
+NO_NUMBER = Paper("not tested in the paper")
+POINTS = "normalised points"
+
+
+def run(measurement: str, arm: str, *, parameters: dict[str, Any] = LATE, **changes: Any) -> Need:
+    """A measurement of ten epochs without context."""
+    return Need(measurement, arm, context=1, epochs=10, parameters=parameters, **changes)
+
+
+def late_score(arm: str, **changes: Any) -> Need:
+    """Mean normalised score over epochs 8 to 10."""
+    return run("score_span", arm, **changes)
+
+
+AS_PUBLISHED = late_score(RANDOM)
+
+
+@claim(
+    "K1-published-fails",
+    section="5.5",
+    headline=True,
+    quote="the randomly initialized model fails to learn the trajectory for a dataset (Hopper)",
+    scope="Hopper, medium, K=1, epochs 8-10",
+    effect="score of the random arm as published",
+    unit=POINTS,
+    needs={"random": AS_PUBLISHED},
+    # 10: every failing cell of the paper is below 5 and every working one above 47.
+    predicate=below(10.0, null=None),
+    paper=Paper("-0.24, the best of 40 epochs (seed 666, Table 2)", (-0.24,)),
+    deviations=(3, 4, 11),
+    protocols=("published",),
+)
+def test_published_fails(random: float) -> float:
+    """The level that the arm everything here is compared with reaches."""
+    return random
+
+
+@claim(
+    "K1-published-saturated",
+    section="H.2",
+    quote="(figure)",
+    scope="Hopper, medium, K=1, epochs 8-10",
+    effect="share of predicted action coordinates past ±0.99",
+    unit="share",
+    needs={"saturated": run("curve_span", RANDOM, parameters={"curve": "saturated", **LATE})},
+    # A half: the audit found four fifths at the start. The data's own share is a twentieth.
+    predicate=above(0.5, null=None),
+    paper=Paper("not reported; the audit's run of the reference at the start: 0.80 (DEV-11)", (0.8,)),
+    deviations=(11,),
+    protocols=("published",),
+)
+def test_published_saturated(saturated: float) -> float:
+    """Whether the tied tanh head is still saturated after nine epochs."""
+    return saturated
+
+
+@claim(
+    "K1-published-learns-nothing",
+    section="H.2",
+    quote="(figure)",
+    scope="Hopper, medium, K=1, epochs 8-10",
+    effect="action error over that of the best constant prediction",
+    unit="ratio",
+    needs={"ratio": run("error_over_constant", RANDOM)},
+    predicate=above(1.0, null=None),
+    paper=Paper("action error 1.0 to 1.3 over all ten epochs [fig. H.2]; the constant's is not reported"),
+    deviations=(11, 12),
+    protocols=("published",),
+)
+def test_published_learns_nothing(ratio: float) -> float:
+    """Whether the network predicts worse than one action for all states would: that is no matter of history."""
+    return ratio
+
+
+def rescue(name: str, quote: str, arm: str = RANDOM, **changes: Any) -> Declare:
+    """Declare that one change makes the random arm better by 10 points or more."""
+    return claim(
+        f"K1-{name}",
+        section="5.5",
+        headline=True,
+        quote=quote,
+        scope="K=1, medium, epochs 8-10; this one change, the rest as published",
+        effect="score with the change minus as published",
+        unit=POINTS,
+        needs={"changed": late_score(arm, **changes), "published": AS_PUBLISHED},
+        # 10: twice the margin at which the paper's arms count as different in claims/.
+        predicate=above(10.0),
+        tasks=ALL_TASKS,
+        paper=NO_NUMBER,
+        deviations=(3, 4, 11),
+        protocols=("published",),
+    )
+
+
+@rescue("architecture-rescues", "(GPT-2's heads and activation instead of one head and ReLU)", MATCHED)
+def test_architecture_rescues(changed: float, published: float) -> float:
+    """What GPT-2's own architecture alone gives the random arm (DEV-04)."""
+    return changed - published
+
+
+@rescue("adam-eps-rescues", "(Adam's epsilon 1e-6, as the pre-trained arms have it)", adam_eps=1e-6)
+def test_adam_eps_rescues(changed: float, published: float) -> float:
+    """What the pre-trained arms' Adam epsilon alone gives the random arm (DEV-03)."""
+    return changed - published
+
+
+@rescue("low-scale-head-rescues", "(the tied head, its weight a tenth at the start)", head="tied_low_scale")
+def test_low_scale_head_rescues(changed: float, published: float) -> float:
+    """What a tied head that does not start saturated alone gives the random arm (DEV-11)."""
+    return changed - published
+
+
+@rescue("untied-head-rescues", "(an action head of its own)", head="untied")
+def test_untied_head_rescues(changed: float, published: float) -> float:
+    """What the original Decision Transformer's head alone gives the random arm (DEV-11)."""
+    return changed - published
+
+
+def works(name: str, quote: str, arm: str = RANDOM, **changes: Any) -> Declare:
+    """Declare that an arm works without context: the paper's level for cells that work."""
+    return claim(
+        f"K1-{name}",
+        section="5.5",
+        headline=True,
+        quote=quote,
+        scope="K=1, medium, epochs 8-10",
+        effect="score",
+        unit=POINTS,
+        needs={"score": late_score(arm, **changes)},
+        # 40: below every working cell of the paper (47 and more), far above every failing one (5 and less).
+        predicate=above(40.0, null=None),
+        tasks=ALL_TASKS,
+        paper=NO_NUMBER,
+        deviations=(11,),
+        protocols=("published",),
+    )
+
+
+@works("mlp-works", "(a 3-layer MLP: no context, no pre-training, no Transformer)", "mlp")
+def test_mlp_works(score: float) -> float:
+    """Whether one step is enough to act on, for anyone."""
+    return score
+
+
+@works("untied-head-works", "(the random arm, with an action head of its own)", head="untied")
+def test_untied_head_works(score: float) -> float:
+    """Whether the random Transformer works without context once its head is as in the original."""
+    return score
+
+
+@works("low-scale-head-works", "(the random arm, tied head, its weight a tenth at the start)", head="tied_low_scale")
+def test_low_scale_head_works(score: float) -> float:
+    """Whether the random Transformer works without context once its tied head does not start saturated."""
+    return score
+
+
+@claim(
+    "K1-language-faster-as-published",
+    section="5.5",
+    headline=True,
+    quote="GPT2 reaches the high mean return much faster than the randomly initialized model",
+    scope="K=1, medium, epochs 1-10, as published",
+    effect="mean score over ten epochs, language pre-trained minus random init",
+    unit=POINTS,
+    needs={
+        "language": late_score(LANGUAGE, parameters=EARLY),
+        "random": late_score(RANDOM, parameters=EARLY),
+    },
+    # 5 points: twice the largest two-seed ± of Tables 1 and 2 for a model that learns.
+    predicate=above(5.0),
+    tasks=ALL_TASKS,
+    paper=Paper(
+        "+42.6 / +25.2 / +39.0 (seed 666), +30.4 / +26.3 / +3.3 (seed 42), Hopper / HalfCheetah / Walker2d",
+        {"hopper": (42.6, 30.4), "halfcheetah": (25.2, 26.3), "walker2d": (39.0, 3.3)},
+    ),
+    deviations=(3, 4, 11),
+    protocols=("published",),
+)
+def test_language_faster_as_published(language: float, random: float) -> float:
+    """The paper's own comparison."""
+    return language - random
+
+
+def untied(arm: str) -> Need:
+    """Mean score over ten epochs with an untied head and equal epsilon."""
+    return late_score(arm, parameters=EARLY, head="untied", adam_eps=EQUAL_EPS)
+
+
+@claim(
+    "K1-language-faster-untied",
+    section="5.5",
+    headline=True,
+    quote="GPT2 reaches the high mean return much faster than the randomly initialized model",
+    scope="K=1, medium, epochs 1-10; same architecture, untied head and epsilon for both",
+    effect="mean score over ten epochs, language pre-trained minus matched random init",
+    unit=POINTS,
+    needs={"language": untied(LANGUAGE), "random": untied(MATCHED)},
+    predicate=above(5.0),
+    tasks=ALL_TASKS,
+    paper=NO_NUMBER,
+    deviations=(3, 4, 11),
+    protocols=("published",),
+)
+def test_language_faster_untied(language: float, random: float) -> float:
+    """What is left of the head start when nothing but the weights differs."""
+    return language - random
+
+
+@claim(
+    "K1-language-over-permuted",
+    section="5.5",
+    quote="already acquired some kind of context-like information through pre-training",
+    scope="K=1, medium, epochs 1-10; untied head and equal epsilon",
+    effect="mean score over ten epochs, language pre-trained minus its permuted weights",
+    unit=POINTS,
+    needs={"language": untied(LANGUAGE), "permuted": untied("language_permuted")},
+    predicate=above(5.0),
+    tasks=ALL_TASKS,
+    paper=NO_NUMBER,
+    deviations=(3, 11, 13),
+    protocols=("published",),
+)
+def test_language_over_permuted(language: float, permuted: float) -> float:
+    """Whether the head start needs what was learned from text, or only the scale of the weights."""
+    return language - permuted
+
+
+@claim(
+    "K1-language-over-synthetic",
+    section="5.5",
+    quote="already acquired some kind of context-like information through pre-training",
+    scope="K=1, medium, epochs 1-10; untied head and equal epsilon",
+    effect="mean score over ten epochs, language pre-trained minus pre-trained on a Markov chain",
+    unit=POINTS,
+    needs={"language": untied(LANGUAGE), "synthetic": untied("synthetic_markov")},
+    predicate=above(5.0),
+    tasks=ALL_TASKS,
+    paper=NO_NUMBER,
+    deviations=(3, 11),
+    protocols=("published",),
+)
+def test_language_over_synthetic(language: float, synthetic: float) -> float:
+    """Whether the head start needs language, or any pre-training."""
+    return language - synthetic
