@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from dtclaims.study import Study
 
 OPTIONS = {
-    "scale": "auto, mini, small, full or paper. auto: mini; with -m gpu the paper's scale where its weights and data are at "
-    "hand, else small",
+    "scale": "auto, mini, small, full or paper. auto: mini; with -m gpu the paper's scale where its weights and data "
+    "are at hand, else small",
     "protocol": "published, corrected or both (default)",
     "task": "all, or some of hopper,halfcheetah,walker2d (default: hopper at mini, all above)",
     "seeds": "how many (5) or which (0,1,2); default 3 at mini, 5 above",

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from dtclaims.errors import UsageError
 
-RUNS_PER_GPU = {"mini": 8, "small": 8, "paper": 3}
-"""How many runs of a scale share one GPU, each in a process of its own: while one steps physics, others train."""
+RUNS_PER_GPU = {"mini": 16, "small": 16, "paper": 4, "full": 4}
+"""At most how many runs of a scale share one GPU, each in a process of its own: while one steps physics, others train.
+The physics of each takes a core."""
 
 
 def cuda_devices() -> int:
@@ -63,9 +64,15 @@ def gpus_for(device: str) -> list[str]:
     return [names[int(number)]] if number else names
 
 
-def runs_per_gpu(scales: Iterable[str]) -> int:
-    """How many runs of these scales may share a GPU: as many as the largest of them lets."""
-    return min((RUNS_PER_GPU[scale] for scale in scales), default=1)
+def runs_per_gpu(scales: Iterable[str], cores: int | None = None) -> int:
+    """How many runs of these scales may share a GPU: as many as the largest of them lets, and one per core beside it.
+
+    Args:
+        scales: of the runs.
+        cores: beside one GPU; None where they are counted otherwise.
+    """
+    most = min((RUNS_PER_GPU[scale] for scale in scales), default=1)
+    return most if cores is None else max(1, min(most, cores))
 
 
 def cpu_count() -> int:

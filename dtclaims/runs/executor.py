@@ -21,7 +21,7 @@ from dtclaims.runs.store import Store
 from dtclaims.runs.work import Job, MeasureJob, TrainJob
 
 RETRIES = 2
-"""How often a job whose worker died is given to another: a run then goes on from its last epoch."""
+"""How often a job whose worker died is given to another: a run then goes on from where it was saved."""
 BUSY_WAIT = (1.0, 30.0)
 """Seconds before a run that another process is making is looked at again: at first, and at most."""
 
@@ -48,13 +48,13 @@ def execute(
 ) -> Outcome:
     """Train what is missing and measure what is needed; a failure is recorded and the rest goes on.
 
-    On Ctrl-C the workers are stopped; finished runs stay in the store, unfinished ones go on from their last epoch.
+    On Ctrl-C the workers are stopped; finished runs stay in the store, unfinished ones go on from their saved state.
 
     Args:
         plan: what is needed.
         store: where it goes.
         display: shows the progress.
-        workers: how many jobs at once; None for one per core, or `RUNS_PER_GPU` per GPU.
+        workers: how many jobs at once; None for one per core, or `runs_per_gpu` per GPU.
         executor: `processes`, `inline` (this process, one after the other) or `ray`.
         ray_address: of a running Ray cluster; None starts one here.
         loggers: names of loggers that are told of every epoch.
@@ -76,7 +76,7 @@ def execute(
                 display.begin({job.key: agenda.estimate(job) for job in agenda.jobs()}, engine.slots)
                 _carry_out(agenda, engine, display)
         except KeyboardInterrupt:
-            display.note("stopped; the same command goes on, unfinished runs after their last finished epoch")
+            display.note("stopped; the same command goes on, unfinished runs after their last saved epoch")
             raise
     return agenda.outcome
 
@@ -102,7 +102,8 @@ def places(plan: Plan, workers: int | None = None) -> list[str | None]:
     gpus = gpus_for(plan.device)
     if not gpus:
         return [None] * (workers or cpu_count())
-    size = workers or runs_per_gpu(run.spec.scale for run in plan.runs.values()) * len(gpus)
+    scales = (run.spec.scale for run in plan.runs.values())
+    size = workers or runs_per_gpu(scales, cpu_count() // len(gpus)) * len(gpus)
     # Round robin, so that few jobs spread over all GPUs.
     return [gpus[i % len(gpus)] for i in range(size)]
 

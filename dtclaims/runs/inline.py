@@ -4,13 +4,14 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from dtclaims.runs.device import cpu_count
 from dtclaims.runs.engine import Event
 from dtclaims.runs.store import Store
 from dtclaims.runs.work import Job, perform, prepare_process
 
 
 class Inline:
-    """An engine without workers: a job runs while it is waited for, on one thread as in a worker.
+    """An engine without workers: a job runs while it is waited for, as in a worker that is alone.
 
     Args:
         store: where results go.
@@ -29,7 +30,7 @@ class Inline:
     def wait(self, timeout: float | None, tell: Callable[[Event], None]) -> None:
         """Do the job, however long it takes."""
         assert self._job is not None
-        tell(perform(self._store, self._job, tell))
+        tell(perform(self._store, self._job, tell, cpu_count()))
 
     def __enter__(self) -> Self:
         prepare_process(threads=1)

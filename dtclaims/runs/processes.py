@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from dtclaims.runs.device import cpu_count
 from dtclaims.runs.engine import Ended, Event
 from dtclaims.runs.store import Store
 from dtclaims.runs.work import Job, perform, prepare_process
@@ -43,6 +44,8 @@ class Processes:
     def __init__(self, root: Path, places: Sequence[str | None]) -> None:
         self._root = root
         self.places = list(places)
+        self.cores = max(1, cpu_count() // len(self.places))
+        """That each worker may use."""
         self._workers: list[_Worker] = []
 
     @property
@@ -80,7 +83,7 @@ class Processes:
             free.remove(other.place)
         place = free[0]
         ours, theirs = CONTEXT.Pipe()
-        process = CONTEXT.Process(target=_serve, args=(theirs, self._root, place), daemon=True)
+        process = CONTEXT.Process(target=_serve, args=(theirs, self._root, place, self.cores), daemon=True)
         process.start()
         # Else the pipe would stay open in this process after the worker's death.
         theirs.close()
@@ -117,7 +120,7 @@ def _cause(code: int | None) -> str:
     return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
 
 
-def _serve(pipe: Connection, root: Path, place: str | None) -> None:
+def _serve(pipe: Connection, root: Path, place: str | None, cores: int) -> None:
     # Ctrl-C reaches the whole process group; the parent decides when workers stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if place is not None:
@@ -133,7 +136,7 @@ def _serve(pipe: Connection, root: Path, place: str | None) -> None:
             # The one GPU it sees is its first.
             job = replace(job, device="cuda")
         try:
-            pipe.send(perform(store, job, pipe.send))
+            pipe.send(perform(store, job, pipe.send, cores))
         except BrokenPipeError:
-            # The parent is gone; finished epochs are on disk.
+            # The parent is gone; the run's state is on disk.
             return

@@ -1,6 +1,6 @@
 """A run between two epochs, on disk: what a killed worker leaves for the next one.
 
-    STORE/work/KEY/state.safetensors     the trainer's state after the last finished epoch
+    STORE/work/KEY/state.safetensors     the trainer's state after one of the last finished epochs (`Saving`)
     STORE/work/KEY/epoch_NNN.safetensors checkpoints kept so far
 
 The state is one file, replaced by one rename: tensors as safetensors, all else as JSON in its header. Nothing is
@@ -9,8 +9,10 @@ pickled, so reading it runs no code.
 
 import hashlib
 import json
+import math
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,38 @@ from dtclaims.runs.files import replacing
 from dtclaims.runs.store import STATE
 
 SCHEMA = 1
+
+PAUSE = 20.0
+"""How many times as long as the last save took no other is made: about 5 % of a run at most go into saving."""
+
+
+class Saving:
+    """Saves the state of a run after its first epoch, and then as often as `PAUSE` lets.
+
+    Args:
+        folder: of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._not_before = -math.inf
+
+    def save(self, state: Callable[[], Mapping[str, Any]], past: Mapping[str, Any]) -> None:
+        """Write the state, if it is time.
+
+        Args:
+            state: makes it; that takes time too.
+            past: see `save_state`.
+
+        Raises:
+            StoreError: see `save_state`.
+        """
+        began = time.monotonic()
+        if began < self._not_before:
+            return
+        save_state(self._folder, state(), past)
+        ended = time.monotonic()
+        self._not_before = ended + PAUSE * (ended - began)
 
 
 def save_state(folder: Path, state: Mapping[str, Any], past: Mapping[str, Any]) -> None:

@@ -68,16 +68,25 @@ Job = TrainJob | MeasureJob
 
 
 def prepare_process(threads: int) -> None:
-    """Settle a worker: its thread count, and no network for the hub."""
+    """Settle a worker: its thread count, and no network for the hub. Before torch's compiler is loaded."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    # Each worker would start a pool of compiling processes of its own, as large as the machine.
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(threads))
     import torch
 
     # Two processes of one thread each beat one process of two by far at these sizes.
     torch.set_num_threads(threads)
 
 
-def perform(store: Store, job: Job, send: Callable[[Event], None]) -> Ended:
-    """Carry a job out and say how it ended; only the loss of whom `send` talks to is raised."""
+def perform(store: Store, job: Job, send: Callable[[Event], None], cores: int = 1) -> Ended:
+    """Carry a job out and say how it ended; only the loss of whom `send` talks to is raised.
+
+    Args:
+        store: where results go.
+        job: what to do.
+        send: is told how it goes.
+        cores: that the job may use beside a GPU; no result depends on them.
+    """
     last = 0.0
 
     def report(done: int, total: int) -> None:
@@ -88,7 +97,7 @@ def perform(store: Store, job: Job, send: Callable[[Event], None]) -> Ended:
 
     try:
         if isinstance(job, TrainJob):
-            made = train_job(store, job, report, lambda text: send(Noted(job.key, text)))
+            made = train_job(store, job, report, lambda text: send(Noted(job.key, text)), cores)
         else:
             made = measure_job(store, job, report)
         return Ended(job.key, "made" if made else "found")
@@ -115,8 +124,21 @@ def _free_gpu() -> None:
     torch.cuda.empty_cache()
 
 
-def train_job(store: Store, job: TrainJob, report: Report, note: Callable[[str], None] = lambda text: None) -> bool:
+def train_job(
+    store: Store,
+    job: TrainJob,
+    report: Report,
+    note: Callable[[str], None] = lambda text: None,
+    cores: int = 1,
+) -> bool:
     """Train the run, from where an earlier worker was stopped; False if somebody else has finished it meanwhile.
+
+    Args:
+        store: where it goes.
+        job: the run.
+        report: called with steps done and steps in all.
+        note: is told what the user should read.
+        cores: that it may use beside a GPU.
 
     Raises:
         StoreLocked: another process is training it.
@@ -130,19 +152,23 @@ def train_job(store: Store, job: TrainJob, report: Report, note: Callable[[str],
         folder = store.workspace(job.key)
         # With a manifest it was whole when its worker was stopped.
         if not (folder / "manifest.json").is_file():
-            _train(store, job, folder, lock, report, note)
+            _train(store, job, folder, lock, report, note, cores)
         lock.check()
         store.publish(folder)
     return True
 
 
-def _train(store: Store, job: TrainJob, folder: Path, lock: Lock, report: Report, note: Callable[[str], None]) -> None:
-    from dtclaims.runs.resume import save_checkpoint, save_state
+def _train(
+    store: Store, job: TrainJob, folder: Path, lock: Lock, report: Report, note: Callable[[str], None], cores: int
+) -> None:
+    from dtclaims.runs.resume import Saving, save_checkpoint
+    from dtclaims.train.evaluate import physics_threads
     from dtclaims.train.loop import Trainer
 
     started = time.monotonic()
     data, backbones = _load(job.inputs)
-    trainer = Trainer(job.spec, data, backbones, job.device, job.identity["precision"])
+    threads = physics_threads(job.device, cores)
+    trainer = Trainer(job.spec, data, backbones, job.device, job.identity["precision"], threads)
     past = _take_up(trainer, folder, note)
     # Says what the folder is, should the run never be finished.
     write_json(folder / "identity.json", job.identity)
@@ -150,6 +176,7 @@ def _train(store: Store, job: TrainJob, folder: Path, lock: Lock, report: Report
     def seconds() -> float:
         return float(past["seconds"]) + time.monotonic() - started
 
+    saving = Saving(folder)
     logs = store.root / "logs"
     with telling(job.loggers, logs, job.key, job.spec, trainer.epoch, note) as tell:
         while trainer.epoch < job.spec.epochs:
@@ -158,7 +185,7 @@ def _train(store: Store, job: TrainJob, folder: Path, lock: Lock, report: Report
             if trainer.epoch in job.spec.kept_epochs:
                 save_checkpoint(folder / f"epoch_{trainer.epoch:03d}.safetensors", trainer.parameters())
             if trainer.epoch < job.spec.epochs:
-                save_state(folder, trainer.state(), {**past, "seconds": seconds()})
+                saving.save(trainer.state, {**past, "seconds": seconds()})
             tell(trainer.epoch, {name: values[-1] for name, values in trainer.curves.items()})
     write_json(
         folder / "result.json",

@@ -268,13 +268,15 @@ def test_longest_runs_start_first_and_costs_are_learned(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "scale", "workers", "places"),
+    ("device", "scale", "workers", "machine", "places", "cores"),
     [
-        ("cpu", "mini", 3, [None] * 3),
-        ("cuda", "mini", None, ["4", "7"] * 8),
-        ("cuda", "paper", None, ["4", "7"] * 3),
-        ("cuda:1", "paper", None, ["7"] * 3),
-        ("cuda", "mini", 3, ["4", "7", "4"]),
+        ("cpu", "mini", 3, 8, [None] * 3, 2),
+        ("cuda", "mini", None, 64, ["4", "7"] * 16, 2),
+        ("cuda", "mini", None, 20, ["4", "7"] * 10, 1),
+        ("cuda", "paper", None, 64, ["4", "7"] * 4, 8),
+        ("cuda:1", "paper", None, 64, ["7"] * 4, 16),
+        ("cuda", "paper", None, 1, ["4", "7"], 1),
+        ("cuda", "mini", 3, 2, ["4", "7", "4"], 1),
     ],
 )
 def test_workers_are_packed_on_every_gpu(
@@ -283,10 +285,17 @@ def test_workers_are_packed_on_every_gpu(
     device: str,
     scale: str,
     workers: int | None,
+    machine: int,
     places: list[str | None],
+    cores: int,
 ) -> None:
-    """As many processes per GPU as the scale lets, each pinned to one of those that this process sees."""
+    """As many processes per GPU as scale and cores let, each pinned to one GPU that this process sees, with its cores.
+
+    A number that the user gives is of all workers, and taken as it is.
+    """
     monkeypatch.setattr("dtclaims.runs.device.cuda_devices", lambda: 2)
+    for module in ("executor", "processes"):
+        monkeypatch.setattr(f"dtclaims.runs.{module}.cpu_count", lambda: machine)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
     store = Store(tmp_path / "store")
     plan = plan_for(store, IDS[0])
@@ -296,6 +305,7 @@ def test_workers_are_packed_on_every_gpu(
     engine = make_engine(plan, store, "processes", workers, None)
     assert isinstance(engine, Processes)
     assert engine.places == places
+    assert engine.cores == cores
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (754, "12:34"), (3723, "1:02:03")])

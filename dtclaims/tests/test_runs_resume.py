@@ -16,11 +16,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtclaims.errors import RunFailed, StoreError
-from dtclaims.runs.resume import load_state, save_state
+from dtclaims.runs import resume
+from dtclaims.runs.resume import Saving, load_state, save_state
 from dtclaims.runs.store import STATE, Store
-from dtclaims.runs.work import perform, train_job
+from dtclaims.runs.work import perform, prepare_process, train_job
 from dtclaims.tests.killing import SPEC, numbers, tiny_job
 from dtclaims.train.loop import Trainer
+
+
+@pytest.fixture(autouse=True)
+def saved_after_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Epochs of milliseconds would hardly ever be worth saving."""
+    monkeypatch.setattr(resume, "PAUSE", 0.0)
 
 
 def killed_and_resumed(folder: Path, kills: int, seed: int) -> dict[str, float]:
@@ -32,7 +39,10 @@ def killed_and_resumed(folder: Path, kills: int, seed: int) -> dict[str, float]:
 
 
 def test_killed_at_ten_random_moments(tmp_path: Path) -> None:
-    """SIGKILL loses at most the epoch it hits, and the resumed run ends bit for bit like an unbroken one."""
+    """SIGKILL loses at most the epochs since the last save, and the resumed run ends bit for bit like an unbroken one.
+
+    Where every epoch is saved, that is at most the epoch it hits; the first one always is.
+    """
     found = killed_and_resumed(tmp_path, 10, seed=int.from_bytes(os.urandom(2)))
     assert found["kills"] >= 10
     assert found["resumed"] > 0
@@ -85,6 +95,74 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert numbers(run) == numbers(unbroken(tmp_path))
     assert list((store.root / "work").iterdir()) == []
     assert not train_job(store, tiny_job(), lambda *_: None)
+
+
+def test_saving_takes_a_twentieth_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first epoch is saved; then no state is made or written before 20 times the last save's duration is over."""
+    monkeypatch.setattr(resume, "PAUSE", 20.0)
+    now, made = 100.0, 0
+    monkeypatch.setattr("dtclaims.runs.resume.time.monotonic", lambda: now)
+    saving = Saving(tmp_path)
+
+    def state() -> dict[str, Any]:
+        nonlocal now, made
+        now += 0.5
+        made += 1
+        return {"epoch": made}
+
+    times = []
+    for _ in range(50):
+        now += 1.0
+        before = made
+        saving.save(state, {})
+        if made > before:
+            times.append(now)
+    # 10 s after each end, at the next epoch.
+    assert times == [101.5 + 10.5 * i for i in range(len(times))]
+    assert len(times) == 5
+    found = load_state(tmp_path)
+    assert found is not None
+    assert found[0]["epoch"] == 5
+
+
+def test_a_run_goes_on_from_an_epoch_before_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Epochs that were not saved are trained again, kept checkpoints too, and end the same."""
+    monkeypatch.setattr(resume, "PAUSE", 1e9)
+    store = Store(tmp_path / "store")
+    stop_in_epoch(store, 8)
+    assert any((store.root / "work" / tiny_job().key).glob("epoch_*"))
+    notes: list[str] = []
+    assert train_job(store, tiny_job(), lambda *_: None, notes.append)
+    assert notes == ["goes on after epoch 1 of 10"]
+    run = store.find(tiny_job().key)
+    assert run is not None
+    assert numbers(run) == numbers(unbroken(tmp_path))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_run_uses_the_cores_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
+    """A job on a GPU steps its physics in as many threads as it has cores; on a CPU in one."""
+    asked: list[Any] = []
+
+    def trainer(*values: Any) -> Trainer:
+        asked.extend(values[3:])
+        raise Stopped
+
+    monkeypatch.setattr("dtclaims.train.loop.Trainer", trainer)
+    with pytest.raises(Stopped):
+        train_job(Store(tmp_path / "store"), replace(tiny_job(), device=device), lambda *_: None, cores=3)
+    assert asked == [device, "float32", 3 if device == "cuda" else 1]
+
+
+def test_a_worker_compiles_in_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pool of compilers per worker, unless the user wants one; a thread of torch each."""
+    monkeypatch.delenv("TORCHINDUCTOR_COMPILE_THREADS", raising=False)
+    prepare_process(1)
+    assert os.environ["TORCHINDUCTOR_COMPILE_THREADS"] == "1"
+    monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "7")
+    prepare_process(1)
+    assert os.environ["TORCHINDUCTOR_COMPILE_THREADS"] == "7"
+    assert torch.get_num_threads() == 1
 
 
 def test_a_whole_run_that_was_not_published_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

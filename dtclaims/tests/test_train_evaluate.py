@@ -1,5 +1,6 @@
 """Roll-outs: the reference's, step by step, and the masks of finished episodes."""
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +14,10 @@ from dtclaims.errors import UsageError
 from dtclaims.fixtures import fixture_dir
 from dtclaims.models import DecisionTransformer, StackConfig
 from dtclaims.tests.test_models_golden import load
-from dtclaims.train.evaluate import evaluate
-from dtclaims.train.lanes import evaluate_in_lanes, next_actions
-from dtclaims.train.rollouts import View
+from dtclaims.tests.test_train_fast import gpu
+from dtclaims.train.evaluate import evaluate, physics_threads
+from dtclaims.train.lanes import LaneRollouts, next_actions
+from dtclaims.train.rollouts import Precision, Rollouts, View
 
 
 class Linear:
@@ -140,16 +142,17 @@ def paper_like(task: Task, head: str, precision: torch.dtype = torch.float32) ->
 
 
 @pytest.mark.parametrize("head", ["tied", "untied"])
-@pytest.mark.parametrize("seen", [1, 4])
-def test_next_actions_are_the_last_of_the_whole_forward(head: str, seen: int) -> None:
-    """Leaving out the last action token and most of the last block changes nothing but rounding."""
+@pytest.mark.parametrize(("seen", "later"), [(1, 0), (4, 0), (1, 3), (3, 2)])
+def test_next_actions_are_the_last_of_the_whole_forward(head: str, seen: int, later: int) -> None:
+    """Leaving out the last action token and most of the last block changes nothing, nor does what comes later."""
     model = paper_like(TASKS["hopper"], head, torch.float64)
     source = torch.Generator().manual_seed(0)
-    states, actions, to_go = (torch.randn(5, seen, width, generator=source).double() for width in (11, 3, 1))
-    timesteps = torch.arange(seen).expand(5, -1) + 7
+    inputs = [torch.randn(5, seen + later, width, generator=source).double() for width in (11, 3, 1)]
+    timesteps = torch.arange(seen + later)[None] + 7
     with torch.inference_mode():
-        whole = model(states, actions, to_go, timesteps, torch.ones(5, seen, dtype=torch.bool))[:, -1]
-        last = next_actions(model.float(), states.float(), actions.float(), to_go.float(), timesteps)
+        mask = torch.ones(5, seen, dtype=torch.bool)
+        whole = model(*(one[:, :seen] for one in inputs), timesteps[:, :seen], mask)[:, -1]
+        last = next_actions(model.float(), *(one.float() for one in inputs), timesteps, torch.tensor([seen - 1]))
     assert last.dtype == torch.float32
     torch.testing.assert_close(last.double(), whole, rtol=1e-4, atol=1e-5)
 
@@ -175,40 +178,112 @@ class Damped:
         return self.states, np.where(active, self.states.sum(axis=1), 0.0), active & (self.left <= 0)
 
 
-@pytest.mark.parametrize("context", [1, 4])
-@pytest.mark.parametrize("count", [1, 7])
-def test_lanes_roll_out_as_the_plain_loop(context: int, count: int) -> None:
-    """Two lanes, rolled windows, narrowed as episodes end, cut at the limit: the plain loop's episodes to rounding."""
-    task = TASKS["hopper"]
-    model = paper_like(task, "untied")
+def view_of(task: Task, context: int) -> View:
     random = np.random.default_rng(0)
     mean, std = random.normal(size=(2, task.state_dim)).astype(np.float32)
-    view = View(task.target, context, mean, np.abs(std) + 0.5, task.action_dim)
-    plain = evaluate(
-        model,
-        Damped(task, count),
-        seeds=range(count),
-        target=view.target,
-        context=context,
-        state_mean=view.state_mean,
-        state_std=view.state_std,
-        action_dim=task.action_dim,
-        max_steps=25,
-    )
-    with torch.inference_mode():
-        lanes = evaluate_in_lanes(model, Damped(task, count), range(count), view, torch.device("cpu"), 25)
+    return View(task.target, context, mean, np.abs(std) + 0.5, task.action_dim)
+
+
+def plainly(model: nn.Module, view: View, count: int) -> Rollouts:
+    """The plain loop on a CPU."""
+    env = Damped(TASKS["hopper"], count)
+    return evaluate(model, env, seeds=range(count), **vars(view), max_steps=25)
+
+
+@pytest.mark.parametrize("context", [1, 4, 30])
+@pytest.mark.parametrize("count", [1, 7, 16])
+def test_lanes_roll_out_as_the_plain_loop(context: int, count: int) -> None:
+    """Two lanes, filled and moving windows, narrowed as episodes end, cut at the limit: the plain loop to rounding."""
+    task = TASKS["hopper"]
+    model, view = paper_like(task, "untied"), view_of(TASKS["hopper"], context)
+    plain = plainly(model, view, count)
+    lanes = LaneRollouts(model, Damped(task, count), view, torch.device("cpu")).run(range(count), 25)
     assert plain.lengths.tolist() == lanes.lengths.tolist() == [min(5 * i + 1, 25) for i in range(count)]
     np.testing.assert_allclose(lanes.returns, plain.returns, rtol=1e-4, atol=1e-4)
+
+
+def change(model: nn.Module, moved: bool) -> None:
+    """Other weights, in their place or elsewhere."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if moved:
+                parameter.data = parameter * 0.9
+            else:
+                parameter.mul_(0.9)
+
+
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_kept_roll_outs_are_fresh_ones(precision: Precision, moved: bool) -> None:
+    """Evaluated again with other weights and numbers of steps, what was kept from before changes no bit.
+
+    The model's mode is left alone.
+    """
+    task, cpu = TASKS["hopper"], torch.device("cpu")
+    model, view = paper_like(task, "untied").train(), view_of(TASKS["hopper"], 4)
+    kept = LaneRollouts(model, Damped(task, 9), view, cpu, precision)
+    seen = []
+    for steps in (25, 2, 40):
+        kept.env = Damped(task, 9)
+        again = kept.run(range(9), steps)
+        fresh = LaneRollouts(model, Damped(task, 9), view, cpu, precision).run(range(9), steps)
+        assert again.returns.tolist() == fresh.returns.tolist()
+        assert again.lengths.tolist() == fresh.lengths.tolist()
+        assert again.precision == precision
+        assert model.training
+        seen.append(again.returns[0])
+        change(model, moved)
+    assert len(set(seen)) == 3
+
+
+def test_lanes_have_few_widths() -> None:
+    """Halves of halves, however the episodes end: each costs a capture, once."""
+    model, view = paper_like(TASKS["hopper"], "tied"), view_of(TASKS["hopper"], 2)
+    rollouts = LaneRollouts(model, Damped(TASKS["hopper"], 21), view, torch.device("cpu"))
+    for _ in range(2):
+        rollouts.env = Damped(TASKS["hopper"], 21)
+        rollouts.run(range(21))
+        assert {width for _, width in rollouts._lanes} == {11, 10, 5, 2, 1}
+
+
+@gpu
+@pytest.mark.parametrize("context", [1, 4, 20])
+@pytest.mark.parametrize("count", [1, 7, 40])
+def test_kept_graphs_follow_the_weights(context: int, count: int) -> None:
+    """Replayed with other weights, in their place or elsewhere, graphs roll out as the plain loop on a CPU does.
+
+    bfloat16 does to its own precision.
+    """
+    task, device = TASKS["hopper"], torch.device("cuda")
+    model, view = paper_like(task, "untied").cuda(), view_of(TASKS["hopper"], context)
+    kept = {p: LaneRollouts(model, Damped(task, count), view, device, p) for p in ("float32", "bfloat16")}
+    for moved in (False, False, True, False):
+        plain = plainly(copy.deepcopy(model).cpu(), view, count)
+        size = np.abs(plain.returns).max()
+        for precision, rollouts in kept.items():
+            rollouts.env = Damped(task, count)
+            found = rollouts.run(range(count), 25)
+            assert found.lengths.tolist() == plain.lengths.tolist()
+            close = 1e-3 if precision == "float32" else 1e-2
+            np.testing.assert_allclose(found.returns, plain.returns, rtol=0, atol=close * size)
+            assert any(lane.graph is not None for lane in rollouts._lanes.values()) or count == 1
+        change(model, moved)
 
 
 def test_lanes_count_finished_episodes_once() -> None:
     """Lanes mask and drop finished episodes as the plain loop does, poison rewards included."""
     model = DecisionTransformer(StackConfig(blocks=1, width=8, heads=1, activation="relu"), 2, 1, head="untied").eval()
     view = View(10.0, 3, np.zeros(2, dtype=np.float32), np.ones(2, dtype=np.float32), 1)
-    with torch.inference_mode():
-        rollouts = evaluate_in_lanes(model, Countdown(5), range(5), view, torch.device("cpu"))
+    rollouts = LaneRollouts(model, Countdown(5), view, torch.device("cpu")).run(range(5))
     assert rollouts.lengths.tolist() == [1, 2, 3, 4, 5]
     assert rollouts.returns.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
+
+
+def test_physics_threads_are_those_that_the_run_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One on a CPU; on a GPU its share of the cores, at most 8; all of them if it is alone."""
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    assert [physics_threads("cpu", cores) for cores in (None, 1, 32)] == [1, 1, 1]
+    assert [physics_threads("cuda", cores) for cores in (None, 1, 3, 32)] == [6, 1, 3, 8]
 
 
 def test_reduced_precision_is_refused_where_it_is_not_offered() -> None:

@@ -11,13 +11,18 @@ from torch import Tensor, nn
 from dtclaims.data.tasks import MAX_EPISODE_STEPS, RETURN_SCALE
 from dtclaims.errors import UsageError
 from dtclaims.models.decision_transformer import DecisionTransformer
-from dtclaims.train.lanes import evaluate_in_lanes
+from dtclaims.train.lanes import LaneRollouts
 from dtclaims.train.rollouts import Environment, Precision, Rollouts, View
 
 
-def physics_threads(device: torch.device | str) -> int:
-    """Threads that step the physics of a roll-out: one beside other CPU workers, up to 8 where a GPU waits for it."""
-    return min(8, os.cpu_count() or 1) if torch.device(device).type == "cuda" else 1
+def physics_threads(device: torch.device | str, cores: int | None = None) -> int:
+    """Threads that step the physics of a roll-out: one beside other CPU workers, up to 8 where a GPU waits for it.
+
+    Args:
+        device: of the network.
+        cores: that the run may use; None for all there are.
+    """
+    return max(1, min(8, cores or os.cpu_count() or 1)) if torch.device(device).type == "cuda" else 1
 
 
 @torch.inference_mode()
@@ -41,8 +46,8 @@ def evaluate(
     view and the target less the rewards so far. Padding is left out rather than masked: masked keys have
     weight exactly zero, so the actions are the same. The model is put in eval mode and back.
 
-    A `DecisionTransformer` on a GPU runs as captured graphs beside the physics (`evaluate_in_lanes`);
-    everything else is the plain loop below, in float32. The two agree to rounding.
+    A `DecisionTransformer` on a GPU runs as captured graphs beside the physics (`LaneRollouts`; keep one to
+    evaluate a model again and again); everything else is the plain loop below, in float32. The two agree to rounding.
 
     Args:
         model: maps (states, actions, returns-to-go, timesteps, mask) to actions (B, K, A).
@@ -70,12 +75,12 @@ def evaluate(
             given=f"{precision} on {device.type}",
             expected="float32",
         )
+    if fast:
+        assert isinstance(model, DecisionTransformer)
+        return LaneRollouts(model, env, view, device, precision).run(seeds, max_steps)
     was_training = model.training
     model.eval()
     try:
-        if fast:
-            assert isinstance(model, DecisionTransformer)
-            return evaluate_in_lanes(model, env, seeds, view, device, max_steps, precision)
         return _evaluate_plainly(model, env, seeds, view, device, max_steps)
     finally:
         model.train(was_training)

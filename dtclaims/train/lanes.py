@@ -1,19 +1,20 @@
 """Roll-outs on a GPU: captured forwards, and the physics beside them (protocol §5)."""
 
-import copy
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dtclaims.data.tasks import MAX_EPISODE_STEPS, RETURN_SCALE
-from dtclaims.models.decision_transformer import DecisionTransformer
-from dtclaims.models.transformer import Block, Conv1D
+from dtclaims.models.decision_transformer import TOKENS_PER_STEP, DecisionTransformer
+from dtclaims.models.transformer import Block
 from dtclaims.train.capture import captured
+from dtclaims.train.fast import with_rounded_blocks
 from dtclaims.train.forward import actions_at, attended, whole_block
 from dtclaims.train.rollouts import Environment, Precision, Rollouts, View
 
@@ -21,132 +22,207 @@ LANES = 2
 """Groups of episodes: while the network answers one, the physics of the other is stepped."""
 
 
-def evaluate_in_lanes(
-    model: DecisionTransformer,
-    env: Environment,
-    seeds: Sequence[int],
-    view: View,
-    device: torch.device,
-    max_steps: int = MAX_EPISODE_STEPS,
-    precision: Precision = "float32",
-) -> Rollouts:
-    """`evaluate` with the episodes in `LANES` groups that take turns on the network and in the physics.
+class LaneRollouts:
+    """Roll-outs of one model, again and again as it is trained, in groups that take turns on network and physics.
 
-    `model` is in eval mode, and gradients are off. Works on a CPU too, without graphs.
-    """
-    count = len(seeds)
-    actions = np.zeros((count, view.action_dim), dtype=np.float32)
-    remaining = np.full(count, view.target / RETURN_SCALE, dtype=np.float32)
-    returns = np.zeros(count)
-    lengths = np.zeros(count, dtype=np.int64)
-    active = np.ones(count, dtype=bool)
-    states = env.reset(seeds)
-    network = model if precision == "float32" else _in_bfloat16(model)
-    with _own_stream(device):
-        slots = np.array_split(np.arange(count), min(LANES, count))
-        lanes = [Lane(network, one, view, device, precision) for one in slots]
-        for lane in lanes:
-            lane.ask(states, remaining)
-        for step in range(max_steps):
-            for index, lane in enumerate(lanes):
-                actions[lane.slots] = lane.answer()
-                moving = np.zeros(count, dtype=bool)
-                moving[lane.slots] = active[lane.slots]
-                states, rewards, terminated = env.step(actions, moving)
-                returns[moving] += rewards[moving]
-                lengths[moving] += 1
-                remaining[moving] = remaining[moving] - rewards[moving] / RETURN_SCALE
-                active &= ~(terminated & moving)
-                live = np.flatnonzero(active[lane.slots])
-                if 0 < 2 * len(live) <= len(lane.slots):
-                    lanes[index] = lane = lane.narrowed(live)
-                if len(live) and step + 1 < max_steps:
-                    lane.ask(states, remaining)
-            lanes = [lane for lane in lanes if active[lane.slots].any()]
-            if not lanes:
-                break
-    return Rollouts(returns, lengths, precision)
+    What the network computes with stays in place between evaluations: buffers, captured graphs, and the rounded copy
+    of the weights, which is refreshed. It is freed with the object. Works on a CPU too, without graphs.
 
-
-class Lane:
-    """Episodes that share a forward: their last K steps, rolled in place, and the network's next actions.
-
-    Every tensor keeps its address and, once K steps are in view, its shape. So on a GPU the whole step
-    (roll, normalise, forward, action) is captured once and replayed; the first K steps and the first of
-    a new width run eagerly. States and actions cross in pinned memory and nothing waits but `answer`.
+    Args:
+        model: whose parameters may change between evaluations.
+        env: one slot per episode.
+        view: how the model sees it.
+        device: where the model lives.
+        precision: `bfloat16` computes the blocks' matrix products in it.
     """
 
     def __init__(
         self,
         model: DecisionTransformer,
-        slots: npt.NDArray[np.int64],
+        env: Environment,
         view: View,
         device: torch.device,
         precision: Precision = "float32",
     ) -> None:
-        self.model, self.slots, self.view, self.device, self.precision = model, slots, view, device, precision
-        width, state_dim = len(slots), len(view.state_mean)
-        on_gpu = device.type == "cuda"
+        self.model, self.env, self.view, self.device, self.precision = model, env, view, device, precision
+        # Rounded once per evaluation; autocast would round at every step, to the same values.
+        self.network = model if precision == "float32" else cast(DecisionTransformer, with_rounded_blocks(model))
+        self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        self._lanes: dict[tuple[int, int], Lane] = {}
+        self._places: list[int] = []
+
+    @torch.inference_mode()
+    def run(self, seeds: Sequence[int], max_steps: int = MAX_EPISODE_STEPS) -> Rollouts:
+        """Roll the model out as it is now, once per seed. It is put in eval mode and back."""
+        was_training = self.network.training
+        self.network.eval()
+        try:
+            with self._on_own_stream():
+                self._take_up_weights()
+                return self._roll_out(seeds, max_steps)
+        finally:
+            self.network.train(was_training)
+
+    def _roll_out(self, seeds: Sequence[int], max_steps: int) -> Rollouts:
+        count = len(seeds)
+        actions = np.zeros((count, self.view.action_dim), dtype=np.float32)
+        remaining = np.full(count, self.view.target / RETURN_SCALE, dtype=np.float32)
+        returns = np.zeros(count)
+        lengths = np.zeros(count, dtype=np.int64)
+        states = self.env.reset(seeds)
+        lanes: dict[int, Lane] = {}
+        active: dict[int, npt.NDArray[np.bool_]] = {}
+        for group, slots in enumerate(np.array_split(np.arange(count), min(LANES, count))):
+            lanes[group] = self._lane(group, len(slots))
+            lanes[group].begin(slots)
+            lanes[group].ask(states, remaining)
+            active[group] = np.zeros(count, dtype=bool)
+            active[group][slots] = True
+        for step in range(max_steps):
+            for group, lane in list(lanes.items()):
+                moving = active[group]
+                actions[lane.slots] = lane.answer()
+                states, rewards, terminated = self.env.step(actions, moving)
+                np.add(returns, rewards, out=returns, where=moving)
+                np.subtract(remaining, rewards / RETURN_SCALE, out=remaining, where=moving)
+                lengths += moving
+                if terminated.any():
+                    moving &= ~terminated
+                    if not moving.any():
+                        del lanes[group]
+                        continue
+                    lane = lanes[group] = self._narrowed(group, lane, moving[lane.slots])
+                if step + 1 < max_steps:
+                    lane.ask(states, remaining)
+            if not lanes:
+                break
+        return Rollouts(returns, lengths, self.precision)
+
+    def _lane(self, group: int, width: int) -> "Lane":
+        if (group, width) not in self._lanes:
+            self._lanes[group, width] = Lane(self.network, width, self.view, self.device, self.precision)
+        return self._lanes[group, width]
+
+    def _narrowed(self, group: int, lane: "Lane", live: npt.NDArray[np.bool_]) -> "Lane":
+        """A lane of half the width, or half of that, as soon as the live episodes fit; finished ones fill it up.
+
+        So there are few widths, and graphs of them, however the episodes end.
+        """
+        width, needed = lane.width, np.count_nonzero(live)
+        while needed <= width // 2:
+            width //= 2
+        if width == lane.width:
+            return lane
+        narrow = self._lane(group, width)
+        narrow.take_over(lane, np.argsort(~live, kind="stable")[:width])
+        return narrow
+
+    def _take_up_weights(self) -> None:
+        places = [one.data_ptr() for one in self.model.parameters()]
+        if places != self._places:
+            # Graphs read from where the parameters were when they were captured.
+            self._lanes.clear()
+            self._places = places
+        pairs = zip(self.network.parameters(), self.model.parameters(), strict=True)
+        rounded = [(copy, one) for copy, one in pairs if copy is not one]
+        if rounded:
+            torch._foreach_copy_([copy for copy, _ in rounded], [one for _, one in rounded])
+
+    @contextmanager
+    def _on_own_stream(self) -> Iterator[None]:
+        """Captures need a stream of their own, and runs that share the GPU then overlap."""
+        if self._stream is None:
+            yield
+            return
+        self._stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(self._stream):
+            yield
+
+
+class Lane:
+    """Episodes that share a forward: their last K steps, and the network's next actions.
+
+    The window is filled from the left; once full it moves on. Causal attention hides the steps that are still
+    missing, which come after the current one. So every tensor keeps its address and shape, and on a GPU the whole
+    step (move, normalise, forward, action) is captured once and replayed; only a lane's very first runs eagerly.
+    States and actions cross in pinned memory and nothing waits but `answer`.
+    """
+
+    def __init__(
+        self, model: DecisionTransformer, width: int, view: View, device: torch.device, precision: Precision = "float32"
+    ) -> None:
+        self.model, self.width, self.view, self.device, self.precision = model, width, view, device, precision
+        state_dim, on_gpu = len(view.state_mean), device.type == "cuda"
+        self.slots = np.arange(width)
+        """Of the environment, by row."""
         self.mean, self.std = (torch.from_numpy(value).to(device) for value in (view.state_mean, view.state_std))
         self.outgoing = torch.zeros(width, state_dim + 1, pin_memory=on_gpu)
-        self.inbox = torch.zeros(width, state_dim + 1, device=device)
-        self.states = torch.zeros(width, view.context, state_dim, device=device)
-        self.actions = torch.zeros(width, view.context, view.action_dim, device=device)
-        self.to_go = torch.zeros(width, view.context, 1, device=device)
-        self.timesteps = torch.zeros(width, view.context, dtype=torch.int64, device=device)
-        self.clock = torch.full((1,), -1, dtype=torch.int64, device=device)
         self.incoming = torch.zeros(width, view.action_dim, pin_memory=on_gpu)
-        self.seen = 0
+        self.inbox = torch.zeros(width, state_dim + 1, device=device)
+        self.window = torch.zeros(width, view.context, state_dim + 1 + view.action_dim, device=device)
+        """State, return-to-go and action of each step."""
+        self.next = torch.zeros(width, view.action_dim, device=device)
+        self.clock = torch.zeros(1, dtype=torch.int64, device=device)
+        """Steps shown so far."""
+        self.columns = torch.arange(view.context, device=device)
         self.warm = False
         self.graph: torch.cuda.CUDAGraph | None = None
         self.answered = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
 
+    def begin(self, slots: npt.NDArray[np.int64]) -> None:
+        """Start new episodes in these slots of the environment."""
+        self.slots = slots
+        self.window.zero_()
+        self.clock.zero_()
+
+    def take_over(self, other: "Lane", rows: npt.NDArray[np.int64]) -> None:
+        """Go on with some of another lane's episodes."""
+        self.slots = other.slots[rows]
+        self.window.copy_(other.window[torch.from_numpy(rows).to(self.device)])
+        self.clock.copy_(other.clock)
+
     def ask(self, states: npt.NDArray[np.float64], remaining: npt.NDArray[np.float32]) -> None:
         """Show the current states (E, S) and return-to-go (E,) of all slots; queue the forward of this lane's."""
-        self.outgoing[:, :-1] = torch.from_numpy(states[self.slots])
-        self.outgoing[:, -1] = torch.from_numpy(remaining[self.slots])
+        shown = self.outgoing.numpy()
+        shown[:, :-1] = states[self.slots]
+        shown[:, -1] = remaining[self.slots]
         self.inbox.copy_(self.outgoing, non_blocking=True)
-        self.seen = min(self.seen + 1, self.view.context)
         if self.graph is None and self.warm and self.answered is not None:
-            self.graph = torch.cuda.CUDAGraph()
-            with captured(self.graph, self.device):
-                self._advance(self.view.context)
+            graph = torch.cuda.CUDAGraph()
+            with captured(graph, self.device):
+                self._advance()
+            self.graph = graph
         if self.graph is None:
-            self._advance(self.seen)
+            self._advance()
             # A capture may not be the first to use a kernel: libraries allocate on first use.
-            self.warm = self.seen == self.view.context
+            self.warm = True
         else:
             self.graph.replay()
-        self.incoming.copy_(self.actions[:, -1], non_blocking=True)
+        self.incoming.copy_(self.next, non_blocking=True)
         if self.answered is not None:
             self.answered.record()
 
     def answer(self) -> npt.NDArray[np.float32]:
-        """Wait for the actions (slots, A) that the last `ask` asked for."""
+        """Wait for the actions (width, A) that the last `ask` asked for."""
         if self.answered is not None:
             self.answered.synchronize()
         return self.incoming.numpy()
 
-    def narrowed(self, rows: npt.NDArray[np.int64]) -> "Lane":
-        """A lane that goes on with some of the episodes only."""
-        lane = Lane(self.model, self.slots[rows], self.view, self.device, self.precision)
-        chosen = torch.from_numpy(rows).to(self.device)
-        for name in ("states", "actions", "to_go", "timesteps"):
-            getattr(lane, name).copy_(getattr(self, name)[chosen])
-        lane.clock.copy_(self.clock)
-        lane.seen = self.seen
-        return lane
-
-    def _advance(self, seen: int) -> None:
-        for past in (self.states, self.actions, self.to_go, self.timesteps):
-            past.copy_(past.roll(-1, dims=1))
+    def _advance(self) -> None:
+        context, (state_dim,) = self.view.context, self.mean.shape
+        full = self.clock >= context
+        current = self.clock.clamp(max=context - 1)
+        timesteps = self.columns + (self.clock - current)
+        self.window.copy_(self.window.index_select(1, (self.columns + full) % context))
+        state = (self.inbox[:, :-1] - self.mean) / self.std
+        shown = F.pad(torch.cat((state, self.inbox[:, -1:]), dim=1), (0, self.view.action_dim))
+        self.window.index_copy_(1, current, shown[:, None])
+        states, to_go, actions = torch.split(self.window, [state_dim, 1, self.view.action_dim], dim=-1)
+        self.next.copy_(
+            next_actions(self.model, states, actions, to_go, timesteps[None], current, precision=self.precision)
+        )
+        actions.index_copy_(1, current, self.next[:, None])
         self.clock += 1
-        self.states[:, -1] = (self.inbox[:, :-1] - self.mean) / self.std
-        self.to_go[:, -1] = self.inbox[:, -1:]
-        self.timesteps[:, -1] = self.clock
-        self.actions[:, -1] = 0.0
-        past_views = (one[:, -seen:] for one in (self.states, self.actions, self.to_go, self.timesteps))
-        self.actions[:, -1] = next_actions(self.model, *past_views, precision=self.precision)
 
 
 def next_actions(
@@ -155,37 +231,30 @@ def next_actions(
     actions: Tensor,
     returns_to_go: Tensor,
     timesteps: Tensor,
+    step: Tensor,
     *,
     precision: Precision = "float32",
 ) -> Tensor:
-    """The last step's actions (B, A) of unpadded windows: `model(...)[:, -1]`, without what it does not need.
+    """One step's actions (B, A) in windows without padding before it: `model(...)[:, step]`, without the rest.
 
-    The last action token comes after the last state token, so it is not run; of the last block only
-    the state token's output is computed.
+    The last action token comes after the last state token, so it is not run; of the last block only the
+    state token's output is computed. What comes after the step is not seen, but must be finite.
+
+    Args:
+        model: in eval mode.
+        states: (B, K, S) normalised.
+        actions: (B, K, A).
+        returns_to_go: (B, K, 1).
+        timesteps: (B or 1, K) int64.
+        step: (1,) int64 on the device: which.
+        precision: of the blocks' matrix products.
     """
     x = model.embed(states, actions, returns_to_go, timesteps)[:, :-1]
+    at = TOKENS_PER_STEP * step + 1
     *blocks, last = cast(list[Block], list(model.transformer.h))
     with torch.autocast(x.device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False):
         for block in blocks:
             x = whole_block(block, x)
-        x = x[:, -1:] + last.attn.c_proj(attended(last.attn, last.ln_1(x))[:, -1:])
+        x = x.index_select(1, at) + last.attn.c_proj(attended(last.attn, last.ln_1(x)).index_select(1, at))
         x = x + last.mlp(last.ln_2(x), None)
-    return actions_at(model, x[:, -1])
-
-
-def _in_bfloat16(model: DecisionTransformer) -> DecisionTransformer:
-    """A copy with the blocks' weights rounded once; autocast would round them at every step, to the same values."""
-    rounded = copy.deepcopy(model)
-    for module in rounded.transformer.modules():
-        if isinstance(module, Conv1D):
-            module.to(torch.bfloat16)
-    return rounded
-
-
-def _own_stream(device: torch.device) -> AbstractContextManager[object]:
-    """A stream of one's own on a GPU: captures need one, and runs that share the GPU then overlap."""
-    if device.type != "cuda":
-        return nullcontext()
-    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream(device))
-    return torch.cuda.stream(stream)
+    return actions_at(model, x[:, 0])

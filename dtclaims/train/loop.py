@@ -19,9 +19,10 @@ from dtclaims.runs.spec import Budget, RunSpec
 from dtclaims.seeding import derive, generator
 from dtclaims.train.evaluate import evaluate, physics_threads
 from dtclaims.train.fast import WORTH_COMPILING, FastTraining
+from dtclaims.train.lanes import LaneRollouts
 from dtclaims.train.objective import action_loss, learning_rate
 from dtclaims.train.precision import PRECISIONS, TrainPrecision
-from dtclaims.train.rollouts import Precision
+from dtclaims.train.rollouts import Precision, Rollouts, View
 
 HELD_OUT_CHUNK = 512
 
@@ -139,6 +140,7 @@ class Trainer:
         self.curves: dict[str, list[float]] = {}
         self._held_out = self._held_out_batches(held_out) if held_out is not None else []
         self._fast: FastTraining | None = None
+        self._lanes: LaneRollouts | None = None
 
     def _held_out_batches(self, held_out: Trajectories) -> list[Batch]:
         sampler = WindowSampler(held_out, self.spec.context, self.device, statistics_of=self.data)
@@ -164,21 +166,7 @@ class Trainer:
                 given=f"step {step} of {self.spec.epochs * budget.steps_per_epoch}",
                 remedy=f"The last sound epoch is {self.epoch}.",
             )
-        rollouts = evaluate(
-            self.model,
-            self.env,
-            seeds=[
-                derive(self.spec.seed, f"{self._purpose('evaluate')}/{epoch}/{i}") % 2**31
-                for i in range(budget.evaluation_episodes)
-            ],
-            target=self.task.target,
-            context=self.spec.context,
-            state_mean=self.data.state_mean,
-            state_std=self.data.state_std,
-            action_dim=self.task.action_dim,
-            device=self.device,
-            precision=self._rollout_precision(),
-        )
+        rollouts = self._roll_out(epoch)
         logged = {
             "return_mean": rollouts.returns.mean(),
             "return_std": rollouts.returns.std(),
@@ -226,9 +214,21 @@ class Trainer:
         losses, norms, saturated = (torch.stack(values) for values in zip(*logged, strict=True))
         return losses, norms, saturated
 
-    def _rollout_precision(self) -> Precision:
-        transformer = isinstance(self.model, DecisionTransformer)
-        return "bfloat16" if self.precision == "bfloat16" and transformer else "float32"
+    def _roll_out(self, epoch: int) -> Rollouts:
+        """The evaluation episodes of an epoch; on a GPU what they are computed with is kept for the next."""
+        seeds = [
+            derive(self.spec.seed, f"{self._purpose('evaluate')}/{epoch}/{i}") % 2**31
+            for i in range(self.spec.budget.evaluation_episodes)
+        ]
+        view = View(
+            self.task.target, self.spec.context, self.data.state_mean, self.data.state_std, self.task.action_dim
+        )
+        if self.device.type == "cuda" and isinstance(self.model, DecisionTransformer):
+            if self._lanes is None:
+                precision: Precision = "bfloat16" if self.precision == "bfloat16" else "float32"
+                self._lanes = LaneRollouts(self.model, self.env, view, self.device, precision)
+            return self._lanes.run(seeds)
+        return evaluate(self.model, self.env, seeds=seeds, **vars(view), device=self.device)
 
     @torch.no_grad()
     def _held_out_error(self) -> float:
@@ -260,8 +260,8 @@ class Trainer:
         self.curves = {name: list(values) for name, values in state["curves"].items()}
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        # Its graph holds the tensors that were replaced.
-        self._fast = None
+        # Their graphs hold the tensors that were replaced.
+        self._fast = self._lanes = None
 
     def _finite(self, name: str, value: float) -> float:
         if not math.isfinite(value):
