@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from dtclaims import __version__, store_commands
+from dtclaims import __version__, evidence_commands, store_commands
+from dtclaims.claim import Claim
 from dtclaims.errors import DtclaimsError, UsageError
 from dtclaims.registry import DEFAULT_FOLDER, load_claims
 from dtclaims.report_commands import add_commands, joined
@@ -80,7 +81,15 @@ def _parser() -> argparse.ArgumentParser:
     _claims_folder(listing)
     _study_options(add("plan", _plan, "print the runs that the claims need, cached or not, with estimated times"))
     _study_options(add("run", _run, "train and measure what is missing"))
-    _study_options(add("judge", _judge, "judge what is stored and print the verdicts; never trains"))
+    judge = add("judge", _judge, "judge what is stored, or files of evidence, and print the verdicts; never trains")
+    judge.add_argument("files", nargs="*", type=Path, metavar="FILE", help="evidence, instead of the store")
+    judge.add_argument(
+        "--format", choices=evidence_commands.FORMATS, default="lines", help="markdown: a matrix of what was run"
+    )
+    _study_options(judge)
+    evidence = add("evidence", _evidence, "write the stored results that verdicts rest on into one file; never trains")
+    evidence.add_argument("out", type=Path, metavar="OUT.json")
+    _study_options(evidence)
     report = add("report", _report, "judge what is stored and write the report, or render a report.json again")
     report.add_argument("file", nargs="?", type=Path, help="a report.json to render again instead")
     report.add_argument(
@@ -160,7 +169,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _claims_folder(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--claims", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="folder of claim files")
+    parser.add_argument(
+        "--claims",
+        type=Path,
+        default=None,
+        metavar="DIR",
+        help=f"folder of claim files (default {DEFAULT_FOLDER.name})",
+    )
 
 
 def _study_options(parser: argparse.ArgumentParser) -> None:
@@ -170,22 +185,26 @@ def _study_options(parser: argparse.ArgumentParser) -> None:
     _claims_folder(parser)
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    return make_settings({name: getattr(options, name) for name in STUDY_OPTIONS})
+def _settings(options: argparse.Namespace, *, stored: bool) -> Settings:
+    return make_settings({name: getattr(options, name) for name in STUDY_OPTIONS}, stored=stored)
 
 
-def _study(options: argparse.Namespace) -> Study:
-    claims = load_claims(options.claims)
+def _chosen(options: argparse.Namespace) -> list[Claim]:
+    claims = load_claims(options.claims or DEFAULT_FOLDER)
     unknown = [name for name in options.claim if name not in claims]
     if unknown:
         raise UsageError("unknown claim", given=", ".join(unknown), expected=f"one of {', '.join(claims)}")
-    chosen = [claims[name] for name in options.claim] or list(claims.values())
-    settings = _settings(options)
+    return [claims[name] for name in options.claim] or list(claims.values())
+
+
+def _study(options: argparse.Namespace, *, stored: bool = False) -> Study:
+    chosen = _chosen(options)
+    settings = _settings(options, stored=stored)
     return Study(cells_of(chosen, settings), settings)
 
 
 def _claims(options: argparse.Namespace) -> None:
-    claims = load_claims(options.claims)
+    claims = load_claims(options.claims or DEFAULT_FOLDER)
     if options.json:
         print(json.dumps([one.to_json() for one in claims.values()], indent=1, ensure_ascii=False))
         return
@@ -206,14 +225,28 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _judge(options: argparse.Namespace) -> None:
-    _print_verdicts(_study(options))
+    if options.files:
+        recorded = [name for name in STUDY_OPTIONS if name != "report" and getattr(options, name) is not None]
+        evidence_commands.judge(options, recorded)
+    else:
+        _print_verdicts(_study(options, stored=True), options.format)
 
 
-def _print_verdicts(study: Study) -> dict[str, Any]:
+def _evidence(options: argparse.Namespace) -> None:
+    evidence_commands.make(
+        _chosen(options),
+        _settings(options, stored=True),
+        options.out,
+        {name: getattr(options, name) for name in STUDY_OPTIONS},
+    )
+
+
+def _print_verdicts(study: Study, form: str = "lines") -> dict[str, Any]:
     from dtclaims.report import summary_lines
+    from dtclaims.report.markdown import matrix
 
     document = study.document([study.judge(cell) for cell in study.cells])
-    print(*summary_lines(document), sep="\n")
+    print(matrix(document) if form == "markdown" else "\n".join(summary_lines(document)))
     return document
 
 
@@ -223,7 +256,7 @@ def _report(options: argparse.Namespace) -> None:
     if options.file is not None:
         document, folder = read(options.file), Path(options.report or "claims-report")
     else:
-        study = _study(options)
+        study = _study(options, stored=True)
         document, folder = _print_verdicts(study), study.settings.report
     written = render(document, folder, options.formats.split(","))
     print(*(f"report: {path}" for path in written.values()), sep="\n")

@@ -45,7 +45,13 @@ def code_digests(modules: Iterable[str]) -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Versions of the libraries a result depends on, read without importing them."""
-    return {name: importlib.metadata.version(name) for name in ("gymnasium", "mujoco", "numpy", "torch")}
+    return {name: _version(name) for name in ("gymnasium", "mujoco", "numpy", "torch")}
+
+
+@lru_cache(maxsize=8)
+def _version(package: str) -> str:
+    # Every planned run asks; reading a package's metadata takes milliseconds.
+    return importlib.metadata.version(package)
 
 
 def key_of(identity: Mapping[str, Any]) -> str:

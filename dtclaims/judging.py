@@ -22,17 +22,18 @@ from dtclaims.measurements import MEASUREMENTS
 from dtclaims.papers import Publication
 from dtclaims.runs.planner import Cell, Plan
 from dtclaims.runs.pooling import pool
+from dtclaims.runs.results import Results
 from dtclaims.runs.scales import Scale
-from dtclaims.runs.store import Store, StoredRun
+from dtclaims.runs.store import StoredRun
 from dtclaims.stats import Predicate, Verdict, holm, judge_components
 
 
 @dataclass
 class Judge:
-    """Judges cells of one plan against one store."""
+    """Judges cells of one plan against one store, or one file of evidence."""
 
     plan: Plan
-    store: Store
+    store: Results
     alpha: float
     failures: Mapping[str, str] = field(default_factory=dict)
     """Run or measurement key → what went wrong in this session."""
@@ -69,7 +70,7 @@ class Judge:
             return {
                 **entry,
                 "verdict": "not_run",
-                "reason": f"{len(absent)} of {len(keys)} runs are not in the store",
+                "reason": f"{len(absent)} of {len(keys)} runs are not in {self.store.called}",
                 "remedy": _remedy(cell, self.plan),
             }
         stored = {key: run for key, run in runs.items() if run is not None}
@@ -87,12 +88,12 @@ class Judge:
             return {
                 **entry,
                 "verdict": "not_run",
-                "reason": "the runs are in the store but not yet measured" if stored else "not yet measured",
+                "reason": f"a measurement is not in {self.store.called}",
                 "remedy": _remedy(cell, self.plan),
             }
         except Exception as error:
             return {**entry, "verdict": "error", "reason": _explain(error)}
-        return {**entry, **_judged(cell, effects, self.alpha, count_looks(cell, self.plan, self.store))}
+        return {**entry, **_judged(cell, effects, self.alpha, count_looks(cell.name, self.plan, self.store))}
 
     def _effects(self, cell: Cell, stored: Mapping[str, StoredRun]) -> dict[str, dict[int, float]]:
         """Component → seed → effect."""
@@ -377,7 +378,7 @@ def report_document(
     protocols: Sequence[str],
     plan: Plan,
     alpha: float,
-    store: Store,
+    store: Results,
     figures: Mapping[str, Any] | None = None,
     tables: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -449,7 +450,7 @@ def _program() -> str:
     return "pytest" if name in ("pytest", "__main__.py", "py.test") else name
 
 
-def _home_relative(store: Store) -> str:
+def _home_relative(store: Results) -> str:
     """The store's place without the user's name: reports are shared."""
     try:
         return f"DTCLAIMS_HOME/{store.root.resolve().relative_to(home().resolve())}"

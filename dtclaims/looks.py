@@ -5,29 +5,31 @@ judged; every further look at a growing set spends its share of alpha.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from dtclaims.identity import key_of
-from dtclaims.runs.planner import Cell, Plan
-from dtclaims.runs.store import Store, read_json, write_json
-
-FOLDER = "looks"
+from dtclaims.runs.planner import Plan
+from dtclaims.runs.results import Results
 
 
-def count_looks(cell: Cell, plan: Plan, store: Store) -> int:
-    """Looks at this cell's data, this one included; this one is remembered.
+def count_looks(cell: tuple[str, str, str], plan: Plan, results: Results) -> int:
+    """Looks at this cell's data, this one included; this one is remembered."""
+    now = _look(cell, plan)
+    if now not in results.looks(cell):
+        results.add_look(cell, now)
+    return 1 + len(earlier_looks(cell, plan, results))
 
-    An earlier look counts if its seeds are some but not all of today's and what was measured on them is the same:
-    after a change of code or data it is another experiment.
+
+def earlier_looks(cell: tuple[str, str, str], plan: Plan, results: Results) -> list[dict[str, str]]:
+    """Earlier looks that count: their seeds are some but not all of today's, and what was measured on them is the same.
+
+    After a change of code or data it is another experiment.
     """
-    now = {str(seed): key_of({"keys": by_task}) for seed, by_task in plan.needs[cell.name].items()}
-    path = store.root / FOLDER / f"{key_of({'cell': list(cell.name)})}.json"
-    earlier: list[Mapping[str, str]] = read_json(path)["looks"] if path.is_file() else []
-    if now not in earlier:
-        path.parent.mkdir(exist_ok=True)
-        content: dict[str, Any] = {"cell": list(cell.name), "looks": [*earlier, now]}
-        write_json(path, content)
-    return 1 + sum(_is_part(look, now) for look in earlier)
+    now = _look(cell, plan)
+    return [look for look in results.looks(cell) if _is_part(look, now)]
+
+
+def _look(cell: tuple[str, str, str], plan: Plan) -> dict[str, str]:
+    return {str(seed): key_of({"keys": by_task}) for seed, by_task in plan.needs[cell].items()}
 
 
 def _is_part(look: Mapping[str, str], now: Mapping[str, str]) -> bool:

@@ -18,8 +18,9 @@ from dtclaims.measurements.curves import error_curve
 from dtclaims.protocols import PROTOCOLS, Protocol
 from dtclaims.report.paper_values import across_seeds, box
 from dtclaims.runs.planner import Plan, PlannedRun
+from dtclaims.runs.results import Results
 from dtclaims.runs.spec import arm_under
-from dtclaims.runs.store import Store, StoredRun
+from dtclaims.runs.store import StoredRun
 from dtclaims.stats.intervals import t_quantile
 
 Series = dict[str, Any]
@@ -44,7 +45,7 @@ class OurFigures:
         alpha: of the intervals in tables, on each side.
     """
 
-    def __init__(self, plan: Plan, store: Store, protocols: Iterable[str], alpha: float) -> None:
+    def __init__(self, plan: Plan, store: Results, protocols: Iterable[str], alpha: float) -> None:
         self._plan = plan
         self._store = store
         self._protocols = [PROTOCOLS[name] for name in protocols if name in PROTOCOLS]

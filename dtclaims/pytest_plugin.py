@@ -139,7 +139,12 @@ def pytest_configure(config: pytest.Config) -> None:
         from dtclaims.settings import make_settings
 
         gpu = _asks_for_gpu(config.getoption("markexpr", ""))
-        config.stash[SETTINGS] = make_settings(choices, gpu_selected=gpu, tasks=ALL_TASKS if gpu else ())
+        config.stash[SETTINGS] = make_settings(
+            choices,
+            gpu_selected=gpu,
+            tasks=ALL_TASKS if gpu else (),
+            stored=bool(config.getoption("claims_judge_only")),
+        )
         config.stash[EXPECTED] = read_record(Path(choices["expect"])) if choices["expect"] else None
 
 

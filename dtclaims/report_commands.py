@@ -1,4 +1,6 @@
-"""Commands about reports that exist: `report diff|expect|merge`, `history add`, `dashboard`. Need no torch."""
+"""Commands about results that exist: `report diff|expect|merge`, `history add`, `dashboard`, `curves`, `costs`.
+
+Need no torch."""
 
 import argparse
 import json
@@ -8,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from dtclaims import curve_commands
 from dtclaims.errors import UsageError
 
 Command = Callable[[argparse.Namespace], int]
@@ -55,6 +58,7 @@ def add_commands(commands: Any) -> None:
     dashboard.add_argument("histories", type=Path, nargs="+", metavar="HISTORY", help="files of `history add`")
     dashboard.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the site")
     dashboard.add_argument("--repository", default="", metavar="URL", help="where commits can be looked up")
+    curve_commands.add_commands(commands)
 
 
 def _diff(options: argparse.Namespace) -> int:

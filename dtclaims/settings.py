@@ -67,7 +67,11 @@ class Settings:
 
 
 def make_settings(
-    choices: Mapping[str, str | None], *, gpu_selected: bool = False, tasks: Sequence[str] = ()
+    choices: Mapping[str, str | None],
+    *,
+    gpu_selected: bool = False,
+    tasks: Sequence[str] = (),
+    stored: bool = False,
 ) -> Settings:
     """Check a user's choices; absent ones get their default.
 
@@ -77,6 +81,7 @@ def make_settings(
             `store`, `report`, `fail_on`, `factor`, as typed.
         gpu_selected: whether claims that need a GPU were asked for (`-m gpu`).
         tasks: of the claims; decides whether `auto` can mean the paper's scale.
+        stored: nothing will be trained: results may be of a device that is not here.
 
     Raises:
         UsageError: a choice that cannot be used.
@@ -85,13 +90,13 @@ def make_settings(
     check_source(data)
     models = {kind: name for kind in ("language", "image") if (name := choices.get(f"{kind}_model"))}
     sources = Sources(data, models)
-    device = resolve_device(choices.get("device") or "auto")
     wanted = choices.get("scale") or "auto"
     if wanted == "auto":
         name, reason = auto_scale(gpu_selected, list(tasks), sources)
     else:
         name, reason = wanted, "as asked"
     scale = get_scale(name)
+    device = _device(choices.get("device") or "auto", scale, stored=stored)
     default_seeds = MINI_SEEDS if scale is SCALES["mini"] else DEFAULT_SEEDS
     return Settings(
         scale=scale,
@@ -111,6 +116,13 @@ def make_settings(
         loggers=check_loggers([word.strip() for word in (choices.get("logger") or "").split(",") if word.strip()]),
         factors=parse_factors(choices.get("factor") or ""),
     )
+
+
+def _device(choice: str, scale: Scale, *, stored: bool) -> str:
+    """The device that results are of. Stored ones of scales that need a GPU were made on one."""
+    if stored and (choice == "cuda" or (choice == "auto" and scale.needs_gpu)):
+        return "cuda"
+    return resolve_device(choice)
 
 
 def parse_executor(text: str) -> str:

@@ -12,6 +12,8 @@ from dtclaims.measurements import MEASUREMENTS
 from dtclaims.papers import common_publication
 from dtclaims.runs.planner import Cell, Plan, make_plan
 from dtclaims.runs.progress import clock
+from dtclaims.runs.recorded import Recorded
+from dtclaims.runs.results import Results
 from dtclaims.runs.store import Store
 from dtclaims.settings import Settings
 
@@ -22,10 +24,23 @@ def cells_of(claims: Iterable[Claim], settings: Settings) -> list[Cell]:
 
 
 class Study:
-    """Some cells, the plan they need and the store they live in."""
+    """Some cells, the plan they need and the place where their results are."""
 
-    def __init__(self, cells: Sequence[Cell], settings: Settings) -> None:
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        settings: Settings,
+        *,
+        results: Results | None = None,
+        recorded: Recorded | None = None,
+    ) -> None:
         """Open the store and plan.
+
+        Args:
+            cells: to judge.
+            settings: the user's choices.
+            results: where results are, if not in the settings' store.
+            recorded: the results that count, if not those that the present code would make.
 
         Raises:
             UsageError: the claims are about two papers, or a `paper.json` is broken.
@@ -36,7 +51,8 @@ class Study:
         self.cells = list(cells)
         self.settings = settings
         self.publication = common_publication(cell.claim.file.parent for cell in self.cells)
-        self.store = Store(settings.store)
+        self.results: Results = Store(settings.store) if results is None else results
+        self._recorded = recorded
         self._variants = {cell.name: variants(cell, settings.factors) for cell in self.cells if cell.form}
         self._tried = dict.fromkeys(self._variants, 1)
         self._plan_for([*self.cells, *(one for singles in self._variants.values() for one in singles.values())])
@@ -51,11 +67,18 @@ class Study:
             cells,
             seeds=settings.seeds,
             device=settings.device,
-            store=self.store,
+            store=self.results,
             sources=settings.sources,
             precision=settings.precision,
+            recorded=self._recorded,
         )
-        self._judge = Judge(self.plan, self.store, settings.alpha)
+        self._judge = Judge(self.plan, self.results, settings.alpha)
+
+    @property
+    def store(self) -> Store:
+        """The store, of a study that has one."""
+        assert isinstance(self.results, Store)
+        return self.results
 
     def run(self, stream: TextIO) -> None:
         """Train and measure what is missing; then the larger sets of switches, where one alone explains nothing."""
@@ -114,13 +137,13 @@ class Study:
             protocols=names,
             plan=self.plan,
             alpha=settings.alpha,
-            store=self.store,
+            store=self.results,
         )
 
     def _figures_and_tables(self, protocols: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         from dtclaims.our_figures import OurFigures
 
-        ours = OurFigures(self.plan, self.store, protocols, self.settings.alpha)
+        ours = OurFigures(self.plan, self.results, protocols, self.settings.alpha)
         return ours.figures(), ours.tables()
 
     def write_report(self, document: dict[str, Any]) -> dict[str, Path]:

@@ -54,6 +54,30 @@ def render(document: Document, limit: int = MAX_BYTES) -> str:
             rows //= 2
 
 
+def matrix(document: Document, title: str = "") -> str:
+    """The verdicts that were reached as one table: a row per claim, headline claims in bold, a column per protocol.
+
+    A cell has the verdict, the mean effect with its interval and what is claimed of it, and on how many of the seeds
+    it is on the claimed side. Claims that were not run under any protocol are only counted.
+
+    Raises:
+        ReportError: not a valid report.
+    """
+    cards = [card for group in view.groups(validate(document)) for card in group.cards]
+    run = [card for card in cards if any(panel.entry["verdict"] != "not_run" for panel in card.panels)]
+    columns = view.columns(document)
+    template = _environment().get_template("matrix.md.j2")
+    return template.render(
+        title=title,
+        columns=columns,
+        cards=run,
+        left_out=len(cards) - len(run),
+        counts={column: view.counts(document, column) for column in columns},
+        holm={column: view.holm(document, column) for column in columns},
+        label=document["provenance"]["label"],
+    )
+
+
 def escape(value: object) -> Markup:
     """A value as Markdown on one line that shows every character as itself.
 

@@ -97,6 +97,9 @@ class Store:
         StoreError: the folder holds something else, or cannot be written.
     """
 
+    called = "the store"
+    """How a reason names it."""
+
     def __init__(self, root: Path, *, create: bool = True) -> None:
         self.root = root
         marker = root / MARKER
@@ -264,6 +267,28 @@ class Store:
         """
         content = {"identity": identity, "value": value, "sha256": _digest(value)}
         write_json(self.folder("measurements") / f"{key_of(identity)}.json", content)
+
+    def looks(self, cell: tuple[str, ...]) -> list[dict[str, str]]:
+        """On which seeds a cell was judged: seed → key of what was measured on it, of each look.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        path = self._looks_of(cell)
+        found: list[dict[str, str]] = read_json(path)["looks"] if path.is_file() else []
+        return found
+
+    def add_look(self, cell: tuple[str, ...], look: Mapping[str, str]) -> None:
+        """Remember a look at a cell.
+
+        Raises:
+            StoreError: the disk is full, or the store may not be written.
+        """
+        self.folder("looks")
+        write_json(self._looks_of(cell), {"cell": list(cell), "looks": [*self.looks(cell), dict(look)]})
+
+    def _looks_of(self, cell: tuple[str, ...]) -> Path:
+        return self.root / "looks" / f"{key_of({'cell': list(cell)})}.json"
 
 
 def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:

@@ -12,6 +12,9 @@ import scipy.stats  # noqa: F401
 
 from dtclaims.data.hdf5 import save_hdf5
 from dtclaims.fixtures import ROOT
+from dtclaims.registry import load_claims
+from dtclaims.settings import make_settings
+from dtclaims.study import Study, cells_of
 from dtclaims.tests.examples import SAMPLE_CLAIMS, fill_store, made_up
 from dtclaims.tests.test_judging import RETURNS, study, value_of
 
@@ -105,6 +108,17 @@ def test_gpu_claims_without_a_gpu(run: Any) -> None:
     assert result.ret == EXIT_OK
     result.assert_outcomes(skipped=12)
     result.stdout.fnmatch_lines(["dtclaims: scale small (auto: *", "*needs a CUDA device*"])
+
+
+def test_gpu_results_are_judged_without_a_gpu(run: Any, pytester: pytest.Pytester) -> None:
+    """`-m gpu --judge-only` judges a store that was filled on a machine with a GPU."""
+    options = {"store": str(pytester.path / "gpu"), "scale": "small", "task": "hopper", "protocol": "published"}
+    made = make_settings(options, stored=True)
+    one = Study(cells_of(load_claims(SAMPLE_CLAIMS).values(), made), made)
+    fill_store(one.plan, one.store, RETURNS, value_of)
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    run("-m", "gpu", "--judge-only", "--seeds", "5", *words)
+    assert {entry["verdict"] for entry in report(pytester)["claims"]} == {"reproduced", "refuted", "not_run"}
 
 
 def test_gpu_marker_deselects_mini(run: Any) -> None:

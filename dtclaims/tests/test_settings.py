@@ -74,6 +74,22 @@ def test_unknown_words_are_refused(choice: dict[str, str], message: str) -> None
         make_settings(choice)
 
 
+def test_stored_results_may_be_of_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is trained, scales that need a GPU mean results of one; cpu stays cpu."""
+    monkeypatch.setattr("dtclaims.runs.device.cuda_devices", lambda: 0)
+
+    def found(**choices: str) -> tuple[str, str]:
+        made = make_settings(choices, stored=True)
+        return made.device, made.precision
+
+    assert found(scale="small") == ("cuda", "bfloat16")
+    assert found(scale="small", device="cpu") == ("cpu", "float32")
+    assert found(scale="mini") == ("cpu", "float32")
+    assert found(scale="mini", device="cuda", precision="tf32") == ("cuda", "tf32")
+    with pytest.raises(UsageError, match="no such CUDA device"):
+        make_settings({"device": "cuda"}, stored=False)
+
+
 def test_missing_cuda_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asking for CUDA where there is none says so, with the remedy."""
     monkeypatch.setattr("dtclaims.runs.device.cuda_devices", lambda: 0)

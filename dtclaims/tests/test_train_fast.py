@@ -310,3 +310,24 @@ def test_a_run_on_a_gpu_logs_every_epoch() -> None:
     trainer.run_epoch()
     assert seen[-1] == (30, 60)
     assert {len(curve) for curve in trainer.curves.values()} == {2}
+
+
+@gpu
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_roll_outs_on_a_gpu_are_of_the_weights_as_they_are(precision: str) -> None:
+    """Every epoch's roll-outs use what was kept from the last, with today's weights; another state starts afresh."""
+    trainer = on_gpu(precision=precision)
+    trainer.run_epoch()
+    kept, state = trainer._lanes, trainer.state()
+    trainer.run_epoch()
+    assert kept is not None
+    assert trainer._lanes is kept
+    assert all(lane.graph is not None for lane in kept._lanes.values() if lane.width == 1)
+    used = dict(kept.network.named_parameters())
+    for name, parameter in trainer.model.named_parameters():
+        assert torch.equal(used[name], parameter.to(used[name].dtype)), name
+    assert (used["transformer.h.0.mlp.c_fc.weight"].dtype == torch.bfloat16) == (precision == "bfloat16")
+    trainer.restore(state)
+    assert trainer._lanes is None
+    trainer.run_epoch()
+    assert {len(curve) for curve in trainer.curves.values()} == {2}
