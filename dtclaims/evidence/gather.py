@@ -9,7 +9,7 @@ from dtclaims.errors import StoreError
 from dtclaims.identity import differences, key_of
 from dtclaims.measurements import MEASUREMENTS
 from dtclaims.runs.device import device_class
-from dtclaims.runs.inputs import Unavailable, find_backbone, find_data, portable
+from dtclaims.runs.inputs import SIZES, Unavailable, find_backbone, find_data, portable
 from dtclaims.runs.planner import Cell
 from dtclaims.runs.recorded import MADE_WITH, Recorded, meaning, spec_of
 from dtclaims.runs.store import Store, StoredRun, read_measurement
@@ -86,9 +86,10 @@ def _data(settings: Settings, stored: Sequence[Identity], notes: list[str]) -> d
 def _backbones(settings: Settings, stored: Sequence[Identity], notes: list[str]) -> dict[str, Identity]:
     """Identity of the backbones by source, likewise."""
     found = {}
-    for source in dict.fromkeys(source for run in stored for source in run["backbones"]):
+    weights = [(source, one) for run in stored for source, one in run["backbones"].items() if one["kind"] != SIZES]
+    for source in dict.fromkeys(source for source, _ in weights):
         here = find_backbone(source, settings.scale, settings.sources.backbones.get(source))
-        theirs = [run["backbones"][source] for run in stored if source in run["backbones"]]
+        theirs = [one for name, one in weights if name == source]
         found[source] = _here_or_theirs(here, theirs, f"the {source} backbone", notes)
     return {source: one for source, one in found.items() if one is not None}
 

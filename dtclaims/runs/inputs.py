@@ -56,10 +56,15 @@ class Inputs:
         return obtain(shipped_recipe(self.task, steps=self.data["steps"], seed=self.data["seed"]), progress)
 
     def load_backbones(self) -> "dict[str, Backbone]":
-        """Read the backbones (imports torch)."""
-        from dtclaims.models import load_backbone
+        """Read the backbones (imports torch); of those that only sizes are needed of, there are no tensors."""
+        from dtclaims.models import Backbone, StackConfig, load_backbone
 
-        return {source: load_backbone(Path(found["path"])) for source, found in self.backbones.items()}
+        return {
+            source: Backbone(StackConfig(**found["config"]), {}, {"label": SIZES, "name": found["name"]})
+            if found["kind"] == SIZES
+            else load_backbone(Path(found["path"]))
+            for source, found in self.backbones.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,15 @@ class Sources:
     """`--data`: see `find_data`."""
     backbones: Mapping[str, str] = field(default_factory=dict)
     """By source: a folder or a hub name (`--language-model`, `--image-model`)."""
+
+
+SIZES = "sizes"
+"""Kind of a backbone that an arm takes its sizes from, and nothing else."""
+
+
+def sizes_of(source: str, scale: Scale) -> dict[str, Any]:
+    """Identity of a scale's network without weights, for arms that draw their own: so these need no pre-training."""
+    return {"kind": SIZES, "name": scale.backbones[source], "config": dict(scale.sizes[source])}
 
 
 def find_backbone(source: str, scale: Scale, given: str | None = None) -> dict[str, Any] | Unavailable:

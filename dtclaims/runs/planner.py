@@ -15,7 +15,7 @@ from dtclaims.protocols import Protocol
 from dtclaims.registry import parts_of
 from dtclaims.runs.device import device_class
 from dtclaims.runs.identity import measurement_identity, run_identity
-from dtclaims.runs.inputs import Inputs, Sources, Unavailable, find_backbone, find_data, portable
+from dtclaims.runs.inputs import Inputs, Sources, Unavailable, find_backbone, find_data, portable, sizes_of
 from dtclaims.runs.recorded import Recorded
 from dtclaims.runs.results import Results
 from dtclaims.runs.scales import Scale
@@ -164,7 +164,7 @@ class _Planner:
         self._recorded = recorded
         self._timings = Timings(store)
         self._data: dict[tuple[str, str], dict[str, Any] | Unavailable] = {}
-        self._backbones: dict[tuple[str, str], dict[str, Any] | Unavailable] = {}
+        self._backbones: dict[tuple[str, str, bool], dict[str, Any] | Unavailable] = {}
 
     def add(self, cell: Cell) -> None:
         """Plan a cell and its parts; one that cannot be tested here is noted with the reason."""
@@ -259,17 +259,23 @@ class _Planner:
             return data
         backbones: dict[str, dict[str, Any]] = {}
         for source in get_arm(arm).sources if arm is not None else ():
-            if (source, scale.name) not in self._backbones:
-                self._backbones[(source, scale.name)] = (
-                    self._recorded.backbone(source)
-                    if self._recorded
-                    else find_backbone(source, scale, sources.backbones.get(source))
-                )
-            found = self._backbones[(source, scale.name)]
+            found = self._backbone(source, scale, sizes_only=arm is not None and get_arm(arm).source != source)
             if isinstance(found, Unavailable):
                 return found
             backbones[source] = found
         return Inputs(task, data, backbones)
+
+    def _backbone(self, source: str, scale: Scale, *, sizes_only: bool) -> dict[str, Any] | Unavailable:
+        key = (source, scale.name, sizes_only)
+        if key not in self._backbones:
+            given = self.plan.sources.backbones.get(source)
+            if sizes_only and given is None and source in scale.sizes:
+                self._backbones[key] = sizes_of(source, scale)
+            elif self._recorded:
+                self._backbones[key] = self._recorded.backbone(source)
+            else:
+                self._backbones[key] = find_backbone(source, scale, given)
+        return self._backbones[key]
 
     def _spec(self, arm: str, need: Need, task: str, seed: int, cell: Cell) -> RunSpec:
         return resolve(

@@ -10,7 +10,7 @@ from typing import Any
 
 from dtclaims.errors import StoreError
 from dtclaims.identity import differences, key_of
-from dtclaims.runs.inputs import Unavailable
+from dtclaims.runs.inputs import SIZES, Unavailable
 from dtclaims.runs.spec import Budget, RunSpec
 
 MADE_WITH = ("schema", "versions", "code", "depends")
@@ -46,7 +46,8 @@ class Recorded:
             self._add(identity, f"run {spec.name}")
             _same(self._data, spec.task, identity["data"], "sets of data")
             for source, backbone in identity["backbones"].items():
-                _same(self._backbones, source, backbone, "backbones")
+                if backbone["kind"] != SIZES:
+                    _same(self._backbones, source, backbone, "backbones")
         for identity in measurements:
             self._add(identity, f"measurement {identity['measurement']}")
             # What is measured of the data alone is the only thing that a claim may rest on.

@@ -1,7 +1,8 @@
 """The scales: what a run costs and what its verdict can say (design: scales table)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from dtclaims.errors import UsageError
 from dtclaims.runs.spec import Budget
@@ -21,6 +22,8 @@ class Scale:
     needs_gpu: bool
     label: str
     """What a verdict at this scale is evidence of; printed with every report."""
+    sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By source: shape of the network, where the backbone does not ship and random arms are to run without it."""
 
 
 def _own(scale: str) -> dict[str, str]:
@@ -36,6 +39,12 @@ PAPER_BUDGET = Budget(
     evaluation_episodes=100,
 )
 """Protocol §§3, 4, 5."""
+_DROPOUT = {"embd_dropout": 0.1, "attn_dropout": 0.1, "resid_dropout": 0.1}
+PAPER_SIZES = {
+    "language": {"blocks": 12, "width": 768, "heads": 12, "activation": "gelu_new", **_DROPOUT},
+    "image": {"blocks": 24, "width": 512, "heads": 8, "activation": "quick_gelu", "norm": "rms", **_DROPOUT},
+}
+"""GPT-2 small and iGPT-S."""
 
 SCALES: dict[str, Scale] = {
     scale.name: scale
@@ -86,6 +95,7 @@ SCALES: dict[str, Scale] = {
             needs_gpu=True,
             label="full: the paper's sizes and training budget, self-pre-trained backbones, self-collected data. "
             "A replication with other weights and data; it is not the paper's own verdict.",
+            sizes=PAPER_SIZES,
         ),
         Scale(
             name="paper",

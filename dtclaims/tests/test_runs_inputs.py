@@ -10,11 +10,17 @@ import pytest
 
 from dtclaims.data.hdf5 import save_hdf5
 from dtclaims.data.minari import save_minari
-from dtclaims.data.tasks import TASKS
+from dtclaims.data.tasks import TASKS, get_task
 from dtclaims.errors import BackboneError, DataError
 from dtclaims.fixtures import fixture_dir
+from dtclaims.models import StackConfig, build_model
+from dtclaims.pretrain import network
+from dtclaims.protocols import get_protocols
+from dtclaims.registry import DEFAULT_FOLDER, load_claims
 from dtclaims.runs.inputs import Inputs, Sources, Unavailable, auto_scale, find_backbone, find_data, portable
+from dtclaims.runs.planner import Cell, make_plan
 from dtclaims.runs.scales import SCALES
+from dtclaims.runs.store import Store
 from dtclaims.tests.examples import made_up
 from dtclaims.tests.test_data_pickles import paths
 
@@ -166,3 +172,37 @@ def test_every_source_has_a_backbone_at_mini_and_small() -> None:
     missing = find_backbone("markov", SCALES["paper"])
     assert isinstance(missing, Unavailable)
     assert "dtclaims pretrain synthetic --kind markov --scale paper" in missing.remedy
+
+
+@pytest.mark.parametrize("source", ["language", "image"])
+def test_the_sizes_of_the_full_scale_are_those_that_are_pre_trained(source: str) -> None:
+    """Random arms at `full` have the shape of the backbone that `dtclaims pretrain --scale paper` makes."""
+    made = {"language": network.SCALES, "image": network.IMAGE_SCALES}[source]["paper"].config
+    assert StackConfig(**SCALES["full"].sizes[source]) == made
+
+
+def test_random_arms_need_no_backbone_at_full(tmp_path: Path) -> None:
+    """Their runs take sizes only, which the run's identity holds; an arm with weights of its own is not run."""
+    claims = load_claims(DEFAULT_FOLDER / "k1_head")
+    cells = [
+        Cell(claims[name], get_protocols("published")[0], SCALES["full"], ("hopper",))
+        for name in ("K1-untied-head-rescues", "K1-language-faster-untied")
+    ]
+    plan = make_plan(cells, seeds=[0], device="cuda", store=Store(tmp_path / "store"))
+    assert {run.spec.name for run in plan.runs.values()} == {
+        "hopper/K1/random_init/reference-tied-eps1e-08-unpaired/seed0/full/10ep",
+        "hopper/K1/random_init/reference-untied-eps1e-08-unpaired/seed0/full/10ep",
+    }
+    for run in plan.runs.values():
+        assert run.identity["backbones"]["language"]["kind"] == "sizes"
+        (backbone,) = run.inputs.load_backbones().values()
+        model = build_model(
+            run.spec.arm,
+            task=get_task("hopper"),
+            head=run.spec.head,
+            architecture=run.spec.architecture,
+            backbones={"language": backbone},
+            seed=0,
+        )
+        assert (model.config.width, model.config.heads, model.config.activation) == (768, 1, "relu")
+    assert "pretrain" in plan.unavailable[cells[1].name].remedy
