@@ -30,7 +30,7 @@ LABELS: Mapping[str, str] = {
 
 CURVES = tuple(LABELS)
 
-UNPAIRED = " Runs of one seed share no data order under this protocol (DEV-21), so pairing buys no precision."
+UNPAIRED = " Runs of one seed share no data order where the arm or K differs (DEV-21), so pairing buys little there."
 
 ALPHA = 0.025
 """On each side of an interval: it is one of 95 %."""
@@ -105,7 +105,9 @@ def table(found: Sequence[Variant], curve: str, *, last: int | None = None, agai
         rows.append(f"| {name} | {_summary(interval(values))} | {seeds} |")
     text = f"{LABELS[curve]}\n\n" + "\n".join(rows) + "\n"
     if against is not None:
-        shared = all(variant.spec["paired"] for variant in found)
+        # What the draws of an unpaired run depend on besides the seed: see `Trainer`.
+        orders = {None if one.spec["paired"] else (one.spec["arm"], one.spec["context"]) for one in found}
+        shared = len(orders) == 1
         text += f"\nPaired by seed.{'' if shared else UNPAIRED}\n\n{_differences(means, against)}"
     return text
 

@@ -84,6 +84,8 @@ def test_differences_are_paired_by_seed() -> None:
 
 def test_runs_that_share_no_data_order_are_told() -> None:
     """The pairs are then pairs of seeds only (DEV-21)."""
+    same = variants([run("random_init", paired=False, head=head) for head in ("tied", "untied")], "saturated")
+    assert "share no data order" not in table(same, "saturated", against="untied")
     found = variants([run(arm, paired=False) for arm in ("random_init", "mlp")], "saturated")
     assert "share no data order" in table(found, "saturated", against="mlp")
 
