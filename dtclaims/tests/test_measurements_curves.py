@@ -7,7 +7,7 @@ import pytest
 
 from dtclaims.data.scores import score_reference
 from dtclaims.data.tasks import get_task
-from dtclaims.measurements.curves import score, score_span, scores
+from dtclaims.measurements.curves import curve_span, error_over_constant, score, score_span, scores
 from dtclaims.protocols import PROTOCOLS
 from dtclaims.runs.scales import SCALES
 from dtclaims.runs.store import StoredRun
@@ -61,3 +61,28 @@ def test_spans_are_the_papers_epochs_at_scale() -> None:
     assert score_span(one, PUBLISHED, first=1, last=1) == pytest.approx(values[0])
     paper = run([float(epoch) for epoch in range(40)], scale="paper")
     assert score_span(paper, CORRECTED) == pytest.approx(normalised(4.5, "d4rl"))
+
+
+def test_a_run_that_ends_early_is_read_at_its_last_epoch() -> None:
+    """The paper's epochs 8 to 10 are the second of five; a run that trained one of the five has that one."""
+    one = run(RISING[:5])
+    one.result["curves"]["return_mean"] = [300.0]
+    assert score_span(one, PUBLISHED, first=8, last=10) == pytest.approx(normalised(300, "dataset_means"))
+
+
+def test_any_curve_can_be_read() -> None:
+    """The mean over the epochs that stand for the span: of eight epochs 1-10 are two, 11-20 the next two."""
+    one = run(RISING)
+    one.result["curves"]["saturated"] = [0.8, 0.6, 0.5, 0.1, 0.0, 0.0, 0.0, 0.0]
+    assert curve_span(one, PUBLISHED) == pytest.approx(0.7)
+    assert curve_span(one, CORRECTED, curve="saturated", first=11, last=20) == pytest.approx(0.3)
+    assert curve_span(one, PUBLISHED, curve="return_mean", first=31, last=40) == pytest.approx(650)
+
+
+def test_an_error_is_put_beside_the_best_constant() -> None:
+    """As published the last minibatch's, as corrected that on held-out trajectories (DEV-11, 12)."""
+    one = run(RISING)
+    one.result["curves"] |= {"action_error": [1.2] * 8, "held_out_error": [0.15] * 8}
+    one.result["diagnostics"] = {"constant_error": 0.3}
+    assert error_over_constant(one, PUBLISHED) == pytest.approx(4.0)
+    assert error_over_constant(one, CORRECTED, first=8, last=10) == pytest.approx(0.5)

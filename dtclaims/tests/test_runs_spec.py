@@ -77,6 +77,13 @@ def test_a_need_may_have_a_head_of_its_own() -> None:
         assert spec("mlp", protocol, head="tied").head == "untied"
 
 
+def test_a_need_may_name_adams_epsilon() -> None:
+    """A random arm can be given the pre-trained arms' epsilon, or any (DEV-03); nothing else of the run changes."""
+    for protocol in (PUBLISHED, CORRECTED):
+        for arm in ("random_init", "language_pretrained"):
+            assert spec(arm, protocol, adam_eps=3e-7) == replace(spec(arm, protocol), adam_eps=3e-7)
+
+
 def test_names_are_unique() -> None:
     """Two different runs of one scale never have one name: people read names, not keys."""
     specs = {
