@@ -27,6 +27,9 @@ State = Literal["works", "absent", "broken"]
 TIMEOUT = 120.0
 """Seconds an import may take; mujoco-py compiles on its first one."""
 
+MPS_TIMEOUT = 10.0
+"""Seconds that the daemon of NVIDIA's MPS may take to answer."""
+
 REASON_LENGTH = 300
 """Characters of a package's own message that are shown."""
 
@@ -137,11 +140,28 @@ def _answer(done: "subprocess.CompletedProcess[str]") -> tuple[State, str]:
 
 
 def cuda() -> list[Finding]:
-    """Whether torch can use a GPU here; none at all is absent, one that does not work is broken."""
+    """Whether torch can use a GPU here; none is absent, one that does not work is broken. Where one works, MPS too."""
     found = probe(CUDA, part="CUDA")
     if found.state == "broken" and "LookupError: " in found.detail:
         return [Finding(found.part, "absent", found.detail.partition("LookupError: ")[2], found.remedy)]
-    return [found]
+    return [found, mps()] if found.state == "works" else [found]
+
+
+def mps() -> Finding:
+    """Whether processes that share a GPU overlap on it: then NVIDIA's control daemon answers."""
+    command = ["nvidia-cuda-mps-control"]
+    try:
+        done = subprocess.run(
+            command, input="get_server_list\n", capture_output=True, text=True, timeout=MPS_TIMEOUT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        answers = False
+    else:
+        answers = done.returncode == 0 and "Cannot find" not in done.stdout + done.stderr
+    if answers:
+        return Finding("CUDA MPS", "works", "runs that share a GPU overlap on it")
+    remedy = "`nvidia-cuda-mps-control -d` before a session; not needed for one run at a time."
+    return Finding("CUDA MPS", "absent", "no control daemon answers: runs that share a GPU take turns on it", remedy)
 
 
 def shipped() -> list[Finding]:

@@ -35,7 +35,38 @@ def source_digest(tree: ast.Module) -> str:
                 and isinstance(first.value.value, str)
             ):
                 node.body = node.body[1:]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+    return hashlib.sha256(_written(tree).encode()).hexdigest()[:16]
+
+
+def _written(part: object) -> str:
+    """A piece of a syntax tree as text, the same whatever Python (3.11 or later) parsed and writes it.
+
+    `ast.dump` names fields that only newer versions know, and leaves out empty ones in some versions and not in others.
+    """
+    if isinstance(part, ast.JoinedStr):
+        part = ast.JoinedStr(_joined(part.values))
+    if isinstance(part, ast.Constant):
+        return f"Constant({_written(part.value)})"
+    if isinstance(part, ast.AST):
+        # What is not there is left out: a field that a version does not know then looks like one that is empty.
+        fields = {name: value for name, value in ast.iter_fields(part) if value is not None and value != []}
+        return f"{type(part).__name__}({', '.join(f'{name}={_written(fields[name])}' for name in sorted(fields))})"
+    if isinstance(part, list):
+        return f"[{', '.join(map(_written, part))}]"
+    # Not `repr`: which characters it shows as they are depends on the version's Unicode tables.
+    return ascii(part)
+
+
+def _joined(values: list[ast.expr]) -> list[ast.expr]:
+    """The parts of an f-string with neighbouring pieces of text made one; versions cut them differently."""
+    joined: list[ast.expr] = []
+    for value in values:
+        last = joined[-1] if joined else None
+        if isinstance(value, ast.Constant) and isinstance(last, ast.Constant):
+            joined[-1] = ast.Constant(str(last.value) + str(value.value))
+        elif not isinstance(value, ast.Constant) or value.value:
+            joined.append(value)
+    return joined
 
 
 def code_digests(modules: Iterable[str]) -> dict[str, str]:

@@ -1,9 +1,13 @@
 """Carries a plan out: which job starts when, and what becomes of those that rest on it."""
 
+import signal
+import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 
 from dtclaims.errors import UsageError
 from dtclaims.experiments import Experiment, name_of
@@ -13,7 +17,7 @@ from dtclaims.runs.device import cpu_count, device_class, gpus_for, runs_per_gpu
 from dtclaims.runs.engine import EXECUTORS, Advanced, Ended, Engine, Event, Noted
 from dtclaims.runs.inline import Inline
 from dtclaims.runs.loggers import check_loggers
-from dtclaims.runs.planner import Plan, PlannedMeasurement
+from dtclaims.runs.planner import Plan, PlannedMeasurement, in_order
 from dtclaims.runs.processes import Processes
 from dtclaims.runs.progress import TRAIN, Display
 from dtclaims.runs.ray_cluster import RayCluster
@@ -48,7 +52,8 @@ def execute(
 ) -> Outcome:
     """Train what is missing and measure what is needed; a failure is recorded and the rest goes on.
 
-    On Ctrl-C the workers are stopped; finished runs stay in the store, unfinished ones go on from their saved state.
+    On Ctrl-C, and on SIGTERM (`kill`, `timeout`, a batch system), the workers are stopped; finished runs stay in the
+    store, unfinished ones go on from their saved state.
 
     Args:
         plan: what is needed.
@@ -62,11 +67,12 @@ def execute(
     Raises:
         UsageError: no such executor or logger.
         MissingDependency: its package is not installed.
+        KeyboardInterrupt: it was stopped.
     """
     agenda = _Agenda(plan, store, check_loggers(loggers))
     if not agenda.ready:
         return agenda.outcome
-    with display:
+    with _stopped_by_sigterm(), display:
         _collect(plan, display)
         for job in agenda.jobs():
             if isinstance(job, TrainJob) and job.again:
@@ -79,6 +85,28 @@ def execute(
             display.note("stopped; the same command goes on, unfinished runs after their last saved epoch")
             raise
     return agenda.outcome
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Let the first SIGTERM be a Ctrl-C, and further ones nothing: `timeout` sends it to the process and its group.
+
+    A handler that somebody else has set stays; so does everything outside the main thread, which cannot set any.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    if before is not signal.SIG_DFL or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def make_engine(plan: Plan, store: Store, executor: str, workers: int | None, ray_address: str | None) -> Engine:
@@ -186,7 +214,7 @@ class _Agenda:
             if MEASUREMENTS[one.name].from_curves is None and store.find_measurement(one.identity) is None
         ]
         again = _trained_again(wanted, store)
-        missing = [*plan.missing(), *(plan.runs[key] for key in again)]
+        missing = in_order([*plan.missing(), *(plan.runs[key] for key in again)])
         self._to_train = {run.key for run in missing}
         self.ready: deque[Job] = deque()
         self._after: dict[str, list[MeasureJob]] = defaultdict(list)

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dtclaims.arms import get_arm
@@ -44,6 +44,16 @@ class PlannedRun:
     cached: bool
     seconds: float
     """Measured if cached, else estimated."""
+    headline: bool = False
+    """Whether a headline claim rests on it, itself or by one of its parts."""
+
+
+def in_order(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
+    """Runs as they are to start: a session that is cut short then has what headline claims rest on.
+
+    Of those, and then of the others, the longest first: the pool ends without a straggler.
+    """
+    return sorted(runs, key=lambda run: (not run.headline, -run.seconds))
 
 
 @dataclass(frozen=True)
@@ -115,8 +125,8 @@ class Plan:
     unavailable: dict[tuple[str, str, str], Unavailable] = field(default_factory=dict)
 
     def missing(self) -> list[PlannedRun]:
-        """Runs that have to be trained, longest first: the pool then ends without a straggler."""
-        return sorted((run for run in self.runs.values() if not run.cached), key=lambda run: -run.seconds)
+        """Runs that have to be trained, in the order in which they are to start."""
+        return in_order(run for run in self.runs.values() if not run.cached)
 
     def measurement_keys(self, cell: Cell) -> list[str]:
         """Keys of the measurements that a cell rests on, in a stable order."""
@@ -152,8 +162,13 @@ def make_plan(
         UsageError: a need names no arm or measurement, or a part is no claim.
     """
     planner = _Planner(Plan(tuple(seeds), device, sources or Sources(), precision), store, recorded)
+    cells = list(cells)
     for cell in cells:
         planner.add(cell)
+    for cell in cells:
+        # A variant of some switches explains a verdict; the verdict comes first.
+        if cell.claim.headline and cell.protocol.name == cell.protocol.base:
+            planner.put_first(cell)
     return planner.plan
 
 
@@ -200,6 +215,13 @@ class _Planner:
                 need, need.task or task, seed, cell, inputs
             )
         self.plan.needs[cell.name] = needs
+
+    def put_first(self, cell: Cell) -> None:
+        """Mark what a planned cell and its parts rest on as needed by a headline claim."""
+        for part in cell.parts:
+            self.put_first(part)
+        for key in self.plan.run_keys(cell):
+            self.plan.runs[key] = replace(self.plan.runs[key], headline=True)
 
     def _unsupported(self, cell: Cell, form: Form | None) -> Unavailable | None:
         claim = cell.claim

@@ -159,11 +159,23 @@ def matching_runs(store: Store, pattern: str) -> list[Entry]:
     """The finished runs that a pattern means.
 
     Raises:
-        UsageError: it means none.
+        StoreError: there are no finished runs at all.
+        UsageError: it means none of them.
     """
+    if not store.run_keys():
+        raise StoreError(
+            "the store holds no finished runs",
+            given=str(store.root),
+            remedy="`dtclaims run` makes some, or goes on with unfinished ones; --store names another store.",
+        )
     found = [entry for entry in entries(store, pattern) if entry.kind == "run"]
     if not found:
-        raise UsageError("no run matches", given=repr(pattern), remedy="`dtclaims store ls` lists them.")
+        raise UsageError(
+            "no finished run matches",
+            given=repr(pattern),
+            expected="part of a name (* and ? stand for others), or a key",
+            remedy="`dtclaims store ls` lists them.",
+        )
     return found
 
 

@@ -170,7 +170,30 @@ def test_cuda_without_a_device_is_absent(monkeypatch: pytest.MonkeyPatch) -> Non
         ("2.13: RuntimeError: the driver is there, but torch cannot use it", "broken"),
     ):
         monkeypatch.setattr(doctor, "probe", lambda *_, detail=detail, **__: Finding("CUDA", "broken", detail, "r"))
-        assert doctor.cuda()[0].state == state
+        assert [one.state for one in doctor.cuda()] == [state]
+
+
+@pytest.mark.parametrize(
+    ("script", "state"),
+    [
+        ('read line; test "$line" = get_server_list && echo 4711', "works"),
+        ("echo Cannot find MPS control daemon process", "absent"),
+        ("exit 1", "absent"),
+        (None, "absent"),
+    ],
+)
+def test_mps_is_asked_where_there_is_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, state: str
+) -> None:
+    """Whether NVIDIA's control daemon answers; how to start it, if it does not or is not installed."""
+    if script is not None:
+        (tmp_path / "nvidia-cuda-mps-control").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "nvidia-cuda-mps-control").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(doctor, "probe", lambda *_, **__: Finding("CUDA", "works", "a GPU"))
+    found = doctor.cuda()
+    assert [(one.part, one.state) for one in found] == [("CUDA", "works"), ("CUDA MPS", state)]
+    assert ("nvidia-cuda-mps-control -d" in (found[1].remedy or "")) == (state == "absent")
 
 
 def test_only_required_parts_decide_the_exit_code(

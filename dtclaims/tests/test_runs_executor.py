@@ -196,18 +196,30 @@ def gone(group: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("stop", [os.killpg, pytest.param(os.kill, marks=pytest.mark.slow)])
-def test_a_stopped_session_leaves_no_process_and_keeps_its_epochs(
-    tmp_path: Path, stop: Callable[[int, int], None]
-) -> None:
-    """Ctrl-C stops the workers and says how to go on; if the session itself is killed, its workers end too."""
+def ctrl_c(session: int) -> None:
+    os.killpg(session, signal.SIGINT)
+
+
+def timeout(session: int) -> None:
+    """As coreutils' `timeout` does: the process, then its whole group."""
+    os.kill(session, signal.SIGTERM)
+    os.killpg(session, signal.SIGTERM)
+
+
+def kill(session: int) -> None:
+    os.kill(session, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("stop", [ctrl_c, timeout, pytest.param(kill, marks=pytest.mark.slow)])
+def test_a_stopped_session_leaves_no_process_and_keeps_its_epochs(tmp_path: Path, stop: Callable[[int], None]) -> None:
+    """Ctrl-C and SIGTERM stop the workers and say how to go on; if the session itself is killed, they end too."""
     command = [sys.executable, "-m", "dtclaims.tests.killing", "plan", str(tmp_path)]
     session = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     wait_until(lambda: bool(list(tmp_path.glob(f"store/work/*/{STATE}"))))
-    stop(session.pid, signal.SIGINT if stop is os.killpg else signal.SIGKILL)
+    stop(session.pid)
     output, _ = session.communicate(timeout=60)
     wait_until(lambda: gone(session.pid))
-    if stop is os.killpg:
+    if stop is not kill:
         assert b"stopped; the same command goes on" in output
     store = Store(tmp_path / "store")
     (state,) = (load_state(folder) for folder in (store.root / "work").iterdir())
@@ -215,6 +227,49 @@ def test_a_stopped_session_leaves_no_process_and_keeps_its_epochs(
     assert state[0]["epoch"] >= 1
     with store.lock(next(iter(tiny_plan(1, epochs=1000).runs))):
         pass
+
+
+def test_sigterm_is_ctrl_c_while_runs_are_made_and_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tidying up is not cut short by another one; before and after, and where somebody handles it, all is as it was."""
+    tidied: list[str] = []
+
+    def terminate() -> None:
+        # It would end the tests.
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        signal.raise_signal(signal.SIGTERM)
+
+    class Stopped:
+        slots = 1
+
+        def __enter__(self) -> "Stopped":
+            return self
+
+        def start(self, job: Any) -> None:
+            terminate()
+
+        def wait(self, *_: object) -> None:
+            raise InterruptedError
+
+        def __exit__(self, *_: object) -> None:
+            terminate()
+            tidied.append("all")
+
+    monkeypatch.setattr("dtclaims.runs.executor.make_engine", lambda *_: Stopped())
+    output = io.StringIO()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    with pytest.raises(KeyboardInterrupt):
+        execute(tiny_plan(1), Store(tmp_path / "store"), Display(output))
+    assert tidied == ["all"]
+    assert "stopped; the same command goes on" in output.getvalue()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    theirs: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: theirs.append(number))
+    try:
+        with pytest.raises(InterruptedError):
+            execute(tiny_plan(1), Store(tmp_path / "store"), Display(output))
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    assert theirs == [signal.SIGTERM] * 2
 
 
 def test_protocols_share_runs_where_their_switches_agree(tmp_path: Path) -> None:
@@ -256,12 +311,42 @@ def test_explain_names_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         explain(plan, store, "nonsense")
 
 
+def order(plan: Plan) -> list[tuple[bool, int, str]]:
+    return [(run.headline, run.spec.context, run.spec.arm) for run in plan.missing()]
+
+
+@pytest.mark.parametrize("ids", [("SAMPLE-fails", "SAMPLE-ratio"), ("SAMPLE-ratio", "SAMPLE-fails")])
+def test_what_headline_claims_rest_on_starts_first(tmp_path: Path, ids: tuple[str, ...]) -> None:
+    """Runs of headline claims come first, also those that another claim needs too; a variant's wait.
+
+    Under `published` SAMPLE-fails, a headline, needs one of the two runs of SAMPLE-ratio, which is none; under
+    `corrected`, whose runs are longer, SAMPLE-fails needs a run of its own.
+    """
+    store, mini = Store(tmp_path / "store"), SCALES["mini"]
+    published = order(plan_for(store, *ids, scale=mini))
+    assert published == [(True, 1, "random_init"), (False, 1, "language_pretrained")]
+    both = order(plan_for(store, *ids, scale=mini, protocols=("published", "corrected")))
+    assert [one[:2] for one in both] == [(True, 1), (True, 1), (False, 20), (False, 20), (False, 1)]
+    (fails,) = cells("SAMPLE-fails", scale=mini)
+    variant = replace(fails, protocol=fails.protocol.flipped("head"))
+    other = make_plan([variant, *cells("SAMPLE-ratio", scale=mini)], seeds=(0,), device="cpu", store=store)
+    assert not any(headline for headline, *_ in order(other))
+
+
+def test_parts_of_a_headline_claim_start_first(tmp_path: Path) -> None:
+    """What a claim rests on by its parts counts as its own, whichever of them is planned first."""
+    store, mini = Store(tmp_path / "store"), SCALES["mini"]
+    for ids in (("SAMPLE-whole", "SAMPLE-ratio"), ("SAMPLE-ratio", "SAMPLE-whole")):
+        assert {headline for headline, *_ in order(plan_for(store, *ids, scale=mini))} == {True}
+
+
 def test_longest_runs_start_first_and_costs_are_learned(tmp_path: Path) -> None:
-    """The plan is ordered by estimated cost; once like runs are stored their median replaces the guess."""
+    """Runs of equal claims are ordered by estimated cost; once like ones are stored their median replaces the guess."""
     store = Store(tmp_path / "store")
     plan = plan_for(store, scale=SCALES["mini"])
-    contexts = [run.spec.context for run in plan.missing()]
-    assert contexts == sorted(contexts, reverse=True)
+    for headline in (True, False):
+        contexts = [context for marked, context, _ in order(plan) if marked == headline]
+        assert contexts == sorted(contexts, reverse=True)
     fill_store(plan_for(store, IDS[0], scale=SCALES["mini"]), store, {"random_init": 1.0})
     (estimate,) = {run.seconds for run in plan_for(store, IDS[0], seeds=(5,), scale=SCALES["mini"]).missing()}
     assert estimate == 1.0

@@ -1,11 +1,12 @@
 """Keys: what changes them, and what must not."""
 
+import ast
 from pathlib import Path
 
 import pytest
 
 from dtclaims import identity
-from dtclaims.identity import code_digest, differences, key_of
+from dtclaims.identity import code_digest, differences, key_of, source_digest
 from dtclaims.measurements import MEASUREMENTS
 from dtclaims.runs.identity import MEASUREMENT_CODE, TRAINING_CODE, measurement_identity, run_identity
 from dtclaims.tests.examples import tiny_spec
@@ -70,13 +71,81 @@ def test_prose_does_not_retrain(package: Path) -> None:
     assert digest("def f(x):\n    return 'Doc.'\n") != digest("def f(x):\n    return 'Other.'\n")
 
 
+CODE = r'''
+"""Doc."""
+@decorated
+class C(B, metaclass=M):
+    """Doc."""
+    x: int = 0
+
+    async def f(self, a, /, b: str | None = None, *c, d=1.5, **e) -> None:
+        """Doc."""
+        match a:
+            case {"k": 1, **rest} | [None, *_]:
+                return
+        try:
+            await b
+        except* E:
+            raise
+        return {**e, "\u00e9\U0001fae8": b"\xff"}, c[1:, ::2], ..., (n := -1), lambda: u"u" "v"
+
+
+s = f"{{{x!r:>{w}.2f}}}" "tail" f'{y=} {z:%Y}' f"" rf"\d{n}"
+'''
+
+
+def with_field(node: ast.AST, name: str) -> None:
+    """Give a node a field that is empty, or take it away."""
+    kind = type(node)
+    others = tuple(one for one in kind._fields if one != name)
+    fields = others if name in kind._fields else (*others, name)
+    node.__class__ = type(kind.__name__, (kind,), {"_fields": fields})
+    setattr(node, name, [])
+
+
+def test_keys_do_not_depend_on_the_version_of_python() -> None:
+    """Equal code has one digest, whatever fields a version's trees have and however it cuts the text of f-strings.
+
+    The digest of the sample is the same under 3.11, 3.12 and 3.13.
+    """
+    assert source_digest(ast.parse(CODE)) == "9c3897c8da3f2af2"
+    tree = ast.parse(CODE)
+    for node in list(ast.walk(tree)):
+        if isinstance(node, ast.ClassDef | ast.AsyncFunctionDef):
+            with_field(node, "type_params")
+        elif isinstance(node, ast.JoinedStr):
+            texts = [one for one in node.values if isinstance(one, ast.Constant)]
+            for text in texts:
+                at = node.values.index(text)
+                node.values[at : at + 1] = [ast.Constant(piece) for piece in ("", *text.value)]
+    assert ast.dump(tree) != ast.dump(ast.parse(CODE))
+    assert source_digest(tree) == "9c3897c8da3f2af2"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("f'a{b}'", "f'a{c}'"),
+        ("f'a{b}'", "f'{b}a'"),
+        ("f'{a!r}'", "f'{a!s}'"),
+        ("None", "'None'"),
+        ("1", "1.0"),
+        ("a[b]", "a[b,]"),
+        ("{**a}", "{None: a}"),
+        ("b'a'", "'a'"),
+        ("def f(*, a): 0", "def f(a): 0"),
+    ],
+)
+def test_other_code_has_another_digest(one: str, other: str) -> None:
+    """What little two pieces of code differ in is in their digests."""
+    assert source_digest(ast.parse(one)) != source_digest(ast.parse(other))
+
+
 def test_named_modules_exist_and_cover_what_training_imports() -> None:
     """A module of ours that the loop imports, directly or not, is part of every run's key.
 
     Left out on purpose: errors, lazy package fronts, and what only names or locates things.
     """
-    import ast
-
     neutral = {"errors.py", "fixtures.py", "identity.py", "arms.py", "__init__.py", "claim.py", "protocols.py"}
     neutral |= {"runs/spec.py", "runs/store.py", "runs/identity.py", "data/collect.py", "models/hub.py", "blocks.py"}
     neutral |= {"runs/files.py", "runs/locks.py"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dtclaims.errors import DtclaimsError, StoreError
+from dtclaims.errors import DtclaimsError, StoreError, UsageError
 from dtclaims.identity import key_of
 from dtclaims.runs.archive import export_store, import_store
 from dtclaims.runs.planner import Plan
@@ -239,6 +239,22 @@ def test_results_travel_small(store: Store, tmp_path: Path) -> None:
     assert run is not None
     assert run.dropped == [name for name in run.manifest if name.startswith("epoch_")] != []
     assert run.result["curves"]
+
+
+@pytest.mark.parametrize("pattern", [(), ("--runs", "language")])
+def test_an_empty_store_exports_nothing(tmp_path: Path, pattern: tuple[str, ...]) -> None:
+    """Without finished runs an export says so, whatever was asked for; no file is left."""
+    Store(tmp_path / "empty")
+    with pytest.raises(StoreError, match=r"the store holds no finished runs: got .*empty"):
+        call("export", str(tmp_path / "all.tar"), *pattern, "--store", str(tmp_path / "empty"))
+    assert not (tmp_path / "all.tar").exists()
+
+
+def test_an_export_of_a_pattern_that_means_nothing_names_it(store: Store, tmp_path: Path) -> None:
+    """The pattern is shown, with what one looks like; no file is left."""
+    with pytest.raises(UsageError, match="no finished run matches: got 'nonsense', expected part of a name"):
+        call("export", str(tmp_path / "some.tar"), "--runs", "nonsense")
+    assert not (tmp_path / "some.tar").exists()
 
 
 def test_the_same_results_make_the_same_file(store: Store, tmp_path: Path) -> None:

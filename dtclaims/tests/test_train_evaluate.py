@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dtclaims.data.tasks import RETURN_SCALE, TASKS, Task
 from dtclaims.errors import UsageError
 from dtclaims.fixtures import fixture_dir
-from dtclaims.models import DecisionTransformer, StackConfig
+from dtclaims.models import BehaviourCloning, DecisionTransformer, StackConfig
 from dtclaims.tests.test_models_golden import load
 from dtclaims.tests.test_train_fast import gpu
 from dtclaims.train.evaluate import evaluate, physics_threads
@@ -191,15 +191,33 @@ def plainly(model: nn.Module, view: View, count: int) -> Rollouts:
 
 
 @pytest.mark.parametrize("context", [1, 4, 30])
-@pytest.mark.parametrize("count", [1, 7, 16])
+@pytest.mark.parametrize("count", [1, 7, 33])
 def test_lanes_roll_out_as_the_plain_loop(context: int, count: int) -> None:
-    """Two lanes, filled and moving windows, narrowed as episodes end, cut at the limit: the plain loop to rounding."""
+    """One or two, filled and moving windows, narrowed as episodes end, cut at the limit: the plain loop to rounding."""
     task = TASKS["hopper"]
     model, view = paper_like(task, "untied"), view_of(TASKS["hopper"], context)
     plain = plainly(model, view, count)
     lanes = LaneRollouts(model, Damped(task, count), view, torch.device("cpu")).run(range(count), 25)
     assert plain.lengths.tolist() == lanes.lengths.tolist() == [min(5 * i + 1, 25) for i in range(count)]
     np.testing.assert_allclose(lanes.returns, plain.returns, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("context", [1, 4])
+@pytest.mark.parametrize("count", [7, 33])
+def test_the_mlp_rolls_out_in_lanes(context: int, count: int) -> None:
+    """As in the plain loop, from one step of each window, and in float32 whatever is asked for."""
+    task, view = TASKS["hopper"], view_of(TASKS["hopper"], context)
+    model = BehaviourCloning(16, task.state_dim, task.action_dim, seed=1)
+    seen: list[tuple[int, ...]] = []
+    hook = model.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape)))
+    lanes = LaneRollouts(model, Damped(task, count), view, torch.device("cpu"), "bfloat16").run(range(count), 25)
+    hook.remove()
+    assert {shape[1:] for shape in seen} == {(1, task.state_dim)}
+    plain = plainly(model, view, count)
+    assert lanes.lengths.tolist() == plain.lengths.tolist()
+    np.testing.assert_allclose(lanes.returns, plain.returns, rtol=1e-5, atol=1e-5)
+    assert lanes.precision == "float32"
+    assert model.training
 
 
 def change(model: nn.Module, moved: bool) -> None:
@@ -212,21 +230,21 @@ def change(model: nn.Module, moved: bool) -> None:
                 parameter.mul_(0.9)
 
 
-@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize(("moved", "count"), [(False, 9), (True, 33)])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_kept_roll_outs_are_fresh_ones(precision: Precision, moved: bool) -> None:
+def test_kept_roll_outs_are_fresh_ones(precision: Precision, moved: bool, count: int) -> None:
     """Evaluated again with other weights and numbers of steps, what was kept from before changes no bit.
 
     The model's mode is left alone.
     """
     task, cpu = TASKS["hopper"], torch.device("cpu")
     model, view = paper_like(task, "untied").train(), view_of(TASKS["hopper"], 4)
-    kept = LaneRollouts(model, Damped(task, 9), view, cpu, precision)
+    kept = LaneRollouts(model, Damped(task, count), view, cpu, precision)
     seen = []
     for steps in (25, 2, 40):
-        kept.env = Damped(task, 9)
-        again = kept.run(range(9), steps)
-        fresh = LaneRollouts(model, Damped(task, 9), view, cpu, precision).run(range(9), steps)
+        kept.env = Damped(task, count)
+        again = kept.run(range(count), steps)
+        fresh = LaneRollouts(model, Damped(task, count), view, cpu, precision).run(range(count), steps)
         assert again.returns.tolist() == fresh.returns.tolist()
         assert again.lengths.tolist() == fresh.lengths.tolist()
         assert again.precision == precision
@@ -239,11 +257,35 @@ def test_kept_roll_outs_are_fresh_ones(precision: Precision, moved: bool) -> Non
 def test_lanes_have_few_widths() -> None:
     """Halves of halves, however the episodes end: each costs a capture, once."""
     model, view = paper_like(TASKS["hopper"], "tied"), view_of(TASKS["hopper"], 2)
-    rollouts = LaneRollouts(model, Damped(TASKS["hopper"], 21), view, torch.device("cpu"))
+    rollouts = LaneRollouts(model, Damped(TASKS["hopper"], 41), view, torch.device("cpu"))
     for _ in range(2):
-        rollouts.env = Damped(TASKS["hopper"], 21)
-        rollouts.run(range(21))
-        assert {width for _, width in rollouts._lanes} == {11, 10, 5, 2, 1}
+        rollouts.env = Damped(TASKS["hopper"], 41)
+        rollouts.run(range(41))
+        assert {width for _, width in rollouts._lanes} == {21, 20, 10, 5, 2, 1}
+
+
+@pytest.mark.parametrize(("count", "widths"), [(1, [1]), (20, [20]), (31, [31]), (32, [16, 16]), (100, [50, 50])])
+def test_few_episodes_share_one_lane(count: int, widths: list[int]) -> None:
+    """One forward a step for up to 31 episodes, two for more; nothing else decides."""
+    model, view = paper_like(TASKS["hopper"], "tied"), view_of(TASKS["hopper"], 2)
+    rollouts = LaneRollouts(model, Damped(TASKS["hopper"], count), view, torch.device("cpu"))
+    rollouts.run(range(count), 1)
+    assert [lane.width for lane in rollouts._lanes.values()][: len(widths)] == widths
+    assert {group for group, _ in rollouts._lanes} == set(range(len(widths)))
+
+
+@gpu
+def test_the_mlp_rolls_out_in_graphs() -> None:
+    """On a GPU `evaluate` gives what the plain loop on a CPU gives, and what is kept has its graph."""
+    task, view = TASKS["hopper"], view_of(TASKS["hopper"], 4)
+    model = BehaviourCloning(16, task.state_dim, task.action_dim, seed=1)
+    plain = plainly(model, view, 7)
+    env = Damped(task, 7)
+    found = evaluate(model.cuda(), env, seeds=range(7), **vars(view), device="cuda", max_steps=25)
+    np.testing.assert_allclose(found.returns, plain.returns, rtol=1e-4, atol=1e-4)
+    kept = LaneRollouts(model, Damped(task, 7), view, torch.device("cuda"))
+    assert kept.run(range(7), 25).returns.tolist() == found.returns.tolist()
+    assert any(lane.graph is not None for lane in kept._lanes.values())
 
 
 @gpu

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from dtclaims.data.tasks import MAX_EPISODE_STEPS, RETURN_SCALE
 from dtclaims.errors import UsageError
+from dtclaims.models.arms import Policy
 from dtclaims.models.decision_transformer import DecisionTransformer
 from dtclaims.train.lanes import LaneRollouts
 from dtclaims.train.rollouts import Environment, Precision, Rollouts, View
@@ -46,8 +47,8 @@ def evaluate(
     view and the target less the rewards so far. Padding is left out rather than masked: masked keys have
     weight exactly zero, so the actions are the same. The model is put in eval mode and back.
 
-    A `DecisionTransformer` on a GPU runs as captured graphs beside the physics (`LaneRollouts`; keep one to
-    evaluate a model again and again); everything else is the plain loop below, in float32. The two agree to rounding.
+    A model of an arm on a GPU runs as captured graphs beside the physics (`LaneRollouts`; keep one to evaluate a
+    model again and again); everything else is the plain loop below, in float32. The two agree to rounding.
 
     Args:
         model: maps (states, actions, returns-to-go, timesteps, mask) to actions (B, K, A).
@@ -68,15 +69,15 @@ def evaluate(
     """
     device = torch.device(device)
     view = View(target, context, state_mean, state_std, action_dim)
-    fast = device.type == "cuda" and isinstance(model, DecisionTransformer)
-    if precision != "float32" and not fast:
+    fast = device.type == "cuda" and isinstance(model, Policy)
+    if precision != "float32" and not (fast and isinstance(model, DecisionTransformer)):
         raise UsageError(
             "roll-outs in reduced precision need a GPU and a DecisionTransformer",
             given=f"{precision} on {device.type}",
             expected="float32",
         )
     if fast:
-        assert isinstance(model, DecisionTransformer)
+        assert isinstance(model, Policy)
         return LaneRollouts(model, env, view, device, precision).run(seeds, max_steps)
     was_training = model.training
     model.eval()

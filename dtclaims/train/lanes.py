@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dtclaims.data.tasks import MAX_EPISODE_STEPS, RETURN_SCALE
+from dtclaims.models.arms import Policy
+from dtclaims.models.behaviour_cloning import BehaviourCloning
 from dtclaims.models.decision_transformer import TOKENS_PER_STEP, DecisionTransformer
 from dtclaims.models.transformer import Block
 from dtclaims.train.capture import captured
@@ -20,10 +22,20 @@ from dtclaims.train.rollouts import Environment, Precision, Rollouts, View
 
 LANES = 2
 """Groups of episodes: while the network answers one, the physics of the other is stepped."""
+WORTH_SPLITTING = 32
+"""Episodes from which on there are `LANES` groups, fewer make one.
+
+Groups hide the physics, but each launches the kernels of a whole forward, which take as long for few episodes as for
+half of them. Runs that share a GPU hide each other's physics, and 16 of them with 20 episodes each kept it busy all the
+time at less than half of its power: by launches, not by arithmetic. How much one group gains there is not measured
+yet. The rule knows the number of episodes alone, so that results do not depend on who shares the GPU.
+"""
 
 
 class LaneRollouts:
     """Roll-outs of one model, again and again as it is trained, in groups that take turns on network and physics.
+
+    Few episodes make one group, which waits for its physics.
 
     What the network computes with stays in place between evaluations: buffers, captured graphs, and the rounded copy
     of the weights, which is refreshed. It is freed with the object. Works on a CPU too, without graphs.
@@ -33,20 +45,21 @@ class LaneRollouts:
         env: one slot per episode.
         view: how the model sees it.
         device: where the model lives.
-        precision: `bfloat16` computes the blocks' matrix products in it.
+        precision: `bfloat16` computes the blocks' matrix products in it; the MLP has none.
     """
 
     def __init__(
         self,
-        model: DecisionTransformer,
+        model: Policy,
         env: Environment,
         view: View,
         device: torch.device,
         precision: Precision = "float32",
     ) -> None:
-        self.model, self.env, self.view, self.device, self.precision = model, env, view, device, precision
+        self.model, self.env, self.view, self.device = model, env, view, device
+        self.precision: Precision = precision if isinstance(model, DecisionTransformer) else "float32"
         # Rounded once per evaluation; autocast would round at every step, to the same values.
-        self.network = model if precision == "float32" else cast(DecisionTransformer, with_rounded_blocks(model))
+        self.network = model if self.precision == "float32" else cast(Policy, with_rounded_blocks(model))
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._lanes: dict[tuple[int, int], Lane] = {}
         self._places: list[int] = []
@@ -72,7 +85,7 @@ class LaneRollouts:
         states = self.env.reset(seeds)
         lanes: dict[int, Lane] = {}
         active: dict[int, npt.NDArray[np.bool_]] = {}
-        for group, slots in enumerate(np.array_split(np.arange(count), min(LANES, count))):
+        for group, slots in enumerate(np.array_split(np.arange(count), LANES if count >= WORTH_SPLITTING else 1)):
             lanes[group] = self._lane(group, len(slots))
             lanes[group].begin(slots)
             lanes[group].ask(states, remaining)
@@ -149,7 +162,7 @@ class Lane:
     """
 
     def __init__(
-        self, model: DecisionTransformer, width: int, view: View, device: torch.device, precision: Precision = "float32"
+        self, model: Policy, width: int, view: View, device: torch.device, precision: Precision = "float32"
     ) -> None:
         self.model, self.width, self.view, self.device, self.precision = model, width, view, device, precision
         state_dim, on_gpu = len(view.state_mean), device.type == "cuda"
@@ -226,7 +239,7 @@ class Lane:
 
 
 def next_actions(
-    model: DecisionTransformer,
+    model: Policy,
     states: Tensor,
     actions: Tensor,
     returns_to_go: Tensor,
@@ -249,6 +262,11 @@ def next_actions(
         step: (1,) int64 on the device: which.
         precision: of the blocks' matrix products.
     """
+    if isinstance(model, BehaviourCloning):
+        # Its steps do not mix: one alone is a window.
+        here = [one.index_select(1, step) for one in (states, actions, returns_to_go, timesteps)]
+        predicted: Tensor = model(*here, torch.ones_like(here[-1], dtype=torch.bool))
+        return predicted[:, 0]
     x = model.embed(states, actions, returns_to_go, timesteps)[:, :-1]
     at = TOKENS_PER_STEP * step + 1
     *blocks, last = cast(list[Block], list(model.transformer.h))

@@ -14,7 +14,7 @@ from dtclaims.data.split import split_trajectories
 from dtclaims.data.trajectories import Trajectories
 from dtclaims.data.windows import Batch, WindowSampler
 from dtclaims.errors import RunFailed, UsageError
-from dtclaims.models import Backbone, DecisionTransformer, build_model
+from dtclaims.models import Backbone, build_model
 from dtclaims.runs.spec import Budget, RunSpec
 from dtclaims.seeding import derive, generator
 from dtclaims.train.evaluate import evaluate, physics_threads
@@ -223,7 +223,7 @@ class Trainer:
         view = View(
             self.task.target, self.spec.context, self.data.state_mean, self.data.state_std, self.task.action_dim
         )
-        if self.device.type == "cuda" and isinstance(self.model, DecisionTransformer):
+        if self.device.type == "cuda":
             if self._lanes is None:
                 precision: Precision = "bfloat16" if self.precision == "bfloat16" else "float32"
                 self._lanes = LaneRollouts(self.model, self.env, view, self.device, precision)
