@@ -254,7 +254,14 @@ def _with_parts(
         "runs": list(runs.values()),
         "remedy": remedies[0] if verdict == "not_run" and remedies else None,
         "provenance": entry["provenance"] or next((one["provenance"] for one in others if one["provenance"]), {}),
+        "p_value": _largest([one.get("p_value") for one in others]),
     }
+
+
+def _largest(p_values: Sequence[float | None]) -> float | None:
+    """The p of a claim that needs all of several things (statistics rule 8); None if one of them has none."""
+    known = [p for p in p_values if p is not None]
+    return max(known) if known and len(known) == len(p_values) else None
 
 
 def _word(verdict: str) -> str:
@@ -416,26 +423,32 @@ def report_document(
             "versions": {**versions(), "python": platform.python_version()},
             "label": publication.label or _label(scale, plan),
         },
-        "claims": _with_holm(entries, alpha),
+        "claims": with_holm(entries, alpha),
         "figures": drawn,
         "tables": listed,
     }
 
 
-def _with_holm(entries: Sequence[Mapping[str, Any]], alpha: float) -> list[dict[str, Any]]:
-    """The entries, the headline ones marked by whether they stand after Holm's correction (statistics rule 9)."""
+def with_holm(entries: Sequence[Mapping[str, Any]], alpha: float) -> list[dict[str, Any]]:
+    """The entries, the reproduced headline ones marked by whether they stand after Holm (statistics rule 9).
+
+    The family is all headline claims that were judged: of those whose numbers are not there, nothing was asked.
+    """
     stands: dict[tuple[str, str, str], bool] = {}
     for column in dict.fromkeys((entry["protocol"], entry["scale"]) for entry in entries):
         family = {
-            entry["id"]: entry["p_value"]
+            entry["id"]: entry.get("p_value")
             for entry in entries
-            if (entry["protocol"], entry["scale"]) == column and entry["headline"] and "p_value" in entry
+            if (entry["protocol"], entry["scale"]) == column
+            and entry["headline"]
+            and entry["verdict"] not in ("not_run", "error")
         }
         stands |= {(name, *column): kept for name, kept in holm(family, alpha).items()}
     marked = []
     for entry in entries:
         name = (entry["id"], entry["protocol"], entry["scale"])
-        marked.append({**entry, "holm": stands[name]} if name in stands else dict(entry))
+        asked = entry["verdict"] == "reproduced" and name in stands
+        marked.append({**entry, "holm": stands[name]} if asked else dict(entry))
     return marked
 
 

@@ -41,7 +41,7 @@ def summary_lines(document: Document, width: int = 120) -> list[str]:
         counts = view.counts(document, (scale, protocol))
         text = ", ".join(f"{n} {wording.word(verdict)}" for verdict, n in counts.items() if n)
         if stand := view.holm(document, (scale, protocol)):
-            text += f"; after Holm {stand[0]} of {stand[1]} headline verdicts stand"
+            text += f"; after Holm {stand[0]} of {stand[1]} reproduced headlines stand"
         lines += textwrap.wrap(f"{protocol} ({scale}): {text}", width, subsequent_indent="  ")
     return lines + textwrap.wrap(clean(document["provenance"]["label"]), width)
 

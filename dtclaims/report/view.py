@@ -188,7 +188,7 @@ def counts(document: Document, column: Column) -> dict[str, int]:
 
 
 def holm(document: Document, column: Column) -> tuple[int, int] | None:
-    """Headline claims whose verdict stands after Holm, and all that were asked; None if none was."""
+    """Reproduced headline claims that stand after Holm, and all reproduced ones; None if there is none."""
     answers = [
         entry["holm"]
         for entry in document["claims"]

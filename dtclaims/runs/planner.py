@@ -292,7 +292,8 @@ class _Planner:
         if key not in self._backbones:
             given = self.plan.sources.backbones.get(source)
             if sizes_only and given is None and source in scale.sizes:
-                self._backbones[key] = sizes_of(source, scale)
+                recorded = self._recorded.sizes(source) if self._recorded else None
+                self._backbones[key] = recorded or sizes_of(source, scale)
             elif self._recorded:
                 self._backbones[key] = self._recorded.backbone(source)
             else:

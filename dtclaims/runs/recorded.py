@@ -41,13 +41,14 @@ class Recorded:
         self._found: dict[str, Mapping[str, Any]] = {}
         self._data: dict[str, Mapping[str, Any]] = {}
         self._backbones: dict[str, Mapping[str, Any]] = {}
+        self._sizes: dict[str, Mapping[str, Any]] = {}
         for identity in runs:
             spec = spec_of(identity)
             self._add(identity, f"run {spec.name}")
             _same(self._data, spec.task, identity["data"], "sets of data")
             for source, backbone in identity["backbones"].items():
-                if backbone["kind"] != SIZES:
-                    _same(self._backbones, source, backbone, "backbones")
+                sizes_only = backbone["kind"] == SIZES
+                _same(self._sizes if sizes_only else self._backbones, source, backbone, "backbones")
         for identity in measurements:
             self._add(identity, f"measurement {identity['measurement']}")
             # What is measured of the data alone is the only thing that a claim may rest on.
@@ -80,6 +81,11 @@ class Recorded:
         """Identity of a source's backbone."""
         found = self._backbones.get(source)
         return dict(found) if found is not None else _absent(f"runs with the {source} backbone")
+
+    def sizes(self, source: str) -> dict[str, Any] | None:
+        """Identity of a source that runs took their sizes from, if any did."""
+        found = self._sizes.get(source)
+        return dict(found) if found is not None else None
 
 
 def spec_of(identity: Mapping[str, Any]) -> RunSpec:

@@ -39,12 +39,11 @@ PAPER_BUDGET = Budget(
     evaluation_episodes=100,
 )
 """Protocol §§3, 4, 5."""
-_DROPOUT = {"embd_dropout": 0.1, "attn_dropout": 0.1, "resid_dropout": 0.1}
 PAPER_SIZES = {
-    "language": {"blocks": 12, "width": 768, "heads": 12, "activation": "gelu_new", **_DROPOUT},
-    "image": {"blocks": 24, "width": 512, "heads": 8, "activation": "quick_gelu", "norm": "rms", **_DROPOUT},
+    "language": {"blocks": 12, "width": 768, "heads": 12, "activation": "gelu_new"},
+    "image": {"blocks": 24, "width": 512, "heads": 8, "activation": "quick_gelu", "norm": "rms"},
 }
-"""GPT-2 small and iGPT-S."""
+"""GPT-2 small and iGPT-S. Dropout is the fine-tuning's own (protocol §3.2), as it is for loaded backbones."""
 
 SCALES: dict[str, Scale] = {
     scale.name: scale

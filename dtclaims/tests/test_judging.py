@@ -12,6 +12,7 @@ import pytest
 from dtclaims.claim import Claim
 from dtclaims.data.hdf5 import save_hdf5
 from dtclaims.errors import StoreError
+from dtclaims.judging import with_holm
 from dtclaims.registry import load_claims
 from dtclaims.report import validate
 from dtclaims.runs.planner import Cell
@@ -87,8 +88,11 @@ def test_a_claim_is_judged_on_the_tasks_of_the_session(tmp_path: Path) -> None:
 
 def test_a_composite_is_the_verdict_of_its_parts(tmp_path: Path) -> None:
     """Refuted if a part is, reproduced if all are, not run if one is not; it names the parts that decide."""
-    found = entries(filled(tmp_path / "a"))["SAMPLE-whole", "published"]
+    all_found = entries(filled(tmp_path / "a"))
+    found = all_found["SAMPLE-whole", "published"]
     assert found["verdict"] == "refuted"
+    # Its p is that of the part that holds least (statistics rule 8).
+    assert found["p_value"] == max(all_found[part["id"], "published"]["p_value"] for part in found["parts"])
     assert found["parts"] == [
         {"id": "SAMPLE-fails", "verdict": "reproduced"},
         {"id": "SAMPLE-ratio", "verdict": "refuted"},
@@ -276,3 +280,35 @@ def test_judging_needs_no_torch(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
     assert (tmp_path / "report" / "report.html").is_file()
+
+
+def headline(name: str, verdict: str, p_value: float | None, **changes: Any) -> dict[str, Any]:
+    """As much of a headline's entry as Holm's rule looks at."""
+    return {
+        "id": name,
+        "protocol": "published",
+        "scale": "mini",
+        "headline": True,
+        "verdict": verdict,
+        "p_value": p_value,
+        **changes,
+    }
+
+
+def test_holm_is_over_the_headlines_that_were_judged() -> None:
+    """A claim without a verdict is not in the family, however small the p of what was measured of it."""
+    judged = [headline("a", "reproduced", 0.03), headline("b", "inconclusive", 0.2)]
+    lost = [
+        headline("c", "not_run", 1e-6),
+        headline("d", "error", 1e-6),
+        headline("e", "reproduced", 0.9, headline=False),
+    ]
+    assert [entry.get("holm") for entry in with_holm([*judged, *lost], 0.05)] == [False, None, None, None, None]
+    assert with_holm([judged[0], *lost], 0.05)[0]["holm"] is True
+
+
+def test_only_a_reproduced_claim_stands_or_falls() -> None:
+    """Holm's p is of the claim; a refuted or undecided one is not said to stand, though it counts in the family."""
+    entries = [headline("a", "reproduced", 0.02), headline("b", "inconclusive", 0.001), headline("c", "refuted", 0.9)]
+    assert [entry.get("holm") for entry in with_holm(entries, 0.05)] == [True, None, None]
+    assert with_holm([*entries, headline("d", "refuted", None)], 0.05)[0]["holm"] is False

@@ -53,7 +53,7 @@ def test_counts_and_label_close_the_summary() -> None:
     """After the claims come the counts of each protocol, then what these verdicts are not."""
     lines = summary_lines(document(), 120)
     assert lines[-3:] == [
-        "published (mini): 3 reproduced, 1 refuted, 2 inconclusive; after Holm 1 of 1 headline verdicts stand",
+        "published (mini): 3 reproduced, 1 refuted, 2 inconclusive; after Holm 1 of 1 reproduced headlines stand",
         "corrected (mini): 1 refuted, 1 not run, 1 error",
         LABEL,
     ]

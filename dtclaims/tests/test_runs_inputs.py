@@ -2,7 +2,7 @@
 
 import pickle
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from dtclaims.data.tasks import TASKS, get_task
 from dtclaims.errors import BackboneError, DataError
 from dtclaims.fixtures import fixture_dir
 from dtclaims.models import StackConfig, build_model
+from dtclaims.models.checkpoints import stack_config_of
 from dtclaims.pretrain import network
 from dtclaims.protocols import get_protocols
 from dtclaims.registry import DEFAULT_FOLDER, load_claims
@@ -176,9 +177,15 @@ def test_every_source_has_a_backbone_at_mini_and_small() -> None:
 
 @pytest.mark.parametrize("source", ["language", "image"])
 def test_the_sizes_of_the_full_scale_are_those_that_are_pre_trained(source: str) -> None:
-    """Random arms at `full` have the shape of the backbone that `dtclaims pretrain --scale paper` makes."""
+    """Random arms at `full` have the network that loading a backbone of `dtclaims pretrain --scale paper` would give.
+
+    Its dropout is the fine-tuning's, 0.1, 0.1 and 0.2 (protocol §3.2), not the one of pre-training.
+    """
     made = {"language": network.SCALES, "image": network.IMAGE_SCALES}[source]["paper"].config
-    assert StackConfig(**SCALES["full"].sizes[source]) == made
+    loaded = stack_config_of(asdict(made), Path("card.json"))
+    found = StackConfig(**SCALES["full"].sizes[source])
+    assert found == loaded
+    assert (found.embd_dropout, found.attn_dropout, found.resid_dropout) == (0.1, 0.1, 0.2)
 
 
 def test_random_arms_need_no_backbone_at_full(tmp_path: Path) -> None:
