@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtclaims.errors import ReportError, UsageError
+from dtclaims.report.document import replace_all
 
 if TYPE_CHECKING:
     from dtclaims.evidence import Evidence
@@ -138,7 +139,7 @@ def _write(text: str, path: Path | None) -> None:
         sys.stdout.write(text)
         return
     try:
-        path.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise ReportError(f"cannot write {path}", given=error.strerror) from None
+        replace_all({path: text})
+    except ReportError as error:
+        raise ReportError(f"cannot write {path}", given=error.given, expected=error.expected) from None
     print(f"wrote {path}")

@@ -4,13 +4,12 @@ Need no torch."""
 
 import argparse
 import json
-import os
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from dtclaims import curve_commands
+from dtclaims.commit import commit_of
 from dtclaims.errors import UsageError
 
 Command = Callable[[argparse.Namespace], int]
@@ -120,13 +119,10 @@ def _history_add(options: argparse.Namespace) -> int:
 
 
 def _commit() -> str:
-    if named := os.environ.get("GITHUB_SHA"):
-        return named
-    try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        raise UsageError("no commit to record", remedy="Name it: --commit SHA.") from None
-    return found.stdout.strip()
+    found = commit_of(Path.cwd())
+    if found is None:
+        raise UsageError("no commit to record", remedy="Name it: --commit SHA.")
+    return found
 
 
 def _dashboard(options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from dtclaims.arms import ARMS
 from dtclaims.errors import PoolingError, UsageError
 from dtclaims.evidence import EvidenceRun
 from dtclaims.identity import differences
+from dtclaims.measurements.curves import scores
 
 SCORE = "score"
 """The one curve that is not stored but computed: mean return, normalised with D4RL's constants (DEV-29)."""
@@ -100,16 +101,10 @@ def variants(runs: Sequence[EvidenceRun], curve: str) -> list[Variant]:
 
 
 def _read(run: EvidenceRun, curve: str) -> Sequence[float]:
-    return _score(run) if curve == SCORE else run.curves[curve]
-
-
-def _score(run: EvidenceRun) -> Sequence[float]:
-    from dtclaims.data.scores import score_reference
-    from dtclaims.data.tasks import get_task
-    from dtclaims.metrics.curves import normalized_score
-
-    reference = score_reference(get_task(run.spec["task"]), "d4rl")
-    return [float(value) for value in normalized_score(run.curves["return_mean"], reference)]
+    if curve != SCORE:
+        return run.curves[curve]
+    found: list[float] = scores(run.stored(), {"score_refs": "d4rl"}).tolist()
+    return found
 
 
 def _flat(spec: Mapping[str, Any]) -> dict[str, Any]:

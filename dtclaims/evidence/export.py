@@ -2,15 +2,14 @@
 
 import datetime
 import math
-import os
 import shlex
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dtclaims import __version__
 from dtclaims.claim import Claim
+from dtclaims.commit import commit_of
 from dtclaims.errors import StoreError
 from dtclaims.evidence.form import KIND, VERSION
 from dtclaims.fixtures import ROOT
@@ -46,7 +45,7 @@ def content_of(study: Study, *, command: str) -> dict[str, Any]:
         "made": {
             "command": command,
             "dtclaims": __version__,
-            "commit": _commit(),
+            "commit": commit_of(ROOT),
             "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         },
         "study": _study(study),
@@ -185,18 +184,6 @@ def _portable(folder: Path) -> str:
         if folder.is_relative_to(root) and folder != root:
             return folder.relative_to(root).as_posix()
     return folder.name
-
-
-def _commit() -> str | None:
-    if named := os.environ.get("GITHUB_SHA"):
-        return named
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=20
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip()
 
 
 def command_of(out: Path, choices: Mapping[str, str | None], claims: Sequence[Claim]) -> str:

@@ -47,6 +47,10 @@ class EvidenceRun:
         """What it took to train."""
         return float(self.result["seconds"])
 
+    def stored(self) -> StoredRun:
+        """The run as a store has it, without checkpoints."""
+        return StoredRun(Path(self.key), self.identity, self.result, {})
+
     @property
     def provenance(self) -> Mapping[str, Any]:
         """Data, backbones, versions, name of the device, precision."""
@@ -80,7 +84,7 @@ class Evidence:
 
     @cached_property
     def _by_key(self) -> dict[str, StoredRun]:
-        return {run.key: StoredRun(Path(run.key), run.identity, run.result, {}) for run in self.runs}
+        return {run.key: run.stored() for run in self.runs}
 
     @cached_property
     def _values(self) -> dict[str, Any]:

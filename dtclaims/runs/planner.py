@@ -279,9 +279,11 @@ class _Planner:
         data = self._data[(task, scale.name)]
         if isinstance(data, Unavailable):
             return data
+        if arm is None:
+            return Inputs(task, data, {})
         backbones: dict[str, dict[str, Any]] = {}
-        for source in get_arm(arm).sources if arm is not None else ():
-            found = self._backbone(source, scale, sizes_only=arm is not None and get_arm(arm).source != source)
+        for source in get_arm(arm).sources:
+            found = self._backbone(source, scale, sizes_only=get_arm(arm).source != source)
             if isinstance(found, Unavailable):
                 return found
             backbones[source] = found
