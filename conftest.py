@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = ["pytester"]
 
 # Claims for the tests of the harness: read by them, not run. An experiment of our own: run when it is named.
-collect_ignore = ["dtclaims/tests/sample_claims", "dtclaims/examples", "claims/k1_head"]
+collect_ignore = ["dtclaims/tests/support/sample_claims", "dtclaims/examples", "claims/k1_head"]
 
 # One thread: on tensors this small, several threads spend their time waiting for each other. Read when torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

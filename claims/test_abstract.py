@@ -1,7 +1,7 @@
 """Abstract, contributions and discussion: what the paper concludes, as claims made of the others (inventory §11)."""
 
 from dtclaims import Paper, above, claim, composite, limitation, mean
-from dtclaims.blocks import EDGES, MIDDLE, against_random, against_sham, gains
+from dtclaims.lab.design.blocks import EDGES, MIDDLE, against_random, against_sham, gains
 
 CONCLUSION = Paper("a conclusion; see its parts")
 

@@ -9,9 +9,9 @@ from statistics import median
 from typing import Any
 
 from dtclaims import ALL_TASKS, Need, Paper, above, below, claim, equivalent, mean
-from dtclaims.blocks import replaced
 from dtclaims.errors import MeasurementError, UndefinedMeasurement
-from dtclaims.stats.ranks import rank_correlation
+from dtclaims.harness.stats.ranks import rank_correlation
+from dtclaims.lab.design.blocks import replaced
 
 # Return-to-go, state, action; the last step has no action token, as that action is the label.
 TOKENS_PER_STEP = 3

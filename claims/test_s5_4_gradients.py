@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dtclaims import ALL_TASKS, Need, Paper, above, below, claim, composite, equivalent, holds_in, mean
-from dtclaims.stats.ranks import rank_correlation
+from dtclaims.harness.stats.ranks import rank_correlation
 
 RANDOM = Need("gradients", "random_init")
 LANGUAGE = Need("gradients", "language_pretrained")

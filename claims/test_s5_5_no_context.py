@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from dtclaims import ALL_TASKS, Need, Paper, above, below, claim, equivalent, holds_in
-from dtclaims.data.scores import score_reference
-from dtclaims.data.tasks import get_task
+from dtclaims.lab.data.scores import score_reference
+from dtclaims.lab.design.tasks import get_task
 
 LANGUAGE, RANDOM = "language_pretrained", "random_init"
 

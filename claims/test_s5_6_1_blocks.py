@@ -8,8 +8,8 @@ is the block with the entries of each of its tensors permuted.
 from collections.abc import Mapping
 
 from dtclaims import ALL_TASKS, Need, Paper, above, below, claim, composite, holds_in, mean
-from dtclaims.blocks import OTHERS, against_random, against_sham, by_block, gains, replaced
 from dtclaims.errors import UndefinedMeasurement
+from dtclaims.lab.design.blocks import OTHERS, against_random, against_sham, by_block, gains, replaced
 
 FULL_RETURN = Need("block_return", "language_pretrained", context=1)
 FULL_ERROR = Need("block_error", "language_pretrained", context=1)

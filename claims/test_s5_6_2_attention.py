@@ -8,9 +8,9 @@ Most claims are about ratios or signs of gaps, which mean the same in both units
 from collections.abc import Sequence
 
 from dtclaims import ALL_TASKS, Need, Paper, above, below, by, claim, composite, holds_in, mean
-from dtclaims.blocks import EDGES, MIDDLE, OTHERS, against_random, against_sham, by_block, gains, replaced
 from dtclaims.errors import UndefinedMeasurement
-from dtclaims.stats.ranks import partial_rank_correlation, rank_correlation
+from dtclaims.harness.stats.ranks import partial_rank_correlation, rank_correlation
+from dtclaims.lab.design.blocks import EDGES, MIDDLE, OTHERS, against_random, against_sham, by_block, gains, replaced
 
 # Published: the paper's own runs, trained without context. Corrected: runs that have a context to attend to (DEV-08).
 CONTEXT = by("att_dist", fused=1, causal=20)

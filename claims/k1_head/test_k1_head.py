@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dtclaims import Need, Paper, above, below, claim
-from dtclaims.claim import ALL_TASKS, Claim
+from dtclaims.harness.declare.claim import ALL_TASKS, Claim
 
 Declare = Callable[[Callable[..., float]], Claim]
 

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from dtclaims.arms import ARMS
-from dtclaims.claim import ALL_TASKS
-from dtclaims.cli import _parser
-from dtclaims.fixtures import ROOT
-from dtclaims.measurements import MEASUREMENTS
-from dtclaims.measurements.bench import ALL_SCALES
-from dtclaims.protocols import PROTOCOLS, SWITCHES
-from dtclaims.registry import load_claims
-from dtclaims.report_commands import joined
-from dtclaims.runs.scales import get_scale
-from dtclaims.runs.spec import ROLES, resolve
+from dtclaims.harness.commands.main import _parser
+from dtclaims.harness.commands.report import joined
+from dtclaims.harness.declare.claim import ALL_TASKS
+from dtclaims.harness.declare.registry import load_claims
+from dtclaims.lab.design.arms import ARMS
+from dtclaims.lab.design.scales import get_scale
+from dtclaims.lab.design.spec import ROLES, resolve
+from dtclaims.lab.design.switches import PROTOCOLS, SWITCHES
+from dtclaims.lab.measurements import MEASUREMENTS
+from dtclaims.lab.measurements.bench import ALL_SCALES
+from dtclaims.places import ROOT
 
 DOCS = ROOT / "dtclaims" / "docs"
 EXAMPLES = ROOT / "dtclaims" / "examples"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dtclaims.fixtures import ROOT, read_card
+from dtclaims.places import ROOT, read_card
 
 PACKAGE = ROOT / "dtclaims"
 TESTS = sorted((PACKAGE / "tests").rglob("*.py"))

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 
-from dtclaims.data.windows import Batch
-from dtclaims.metrics import gradient_confusion
-from dtclaims.models import DecisionTransformer, StackConfig
+from dtclaims.lab.data.windows import Batch
+from dtclaims.lab.metrics import gradient_confusion
+from dtclaims.lab.models import DecisionTransformer, StackConfig
+from dtclaims.lab.train.loop import action_loss
 from dtclaims.seeding import generator
-from dtclaims.train.loop import action_loss
 
 WINDOWS, STEPS = 50, 20
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from dtclaims.metrics import cka_matrix, published_cka_matrix
+from dtclaims.lab.metrics import cka_matrix, published_cka_matrix
 from dtclaims.seeding import generator
 
 Layers = dict[str, NDArray[np.float32]]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor, nn
 
-from dtclaims.metrics import PublishedMine, mutual_informations
+from dtclaims.lab.metrics import PublishedMine, mutual_informations
 from dtclaims.seeding import generator
 
 PASSES = 20

@@ -22,8 +22,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from dtclaims.data.windows import Batch
-from dtclaims.metrics import (
+from dtclaims.lab.data.windows import Batch
+from dtclaims.lab.metrics import (
     HeldOutMine,
     PublishedMine,
     causal_attention_distance,
@@ -33,7 +33,7 @@ from dtclaims.metrics import (
     mutual_informations,
     published_cka_matrix,
 )
-from dtclaims.models import DecisionTransformer, StackConfig
+from dtclaims.lab.models import DecisionTransformer, StackConfig
 from dtclaims.tests.benchmarks.bench_gradients import loss, transcribed
 from dtclaims.tests.benchmarks.bench_mutual_information import transcribed_fit
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from dtclaims.data.physics import BatchedEnv
-from dtclaims.data.tasks import TASKS, Task
+from dtclaims.lab.data.physics import BatchedEnv
+from dtclaims.lab.design.tasks import TASKS, Task
 from dtclaims.seeding import generator
 
 SLOTS, STEPS = 100, 20

@@ -9,10 +9,10 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from dtclaims.data.physics import BatchedEnv
-from dtclaims.data.tasks import RETURN_SCALE, get_task
-from dtclaims.models import DecisionTransformer, StackConfig
-from dtclaims.train.evaluate import evaluate, physics_threads
+from dtclaims.lab.data.physics import BatchedEnv
+from dtclaims.lab.design.tasks import RETURN_SCALE, get_task
+from dtclaims.lab.models import DecisionTransformer, StackConfig
+from dtclaims.lab.train.evaluate import evaluate, physics_threads
 
 TASK = get_task("halfcheetah")
 """Its episodes never terminate."""

@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 import torch
 
-from dtclaims.data.tasks import MAX_EPISODE_STEPS, RETURN_SCALE, get_task
-from dtclaims.data.trajectories import Trajectories
-from dtclaims.data.windows import ACTION_PADDING, Batch, WindowSampler
-from dtclaims.models import DecisionTransformer, StackConfig
-from dtclaims.runs.spec import Budget
-from dtclaims.train.fast import FastTraining, step_operations
-from dtclaims.train.loop import make_optimizer, update
-from dtclaims.train.objective import action_loss
+from dtclaims.lab.data.trajectories import Trajectories
+from dtclaims.lab.data.windows import ACTION_PADDING, Batch, WindowSampler
+from dtclaims.lab.design.spec import Budget
+from dtclaims.lab.design.tasks import MAX_EPISODE_STEPS, RETURN_SCALE, get_task
+from dtclaims.lab.models import DecisionTransformer, StackConfig
+from dtclaims.lab.train.fast import FastTraining, step_operations
+from dtclaims.lab.train.loop import make_optimizer, update
+from dtclaims.lab.train.objective import action_loss
 
 TASK = get_task("hopper")
 BUDGET = Budget(1, 200, 64, 1e-4, 5000, 1)

@@ -7,11 +7,11 @@ import pytest
 import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from dtclaims.data.tasks import get_task
-from dtclaims.data.trajectories import Trajectories
-from dtclaims.data.windows import WindowSampler
+from dtclaims.lab.data.trajectories import Trajectories
+from dtclaims.lab.data.windows import WindowSampler
+from dtclaims.lab.design.tasks import get_task
 from dtclaims.seeding import generator
-from dtclaims.tests.examples import made_up
+from dtclaims.tests.support.examples import made_up
 
 BATCH, CONTEXT = 64, 20
 

@@ -1,0 +1,145 @@
+"""Commands about evidence that make the figures and tables of write-ups: `curves`, `costs`. Need no torch."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dtclaims.errors import ReportError, UsageError
+from dtclaims.harness.report.document import replace_all
+
+if TYPE_CHECKING:
+    from dtclaims.harness.evidence import Evidence
+
+Command = Callable[[argparse.Namespace], int]
+"""Its exit code."""
+
+LEVELLED = ("action_error", "held_out_error", "loss_mean")
+"""Curves that are compared with the best constant prediction unless another level is named."""
+
+
+def add_commands(commands: Any) -> None:
+    """Register the commands.
+
+    Args:
+        commands: what `ArgumentParser.add_subparsers` returned.
+    """
+
+    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
+        one: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+        one.set_defaults(command=command)
+        one.add_argument("evidence", type=Path, nargs="+", metavar="EVIDENCE", help="a file of `dtclaims evidence`")
+        one.add_argument("--out", type=Path, default=None, metavar="FILE", help="default: print it")
+        return one
+
+    curves = add("curves", _curves, "draw learning curves by variant, mean and 95%% interval over seeds, or table them")
+    curves.add_argument("--curve", required=True, metavar="NAME", help="score, or one that runs log, such as saturated")
+    curves.add_argument("--format", choices=("svg", "table"), default="svg", help="a figure (default) or Markdown")
+    curves.add_argument("--task", nargs="+", default=[], metavar="TASK", help="only these")
+    curves.add_argument("--context", nargs="+", default=[], metavar="K", help="only these")
+    curves.add_argument("--arm", nargs="+", default=[], metavar="ARM", help="only these")
+    curves.add_argument(
+        "--where",
+        nargs="+",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="only runs of this head=untied, held_out=true, ...",
+    )
+    curves.add_argument(
+        "--level",
+        choices=("constant_error", "none"),
+        help="a line to compare with (default: constant_error for errors, else none)",
+    )
+    curves.add_argument("--title", default="", help="default: what the runs have in common")
+    curves.add_argument("--last", type=int, metavar="N", help="tables: mean over the last N epochs (default a quarter)")
+    curves.add_argument("--against", metavar="TEXT", help="tables: paired differences to the variant of this name")
+    costs = add("costs", _costs, "table what runs cost, from the times they recorded")
+    costs.add_argument(
+        "--sessions",
+        type=Path,
+        default=None,
+        metavar="FILE",
+        help="a JSON list of sessions kept by hand: command, seconds, gpus, runs",
+    )
+
+
+def _curves(options: argparse.Namespace) -> int:
+    from dtclaims.harness.report.curve_views import CURVES, figure, table
+    from dtclaims.harness.report.curves import draw
+    from dtclaims.harness.report.variants import select, variants
+
+    if options.curve not in CURVES:
+        raise UsageError("no such curve", given=repr(options.curve), expected=f"one of {', '.join(CURVES)}")
+    if options.format == "svg" and (options.against or options.last):
+        raise UsageError("--against and --last are for tables", remedy="Add --format table.")
+    evidence = _read(options.evidence)
+    wanted = {name: getattr(options, name) for name in ("task", "context", "arm") if getattr(options, name)}
+    for condition in options.where:
+        name, equals, value = condition.partition("=")
+        if not equals:
+            raise UsageError("--where needs a field and its value", given=repr(condition), expected="FIELD=VALUE")
+        wanted[name] = [*wanted.get(name, ()), value]
+    runs = [run for one in evidence for run in one.runs]
+    found = variants(select(runs, wanted), options.curve)
+    command, origin = _spoken("curves", options), _origin(evidence)
+    if options.format == "table":
+        text = table(found, options.curve, last=options.last, against=options.against)
+        text += f"\nMade by: `{command}`, {origin}\n"
+    else:
+        level = options.level or ("constant_error" if options.curve in LEVELLED else "none")
+        level = None if level == "none" else level
+        text = draw(figure(found, options.curve, title=options.title, level=level, made_by=f"{command}, {origin}"))
+    _write(text, options.out)
+    return 0
+
+
+def _costs(options: argparse.Namespace) -> int:
+    from dtclaims.harness.report.costs import read_sessions, run_table, session_table
+
+    evidence = _read(options.evidence)
+    runs = {run.key: run for one in evidence for run in one.runs}
+    text = "Wall time of each run while it shared its device with others.\n\n" + run_table(runs.values())
+    if options.sessions is not None:
+        text += (
+            f"\nSessions on GPUs, start-up and evaluation included.\n\n{session_table(read_sessions(options.sessions))}"
+        )
+    _write(f"{text}\nMade by: `{_spoken('costs', options)}`, {_origin(evidence)}\n", options.out)
+    return 0
+
+
+def _read(paths: Sequence[Path]) -> "list[Evidence]":
+    from dtclaims.harness.evidence import read_evidence
+
+    return [read_evidence(path) for path in paths]
+
+
+def _spoken(name: str, options: argparse.Namespace) -> str:
+    """The command line that was given, its options in a fixed order, the file that it writes last."""
+    words = ["dtclaims", name, *(path.as_posix() for path in options.evidence)]
+    for option, value in sorted(vars(options).items(), key=lambda pair: pair[0] == "out"):
+        if option in ("command", "evidence") or value in (None, "", []) or (option, value) == ("format", "svg"):
+            continue
+        words.append(f"--{option}")
+        words += value if isinstance(value, list) else [value.as_posix() if isinstance(value, Path) else str(value)]
+    return shlex.join(words)
+
+
+def _origin(evidence: "Sequence[Evidence]") -> str:
+    """Commit and version that made each file: `from evidence of commit abc1234 (dtclaims 0.1.0)`."""
+    made = dict.fromkeys(
+        f"commit {(one.made['commit'] or 'unknown')[:7]} (dtclaims {one.made['dtclaims']})" for one in evidence
+    )
+    return f"from evidence of {' and '.join(made)}"
+
+
+def _write(text: str, path: Path | None) -> None:
+    if path is None:
+        sys.stdout.write(text)
+        return
+    try:
+        replace_all({path: text})
+    except ReportError as error:
+        raise ReportError(f"cannot write {path}", given=error.given, expected=error.expected) from None
+    print(f"wrote {path}")

@@ -1,0 +1,108 @@
+"""What `dtclaims evidence` and `dtclaims judge FILE...` do. Need no torch."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from dtclaims.errors import StoreError, UsageError
+from dtclaims.harness.commands.store import size
+from dtclaims.harness.declare.claim import Claim
+from dtclaims.harness.settings import Settings
+from dtclaims.harness.study import cells_of
+
+FORMATS = ("lines", "markdown")
+
+
+def make(claims: Sequence[Claim], settings: Settings, out: Path, choices: Mapping[str, str | None]) -> None:
+    """Judge what a store holds, and write everything that the verdicts rest on into one file.
+
+    Args:
+        claims: to judge.
+        settings: the study's.
+        out: the file.
+        choices: as typed, for the record.
+
+    Raises:
+        StoreError: the store has nothing of the study, something in it is damaged, or the file cannot be written.
+    """
+    from dtclaims.harness.evidence import (
+        check_evidence,
+        command_of,
+        content_of,
+        gather,
+        judge_evidence,
+        rounded,
+        same_verdicts,
+        write_evidence,
+    )
+    from dtclaims.harness.report import summary_lines
+
+    gathered = gather(cells_of(claims, settings), settings)
+    study = gathered.study
+    document = study.document([study.judge(cell) for cell in study.cells])
+    content = content_of(study, command=command_of(out, choices, claims))
+    folder = claims[0].file.parent
+    # What is written has to say what the store says.
+    for candidate in (rounded(content), content):
+        judged = judge_evidence(check_evidence(candidate, out), claims=folder)
+        if same_verdicts(document["claims"], judged.document["claims"]):
+            break
+    else:
+        raise StoreError("the file would not say what the store says", remedy="This is a fault of dtclaims; report it.")
+    written = write_evidence(candidate, out)
+    print(*gathered.notes, *summary_lines(document), sep="\n")
+    print(f"{len(content['runs'])} runs, {len(content['measurements'])} measurements, {size(written)}: {out}")
+
+
+def judge(options: argparse.Namespace, given: Sequence[str]) -> None:
+    """Judge files of evidence, one after the other.
+
+    Args:
+        options: `files`, `claims`, `claim`, `report`, `format`.
+        given: options that were given and are recorded in a file.
+
+    Raises:
+        UsageError: options that a file has already answered, or two reports in one place.
+        StoreError: a file that is damaged or no evidence.
+    """
+    from dtclaims.harness.evidence import judge_evidence, read_evidence
+    from dtclaims.harness.report import render, summary_lines
+    from dtclaims.harness.report.markdown import matrix
+
+    if given:
+        raise UsageError(
+            "evidence is judged as it was recorded",
+            given=", ".join(f"--{name.replace('_', '-')}" for name in given),
+            expected="files with no more than --claims, --claim, --report, --format",
+            remedy="Leave the options out, or the files to judge the store.",
+        )
+    folders = _folders(options.files, options.report)
+    for place, (file, folder) in enumerate(zip(options.files, folders, strict=True)):
+        judged = judge_evidence(read_evidence(file), claims=options.claims, only=options.claim, report=folder)
+        if place:
+            print()
+        if options.format == "markdown":
+            print(matrix(judged.document, judged.title()), end="")
+        else:
+            print(*judged.header(), *summary_lines(judged.document), sep="\n")
+        if folder is not None:
+            written = render(judged.document, folder)
+            print(*(f"report: {path}" for path in written.values()), sep="\n", file=_aside(options.format))
+
+
+def _aside(form: str) -> TextIO:
+    """Where remarks go: not into what is meant for a page."""
+    return sys.stderr if form == "markdown" else sys.stdout
+
+
+def _folders(files: Sequence[Path], report: str | None) -> list[Path | None]:
+    if report is None:
+        return [None] * len(files)
+    if len(files) == 1:
+        return [Path(report).expanduser()]
+    names = [file.stem for file in files]
+    if len(set(names)) < len(names):
+        raise UsageError("two files would have their report in one folder", given=", ".join(map(str, files)))
+    return [Path(report).expanduser() / name for name in names]

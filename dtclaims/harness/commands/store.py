@@ -1,0 +1,179 @@
+"""Commands about the store: `dtclaims store ls | verify | gc | export | import`. Need no torch."""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dtclaims.errors import StoreError, StoreLocked
+from dtclaims.files import read_json
+from dtclaims.harness.declare.claim import ALL_TASKS
+from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims
+from dtclaims.harness.plan.planner import Cell, make_plan
+from dtclaims.harness.store.archive import export_store, import_store
+from dtclaims.harness.store.store import Store
+from dtclaims.harness.store.upkeep import Entry, Wanted, core, damaged, delete, entries, matching_runs, unneeded
+from dtclaims.lab.design.scales import get_scale
+from dtclaims.lab.design.switches import PROTOCOLS
+from dtclaims.lab.inputs import Sources, Unavailable, find_backbone, find_data, portable
+from dtclaims.places import home
+
+Command = Callable[[argparse.Namespace], int]
+"""Its exit code."""
+
+
+def add_commands(commands: Any) -> None:
+    """Register `store` and its commands.
+
+    Args:
+        commands: what `ArgumentParser.add_subparsers` returned.
+    """
+    text = "look after the store of runs and measurements"
+    group = commands.add_parser("store", help=text, description=text).add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
+        one: argparse.ArgumentParser = group.add_parser(name, help=text, description=text)
+        one.set_defaults(command=command)
+        one.add_argument("--store", type=Path, default=None, metavar="DIR", help="default: DTCLAIMS_HOME/store")
+        return one
+
+    ls = add("ls", _ls, "list what is stored: kind, key, size, age, name")
+    ls.add_argument("pattern", nargs="?", default="*", help="part of a name (* and ? stand for others), or a key")
+    ls.add_argument("--measurements", action="store_true", help="measurements too")
+    ls.add_argument("--json", action="store_true", help="as JSON")
+    add("verify", _verify, "compute every checksum and name what is damaged; exit code 1 if anything is")
+    gc = add("gc", _gc, "say what no claim and no code can use any more; --yes deletes it")
+    gc.add_argument("--yes", action="store_true", help="delete, instead of only saying what would go")
+    gc.add_argument("--drop-checkpoints", action="store_true", help="drop the checkpoints of the runs that stay, too")
+    gc.add_argument("--claims", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="folder of claim files")
+    export = add("export", _export, "write runs and measurements to one tar file")
+    export.add_argument("file", type=Path, metavar="FILE.tar")
+    export.add_argument("--runs", default="*", metavar="PATTERN", help="only runs of this name or key (as for ls)")
+    export.add_argument("--results-only", action="store_true", help="without checkpoints: small")
+    add("import", _import, "take over what an exported file holds and the store does not").add_argument(
+        "file", type=Path, metavar="FILE.tar"
+    )
+
+
+def _open(options: argparse.Namespace, *, create: bool = False) -> Store:
+    return Store((options.store or home() / "store").expanduser(), create=create)
+
+
+def _ls(options: argparse.Namespace) -> int:
+    store = _open(options)
+    found = [one for one in entries(store, options.pattern) if options.measurements or one.kind != "measurement"]
+    if options.json:
+        print(json.dumps([one.to_json() for one in found], indent=1, ensure_ascii=False))
+        return 0
+    for one in sorted(found, key=lambda one: (one.kind, one.name)):
+        print(_line(one, one.note))
+    print(f"{len(found)} entries, {size(sum(one.size for one in found))}: {store.root}")
+    return 0
+
+
+def _line(entry: Entry, note: str) -> str:
+    age = duration(time.time() - entry.made)
+    return f"{entry.key:20}  {size(entry.size):>8}  {age:>5}  {entry.kind}: {entry.name}{f' ({note})' if note else ''}"
+
+
+def _verify(options: argparse.Namespace) -> int:
+    store = _open(options)
+    found = damaged(store)
+    for _, problem in found:
+        print(problem)
+    print(f"{len(entries(store))} entries, {len(found)} damaged: {store.root}")
+    return 1 if found else 0
+
+
+def _gc(options: argparse.Namespace) -> int:
+    store = _open(options)
+    going = unneeded(store, _wanted(store, options.claims))
+    for entry, why in going:
+        print(_line(entry, why))
+    gone = {entry.path for entry, _ in going}
+    staying = [entry for entry in entries(store) if entry.kind == "run" and entry.path not in gone]
+    total = sum(entry.size for entry, _ in going)
+    if options.drop_checkpoints:
+        held = sum(file.stat().st_size for one in staying for file in one.path.glob("epoch_*.safetensors"))
+        print(f"checkpoints of {len(staying)} runs that stay: {size(held)}; curves and measurements are kept")
+        total += held
+    if not options.yes:
+        print(f"{len(going)} entries would go, {size(total)} be freed; --yes does it")
+        return 0
+    busy = [entry for entry, _ in going if not delete(store, entry)]
+    if options.drop_checkpoints:
+        for entry in staying:
+            try:
+                with store.lock(entry.key):
+                    store.drop_checkpoints(entry.key)
+            except StoreLocked:
+                busy.append(entry)
+    print(f"{len(going)} entries, {size(total)}; left, because another process is at them: {len(busy)}")
+    return 0
+
+
+def _wanted(store: Store, folder: Path) -> Callable[[Mapping[str, Any]], Wanted]:
+    """What all claims need, on any task under any protocol, of runs like a given one, on the seeds that are stored."""
+    claims = load_claims(folder)
+    seeds = sorted({0, 1, *(_seed(entry) for entry in entries(store) if entry.kind == "run")})
+    known: dict[tuple[str, str, str], Wanted] = {}
+
+    def wanted(identity: Mapping[str, Any]) -> Wanted:
+        like = (identity["spec"]["scale"], identity["device"], identity["precision"])
+        if like not in known:
+            scale = get_scale(like[0])
+            cells = [
+                Cell(claim, protocol, scale, ALL_TASKS) for claim in claims.values() for protocol in PROTOCOLS.values()
+            ]
+            plan = make_plan(cells, seeds=seeds, device=like[1], store=store, sources=Sources(), precision=like[2])
+            here = [find_data(task, scale) for task in ALL_TASKS]
+            here += [find_backbone(source, scale) for source in scale.backbones]
+            inputs = tuple(portable(one) for one in here if not isinstance(one, Unavailable))
+            cores = frozenset(core(run.identity["spec"]) for run in plan.runs.values())
+            known[like] = Wanted(cores, inputs, certain=len(inputs) == len(here))
+        return known[like]
+
+    return wanted
+
+
+def _seed(entry: Entry) -> int:
+    try:
+        return int(read_json(entry.path / "identity.json")["spec"]["seed"])
+    except (StoreError, KeyError, TypeError, ValueError):
+        return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    store = _open(options)
+    runs = [entry.key for entry in matching_runs(store, options.runs)]
+    written = export_store(store, options.file, runs=runs, checkpoints=not options.results_only)
+    print(f"{len(runs)} runs, {size(written)}: {options.file}")
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    store = _open(options, create=True)
+    done = import_store(store, options.file)
+    print(f"{done.added} runs and measurements added, {done.present} were there already: {store.root}")
+    if done.busy:
+        print(f"left out, because another process is making them: {', '.join(done.busy)}")
+    return 1 if done.busy else 0
+
+
+def size(count: float) -> str:
+    """Bytes as people read them."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+def duration(seconds: float) -> str:
+    """An age as people read it."""
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return "now"

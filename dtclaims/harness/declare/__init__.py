@@ -1,0 +1,1 @@
+"""Claims as data: what a paper says, and what it takes to test it."""

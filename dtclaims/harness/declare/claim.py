@@ -1,0 +1,393 @@
+"""A claim: the paper's sentence as data, and the effect that tests it.
+
+A claim is a declaration and a short function. The declaration names what the function needs, each
+need one measurement of one run; the function gets their values for one seed (and one task) and returns
+one number, positive in the direction the paper states. Everything else (which runs that means under a
+protocol, training them, judging, reporting) follows from the declaration.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from dtclaims.errors import UsageError
+from dtclaims.harness.stats import Predicate
+from dtclaims.lab.design.spec import Budget
+from dtclaims.lab.design.switches import Protocol, ProtocolName
+
+Effect = Callable[..., float | Mapping[str, float]]
+
+SINGLE = "effect"
+"""Name of the only part of a claim that has one part."""
+ALL_TASKS = ("hopper", "halfcheetah", "walker2d")
+ANY_TASK = "any"
+"""Stands for the task where there is none: a claim about experiments is judged whatever the session's tasks."""
+
+
+@dataclass(frozen=True)
+class By:
+    """A choice that depends on one switch of the protocol. Make it with `by`."""
+
+    switch: str
+    values: Mapping[str, Any]
+
+    def under(self, protocol: Protocol) -> Any:
+        """The value under a protocol."""
+        return self.values[protocol[self.switch]]
+
+
+def by(switch: str, **values: Any) -> By:
+    """A choice by switch: `by("att_dist", fused=1, causal=20)`."""
+    return By(switch, values)
+
+
+@dataclass(frozen=True)
+class Need:
+    """One measurement of one run of the claim's seed, of two runs, or of the data alone.
+
+    `Experiment.need` makes those that rest on an experiment.
+    """
+
+    measurement: str
+    """Name in `dtclaims.lab.measurements.MEASUREMENTS`."""
+    arm: str | None = None
+    """Name in `dtclaims.lab.design.arms.ARMS`, or a role (`ROLES` of `design.spec`); None measures the data alone."""
+    context: int | By = 20
+    """K."""
+    task: str | None = None
+    """None: the task the claim is being tested on. `ANY_TASK`: an experiment, which has none."""
+    epochs: int | Mapping[str, int] = Budget.PAPER_EPOCHS
+    """How long the run trains, in the paper's epochs; by task where they differ."""
+    clip: bool = True
+    """Whether gradients are clipped (off in App. G.3)."""
+    head: str | None = None
+    """Action head, where it is not the protocol's: `tied`, `tied_low_scale` or `untied` (DEV-11)."""
+    adam_eps: float | None = None
+    """Adam's epsilon, where it is not the protocol's (DEV-03)."""
+    versus: str | None = None
+    """A second arm, for measurements that compare two runs."""
+    next_seed: bool = False
+    """Take the second run from the next of the session's seeds."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """Of the measurement."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.measurement, str):
+            raise UsageError(
+                "a need names its measurement",
+                given=type(self.measurement).__name__,
+                expected="a name",
+                remedy="An experiment makes its needs itself: `steps.need(...)`.",
+            )
+
+    def context_under(self, protocol: Protocol) -> int:
+        """K under a protocol."""
+        return self.context if isinstance(self.context, int) else int(self.context.under(protocol))
+
+    def epochs_on(self, task: str) -> int:
+        """Epochs on a task."""
+        return self.epochs if isinstance(self.epochs, int) else self.epochs[task]
+
+    def to_json(self) -> dict[str, Any]:
+        """The need as plain data."""
+        context = self.context if isinstance(self.context, int) else dict(self.context.values)
+        return {
+            "measurement": self.measurement,
+            "arm": self.arm,
+            "task": self.task,
+            "context": context,
+            "epochs": self.epochs if isinstance(self.epochs, int) else dict(self.epochs),
+            "clip": self.clip,
+            "head": self.head,
+            "adam_eps": self.adam_eps,
+            "versus": self.versus,
+            "next_seed": self.next_seed,
+            "parameters": dict(self.parameters),
+        }
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What the paper reports: as a reader would quote it, and the bare numbers that can be plotted."""
+
+    text: str
+    numbers: tuple[float, ...] | Mapping[str, tuple[float, ...]] = ()
+    """By task where the claim is tested on several."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The value as plain data."""
+        if isinstance(self.numbers, Mapping):
+            return {"text": self.text, "numbers": {task: list(found) for task, found in self.numbers.items()}}
+        return {"text": self.text, "numbers": list(self.numbers)}
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a claim is tested: what it needs, the effect, what must hold of it."""
+
+    effect: str
+    """What the number per seed is, in words."""
+    units: Mapping[str, str]
+    """Of the effect, by part."""
+    needs: Mapping[str, Need]
+    predicates: Mapping[str, Predicate]
+    """By part; a claim of one part has the single part `effect`."""
+    any_of: frozenset[str]
+    """Parts that need to hold on one task only; the others must hold on every task."""
+    function: Effect
+    doc: str
+
+    def __call__(self, **values: Any) -> dict[str, float]:
+        """The effect of one seed on one task, by part."""
+        result = self.function(**values)
+        if not isinstance(result, Mapping):
+            result = {SINGLE: result}
+        if set(result) != set(self.predicates):
+            raise UsageError(
+                f"{self.function.__name__} returned other parts than it declares",
+                given=sorted(result),
+                expected=sorted(self.predicates),
+            )
+        return {name: float(result[name]) for name in self.predicates}
+
+    def to_json(self) -> dict[str, Any]:
+        """The form as plain data."""
+        return {
+            "effect": self.effect,
+            "units": dict(self.units),
+            "predicates": {name: predicate.to_json() for name, predicate in self.predicates.items()},
+            "any_of": sorted(self.any_of),
+            "needs": {name: need.to_json() for name, need in self.needs.items()},
+            "measured": self.doc,
+        }
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One inventoried finding. Made by the decorator `claim`, or by `composite`."""
+
+    id: str
+    section: str
+    headline: bool
+    quote: str
+    scope: str
+    tasks: tuple[str, ...]
+    """Tasks it must hold on, each tested alone; a claim that compares tasks names them in its needs instead."""
+    paper: Paper
+    deviations: tuple[str, ...]
+    parts: tuple[str, ...]
+    """Ids of claims that must hold too."""
+    form: Form | None
+    """None for a claim made of its parts alone."""
+    protocols: tuple[ProtocolName, ...]
+    """Where it can be tested."""
+    file: Path
+    line: int
+    corrections: dict[str, Form] = field(default_factory=dict)
+    """Switch → the form that replaces `form` where that switch is corrected."""
+
+    def under(self, protocol: Protocol) -> Form | None:
+        """How the claim is tested under a protocol."""
+        for switch, form in self.corrections.items():
+            if protocol.corrects(switch):
+                return form
+        return self.form
+
+    def corrected(
+        self,
+        switch: str,
+        *,
+        effect: str,
+        needs: Mapping[str, Need],
+        predicate: Predicate | Mapping[str, Predicate],
+        unit: str | Mapping[str, str],
+        any_of: tuple[str, ...] = (),
+    ) -> Callable[[Effect], Effect]:
+        """Declare another effect for where `switch` is corrected; the decorated function computes it.
+
+        For the few claims whose valid test is a different statistic, not the same one measured better.
+        """
+
+        def declare(function: Effect) -> Effect:
+            self.corrections[switch] = _form(self.id, function, effect, unit, needs, predicate, any_of)
+            return function
+
+        return declare
+
+    def to_json(self) -> dict[str, Any]:
+        """The declaration as plain data (`dtclaims claims --json`)."""
+        return {
+            "id": self.id,
+            "section": self.section,
+            "headline": self.headline,
+            "quote": self.quote,
+            "scope": self.scope,
+            "tasks": list(self.tasks),
+            "paper_value": self.paper.to_json(),
+            "deviations": list(self.deviations),
+            "parts": list(self.parts),
+            "protocols": list(self.protocols),
+            "test": self.form.to_json() if self.form else None,
+            "corrections": {switch: form.to_json() for switch, form in self.corrections.items()},
+        }
+
+
+def claim(
+    id: str,
+    *,
+    section: str,
+    quote: str,
+    scope: str,
+    effect: str,
+    unit: str | Mapping[str, str],
+    needs: Mapping[str, Need],
+    predicate: Predicate | Mapping[str, Predicate],
+    paper: Paper,
+    deviations: tuple[int, ...] = (),
+    headline: bool = False,
+    tasks: tuple[str, ...] | None = None,
+    any_of: tuple[str, ...] = (),
+    parts: tuple[str, ...] = (),
+    protocols: tuple[ProtocolName, ...] = ("published", "corrected"),
+) -> Callable[[Effect], Claim]:
+    """Declare the claim that the decorated function tests.
+
+    Args:
+        id: the inventory's id.
+        section: of the paper.
+        quote: the paper's sentence.
+        scope: contexts, epochs and token it is tested on.
+        effect: the number per seed, in words.
+        unit: of that number; by part where they differ.
+        needs: what the function takes, by parameter name.
+        predicate: what must hold of the effect; several named ones if the claim has several parts.
+        paper: the paper's own value.
+        deviations: numbers of the audit items (DEV-nn) that threaten it.
+        headline: feeds a headline of the paper.
+        tasks: that it must hold on, each tested alone; empty if the needs name tasks of their own. Default: Hopper, and
+            no task in particular if all it needs are experiments.
+        any_of: parts that need to hold on one task only.
+        parts: ids of claims that must hold too.
+        protocols: under which it can be tested.
+
+    Raises:
+        UsageError: a needless or nameless parameter, no predicate, no docstring, tasks given twice or not at all.
+    """
+
+    def declare(function: Effect) -> Claim:
+        form = _form(id, function, effect, unit, needs, predicate, any_of)
+        of_tasks = [need.task for need in needs.values() if need.task != ANY_TASK]
+        chosen = tasks if tasks is not None else ("hopper",) if of_tasks else (ANY_TASK,)
+        own_tasks = [task for task in of_tasks if task is not None]
+        if bool(chosen) == bool(own_tasks) or (own_tasks and len(own_tasks) < len(of_tasks)):
+            raise UsageError(
+                f"claim {id} names its tasks in two ways, or not at all",
+                given=f"tasks {chosen}, needs with a task {own_tasks}",
+                expected="either tasks, or a task in every need",
+            )
+        return Claim(
+            id=id,
+            section=section,
+            headline=headline,
+            quote=quote,
+            scope=scope,
+            tasks=chosen,
+            paper=paper,
+            deviations=_codes(deviations),
+            parts=parts,
+            form=form,
+            protocols=protocols,
+            file=Path(inspect.getfile(function)),
+            line=function.__code__.co_firstlineno,
+        )
+
+    return declare
+
+
+def composite(
+    id: str,
+    *,
+    section: str,
+    quote: str,
+    parts: tuple[str, ...],
+    scope: str,
+    paper: Paper,
+    deviations: tuple[int, ...] = (),
+    headline: bool = False,
+    tasks: tuple[str, ...] = (),
+) -> Claim:
+    """Declare a claim that holds if all its parts do, and is refuted if any of them is (inventory §11).
+
+    `tasks` are those that an effect of its own is tested on, where `corrected` declares one.
+
+    Raises:
+        UsageError: no parts.
+    """
+    if not parts:
+        raise UsageError(f"composite claim {id} has no parts", expected="ids of claims")
+    frame = inspect.currentframe()
+    assert frame is not None
+    caller: FrameType | None = frame.f_back
+    assert caller is not None
+    return Claim(
+        id=id,
+        section=section,
+        headline=headline,
+        quote=quote,
+        scope=scope,
+        tasks=tasks,
+        paper=paper,
+        deviations=_codes(deviations),
+        parts=parts,
+        form=None,
+        protocols=("published", "corrected"),
+        file=Path(caller.f_code.co_filename),
+        line=caller.f_lineno,
+    )
+
+
+def limitation(id: str, *, section: str, quote: str, scope: str) -> Claim:
+    """Declare a limitation that the paper states: it is listed with the claims, and no protocol can judge it."""
+    frame = inspect.currentframe()
+    assert frame is not None
+    caller: FrameType | None = frame.f_back
+    assert caller is not None
+    file, line = Path(caller.f_code.co_filename), caller.f_lineno
+    paper = Paper("a limitation that the paper states, not a value")
+    return Claim(id, section, False, quote, scope, (), paper, (), (), None, (), file, line)
+
+
+def _codes(deviations: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(f"DEV-{number:02d}" for number in deviations)
+
+
+def _form(
+    id: str,
+    function: Effect,
+    effect: str,
+    unit: str | Mapping[str, str],
+    needs: Mapping[str, Need],
+    predicate: Predicate | Mapping[str, Predicate],
+    any_of: tuple[str, ...],
+) -> Form:
+    parameters = inspect.signature(function).parameters.values()
+    named = {one.name for one in parameters if one.kind is not one.VAR_KEYWORD}
+    # `**values` takes the needs that are not named: twelve blocks need no twelve parameters.
+    if not named <= set(needs) or (len(named) == len(parameters) and named != set(needs)):
+        raise UsageError(f"claim {id} must take what it needs", given=sorted(named), expected=sorted(needs))
+    predicates = {SINGLE: predicate} if isinstance(predicate, Predicate) else dict(predicate)
+    if not predicates:
+        raise UsageError(f"claim {id} has no predicate", expected="what must hold of its effect")
+    units = dict.fromkeys(predicates, unit) if isinstance(unit, str) else dict(unit)
+    if set(units) != set(predicates):
+        raise UsageError(f"claim {id} needs a unit per part", given=sorted(units), expected=sorted(predicates))
+    if not set(any_of) <= set(predicates):
+        raise UsageError(f"claim {id} has no such part", given=sorted(any_of), expected=sorted(predicates))
+    if not function.__doc__:
+        raise UsageError(f"claim {id} has no docstring", expected="what is measured, in our words")
+    doc = re.sub(r"\s+", " ", function.__doc__).strip()
+    return Form(effect, units, dict(needs), predicates, frozenset(any_of), function, doc)

@@ -1,0 +1,88 @@
+"""Which paper a folder of claims is about: its `paper.json`.
+
+    {
+      "title": "...", "authors": "...", "venue": "...", "year": 2026, "url": "https://...",
+      "label": "what verdicts on these claims are evidence of; every rendering of a report repeats it"
+    }
+
+`label` may be left out; the scale's own then stands in its place. `figures` is for this project's own claims: it adds
+the figures and tables that dtclaims knows of that paper.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from dtclaims.errors import UsageError
+
+FILE = "paper.json"
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A paper, as a report names it."""
+
+    title: str
+    authors: str
+    venue: str
+    year: int | None
+    """None only where there is no `paper.json`."""
+    url: str
+    label: str | None = None
+    """Replaces the scale's label in reports."""
+    figures: bool = False
+    """Whether reports show the figures and tables of `dtclaims.lab.figures.paper_values`."""
+
+    def to_json(self) -> dict[str, Any]:
+        """What a report's `paper` holds."""
+        return {name: value for name, value in asdict(self).items() if name not in ("label", "figures")}
+
+
+TYPES = {"title": str, "authors": str, "venue": str, "year": int, "url": str, "label": str, "figures": bool}
+REQUIRED = ("title", "authors", "venue", "year", "url")
+
+
+def read_publication(folder: Path) -> Publication:
+    """The paper that the claims in a folder are about; one without `paper.json` is called by the folder's name.
+
+    Raises:
+        UsageError: a `paper.json` that cannot be read, lacks a field, or has one that is unknown or of another type.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return Publication(folder.resolve().name, "unknown authors", f"no {FILE} beside the claims", None, "")
+    expected = f"an object with {', '.join(REQUIRED)}, and perhaps label"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read", given=error, expected=expected) from None
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} describes no paper", given=type(content).__name__, expected=expected)
+    if unknown := sorted(set(content) - {field.name for field in fields(Publication)}):
+        raise UsageError(f"{path} has unknown fields", given=", ".join(unknown), expected=expected)
+    if missing := [name for name in REQUIRED if name not in content]:
+        raise UsageError(f"{path} lacks {', '.join(missing)}", expected=expected)
+    for name, value in content.items():
+        # Exactly the type: true is an int to Python.
+        if type(value) is not TYPES[name] or (name in ("title", "label") and not str(value).strip()):
+            kind = {str: "some text", int: "a whole number", bool: "true or false"}[TYPES[name]]
+            raise UsageError(f"{path} has a {name} that cannot be used", given=repr(value), expected=kind)
+    return Publication(**content)
+
+
+def common_publication(folders: Iterable[Path]) -> Publication:
+    """The one paper that the claims of a session are about.
+
+    Raises:
+        UsageError: claims of two papers, or a broken `paper.json`.
+    """
+    found = list(dict.fromkeys(read_publication(folder) for folder in dict.fromkeys(folders)))
+    if len(found) != 1:
+        raise UsageError(
+            "a report is about one paper",
+            given=" and ".join(one.title for one in found) or "no claims",
+            remedy="Judge each folder of claims in a session of its own.",
+        )
+    return found[0]

@@ -1,0 +1,93 @@
+"""The claims of a folder, by id."""
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+
+from dtclaims.errors import UsageError
+from dtclaims.harness.declare.claim import Claim
+from dtclaims.places import ROOT
+
+DEFAULT_FOLDER = ROOT / "claims"
+
+
+def load_claims(folder: Path = DEFAULT_FOLDER) -> dict[str, Claim]:
+    """All claims declared in `folder/test_*.py`, in the order of files and lines.
+
+    Raises:
+        UsageError: no such folder, no claim in it, or one id declared twice.
+    """
+    files = sorted(folder.glob("test_*.py"))
+    if not files:
+        raise UsageError(
+            "no claims there", given=str(folder), expected="a folder with files test_*.py that declare claims"
+        )
+    found: list[Claim] = []
+    for file in files:
+        found += [value for value in vars(import_claims(file)).values() if isinstance(value, Claim)]
+    return index(found)
+
+
+def import_claims(file: Path) -> ModuleType:
+    """Import a file of claims or experiments. It may import the modules beside it, as it may under pytest."""
+    folder = str(file.resolve().parent)
+    if folder not in sys.path:
+        sys.path.append(folder)
+    name = f"dtclaims_claims_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def parts_of(claim: Claim) -> list[Claim]:
+    """The claims that a claim is made of, looked up beside it.
+
+    Raises:
+        UsageError: a part that is declared nowhere, or that has parts which lead back to it.
+    """
+    if not claim.parts:
+        return []
+    library = {claim.id: claim, **_beside(claim.file.parent)}
+    unknown = [name for name in claim.parts if name not in library]
+    if unknown:
+        raise UsageError(f"claim {claim.id} is made of claims that do not exist", given=", ".join(unknown))
+    _check_acyclic(claim.id, library)
+    return [library[name] for name in claim.parts]
+
+
+@lru_cache(maxsize=8)
+def _beside(folder: Path) -> dict[str, Claim]:
+    return load_claims(folder)
+
+
+def _check_acyclic(start: str, library: dict[str, Claim]) -> None:
+    seen: set[str] = set()
+    waiting = list(library[start].parts)
+    while waiting:
+        name = waiting.pop()
+        if name == start:
+            raise UsageError(f"claim {start} is made of itself", given=" and ".join(sorted(seen)) or start)
+        if name not in seen and name in library:
+            seen.add(name)
+            waiting += library[name].parts
+
+
+def index(claims: Iterable[Claim]) -> dict[str, Claim]:
+    """Claims by id.
+
+    Raises:
+        UsageError: one id declared twice.
+    """
+    by_id: dict[str, Claim] = {}
+    for one in claims:
+        if one.id in by_id:
+            raise UsageError("a claim id is declared twice", given=one.id)
+        by_id[one.id] = one
+    return by_id

@@ -1,0 +1,1 @@
+"""Who carries jobs out, and how that goes."""

@@ -1,0 +1,67 @@
+"""What carries jobs out: one small interface, and what it tells."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Protocol, Self
+
+if TYPE_CHECKING:
+    from dtclaims.harness.engine.work import Job
+
+EXECUTORS = ("processes", "inline", "ray")
+"""Names of the engines: processes of this machine, this process itself, a Ray cluster."""
+
+Status = Literal["made", "found", "busy", "failed", "died"]
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """Steps of a job done so far."""
+
+    key: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Noted:
+    """Something about a job that the user should read."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job left its worker.
+
+    `made`: it is in the store now; `found`: it was already there; `busy`: another process is making it;
+    `failed`: with an error of its own; `died`: its worker is gone.
+    """
+
+    key: str
+    status: Status
+    text: str = ""
+
+
+Event = Advanced | Noted | Ended
+
+
+class Engine(Protocol):
+    """Workers, wherever they are. A context manager: leaving it without an error waits, with one kills."""
+
+    @property
+    def slots(self) -> int:
+        """How many jobs it takes at once now."""
+
+    def start(self, job: "Job") -> None:
+        """Begin a job; call it while fewer than `slots` are running."""
+
+    def wait(self, timeout: float | None, tell: Callable[[Event], None]) -> None:
+        """Wait until something happens, at most `timeout` seconds, and tell it; call it while jobs are running."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

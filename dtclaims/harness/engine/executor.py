@@ -1,0 +1,310 @@
+"""Carries a plan out: which job starts when, and what becomes of those that rest on it."""
+
+import signal
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+
+from dtclaims.addresses import key_of
+from dtclaims.errors import UsageError
+from dtclaims.harness.declare.experiments import Experiment, name_of
+from dtclaims.harness.engine.device import cpu_count, device_class, gpus_for, runs_per_gpu
+from dtclaims.harness.engine.engine import EXECUTORS, Advanced, Ended, Engine, Event, Noted
+from dtclaims.harness.engine.inline import Inline
+from dtclaims.harness.engine.loggers import check_loggers
+from dtclaims.harness.engine.processes import Processes
+from dtclaims.harness.engine.progress import TRAIN, Display
+from dtclaims.harness.engine.ray_cluster import RayCluster
+from dtclaims.harness.engine.work import Job, MeasureJob, TrainJob
+from dtclaims.harness.plan.planner import Plan, PlannedMeasurement, in_order
+from dtclaims.harness.store.store import Store
+from dtclaims.lab.measurements import MEASUREMENTS
+
+RETRIES = 2
+"""How often a job whose worker died is given to another: a run then goes on from where it was saved."""
+BUSY_WAIT = (1.0, 30.0)
+"""Seconds before a run that another process is making is looked at again: at first, and at most."""
+
+
+@dataclass
+class Outcome:
+    """What became of a plan."""
+
+    trained: int = 0
+    measured: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    """Run or measurement key → what went wrong; claims that rest on it are errors."""
+
+
+def execute(
+    plan: Plan,
+    store: Store,
+    display: Display,
+    *,
+    workers: int | None = None,
+    executor: str = "processes",
+    ray_address: str | None = None,
+    loggers: Sequence[str] = (),
+) -> Outcome:
+    """Train what is missing and measure what is needed; a failure is recorded and the rest goes on.
+
+    On Ctrl-C, and on SIGTERM (`kill`, `timeout`, a batch system), the workers are stopped; finished runs stay in the
+    store, unfinished ones go on from their saved state.
+
+    Args:
+        plan: what is needed.
+        store: where it goes.
+        display: shows the progress.
+        workers: how many jobs at once; None for one per core, or `runs_per_gpu` per GPU.
+        executor: `processes`, `inline` (this process, one after the other) or `ray`.
+        ray_address: of a running Ray cluster; None starts one here.
+        loggers: names of loggers that are told of every epoch.
+
+    Raises:
+        UsageError: no such executor or logger.
+        MissingDependency: its package is not installed.
+        KeyboardInterrupt: it was stopped.
+    """
+    agenda = _Agenda(plan, store, check_loggers(loggers))
+    if not agenda.ready:
+        return agenda.outcome
+    with _stopped_by_sigterm(), display:
+        _collect(plan, display)
+        for job in agenda.jobs():
+            if isinstance(job, TrainJob) and job.again:
+                display.note(f"{agenda.label(job)} is {job.again}")
+        try:
+            with make_engine(plan, store, executor, workers, ray_address) as engine:
+                display.begin({job.key: agenda.estimate(job) for job in agenda.jobs()}, engine.slots)
+                _carry_out(agenda, engine, display)
+        except KeyboardInterrupt:
+            display.note("stopped; the same command goes on, unfinished runs after their last saved epoch")
+            raise
+    return agenda.outcome
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Let the first SIGTERM be a Ctrl-C, and further ones nothing: `timeout` sends it to the process and its group.
+
+    A handler that somebody else has set stays; so does everything outside the main thread, which cannot set any.
+    """
+    before = signal.getsignal(signal.SIGTERM)
+    if before is not signal.SIG_DFL or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def make_engine(plan: Plan, store: Store, executor: str, workers: int | None, ray_address: str | None) -> Engine:
+    """The engine that an executor's name means.
+
+    Raises:
+        UsageError: no such executor.
+    """
+    if executor == "inline":
+        return Inline(store)
+    if executor == "ray":
+        each = runs_per_gpu(run.spec.scale for run in plan.runs.values())
+        return RayCluster(store.root, each if device_class(plan.device) == "cuda" else None, ray_address, workers)
+    if executor == "processes":
+        return Processes(store.root, places(plan, workers))
+    raise UsageError("unknown executor", given=repr(executor), expected=", ".join(EXECUTORS))
+
+
+def places(plan: Plan, workers: int | None = None) -> list[str | None]:
+    """Where the worker processes of a plan run, one entry each: the GPU it sees, or None for none."""
+    gpus = gpus_for(plan.device)
+    if not gpus:
+        return [None] * (workers or cpu_count())
+    scales = (run.spec.scale for run in plan.runs.values())
+    size = workers or runs_per_gpu(scales, cpu_count() // len(gpus)) * len(gpus)
+    # Round robin, so that few jobs spread over all GPUs.
+    return [gpus[i % len(gpus)] for i in range(size)]
+
+
+def _collect(plan: Plan, display: Display) -> None:
+    """Collect the data before the workers need them, so that these find the set on disk."""
+    needed = [run.inputs for run in plan.runs.values()]
+    needed += [inputs for one in plan.measurements.values() for inputs in one.inputs]
+    for inputs in {key_of(inputs.data): inputs for inputs in needed}.values():
+        inputs.load_data(display.phase(f"collecting {inputs.task} data"))
+
+
+def _carry_out(agenda: "_Agenda", engine: Engine, display: Display) -> None:
+    running: dict[str, Job] = {}
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Advanced):
+            display.advance(event.key, event.done, event.total)
+        elif isinstance(event, Noted):
+            display.note(f"{agenda.label(running[event.key])}: {event.text}")
+        else:
+            _end(agenda, running.pop(event.key), event, display)
+
+    while True:
+        slots = engine.slots
+        while len(running) < slots and (job := agenda.next()) is not None:
+            running[job.key] = job
+            display.start(job.key)
+            engine.start(job)
+        pause = agenda.seconds_to_wait()
+        if running:
+            # With all slots taken a job that was put off has to wait for one of them anyway.
+            engine.wait(pause if len(running) < slots else None, hear)
+        elif pause is not None:
+            time.sleep(pause)
+        else:
+            return
+
+
+def _end(agenda: "_Agenda", job: Job, event: Ended, display: Display) -> None:
+    label = agenda.label(job)
+    if event.status == "busy":
+        display.put_off(job.key)
+        if agenda.put_off(job):
+            display.note(f"{label}: {event.text}")
+        return
+    if event.status == "died" and agenda.again(job):
+        display.put_off(job.key)
+        display.note(f"{label}: {event.text}; it goes on in another")
+        return
+    if event.status in ("failed", "died"):
+        for key in agenda.fail(job, event.text):
+            display.finish(key)
+        display.failed(f"{label}: {event.text}")
+    else:
+        agenda.succeed(job, made=event.status == "made")
+    display.finish(job.key)
+
+
+def _trained_again(wanted: Sequence[PlannedMeasurement], store: Store) -> dict[str, str]:
+    """Stored runs whose checkpoints were dropped and are needed by a wanted measurement, with the reason."""
+    again: dict[str, str] = {}
+    for one in wanted:
+        for key in one.runs:
+            run = store.find(key) if key not in again else None
+            if run is not None and run.dropped:
+                again[key] = f"trained again: its checkpoints were dropped and {one.name} needs them"
+    return again
+
+
+class _Agenda:
+    """What can start now, what waits for which run, and what was put off."""
+
+    def __init__(self, plan: Plan, store: Store, loggers: tuple[str, ...]) -> None:
+        self.outcome = Outcome()
+        self._plan = plan
+        wanted = [
+            one
+            for one in plan.measurements.values()
+            if MEASUREMENTS[one.name].from_curves is None and store.find_measurement(one.identity) is None
+        ]
+        again = _trained_again(wanted, store)
+        missing = in_order([*plan.missing(), *(plan.runs[key] for key in again)])
+        self._to_train = {run.key for run in missing}
+        self.ready: deque[Job] = deque()
+        self._after: dict[str, list[MeasureJob]] = defaultdict(list)
+        self._put_off: list[tuple[float, Job]] = []
+        self._visits: Counter[str] = Counter()
+        self._deaths: Counter[str] = Counter()
+        for one in wanted:
+            measurement = MEASUREMENTS[one.name]
+            job = MeasureJob(
+                one.key,
+                one.name,
+                one.runs,
+                one.switches,
+                one.parameters,
+                one.seed,
+                one.identity,
+                one.inputs,
+                plan.device,
+                measurement.file if isinstance(measurement, Experiment) else None,
+            )
+            waits_for = {run for run in one.runs if run in self._to_train}
+            for run in waits_for:
+                self._after[run].append(job)
+            if not waits_for:
+                self.ready.append(job)
+        self.ready.extend(
+            TrainJob(run.key, run.spec, run.identity, run.inputs, plan.device, again.get(run.key), loggers)
+            for run in missing
+        )
+
+    def jobs(self) -> list[Job]:
+        """All that is to be done."""
+        waiting = {job.key: job for jobs in self._after.values() for job in jobs}
+        return [*self.ready, *waiting.values()]
+
+    def estimate(self, job: Job) -> tuple[str, str, float]:
+        """Name, kind and estimated seconds; nothing is known of measurements, but those of one kind cost alike."""
+        if isinstance(job, TrainJob):
+            return self.label(job), TRAIN, self._plan.runs[job.key].seconds
+        return self.label(job), job.name, 1.0
+
+    def label(self, job: Job) -> str:
+        """A job as people call it."""
+        if isinstance(job, TrainJob):
+            return job.spec.name
+        if job.file is not None:
+            return name_of(job.identity)
+        of = " and ".join(self._plan.runs[run].spec.name for run in job.runs) or job.inputs[0].task
+        return f"{job.name} of {of}"
+
+    def next(self) -> Job | None:
+        """A job to start now, if there is one; those put off come back in their time, after the others."""
+        if self.ready:
+            return self.ready.popleft()
+        if self._put_off and self._put_off[0][0] <= time.monotonic():
+            return self._put_off.pop(0)[1]
+        return None
+
+    def seconds_to_wait(self) -> float | None:
+        """Until the next job that was put off; None if there is none."""
+        return max(0.0, self._put_off[0][0] - time.monotonic()) if self._put_off else None
+
+    def put_off(self, job: Job) -> bool:
+        """Another process is at it: look again later. True the first time."""
+        shortest, longest = BUSY_WAIT
+        self._visits[job.key] += 1
+        pause = min(shortest * 2 ** (self._visits[job.key] - 1), longest)
+        self._put_off = sorted([*self._put_off, (time.monotonic() + pause, job)], key=lambda one: one[0])
+        return self._visits[job.key] == 1
+
+    def again(self, job: Job) -> bool:
+        """Whether a job whose worker died gets another; if so it is next."""
+        self._deaths[job.key] += 1
+        if self._deaths[job.key] > RETRIES:
+            return False
+        self.ready.appendleft(job)
+        return True
+
+    def fail(self, job: Job, text: str) -> list[str]:
+        """Record a failure for the job and for what rests on it; keys of the latter."""
+        followers = [follower.key for follower in self._after[job.key] if follower.key not in self.outcome.failures]
+        self.outcome.failures.update(dict.fromkeys((job.key, *followers), text))
+        return followers
+
+    def succeed(self, job: Job, *, made: bool) -> None:
+        """Count it, and let start what waited for it."""
+        if isinstance(job, MeasureJob):
+            self.outcome.measured += made
+            return
+        self.outcome.trained += made
+        self._to_train.discard(job.key)
+        # To the front: measuring is short, and verdicts then come early.
+        self.ready.extendleft(one for one in self._after[job.key] if not self._to_train & set(one.runs))

@@ -1,0 +1,145 @@
+"""Outside loggers that are told of every epoch of every run: by name, none by default, imported only when asked for."""
+
+import contextlib
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from dtclaims.errors import MissingDependency, UsageError
+from dtclaims.lab.design.spec import RunSpec
+
+PROJECT = "dtclaims"
+
+
+class Logger(Protocol):
+    """What is told of one run."""
+
+    def log(self, epoch: int, values: Mapping[str, float]) -> None:
+        """The values of the curves at an epoch, 1…E."""
+
+    def close(self) -> None:
+        """The run is over, well or not."""
+
+
+class TensorBoard:
+    """Event files under `STORE/logs/tensorboard`; look at them with `tensorboard --logdir`."""
+
+    def __init__(self, folder: Path, key: str, spec: RunSpec, done: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        # A run that was killed may have logged an epoch that it then lost.
+        place = folder / "tensorboard" / f"{spec.name}-{key[:8]}"
+        self._writer: Any = SummaryWriter(str(place), purge_step=done + 1)
+
+    def log(self, epoch: int, values: Mapping[str, float]) -> None:
+        """One scalar per curve."""
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, epoch)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._writer.close()
+
+
+class WandB:
+    """A run of the Weights & Biases project `dtclaims`, under the key of the run."""
+
+    def __init__(self, folder: Path, key: str, spec: RunSpec, done: int) -> None:
+        wandb: Any = importlib.import_module("wandb")
+        self._run = wandb.init(
+            project=PROJECT, name=spec.name, id=key, resume="allow", config=spec.to_json(), dir=str(folder)
+        )
+
+    def log(self, epoch: int, values: Mapping[str, float]) -> None:
+        """One row per epoch."""
+        self._run.log(dict(values), step=epoch)
+
+    def close(self) -> None:
+        """Finish the run."""
+        self._run.finish()
+
+
+class Trackio:
+    """A run of the local trackio project `dtclaims`."""
+
+    def __init__(self, folder: Path, key: str, spec: RunSpec, done: int) -> None:
+        self._trackio: Any = importlib.import_module("trackio")
+        self._trackio.init(project=PROJECT, name=f"{spec.name}-{key[:8]}", config=spec.to_json(), resume="allow")
+
+    def log(self, epoch: int, values: Mapping[str, float]) -> None:
+        """One row per epoch."""
+        self._trackio.log(dict(values), step=epoch)
+
+    def close(self) -> None:
+        """Finish the run."""
+        self._trackio.finish()
+
+
+LOGGERS: dict[str, Callable[[Path, str, RunSpec, int], Logger]] = {
+    "tensorboard": TensorBoard,
+    "wandb": WandB,
+    "trackio": Trackio,
+}
+
+
+def check_loggers(names: Sequence[str]) -> tuple[str, ...]:
+    """Refuse loggers that cannot be used, before anything is trained.
+
+    Raises:
+        UsageError: no such logger.
+        MissingDependency: its package is not installed.
+    """
+    for name in names:
+        if name not in LOGGERS:
+            raise UsageError("unknown logger", given=repr(name), expected=f"some of {', '.join(LOGGERS)}")
+        if importlib.util.find_spec(name) is None:
+            raise MissingDependency(
+                f"the logger {name} is not installed",
+                remedy=f"`pip install {name}`, or `pip install 'dtclaims[loggers]'`.",
+            )
+    return tuple(names)
+
+
+@contextlib.contextmanager
+def telling(
+    names: Sequence[str], folder: Path, key: str, spec: RunSpec, done: int, note: Callable[[str], None]
+) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
+    """A function that tells loggers of an epoch. A logger that fails is told no more; the run goes on.
+
+    Args:
+        names: of the loggers.
+        folder: where those that write files may do so.
+        key: of the run.
+        spec: of the run.
+        done: epochs done before.
+        note: is told of failures.
+    """
+    loggers: dict[str, Logger] = {}
+
+    def attempt(name: str, call: Callable[[], object]) -> None:
+        # Whatever goes wrong in somebody else's library is no reason to lose a run.
+        try:
+            call()
+        except Exception as error:
+            loggers.pop(name, None)
+            note(f"logger {name} failed and is told no more: {type(error).__name__}: {error}")
+
+    def begin(name: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        loggers[name] = LOGGERS[name](folder, key, spec, done)
+
+    for name in names:
+        attempt(name, lambda name=name: begin(name))  # type: ignore[misc]
+
+    def tell(epoch: int, values: Mapping[str, float]) -> None:
+        for name, logger in list(loggers.items()):
+            attempt(name, lambda logger=logger: logger.log(epoch, values))  # type: ignore[misc]
+
+    try:
+        yield tell
+    finally:
+        for name, logger in list(loggers.items()):
+            attempt(name, logger.close)

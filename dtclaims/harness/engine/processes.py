@@ -1,0 +1,142 @@
+"""Workers that are processes of this machine: one thread each on a CPU, several to a GPU."""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dtclaims.harness.engine.device import cpu_count
+from dtclaims.harness.engine.engine import Ended, Event
+from dtclaims.harness.engine.work import Job, perform, prepare_process
+from dtclaims.harness.store.store import Store
+
+# Spawned, because forking a process that has loaded torch or CUDA is not safe.
+CONTEXT = multiprocessing.get_context("spawn")
+GRACE = 5.0
+"""Seconds that a worker gets to leave before it is killed."""
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    place: str | None
+    key: str | None = None
+
+
+class Processes:
+    """An engine of spawned processes, each pinned to a place and working on one job at a time.
+
+    A worker that dies takes its own job with it and nothing else; the next job gets a fresh one.
+
+    Args:
+        root: of the store.
+        places: one per process: the GPU it sees, as `CUDA_VISIBLE_DEVICES` names it, or None for none.
+    """
+
+    def __init__(self, root: Path, places: Sequence[str | None]) -> None:
+        self._root = root
+        self.places = list(places)
+        self.cores = max(1, cpu_count() // len(self.places))
+        """That each worker may use."""
+        self._workers: list[_Worker] = []
+
+    @property
+    def slots(self) -> int:
+        """One per place."""
+        return len(self.places)
+
+    def start(self, job: Job) -> None:
+        """Hand a job to an idle worker, or to a new one on the next free place."""
+        worker = next((one for one in self._workers if one.key is None), None) or self._spawn()
+        worker.key = job.key
+        # One that died while idle is found out by `wait`.
+        with contextlib.suppress(OSError):
+            worker.pipe.send(job)
+
+    def wait(self, timeout: float | None, tell: Callable[[Event], None]) -> None:
+        """Pass on what the workers say, deaths included."""
+        for ready in wait([worker.pipe for worker in self._workers], timeout):
+            worker = next(one for one in self._workers if one.pipe is ready)
+            try:
+                event: Event = worker.pipe.recv()
+            except (EOFError, OSError):
+                self._workers.remove(worker)
+                self._end(worker)
+                if worker.key is not None:
+                    tell(Ended(worker.key, "died", f"the worker process died ({_cause(worker.process.exitcode)})"))
+                continue
+            if isinstance(event, Ended):
+                worker.key = None
+            tell(event)
+
+    def _spawn(self) -> _Worker:
+        free = list(self.places)
+        for other in self._workers:
+            free.remove(other.place)
+        place = free[0]
+        ours, theirs = CONTEXT.Pipe()
+        process = CONTEXT.Process(target=_serve, args=(theirs, self._root, place, self.cores), daemon=True)
+        process.start()
+        # Else the pipe would stay open in this process after the worker's death.
+        theirs.close()
+        worker = _Worker(process, ours, place)
+        self._workers.append(worker)
+        return worker
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._workers:
+            if kind is not None:
+                worker.process.terminate()
+            worker.pipe.close()
+        for worker in self._workers:
+            self._end(worker)
+        self._workers.clear()
+
+    @staticmethod
+    def _end(worker: _Worker) -> None:
+        worker.pipe.close()
+        worker.process.join(GRACE)
+        if worker.process.exitcode is None:
+            worker.process.kill()
+            worker.process.join()
+
+
+def _cause(code: int | None) -> str:
+    if code == -signal.SIGKILL:
+        return "killed: out of memory, or by somebody"
+    return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+
+
+def _serve(pipe: Connection, root: Path, place: str | None, cores: int) -> None:
+    # Ctrl-C reaches the whole process group; the parent decides when workers stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if place is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = place
+    prepare_process(threads=1)
+    store = Store(root)
+    while True:
+        try:
+            job: Job = pipe.recv()
+        except EOFError:
+            return
+        if place is not None:
+            # The one GPU it sees is its first.
+            job = replace(job, device="cuda")
+        try:
+            pipe.send(perform(store, job, pipe.send, cores))
+        except BrokenPipeError:
+            # The parent is gone; the run's state is on disk.
+            return

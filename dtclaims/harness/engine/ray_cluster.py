@@ -1,0 +1,149 @@
+"""Workers that are tasks of a Ray cluster: many nodes, a share of a GPU each, one store on a folder they all see.
+
+Every node needs this package, and the paths of the store and of `DTCLAIMS_HOME`, as the driver has them.
+"""
+
+import importlib
+import importlib.util
+import logging
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from dtclaims.errors import MissingDependency, UsageError
+from dtclaims.harness.engine.engine import Ended, Event
+from dtclaims.harness.engine.work import Job, perform, prepare_process
+from dtclaims.harness.store.store import Store
+
+LOOK = 0.5
+"""Seconds between two looks at what the tasks report."""
+
+
+class RayCluster:
+    """An engine of Ray tasks. Nodes may come and go; a task that is lost with its node is reported as died.
+
+    Args:
+        root: of the store.
+        runs_per_gpu: how many tasks share a GPU; None for tasks of one CPU and no GPU.
+        address: of a running cluster (`HOST:6379` or `auto`); None starts one on this machine.
+        workers: at most how many tasks at once; None for as many as the cluster has room for.
+
+    Raises:
+        MissingDependency: Ray is not installed.
+    """
+
+    def __init__(self, root: Path, runs_per_gpu: int | None, address: str | None, workers: int | None) -> None:
+        if importlib.util.find_spec("ray") is None:
+            raise MissingDependency(
+                "--executor ray needs Ray, which is not installed",
+                remedy="`pip install 'dtclaims[ray]'`, or use --executor processes.",
+            )
+        self._ray: Any = importlib.import_module("ray")
+        self._root, self._share, self._address, self._workers = root.resolve(), runs_per_gpu, address, workers
+        self._running: dict[Any, str] = {}
+        self._ours = False
+
+    def __enter__(self) -> Self:
+        ray = self._ray
+        if not ray.is_initialized():
+            options = {"log_to_driver": False, "logging_level": logging.WARNING}
+            if self._address is None:
+                options["include_dashboard"] = False
+            try:
+                _reach(self._address)
+                ray.init(address=self._address or "local", **options)
+            except (OSError, ValueError, RuntimeError) as error:
+                raise UsageError(
+                    "no Ray cluster to work on",
+                    given=f"--ray-address {self._address}: {error}",
+                    remedy="Start one with `ray start --head`, or leave --ray-address out.",
+                ) from None
+            self._ours = True
+        needs = {"num_cpus": 1} if self._share is None else {"num_cpus": 1, "num_gpus": 1 / self._share}
+        # Whom to give a lost job is decided in one place, for all engines.
+        self._task = ray.remote(max_retries=0, **needs)(_work)
+        # Beside the driver, whose node outlives the others.
+        here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+            ray.get_runtime_context().get_node_id(), soft=True
+        )
+        self._reports = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(Reports).remote()
+        return self
+
+    @property
+    def slots(self) -> int:
+        """What the cluster has room for now."""
+        resources = self._ray.cluster_resources()
+        room = resources.get("CPU", 0.0)
+        if self._share is not None:
+            room = min(room, resources.get("GPU", 0.0) * self._share)
+        return max(1, min(int(room), self._workers or int(room)))
+
+    def start(self, job: Job) -> None:
+        """Submit a task."""
+        if job.device.startswith("cuda"):
+            # Of several GPUs Ray shows a task the one it may use.
+            job = replace(job, device="cuda")
+        self._running[self._task.remote(self._root, job, self._reports)] = job.key
+
+    def wait(self, timeout: float | None, tell: Callable[[Event], None]) -> None:
+        """Pass on what tasks report, and how they ended."""
+        ended, _ = self._ray.wait(list(self._running), timeout=LOOK if timeout is None else min(LOOK, timeout))
+        for event in self._said():
+            if event.key in self._running.values():
+                tell(event)
+        for task in ended:
+            key = self._running.pop(task)
+            try:
+                tell(self._ray.get(task))
+            except self._ray.exceptions.RayTaskError as error:
+                tell(Ended(key, "failed", str(error.cause)))
+            except self._ray.exceptions.RayError as error:
+                tell(Ended(key, "died", f"its worker or node died ({type(error).__name__})"))
+
+    def _said(self) -> list[Event]:
+        try:
+            said: list[Event] = self._ray.get(self._reports.take.remote(), timeout=10.0)
+        except self._ray.exceptions.RayError:
+            # Only progress is lost with it.
+            return []
+        return said
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._running:
+            self._ray.cancel(task, force=True)
+        self._ray.kill(self._reports)
+        if self._ours:
+            self._ray.shutdown()
+
+
+def _reach(address: str | None) -> None:
+    """Find out at once whether anybody listens; Ray itself would try for minutes."""
+    host, _, port = (address or "").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=10.0).close()
+
+
+class Reports:
+    """Where tasks leave what they report, until the driver takes it."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+
+    def tell(self, event: Event) -> None:
+        """Leave something."""
+        self._events.append(event)
+
+    def take(self) -> list[Event]:
+        """All that was left since the last time."""
+        taken, self._events = self._events, []
+        return taken
+
+
+def _work(root: Path, job: Job, reports: Any) -> Ended:
+    prepare_process(threads=1)
+    return perform(Store(root, create=False), job, reports.tell.remote)

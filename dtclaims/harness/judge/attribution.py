@@ -1,0 +1,91 @@
+"""Which switches a verdict hangs on: one-switch-at-a-time variants, then the smallest set that flips it.
+
+From each end (`published`, `corrected`) a claim is tested again with one switch at its other value. If no single
+switch flips the verdict, switches are added in the order of how far each moved the effect, until one does: the set
+found is the smallest of those tried, not of all there are.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from dtclaims.harness.plan.planner import Cell, Plan
+
+Verdicts = Callable[[Cell], dict[str, Any]]
+
+
+def variants(cell: Cell, factors: tuple[str, ...]) -> dict[str, Cell]:
+    """The cell with one switch flipped, by switch."""
+    return {switch: _flipped(cell, (switch,)) for switch in factors}
+
+
+def relevant(cell: Cell, others: Mapping[str, Cell], plan: Plan) -> dict[str, Cell]:
+    """Those of the variants that rest on other measurements or another form of the claim than the cell itself."""
+
+    def rests_on(one: Cell) -> object:
+        return plan.measurement_keys(one), id(one.form), one.name in plan.unavailable
+
+    return {switch: other for switch, other in others.items() if rests_on(other) != rests_on(cell)}
+
+
+def next_set(cell: Cell, singles: Mapping[str, Cell], judge: Verdicts, tried: int) -> Cell | None:
+    """The next larger set of switches to try, or None if enough is known.
+
+    Args:
+        cell: whose verdict is to be explained.
+        singles: its variants of one switch.
+        judge: the entry of a cell.
+        tried: how many switches the largest set so far had.
+    """
+    order = ordered(cell, singles, judge)
+    if tried >= len(order) or _smallest(cell, order, judge, tried):
+        return None
+    return _flipped(cell, order[: tried + 1])
+
+
+def ordered(cell: Cell, singles: Mapping[str, Cell], judge: Verdicts) -> list[str]:
+    """Switches by how far each alone moves the mean effect, most first."""
+    base = judge(cell)["effect"]["mean"]
+
+    def moved(switch: str) -> float:
+        mean = judge(singles[switch])["effect"]["mean"]
+        return abs(mean - base) if mean is not None and base is not None else 0.0
+
+    return sorted(singles, key=lambda switch: (-moved(switch), switch))
+
+
+def attribution(cell: Cell, singles: Mapping[str, Cell], judge: Verdicts, tried: int) -> dict[str, Any]:
+    """What the report says of the switches: each one's effect and verdict, and the smallest set that flips it.
+
+    Args:
+        cell: whose verdict is explained.
+        singles: its variants of one switch.
+        judge: the entry of a cell.
+        tried: how many switches the largest set tried had; at least 1.
+    """
+    order = ordered(cell, singles, judge)
+    return {
+        "variants": {switch: _variant(judge(singles[switch])) for switch in order},
+        "smallest": _smallest(cell, order, judge, tried),
+    }
+
+
+def _smallest(cell: Cell, order: list[str], judge: Verdicts, tried: int) -> list[str]:
+    """The first set that flips the verdict: of single switches, then of the foremost 2, 3, … up to `tried`; or none."""
+    verdict = judge(cell)["verdict"]
+    sets = [[switch] for switch in order] + [order[:size] for size in range(2, tried + 1)]
+    for one in sets:
+        if judge(_flipped(cell, one))["verdict"] not in ("not_run", "error", verdict):
+            return one
+    return []
+
+
+def _flipped(cell: Cell, switches: Iterable[str]) -> Cell:
+    protocol = cell.protocol
+    for switch in sorted(switches):
+        protocol = protocol.flipped(switch)
+    return Cell(cell.claim, protocol, cell.scale, cell.tasks)
+
+
+def _variant(entry: Mapping[str, Any]) -> dict[str, Any]:
+    effect = entry["effect"]
+    return {"effect": effect["mean"], "low": effect["low"], "high": effect["high"], "verdict": entry["verdict"]}

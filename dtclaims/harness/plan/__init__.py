@@ -1,0 +1,1 @@
+"""From claims to the jobs that they need."""

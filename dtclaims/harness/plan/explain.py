@@ -1,0 +1,66 @@
+"""Why a run is, or is not, found in the store."""
+
+from dtclaims.addresses import differences
+from dtclaims.errors import UsageError
+from dtclaims.harness.plan.planner import Plan, PlannedRun
+from dtclaims.harness.store.store import Store
+
+SAME_RUN = ("task", "arm", "context", "seed", "scale", "epochs", "clip")
+SHOWN = 60
+
+
+def explain(plan: Plan, store: Store, wanted: str) -> list[str]:
+    """Lines that say whether a planned run is a hit and, if not, which fields differ from the nearest stored run.
+
+    Args:
+        plan: what the claims need now.
+        store: where runs are looked up.
+        wanted: a key or its first digits (planned or stored), or a run's name as `--plan` prints it.
+
+    Raises:
+        UsageError: no such run, or several.
+        StoreError: the run is stored but damaged.
+    """
+    run = _planned(plan, store, wanted)
+    lines = [f"{run.key}  {run.spec.name}"]
+    if store.find(run.key) is not None:
+        return [*lines, "hit: the store has it, nothing that it depends on has changed"]
+    rivals = []
+    for key in store.run_keys():
+        stored = store.find(key)
+        if stored is not None and all(stored.identity["spec"][name] == run.identity["spec"][name] for name in SAME_RUN):
+            rivals.append((differences(run.identity, stored.identity), key))
+    if not rivals:
+        same = ", ".join(f"{name} {run.identity['spec'][name]}" for name in SAME_RUN)
+        return [*lines, f"miss: the store has no run of {same}"]
+    changed, key = min(rivals, key=lambda rival: (len(rival[0]), rival[1]))
+    lines.append(f"miss: the nearest stored run is {key}; it differs in")
+    lines += [f"  {name}: stored {_short(theirs)}, now {_short(ours)}" for name, ours, theirs in changed]
+    return lines
+
+
+def _planned(plan: Plan, store: Store, wanted: str) -> PlannedRun:
+    """The planned run that `wanted` means; a stored key means the run that would take its place now."""
+    found = [run for run in plan.runs.values() if run.key.startswith(wanted) or run.spec.name == wanted]
+    if not found:
+        for key in store.run_keys():
+            stored = store.find(key) if key.startswith(wanted) else None
+            if stored is not None:
+                spec = stored.identity["spec"]
+                found += [
+                    run for run in plan.runs.values() if all(run.identity["spec"][n] == spec[n] for n in SAME_RUN)
+                ]
+    if len({run.key for run in found}) == 1:
+        return found[0]
+    listed = ", ".join(f"{run.key} ({run.spec.name})" for run in found[:6])
+    raise UsageError(
+        f"{'several runs match' if found else 'no run matches'} {wanted!r}",
+        given=listed or None,
+        expected="a key, its first digits, or a run's name",
+        remedy="`dtclaims plan` lists them; give the same --scale, --protocol and --seeds.",
+    )
+
+
+def _short(value: object) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"

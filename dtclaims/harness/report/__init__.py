@@ -1,0 +1,77 @@
+"""Reports: one JSON document, and what people read of it. Imports neither torch nor anything that judges."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dtclaims.errors import ReportError, UsageError
+from dtclaims.harness.report import badge, crate, html, markdown
+from dtclaims.harness.report import document as _document
+from dtclaims.harness.report.document import Document, read, validate, write
+from dtclaims.harness.report.expect import Difference, Record, check_expectations, compare, read_record, record
+from dtclaims.harness.report.frame import csv, frame
+from dtclaims.harness.report.junit import properties
+from dtclaims.harness.report.merge import merge
+from dtclaims.harness.report.terminal import summary_lines
+
+__all__ = [
+    "FORMATS",
+    "Difference",
+    "Document",
+    "Record",
+    "check_expectations",
+    "compare",
+    "frame",
+    "merge",
+    "properties",
+    "read",
+    "read_record",
+    "record",
+    "render",
+    "summary_lines",
+    "validate",
+    "write",
+]
+
+FORMATS: dict[str, Callable[[Document], str]] = {
+    "json": _document.dump,
+    "html": html.render,
+    "md": markdown.render,
+    "csv": csv,
+}
+"""What `render` can write as one file, by the file's ending."""
+
+BUNDLES = ("badge", "crate")
+"""What it can write beside them: badge.json with a badge per claim in badges/, and ro-crate-metadata.json."""
+
+
+def render(document: Document, directory: Path, formats: Sequence[str] = ("json", "html", "md")) -> dict[str, Path]:
+    """Write report.json, report.html and report.md (report.csv, badges, an RO-Crate on request) into a folder.
+
+    All are rendered before the first is written, and each replaces its predecessor only when complete.
+
+    Returns:
+        Format to the path written, of badges the paper's.
+
+    Raises:
+        UsageError: a format that does not exist.
+        ReportError: not a valid report, or a folder that cannot be written to.
+    """
+    known = (*FORMATS, *BUNDLES)
+    if unknown := [name for name in formats if name not in known]:
+        raise UsageError("unknown report format", given=", ".join(unknown), expected=f"of {', '.join(known)}")
+    paths = {name: directory / f"report.{name}" for name in formats if name in FORMATS}
+    texts = {path: FORMATS[name](document) for name, path in paths.items()}
+    if "badge" in formats:
+        paths["badge"] = directory / "badge.json"
+        texts |= {directory / name: text for name, text in badge.files(validate(document)).items()}
+    if "crate" in formats:
+        beside = [path.name for path in paths.values()]
+        paths["crate"] = directory / crate.NAME
+        texts[paths["crate"]] = crate.render(document, beside)
+    try:
+        for folder in {path.parent for path in (directory / "x", *texts)}:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReportError("cannot make the folder of the report", given=f"{directory}: {error.strerror}") from None
+    _document.replace_all(texts)
+    return {name: paths[name] for name in formats}

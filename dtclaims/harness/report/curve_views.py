@@ -1,0 +1,181 @@
+"""Learning curves of evidence as a figure, and as a table with paired differences. Need no torch."""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from dtclaims.errors import UsageError
+from dtclaims.harness.report import wording
+from dtclaims.harness.report.curves import Curves, Line
+from dtclaims.harness.report.variants import SCORE, Variant
+from dtclaims.harness.stats import Verdict, above, judge
+
+LEVELS: Mapping[str, str] = {"constant_error": "best constant prediction"}
+"""Diagnostics that a curve can be compared with, in words."""
+
+SHARES = ("saturated", "clipped")
+
+LABELS: Mapping[str, str] = {
+    SCORE: "normalised score (0: random policy, 100: expert, D4RL's constants)",
+    "return_mean": "mean return of the evaluation episodes (sum of rewards)",
+    "return_std": "standard deviation of the evaluation episodes' returns (sum of rewards)",
+    "length_mean": "mean length of the evaluation episodes (steps)",
+    "action_error": "action error on the epoch's last batch (mean squared error; actions lie in −1 to 1)",
+    "held_out_error": "action error on held-out trajectories (mean squared error; actions lie in −1 to 1)",
+    "loss_mean": "mean training loss of the epoch (mean squared error of actions)",
+    "gradient_norm": "mean norm of the gradient before clipping (L2, all parameters)",
+    "clipped": "share of updates whose gradient was clipped (0 to 1)",
+    "saturated": "share of predicted action coordinates beyond ±0.99 (0 to 1)",
+}
+"""Each curve in words, with its unit."""
+
+CURVES = tuple(LABELS)
+
+UNPAIRED = " Runs of one seed share no data order where the arm or K differs (DEV-21), so pairing buys little there."
+
+ALPHA = 0.025
+"""On each side of an interval: it is one of 95 %."""
+
+
+def interval(values: Mapping[int, float]) -> Verdict:
+    """Mean over seeds, its 95 % t interval, standard deviation, d = mean / sd, and how many are above 0 (`agree`).
+
+    The interval, sd and d are None for one seed.
+    """
+    return judge(values, above(0.0), alpha=ALPHA)
+
+
+def figure(
+    found: Sequence[Variant], curve: str, *, title: str = "", level: str | None = None, made_by: str = ""
+) -> Curves:
+    """The curve of each variant, as `dtclaims.harness.report.curves.draw` wants it.
+
+    Args:
+        found: the variants, of equal lengths within each.
+        curve: its name.
+        title: default: what the runs have in common.
+        level: a diagnostic to draw as a line.
+        made_by: the command, and where its input comes from.
+
+    Raises:
+        UsageError: a level that the runs do not have or do not share.
+    """
+    steps = {variant.spec["budget.steps_per_epoch"] for variant in found}
+    return Curves(
+        title or _title(found, curve),
+        LABELS[curve],
+        [_line(variant) for variant in found],
+        steps.pop() if len(steps) == 1 else None,
+        made_by,
+        bounds=(0.0, 1.0) if curve in SHARES else None,
+        level=None if level is None else (LEVELS[level], _level(found, level)),
+    )
+
+
+def table(found: Sequence[Variant], curve: str, *, last: int | None = None, against: str | None = None) -> str:
+    """The mean over each variant's last epochs, as Markdown; and its paired differences to one of them.
+
+    Args:
+        found: the variants.
+        curve: its name.
+        last: how many epochs; default a quarter of them.
+        against: part of the name of the one variant to compare the others with, seed by seed.
+
+    Raises:
+        UsageError: more epochs than there are, or `against` names no variant or several, or shares no seed with
+            another.
+    """
+    lengths = {len(values) for variant in found for values in variant.curves.values()}
+    if last is not None and not 1 <= last <= min(lengths):
+        raise UsageError("curves do not have so many last epochs", given=last, expected=f"1 to {min(lengths)}")
+    means = {
+        variant.name: {
+            seed: fmean(values[-(last or _quarter(len(values))) :]) for seed, values in variant.curves.items()
+        }
+        for variant in found
+    }
+    if len(lengths) == 1:
+        end = lengths.pop()
+        n = last or _quarter(end)
+        epochs = f"{'epoch' if n == 1 else 'epochs'} {wording.ranges(range(end + 1 - n, end + 1))}"
+    else:
+        epochs = f"the last {last} epochs" if last else "the last quarter of epochs"
+    rows = [f"| variant | n | mean of {epochs} [95% interval] | s | by seed |", "|---|---|---|---|---|"]
+    for name, values in means.items():
+        seeds = ", ".join(f"{seed}: {wording.number(value)}" for seed, value in values.items())
+        rows.append(f"| {name} | {_summary(interval(values))} | {seeds} |")
+    text = f"{LABELS[curve]}\n\n" + "\n".join(rows) + "\n"
+    if against is not None:
+        # What the draws of an unpaired run depend on besides the seed: see `Trainer`.
+        orders = {None if one.spec["paired"] else (one.spec["arm"], one.spec["context"]) for one in found}
+        shared = len(orders) == 1
+        text += f"\nPaired by seed.{'' if shared else UNPAIRED}\n\n{_differences(means, against)}"
+    return text
+
+
+def _line(variant: Variant) -> Line:
+    curves = variant.curves
+    if len({len(values) for values in curves.values()}) > 1:
+        raise UsageError(f"seeds of {variant.name} have curves of different lengths")
+    by_epoch = [dict(zip(curves, values, strict=True)) for values in zip(*curves.values(), strict=True)]
+    at = [interval(values) for values in by_epoch]
+    ends = [(one.low, one.high) for one in at if one.low is not None and one.high is not None]
+    mean = [fmean(values.values()) for values in by_epoch]
+    return Line(variant.name, curves, mean, ([low for low, _ in ends], [high for _, high in ends]) if ends else None)
+
+
+def _level(found: Sequence[Variant], level: str) -> float:
+    values = [run.diagnostics.get(level) for variant in found for run in variant.runs.values()]
+    known = [value for value in values if value is not None]
+    if len(known) < len(values):
+        raise UsageError(f"not every run has the diagnostic {level}")
+    # With held-out trajectories each seed trains on data of its own, whose best constant differs a little.
+    if max(known) - min(known) > 0.05 * abs(fmean(known)):
+        raise UsageError(
+            f"the runs have no common {level}",
+            given=f"{wording.number(min(known))} to {wording.number(max(known))}",
+            remedy="Choose one task with --task.",
+        )
+    return fmean(known)
+
+
+def _title(found: Sequence[Variant], curve: str) -> str:
+    common = [
+        prefix + "".join(values)
+        for field, prefix in (("task", ""), ("scale", "scale "), ("context", "K="))
+        if len(values := {str(variant.spec[field]) for variant in found}) == 1
+    ]
+    what = LABELS[curve].split(" (")[0]
+    return f"{what[0].upper()}{what[1:]}" + (f": {', '.join(common)}" if common else "")
+
+
+def _quarter(epochs: int) -> int:
+    return max(1, epochs // 4)
+
+
+def _summary(result: Verdict) -> str:
+    return f"{result.n} | {wording.interval(result.to_json())} | {wording.number(result.sd)}"
+
+
+def _differences(means: Mapping[str, Mapping[int, float]], against: str) -> str:
+    exact = [name for name in means if name == against]
+    matching = exact or [name for name in means if against in name]
+    if len(matching) != 1:
+        raise UsageError(
+            "--against must name one variant", given=repr(against), expected=f"part of one of {'; '.join(means)}"
+        )
+    reference = means[matching[0]]
+    rows = [
+        f"| less {matching[0]} | n | mean difference [95% interval] | s | d = mean/s | above 0 | by seed |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, values in means.items():
+        if name == matching[0]:
+            continue
+        paired = {seed: value - reference[seed] for seed, value in values.items() if seed in reference}
+        if not paired:
+            raise UsageError(f"no seed has both {name} and {matching[0]}")
+        result = interval(paired)
+        seeds = ", ".join(f"{seed}: {wording.number(value)}" for seed, value in paired.items())
+        effect = wording.number(result.effect_size)
+        rows.append(f"| {name} | {_summary(result)} | {effect} | {result.agree} of {result.n} | {seeds} |")
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,120 @@
+"""The report as one HTML file: no network, readable without scripts, on a phone, in the dark and on paper."""
+
+import base64
+import hashlib
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from dtclaims.harness.report import figures, stripplot, view, wording
+from dtclaims.harness.report.document import Document, validate
+
+MAX_BYTES = 1_000_000
+"""A page stays below this if leaving out `DETAILS` can achieve it."""
+
+DETAILS = (
+    "the list of runs",
+    "the spread between seeds in the figures",
+    "the statistics of components",
+    "the plots of components",
+    "the figures",
+)
+"""What goes first from a page that is too large. The page says what is missing; report.json keeps everything."""
+
+
+def render(document: Document) -> str:
+    """The report as HTML text, with as much detail as fits into `MAX_BYTES`.
+
+    Raises:
+        ReportError: not a valid report.
+    """
+    context = _context(validate(document))
+    for omitted in range(len(DETAILS) + 1):
+        text = _environment().get_template("report.html.j2").render(context, omit=DETAILS[:omitted], details=DETAILS)
+        # Indentation is for readers of the template; a full report has hundreds of cards.
+        text = unindented(text).translate(wording.UNPRINTABLE)
+        if len(text.encode()) <= MAX_BYTES:
+            break
+    return text
+
+
+def _context(document: Document) -> dict[str, Any]:
+    columns = view.columns(document)
+    groups = view.groups(document)
+    return {
+        "document": document,
+        "columns": columns,
+        "scales": sorted({scale for scale, _ in columns}, key=list(wording.SCALES).index),
+        "groups": groups,
+        "cards": [card for group in groups for card in group.cards],
+        "counts": {column: view.counts(document, column) for column in columns},
+        "holm": {column: view.holm(document, column) for column in columns},
+        "runs": view.runs(document),
+        "sections": list(dict.fromkeys(entry["section"] for entry in document["claims"])),
+        "protocols": list(dict.fromkeys(protocol for _, protocol in columns)),
+        "anchors": view.anchors(groups),
+        "switches": view.shared(document, "switches"),
+        "origins": view.shared(document, "provenance"),
+        "figures": document.get("figures", {}),
+        "tables": {name: view.table(table) for name, table in document.get("tables", {}).items()},
+        **script(),
+    }
+
+
+@cache
+def script() -> dict[str, Any]:
+    """The pages' script, and the hash by which their policy lets it and nothing else run: `script`, `script_hash`."""
+    text = unindented(
+        files("dtclaims.harness.report").joinpath("templates/report.js").read_text(encoding="utf-8")
+    ).strip()
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return {"script": Markup(text), "script_hash": f"sha256-{digest}"}
+
+
+def unindented(text: str) -> str:
+    """The text of a page without the indentation of its template."""
+    return re.sub(r"\n\s+", "\n", text)
+
+
+def page_environment(**names: object) -> Environment:
+    """Templates of HTML pages: everything escaped, no undefined name passed over; `names` can be used in them."""
+    environment = Environment(
+        loader=PackageLoader("dtclaims.harness.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(wording=wording, **names)
+    return environment
+
+
+@cache
+def _environment() -> Environment:
+    return page_environment(
+        plot=stripplot.plot,
+        minis=_minis,
+        fingerprint=view.fingerprint,
+        draw=figures.draw,
+        legend=figures.legend,
+        sources=figures.sources,
+        figure_protocols=figures.protocols,
+    )
+
+
+def _minis(entry: dict[str, Any]) -> dict[str, Any]:
+    """A small plot for each component, on one axis where their units allow it."""
+    components: dict[str, dict[str, Any]] = entry["components"]
+    numbers = entry["paper_value"].get("numbers", [])
+    paper = {name: [numbers[index]] if len(numbers) == len(components) else [] for index, name in enumerate(components)}
+    plots = {}
+    for name, component in components.items():
+        alike = [other for other in components if components[other]["effect"]["unit"] == component["effect"]["unit"]]
+        drawn = [other for other in alike if components[other]["effect"]["mean"] is not None]
+        ends = stripplot.domain((components[other] for other in alike), [x for other in alike for x in paper[other]])
+        plots[name] = stripplot.mini(component, paper[name], ends, ticks=name == drawn[-1] if drawn else False)
+    return plots

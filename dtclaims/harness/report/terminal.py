@@ -1,0 +1,98 @@
+"""The verdicts as plain lines for a terminal; colour is the caller's business."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dtclaims.harness.report import view, wording
+from dtclaims.harness.report.document import Document, validate
+
+NARROWEST = 80
+
+COLUMNS = ("claim", "protocol", "scale", "verdict", "effect", "claimed", "n", "paper")
+
+MILD = {"claimed": 12, "paper": 14}
+HARD = {"claimed": 7, "paper": 0, "effect": 18, "claim": 14}
+"""Columns that give way where a table is too wide, in this order, and how far. At 0 the column is left out.
+Ids give way last: they are what a reader searches for."""
+
+
+def summary_lines(document: Document, width: int = 120) -> list[str]:
+    """One line per verdict, headline claims first, then the counts per protocol and the report's label.
+
+    Args:
+        document: a report.
+        width: columns of the terminal, 80 at least. Where the table is too wide its texts are cut with "...", then
+            its words are abbreviated, and last the paper's value goes.
+
+    Raises:
+        ReportError: not a valid report.
+    """
+    validate(document)
+    width = max(width, NARROWEST)
+    entries = [panel.entry for group in view.groups(document) for card in group.cards for panel in card.panels]
+    full, short = [[_row(entry, short=short) for entry in entries] for short in (False, True)]
+    lines: list[str] = []
+    for rows, gap, least in ((full, 2, MILD), (short, 1, MILD), (short, 1, HARD)):
+        lines = _table(rows, width, gap, least)
+        if all(len(line) <= width for line in lines):
+            break
+    for scale, protocol in view.columns(document):
+        counts = view.counts(document, (scale, protocol))
+        text = ", ".join(f"{n} {wording.word(verdict)}" for verdict, n in counts.items() if n)
+        if stand := view.holm(document, (scale, protocol)):
+            text += f"; after Holm {stand[0]} of {stand[1]} reproduced headlines stand"
+        lines += textwrap.wrap(f"{protocol} ({scale}): {text}", width, subsequent_indent="  ")
+    return lines + textwrap.wrap(clean(document["provenance"]["label"]), width)
+
+
+def _row(entry: Mapping[str, Any], *, short: bool) -> dict[str, str]:
+    verdict = wording.word(entry["verdict"]).upper()
+    if entry["provisional"]:
+        verdict += " [prov.]" if short else " [provisional]"
+    return {
+        "claim": clean(entry["id"]),
+        "protocol": entry["protocol"][:4] if short else entry["protocol"],
+        "scale": entry["scale"],
+        "verdict": verdict,
+        "effect": clean(wording.interval(entry["effect"]) if wording.measured(entry) else wording.gist(entry) or "-"),
+        "claimed": clean(entry["predicate"]["text"]),
+        "n": str(entry["n"]),
+        "paper": clean(entry["paper_value"]["text"]),
+    }
+
+
+def _table(rows: Sequence[Mapping[str, str]], width: int, gap: int, least: Mapping[str, int]) -> list[str]:
+    """The rows under their names, as close to `width` columns as the columns can give way."""
+    if not rows:
+        return []
+    # The names stand above abbreviated words too.
+    names = {name: name[: max(len(row[name]) for row in rows)] if name == "protocol" else name for name in COLUMNS}
+    lines = [names, *rows]
+    widths = {name: max(len(line[name]) for line in lines) for name in COLUMNS}
+    for name, size in least.items():
+        excess = sum(widths.values()) + gap * (len(widths) - 1) - width
+        widths[name] = max(min(widths[name], size), widths[name] - max(excess, 0))
+        if excess > 0 and not size:
+            del widths[name]
+    return [
+        (" " * gap).join(_cut(name, line[name], size).ljust(size) for name, size in widths.items()).rstrip()
+        for line in lines
+    ]
+
+
+def _cut(name: str, text: str, size: int) -> str:
+    if len(text) <= size:
+        return text
+    # Ids of one section differ at their ends.
+    tail = (size - 3) // 2 if name == "claim" else 0
+    return text[: size - 3 - tail] + "..." + text[len(text) - tail :]
+
+
+def clean(text: str) -> str:
+    """One line of printable text: an id must not move the cursor or colour the screen."""
+    return (
+        "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
+        .replace(wording.MINUS, "-")
+        .replace("–", "-")
+    )

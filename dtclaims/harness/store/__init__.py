@@ -1,0 +1,1 @@
+"""Where results are kept, and what makes two of them one."""

@@ -1,0 +1,175 @@
+"""Who makes what: one process at a time, on one host or on several that share the store's folder.
+
+Two things are held together. A lock of the operating system (`KEY.lock`), which it takes back from a dead process at
+once, but which some shared folders do not carry from host to host. And a file that names the owner (`KEY.owner`),
+touched every few seconds: an owner on another host that has stopped touching it is dead.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from dtclaims.errors import StoreLocked
+from dtclaims.files import writing
+
+BEAT = 15.0
+"""Seconds between two touches of the owner's file."""
+STALE = 180.0
+"""Seconds without a touch after which an owner on another host counts as dead; file systems over a network show a
+touch up to a minute late."""
+UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
+
+
+def kernel() -> str:
+    """What tells the running kernel from all others: processes that see the same one share its locks."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return socket.gethostname()
+
+
+@contextlib.contextmanager
+def hold(folder: Path, key: str) -> "Iterator[Lock]":
+    """Hold the lock of `key` while something is made.
+
+    Raises:
+        StoreLocked: another process holds it.
+        StoreError: the folder may not be written.
+    """
+    lock = Lock(folder, key)
+    lock.acquire()
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+class Lock:
+    """The lock of one key. Use `hold`.
+
+    Args:
+        folder: where locks lie.
+        key: of what is made.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self._token = secrets.token_hex(8)
+        self._system = FileLock(folder / f"{key}.lock")
+        self._owner = folder / f"{key}.owner"
+        self._released = threading.Event()
+        self._beat = threading.Thread(target=self._touch, daemon=True)
+
+    def acquire(self) -> None:
+        """Take it, from a dead owner if need be.
+
+        Raises:
+            StoreLocked: another process holds it.
+            StoreError: the folder may not be written.
+        """
+        with writing(self._owner):
+            try:
+                self._system.acquire(blocking=False)
+            except Timeout:
+                raise self._busy(_read(self._owner)) from None
+            except OSError as error:
+                # Then the owner's file alone must do.
+                if error.errno not in UNSUPPORTED:
+                    raise
+            try:
+                self._clear()
+                self._sign()
+            except BaseException:
+                self._system.release()
+                raise
+        self._beat.start()
+
+    def check(self) -> None:
+        """Make sure that it is still ours: a process that slept too long may have lost it.
+
+        Raises:
+            StoreLocked: another process has taken it over.
+        """
+        found = _read(self._owner)
+        if found.get("token") != self._token:
+            raise self._busy(found)
+
+    def release(self) -> None:
+        """Give it back."""
+        self._released.set()
+        self._beat.join()
+        with contextlib.suppress(OSError):
+            if _read(self._owner).get("token") == self._token:
+                self._owner.unlink()
+        self._system.release()
+
+    def _clear(self) -> None:
+        """Put a dead owner's file away."""
+        try:
+            age = self._age()
+        except FileNotFoundError:
+            return
+        found = _read(self._owner)
+        here = found.get("kernel") == kernel() and self._system.is_locked
+        if not here and age < STALE:
+            raise self._busy(found)
+        # Of several who see the same dead owner, the one whose rename moves that owner's file goes on.
+        aside = self._owner.with_name(f".{self._owner.name}.{self._token}")
+        try:
+            os.rename(self._owner, aside)
+        except FileNotFoundError:
+            return
+        moved = _read(aside)
+        if moved.get("token") != found.get("token"):
+            os.replace(aside, self._owner)
+            raise self._busy(moved)
+        aside.unlink()
+
+    def _age(self) -> float:
+        """Seconds since the owner's last touch, by the clock of the file server: those of two hosts may differ."""
+        touched = self._owner.stat().st_mtime
+        probe = self._owner.with_name(f".probe.{self._token}")
+        try:
+            probe.touch()
+            return probe.stat().st_mtime - touched
+        finally:
+            probe.unlink(missing_ok=True)
+
+    def _sign(self) -> None:
+        who = {"host": socket.gethostname(), "pid": os.getpid(), "kernel": kernel(), "token": self._token}
+        try:
+            with self._owner.open("x", encoding="utf-8") as file:
+                json.dump({**who, "since": time.strftime("%Y-%m-%d %H:%M:%S")}, file)
+        except FileExistsError:
+            raise self._busy(_read(self._owner)) from None
+
+    def _touch(self) -> None:
+        while not self._released.wait(BEAT):
+            if _read(self._owner).get("token") != self._token:
+                return
+            with contextlib.suppress(OSError):
+                os.utime(self._owner)
+
+    def _busy(self, owner: dict[str, Any]) -> StoreLocked:
+        who = "another process"
+        if {"pid", "host", "since"} <= owner.keys():
+            who = f"process {owner['pid']} on {owner['host']}, since {owner['since']},"
+        return StoreLocked(f"{who} is making it")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What an owner wrote; nothing if it is gone or not written yet."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,327 @@
+"""The content-addressed store of runs and measurements.
+
+    STORE/dtclaims-store.json         says that the folder is ours
+    STORE/runs/KEY/identity.json      what the run depends on (its hash is KEY)
+    STORE/runs/KEY/result.json        curves, provenance, cost
+    STORE/runs/KEY/epoch_NNN.safetensors
+    STORE/runs/KEY/manifest.json      size and SHA-256 of every file; written last
+    STORE/measurements/KEY.json       identity, value and its SHA-256
+    STORE/looks/KEY.json              on which seeds a claim was judged before
+    STORE/work/KEY/                   a run that is being trained (`dtclaims.lab.train.resume`)
+    STORE/locks/KEY.lock, KEY.owner   who makes KEY (`dtclaims.harness.store.locks`)
+
+A run appears by one rename, so it is whole or absent; a reader never sees half of one. Its checkpoints may be dropped
+later: the manifest then says so, and curves and stored measurements serve as before.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dtclaims.addresses import key_of
+from dtclaims.errors import StoreError
+from dtclaims.files import PARTIAL, check_file, describe_file, read_json, write_json, writing
+from dtclaims.harness.store.locks import Lock, hold
+from dtclaims.lab.design.spec import Budget
+from dtclaims.lab.identity import SCHEMA
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Store", "StoredRun", "read_json", "write_json"]
+
+MARKER = "dtclaims-store.json"
+STATE = "state.safetensors"
+"""In a workspace, the state after the last finished epoch."""
+OWN = (STATE, "manifest.json")
+"""Files that a manifest does not list."""
+FOLDERS = ("runs", "measurements", "looks", "work", "locks")
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A finished run on disk; its JSON is read and checked at once, checkpoints when asked for."""
+
+    folder: Path
+    identity: Mapping[str, Any]
+    result: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The content address."""
+        return self.folder.name
+
+    @property
+    def budget(self) -> Budget:
+        """The budget of the run's scale."""
+        return Budget(**self.identity["spec"]["budget"])
+
+    @property
+    def dropped(self) -> list[str]:
+        """Names of the checkpoints that were dropped to save space."""
+        return sorted(name for name, recorded in self.manifest.items() if recorded.get("dropped"))
+
+    def checkpoint(self, epoch: int) -> "dict[str, Tensor]":
+        """Parameters at a kept epoch, on the CPU.
+
+        Raises:
+            StoreError: the epoch was not kept, was dropped, or the file is not the one that was written.
+        """
+        from safetensors.torch import load_file
+
+        name = f"epoch_{epoch:03d}.safetensors"
+        if name not in self.manifest:
+            kept = sorted(file for file in self.manifest if file.startswith("epoch_"))
+            raise StoreError(f"run {self.key} has no checkpoint of epoch {epoch}", given=kept)
+        if name in self.dropped:
+            raise StoreError(
+                f"the checkpoint of epoch {epoch} of run {self.key} was dropped",
+                remedy="`pytest claims` trains the run again where a measurement needs it.",
+            )
+        check_file(self.folder, name, self.manifest[name])
+        tensors: dict[str, Tensor] = load_file(self.folder / name)
+        return tensors
+
+
+class Store:
+    """A folder of runs and measurements, created on first use.
+
+    Raises:
+        StoreError: the folder holds something else, or cannot be written.
+    """
+
+    called = "the store"
+    """How a reason names it."""
+
+    def __init__(self, root: Path, *, create: bool = True) -> None:
+        self.root = root
+        marker = root / MARKER
+        if marker.is_file():
+            self._check_marker(marker)
+            return
+        if root.exists() and (not root.is_dir() or not _may_become_store(root)):
+            raise StoreError(
+                "not a dtclaims store",
+                given=str(root),
+                expected=f"an empty or absent folder, or one with {MARKER}",
+                remedy="Name another folder with --store; nothing was changed.",
+            )
+        if not create:
+            raise StoreError(
+                "no store there", given=str(root), remedy="Run `pytest claims` first, or name it with --store."
+            )
+        with writing(root):
+            for folder in FOLDERS:
+                (root / folder).mkdir(parents=True, exist_ok=True)
+            write_json(marker, {"kind": "dtclaims-store", "schema": SCHEMA})
+
+    @staticmethod
+    def _check_marker(marker: Path) -> None:
+        content = read_json(marker)
+        if content.get("kind") != "dtclaims-store" or content.get("schema") != SCHEMA:
+            raise StoreError(
+                f"{marker} is of another kind or version",
+                given=content,
+                expected=f"kind dtclaims-store, schema {SCHEMA}",
+                remedy="Name another folder with --store.",
+            )
+
+    def lock(self, key: str) -> AbstractContextManager[Lock]:
+        """The lock to hold while making `key`, as a context.
+
+        Raises:
+            StoreLocked: on entering, if another process holds it.
+        """
+        return hold(self.folder("locks"), key)
+
+    def folder(self, name: str) -> Path:
+        """One of `FOLDERS`, made if an older version left it out.
+
+        Raises:
+            StoreError: the store may not be written.
+        """
+        folder = self.root / name
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
+        return folder
+
+    def run_keys(self) -> list[str]:
+        """Keys of all finished runs."""
+        return sorted(entry.name for entry in (self.root / "runs").iterdir() if (entry / "manifest.json").is_file())
+
+    def find(self, key: str) -> StoredRun | None:
+        """The run with this key, or None if it was never finished.
+
+        Raises:
+            StoreError: the run is there but damaged.
+        """
+        folder = self.root / "runs" / key
+        if not (folder / "manifest.json").is_file():
+            return None
+        manifest = _read_manifest(folder)
+        for name, recorded in manifest.items():
+            # Checkpoints are hashed when they are read; here their presence and size must do.
+            if not recorded.get("dropped"):
+                check_file(folder, name, recorded, deep=name.endswith(".json"))
+        identity, result = read_json(folder / "identity.json"), read_json(folder / "result.json")
+        if key_of(identity) != key:
+            raise StoreError(
+                f"run {key} does not hold what its name says", remedy=f"Delete {folder}; it is trained again."
+            )
+        return StoredRun(folder, identity, result, manifest)
+
+    def workspace(self, key: str) -> Path:
+        """The folder in which run `key` grows, with what an earlier owner left. Call it under the key's lock."""
+        folder = self.folder("work") / key
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
+            for partial in folder.glob(f".*{PARTIAL}"):
+                partial.unlink()
+        return folder
+
+    def complete(self, folder: Path, identity: Mapping[str, Any]) -> None:
+        """Write what makes a workspace a whole run: from now on only `publish` is left to do.
+
+        Raises:
+            StoreError: the disk is full, or the store may not be written.
+        """
+        write_json(folder / "identity.json", identity)
+        names = sorted(file.name for file in folder.iterdir() if file.name not in OWN)
+        write_json(folder / "manifest.json", {name: describe_file(folder / name) for name in names})
+
+    def publish(self, folder: Path) -> None:
+        """Move a complete workspace to the finished runs. Call it under the key's lock.
+
+        A run of that key whose checkpoints were dropped is replaced.
+
+        Raises:
+            StoreError: the store may not be written.
+        """
+        target, old = self.root / "runs" / folder.name, folder.with_name(f".{folder.name}.old")
+        with writing(target):
+            (folder / STATE).unlink(missing_ok=True)
+            shutil.rmtree(old, ignore_errors=True)
+            if target.exists():
+                os.replace(target, old)
+            os.replace(folder, target)
+            shutil.rmtree(old, ignore_errors=True)
+
+    @contextmanager
+    def new_run(self, identity: Mapping[str, Any]) -> Iterator[Path]:
+        """An empty folder to write a run's files into; on leaving without error the run is published.
+
+        Call it under the key's lock.
+        """
+        folder = self.workspace(key_of(identity))
+        try:
+            for left in folder.iterdir():
+                left.unlink()
+            yield folder
+            self.complete(folder, identity)
+            self.publish(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def drop_checkpoints(self, key: str) -> int:
+        """Delete a run's checkpoints and keep the rest; how many bytes that freed. Call it under the key's lock.
+
+        Raises:
+            StoreError: the run is damaged, or the store may not be written.
+        """
+        run = self.find(key)
+        if run is None:
+            return 0
+        names = [name for name in run.manifest if name.startswith("epoch_")]
+        # First the manifest: what it calls dropped is not missed.
+        marked = {name: {**entry, "dropped": True} if name in names else entry for name, entry in run.manifest.items()}
+        if marked != run.manifest:
+            write_json(run.folder / "manifest.json", marked)
+        files = [run.folder / name for name in names if (run.folder / name).is_file()]
+        freed = sum(file.stat().st_size for file in files)
+        with writing(run.folder):
+            for file in files:
+                file.unlink()
+        return freed
+
+    def find_measurement(self, identity: Mapping[str, Any]) -> Any | None:
+        """The stored value of a measurement, or None if it was not taken yet.
+
+        Raises:
+            StoreError: the file is not as it was written.
+        """
+        path = self.root / "measurements" / f"{key_of(identity)}.json"
+        return read_measurement(path)["value"] if path.is_file() else None
+
+    def put_measurement(self, identity: Mapping[str, Any], value: Any) -> None:
+        """Store a measurement's value (plain JSON data, finite numbers).
+
+        Raises:
+            StoreError: the disk is full, or the store may not be written.
+        """
+        content = {"identity": identity, "value": value, "sha256": _digest(value)}
+        write_json(self.folder("measurements") / f"{key_of(identity)}.json", content)
+
+    def looks(self, cell: tuple[str, ...]) -> list[dict[str, str]]:
+        """On which seeds a cell was judged: seed → key of what was measured on it, of each look.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        path = self._looks_of(cell)
+        found: list[dict[str, str]] = read_json(path)["looks"] if path.is_file() else []
+        return found
+
+    def add_look(self, cell: tuple[str, ...], look: Mapping[str, str]) -> None:
+        """Remember a look at a cell.
+
+        Raises:
+            StoreError: the disk is full, or the store may not be written.
+        """
+        self.folder("looks")
+        write_json(self._looks_of(cell), {"cell": list(cell), "looks": [*self.looks(cell), dict(look)]})
+
+    def _looks_of(self, cell: tuple[str, ...]) -> Path:
+        return self.root / "looks" / f"{key_of({'cell': list(cell)})}.json"
+
+
+def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    manifest = read_json(folder / "manifest.json")
+    for name, recorded in manifest.items():
+        # Names come from outside with an import: none may lead out of the folder.
+        if Path(name).name != name or not isinstance(recorded, dict) or not {"bytes", "sha256"} <= recorded.keys():
+            raise StoreError(f"{folder / 'manifest.json'} is damaged", given=f"an entry {name!r}")
+    if not {"identity.json", "result.json"} <= manifest.keys():
+        raise StoreError(f"{folder / 'manifest.json'} is damaged", expected="entries of identity.json and result.json")
+    return manifest
+
+
+def read_measurement(path: Path) -> dict[str, Any]:
+    """A measurement's identity and value.
+
+    Raises:
+        StoreError: the file is not as it was written.
+    """
+    content = read_json(path)
+    try:
+        sound = key_of(content["identity"]) == path.stem and _digest(content["value"]) == content["sha256"]
+    except (KeyError, TypeError):
+        sound = False
+    if not sound:
+        raise StoreError(f"{path} is not as it was written", remedy="Delete it; it is measured again.")
+    return content
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _may_become_store(root: Path) -> bool:
+    """Whether a folder is empty, or another process is making a store of it at this moment."""
+    return all(entry.name in FOLDERS or entry.name.endswith(PARTIAL) for entry in root.iterdir())

@@ -1,0 +1,1 @@
+"""This paper's laboratory: its arms, tasks, data, networks, training and measurements."""

@@ -1,0 +1,233 @@
+"""Medium sets made here: a shipped policy rolls out in MuJoCo (design: the self-collected source)."""
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from threadpoolctl import threadpool_limits
+
+from dtclaims import __version__
+from dtclaims.addresses import code_digests, key_of
+from dtclaims.errors import DataError, UsageError
+from dtclaims.lab.data.hdf5 import check_room, load_hdf5, save_hdf5
+from dtclaims.lab.data.physics import BatchedEnv, simulator_version
+from dtclaims.lab.data.policy import Policy
+from dtclaims.lab.data.trajectories import Booleans, Floats, Integers, Trajectories
+from dtclaims.lab.design.tasks import MAX_EPISODE_STEPS, get_task
+from dtclaims.places import fixture_dir, home, read_card
+from dtclaims.seeding import derive, generator
+
+DATA_CODE = ("lab/data/collect.py", "lab/data/physics.py", "lab/data/policy.py", "lab/design/tasks.py", "seeding.py")
+
+WAVE = 64
+"""Episodes in lock step. Fixed: it decides which draws an episode gets, so it is part of the recipe."""
+
+SIMULATOR_NOTE = (
+    "Not compared with mujoco-py's MuJoCo 2.1.0, in which D4RL's sets were collected with gym's v2 tasks. In our "
+    "measurements Hopper's trajectories agree between MuJoCo 2.3.7 and 3.3.7 and part from 3.17 on within ten steps; "
+    "HalfCheetah's and Walker2d's agree from 2.3.7 to 4.0.0."
+)
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a set is collected: two equal recipes give equal sets on one simulator version."""
+
+    task: str
+    level: str
+    steps: int
+    seed: int
+    policy_sha256: str
+
+    def identity(self) -> dict[str, Any]:
+        """Everything the collected set depends on, as plain data."""
+        return {
+            "kind": "collected",
+            **asdict(self),
+            "simulator": simulator_version(),
+            "code": code_digests(DATA_CODE),
+        }
+
+
+def policy_folder(task: str, level: str) -> Path:
+    """Where the shipped policy of a task and level lies."""
+    return fixture_dir() / "policies" / f"{task}-{level}"
+
+
+def shipped_recipe(task: str, *, level: str = "medium", steps: int, seed: int = 0) -> Recipe:
+    """The recipe that rolls out the shipped policy.
+
+    Raises:
+        FixtureError: the policy is not the recorded file.
+        UsageError: no such task, a level without a shipped policy, or fewer than one step.
+    """
+    get_task(task)
+    if steps < 1:
+        raise UsageError("a set needs at least one step", given=steps)
+    if not policy_folder(task, level).is_dir():
+        folders = (fixture_dir() / "policies").glob(f"{task}-*")
+        shipped = sorted(folder.name.removeprefix(f"{task}-") for folder in folders)
+        raise UsageError(
+            f"no {level} policy for {task} is shipped with this version",
+            expected=f"one of {', '.join(shipped)}" if shipped else None,
+            remedy=f"Train one: `dtclaims data train-policy {task}`.",
+        )
+    card = read_card(policy_folder(task, level))
+    return Recipe(task, level, steps, seed, card["files"]["model.safetensors"]["sha256"])
+
+
+def collect(
+    policy: Policy,
+    *,
+    steps: int,
+    seed: int,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Trajectories:
+    """Whole episodes of the stochastic policy, the fewest in order that hold at least `steps` transitions.
+
+    Episode i starts from its own seed; episodes are kept in the order of i, so short ones are not
+    favoured. An episode ends at a terminal or after 1000 steps. Memory holds the set once, and one wave of
+    episodes besides.
+
+    Args:
+        policy: who acts.
+        steps: lower bound on the transitions.
+        seed: of the initial states and the policy's noise.
+        threads: physics threads, all cores by default; does not change the result.
+        progress: called with (steps so far, steps wanted).
+
+    Raises:
+        UsageError: fewer than one thread.
+    """
+    if threads is not None and threads < 1:
+        raise UsageError("physics needs at least one thread", given=threads)
+    task = policy.task
+    env = BatchedEnv(task, WAVE, threads=threads or os.cpu_count() or 1)
+    # The last episode may run past the wanted number of steps.
+    room = steps + MAX_EPISODE_STEPS
+    observations = np.empty((room, task.state_dim), dtype=np.float32)
+    actions = np.empty((room, task.action_dim), dtype=np.float32)
+    rewards = np.empty(room, dtype=np.float32)
+    lengths: list[int] = []
+    terminated: list[bool] = []
+    collected = wave = 0
+    # BLAS rounds differently with another number of threads, and physics amplifies the last bit.
+    with threadpool_limits(limits=1, user_api="blas"):
+        while collected < steps:
+            before = collected
+
+            def advance(count: int, before: int = before) -> None:
+                if progress is not None:
+                    progress(min(before + count, steps), steps)
+
+            seen, done, earned, length, ended = _wave(policy, env, seed, wave, advance)
+            for i in range(WAVE):
+                if collected >= steps:
+                    break
+                place = slice(collected, collected + int(length[i]))
+                observations[place] = seen[i, : length[i]]
+                actions[place] = done[i, : length[i]]
+                rewards[place] = earned[i, : length[i]]
+                lengths.append(int(length[i]))
+                terminated.append(bool(ended[i]))
+                collected = place.stop
+            wave += 1
+    env.close()
+    return Trajectories(
+        task,
+        observations[:collected],
+        actions[:collected],
+        rewards[:collected],
+        np.array(lengths, dtype=np.int64),
+        np.array(terminated),
+        provenance={"source": "self-collected", "seed": seed, "simulator": simulator_version()},
+    )
+
+
+def _wave(
+    policy: Policy, env: BatchedEnv, seed: int, wave: int, advance: Callable[[int], None]
+) -> tuple[Floats, Floats, Floats, Integers, Booleans]:
+    """`WAVE` episodes in lock step: states, actions, rewards (WAVE, 1000, ...), lengths, whether one terminated."""
+    task = policy.task
+    rng = generator(seed, f"collect/{task.name}/actions/{wave}")
+    states = env.reset([derive(seed, f"collect/{task.name}/episode/{wave * WAVE + i}") % 2**31 for i in range(WAVE)])
+    seen = np.zeros((WAVE, MAX_EPISODE_STEPS, task.state_dim), dtype=np.float32)
+    done = np.zeros((WAVE, MAX_EPISODE_STEPS, task.action_dim), dtype=np.float32)
+    earned = np.zeros((WAVE, MAX_EPISODE_STEPS), dtype=np.float32)
+    length = np.zeros(WAVE, dtype=np.int64)
+    active = np.ones(WAVE, dtype=bool)
+    for step in range(MAX_EPISODE_STEPS):
+        seen[active, step] = states[active]
+        done[active, step] = policy.act(states[active], rng)
+        states, reward, ended = env.step(done[:, step], active)
+        earned[active, step] = reward[active]
+        length += active
+        active &= ~ended
+        advance(int(length.sum()))
+        if not active.any():
+            break
+    # A slot still active ran into the time limit.
+    return seen, done, earned, length, ~active
+
+
+def collect_recipe(recipe: Recipe, *, threads: int | None = None, progress: Progress | None = None) -> Trajectories:
+    """The set of a recipe, collected now, with everything it came from in its provenance."""
+    policy = Policy.load(policy_folder(recipe.task, recipe.level), get_task(recipe.task))
+    data = collect(policy, steps=recipe.steps, seed=recipe.seed, threads=threads, progress=progress)
+    made_by = {**asdict(recipe), "dtclaims": __version__, "note": SIMULATOR_NOTE}
+    return replace(data, provenance={**data.provenance, **made_by})
+
+
+def collected_path(recipe: Recipe) -> Path:
+    """Where the set of a recipe is cached."""
+    return home() / "data" / f"{recipe.task}-{recipe.level}-{key_of(recipe.identity())}.hdf5"
+
+
+def obtain(recipe: Recipe, progress: Progress | None = None, *, threads: int | None = None) -> Trajectories:
+    """The set of a recipe: read from the cache, or collected now and cached.
+
+    Two processes never collect the same set twice: the second waits for the first.
+
+    Raises:
+        DataError: the cache cannot be written, or holds something else.
+    """
+    path = collected_path(recipe)
+    if path.is_file():
+        return load_hdf5(path)
+    check_room(path, _size(recipe))
+    try:
+        held = FileLock(path.with_suffix(".lock")).acquire()
+    except OSError as error:
+        raise DataError(f"cannot lock {path}", given=error, remedy="Set DTCLAIMS_HOME to a folder of yours.") from None
+    with held:
+        if not path.is_file():
+            save_hdf5(collect_recipe(recipe, threads=threads, progress=progress), path)
+    return load_hdf5(path)
+
+
+def collect_to(
+    path: Path, recipe: Recipe, progress: Progress | None = None, *, threads: int | None = None
+) -> Trajectories:
+    """Write the set of a recipe to a file of the user's choice, copied from the cache if it is there.
+
+    Raises:
+        DataError: the file cannot be written; found out before anything is collected, where that can be.
+    """
+    check_room(path, _size(recipe))
+    cached = collected_path(recipe)
+    data = load_hdf5(cached) if cached.is_file() else collect_recipe(recipe, threads=threads, progress=progress)
+    save_hdf5(data, path)
+    return data
+
+
+def _size(recipe: Recipe) -> int:
+    """Bytes of the set before compression."""
+    task = get_task(recipe.task)
+    return (recipe.steps + MAX_EPISODE_STEPS) * (4 * (task.state_dim + task.action_dim + 1) + 2)

@@ -1,0 +1,186 @@
+"""D4RL's HDF5 layout, read and written (Fu et al. 2020; protocol §1).
+
+One dataset per key with all steps in a row. D4RL's own v2 files hold more (`next_observations`,
+`infos/…`, `metadata/…`), which is left unread; files of ours carry the task, their content's digest
+and their provenance as attributes.
+"""
+
+import contextlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from dtclaims.errors import DataError
+from dtclaims.lab.data.assembly import from_steps, settle_task
+from dtclaims.lab.data.trajectories import Trajectories
+from dtclaims.lab.design.tasks import Task
+
+KEYS = ("observations", "actions", "rewards", "terminals", "timeouts")
+
+UNKNOWN = '{"source": "D4RL-style HDF5"}'
+"""Provenance of files that record none."""
+
+UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
+"""What h5py raises on a file that is cut short or altered, depending on where."""
+
+
+def save_hdf5(data: Trajectories, path: Path) -> None:
+    """Write in D4RL's layout; all or nothing.
+
+    Raises:
+        DataError: the file cannot be written (disk full, permission).
+    """
+    ends = np.zeros((2, len(data.rewards)), dtype=bool)
+    last = data.starts + data.lengths - 1
+    ends[0, last] = data.terminated
+    ends[1, last] = ~data.terminated
+    arrays = (data.observations, data.actions, data.rewards, ends[0], ends[1])
+    with whole_or_nothing(path) as partial, hdf5_file(partial) as file:
+        for key, array in zip(KEYS, arrays, strict=True):
+            file.create_dataset(key, data=array, compression="gzip" if array.ndim == 2 else None)
+        file.attrs["task"] = data.task.name
+        file.attrs["sha256"] = data.sha256
+        file.attrs["provenance"] = json.dumps(dict(data.provenance), sort_keys=True)
+
+
+def load_hdf5(path: Path, task: Task | None = None) -> Trajectories:
+    """Read a file in D4RL's layout: ours, or D4RL's own v2 files.
+
+    A trajectory ends at a terminal or a time-out; an unfinished tail is dropped and counted in the
+    provenance (`dropped_tail_steps`). Files of ours are checked against their recorded digest.
+
+    Raises:
+        DataError: not an HDF5 file, truncated, a key is missing, lengths disagree, values out of range,
+            another task, or content that is not the recorded one.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            _check_keys(file, path)
+            arrays = {key: np.asarray(file[key]) for key in KEYS}
+            attributes = {name: file.attrs[name] for name in ("task", "sha256", "provenance") if name in file.attrs}
+            provenance = json.loads(str(attributes.get("provenance", UNKNOWN)))
+            if not isinstance(provenance, dict):
+                raise ValueError("its provenance is no JSON object")
+    except UNREADABLE as error:
+        raise unreadable(path, error) from None
+    stated = attributes.get("task")
+    found = settle_task(
+        task,
+        None if stated is None else str(stated),
+        path.name,
+        (arrays["observations"].shape, arrays["actions"].shape),
+        str(path),
+    )
+    data = from_steps(found, arrays, source=str(path), provenance=provenance)
+    check_digest(data, attributes.get("sha256"), path)
+    return data
+
+
+def _check_keys(file: h5py.File, path: Path) -> None:
+    missing = [key for key in KEYS if not isinstance(file.get(key), h5py.Dataset)]
+    if missing == ["timeouts"]:
+        raise DataError(
+            f"{path} lacks timeouts, as D4RL's v0 files do",
+            given=sorted(file),
+            expected=list(KEYS),
+            remedy="Only the v2 sets are supported: without time-outs the trajectories cannot be told apart.",
+        )
+    if missing:
+        raise DataError(f"{path} lacks {', '.join(missing)}", given=sorted(file), expected=list(KEYS))
+
+
+def check_digest(data: Trajectories, recorded: object, path: Path) -> None:
+    """Compare content with what was recorded when it was written.
+
+    Raises:
+        DataError: they differ.
+    """
+    if recorded is not None and recorded != data.sha256:
+        raise DataError(
+            f"{path} is not the file that was written",
+            given=f"sha256 {data.sha256}",
+            expected=f"sha256 {recorded}",
+            remedy="Delete it, and collect or export the set again.",
+        )
+
+
+def unreadable(path: Path, error: Exception) -> DataError:
+    """The error for an HDF5 file that h5py gives up on."""
+    return DataError(f"cannot read {path} as HDF5", given=error, remedy="Is the download complete?")
+
+
+@contextlib.contextmanager
+def whole_or_nothing(path: Path) -> Iterator[Path]:
+    """A neighbour of `path` to write to, which takes its place at the end or leaves no trace.
+
+    Raises:
+        DataError: it cannot be written (disk full, permission).
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        os.replace(partial, path)
+    except OSError as error:
+        raise DataError(
+            f"cannot write {path}", given=error, remedy="Free some space or choose another place."
+        ) from error
+    finally:
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()
+
+
+@contextlib.contextmanager
+def hdf5_file(path: Path) -> Iterator[h5py.File]:
+    """A new HDF5 file, built in memory and written in one go.
+
+    HDF5 does not survive a full disk: what it could not write it tries again whenever an object is
+    released, and in the end takes the interpreter down. Plain bytes fail with an OSError.
+    """
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        yield file
+    path.write_bytes(content.getbuffer())
+
+
+def check_room(path: Path, nbytes: int) -> None:
+    """Find out before the work, not after, that its result cannot be written.
+
+    Args:
+        path: where it will go.
+        nbytes: how large it can become.
+
+    Raises:
+        DataError: no permission, a folder in its place, or too little space.
+    """
+    trial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        trial.write_bytes(b"")
+        free = shutil.disk_usage(path.parent).free
+    except OSError as error:
+        raise DataError(f"cannot write {path}", given=error, remedy="Choose another place.") from None
+    finally:
+        _remove(trial)
+    if free < nbytes:
+        raise DataError(
+            f"too little space for {path}",
+            given=f"{free / 1e6:.0f} MB free",
+            expected=f"{nbytes / 1e6:.0f} MB",
+            remedy="Free some space or choose another place.",
+        )

@@ -1,0 +1,237 @@
+"""Minari's layout, read and written without Minari (Minari 0.4 and 0.5, HDF5 storage).
+
+A data set is a folder `…/NAME-vN/data` with `main_data.hdf5` (one group per episode: T + 1
+observations, T actions, rewards, terminations and truncations) and `metadata.json`. Only remote
+data sets need the `minari` package, because only its own code knows where they are.
+
+The last observation of an episode, the one after its last action, has no place in D4RL's layout or
+in `Trajectories`. Exporting fills it with a copy of the observation before it, and says so in the
+metadata; reading drops it. So our data survive the way to Minari and back to the bit.
+"""
+
+import importlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from dtclaims import __version__
+from dtclaims.errors import DataError, MissingDependency, UsageError
+from dtclaims.lab.data.assembly import from_episodes, settle_task
+from dtclaims.lab.data.hdf5 import UNREADABLE, check_digest, hdf5_file, unreadable, whole_or_nothing
+from dtclaims.lab.data.trajectories import Trajectories
+from dtclaims.lab.design.tasks import Task
+
+MAIN = "main_data.hdf5"
+METADATA = "metadata.json"
+KEYS = {
+    "observations": "observations",
+    "actions": "actions",
+    "rewards": "rewards",
+    "terminations": "terminals",
+    "truncations": "timeouts",
+}
+ID = re.compile(r"([-\w]+/)*[-\w]+-v\d+")
+"""Minari's form of a data set's name, version included."""
+LAYOUT_VERSION = "0.5.0"
+"""The Minari release whose layout is written; later ones say that they read it."""
+
+
+def minari_root() -> Path:
+    """Where Minari keeps its data sets."""
+    override = os.environ.get("MINARI_DATASETS_PATH")
+    return Path(override) if override else Path.home() / ".minari" / "datasets"
+
+
+def data_folder(path: Path) -> Path | None:
+    """The folder with `main_data.hdf5` that a path means, or None if it means no Minari data set."""
+    if path.name == MAIN:
+        return path.parent
+    return next((folder for folder in (path / "data", path) if (folder / MAIN).is_file()), None)
+
+
+def fetch(name: str) -> Path:
+    """The folder of a data set by Minari's id, downloaded by Minari if it is not in its root.
+
+    Raises:
+        MissingDependency: it has to be downloaded and Minari is not installed.
+        DataError: Minari could not download it.
+    """
+    folder = minari_root() / name
+    if data_folder(folder) is None:
+        try:
+            package = importlib.import_module("minari")
+        except ImportError as error:
+            raise MissingDependency(
+                f"the Minari data set {name} is not in {minari_root()}, and Minari is not installed",
+                given=error,
+                remedy="`pip install minari`, or put the data set there.",
+            ) from None
+        try:
+            package.download_dataset(name)
+        except Exception as error:
+            raise DataError(f"Minari could not download {name}", given=f"{type(error).__name__}: {error}") from None
+    return folder
+
+
+def load_minari(path: Path, task: Task | None = None) -> Trajectories:
+    """Read a Minari data set from its folder.
+
+    An episode that was neither terminated nor truncated is unfinished: it is dropped and counted.
+
+    Raises:
+        DataError: no such data set, another storage, truncated, a key is missing, lengths disagree,
+            values out of range, another task, or content that is not the recorded one.
+    """
+    folder = data_folder(path)
+    if folder is None:
+        raise DataError(f"{path} is no Minari data set", expected=f"a folder with data/{MAIN}")
+    metadata = _read_metadata(folder)
+    name = str(metadata.get("dataset_id", path.name))
+    environment = _environment(metadata)
+    ours = metadata.get("dtclaims", {})
+    theirs = {"source": "Minari", "dataset": name, "environment": environment}
+    provenance = ours.get("provenance", theirs)
+    try:
+        with h5py.File(folder / MAIN, "r") as file:
+            groups = _episode_groups(file, folder, metadata)
+            shapes = tuple(getattr(groups[0].get(key), "shape", ()) for key in ("observations", "actions"))
+            found = settle_task(task, ours.get("task"), f"{name} {environment}", (shapes[0], shapes[1]), str(path))
+            data = from_episodes(found, _episodes(groups, path), source=str(path), provenance=provenance)
+    except UNREADABLE as error:
+        raise unreadable(folder / MAIN, error) from None
+    check_digest(data, ours.get("sha256"), path)
+    return data
+
+
+def save_minari(data: Trajectories, path: Path) -> str:
+    """Write a Minari data set to the folder `path`; all or nothing.
+
+    Under Minari's root the data set is found by the id that is returned: its place below the root.
+
+    Raises:
+        UsageError: the folder's name is no Minari name, or is taken.
+        DataError: the folder cannot be written.
+    """
+    root = minari_root().resolve()
+    place = path.expanduser().resolve()
+    name = place.relative_to(root).as_posix() if place.is_relative_to(root) else place.name
+    if not ID.fullmatch(name):
+        raise UsageError("not a name for a Minari data set", given=name, expected="a version at the end, as in NAME-v0")
+    if place.exists():
+        raise UsageError(f"{path} exists", remedy="Choose another name or version, or remove it first.")
+    with whole_or_nothing(place) as partial:
+        folder = partial / "data"
+        folder.mkdir(parents=True)
+        with hdf5_file(folder / MAIN) as file:
+            for index, steps in enumerate(data.slices()):
+                group = file.create_group(f"episode_{index}")
+                group.attrs.update(id=index, total_steps=steps.stop - steps.start)
+                ends = np.zeros((2, steps.stop - steps.start), dtype=bool)
+                ends[0 if data.terminated[index] else 1, -1] = True
+                observations = data.observations[steps]
+                group["observations"] = np.concatenate([observations, observations[-1:]])
+                group["actions"] = data.actions[steps]
+                group["rewards"] = data.rewards[steps]
+                group["terminations"], group["truncations"] = ends
+        size = (folder / MAIN).stat().st_size
+        metadata = _metadata(data, name, size)
+        (folder / METADATA).write_text(json.dumps(metadata, indent=1), encoding="utf-8")
+    return name
+
+
+def _metadata(data: Trajectories, name: str, size: int) -> dict[str, Any]:
+    """What Minari asks of `metadata.json`, and under `dtclaims` what reading back to the bit needs."""
+    import gymnasium
+
+    task = data.task
+
+    def box(width: int, bound: float) -> str:
+        limits = {"low": [-bound] * width, "high": [bound] * width}
+        return json.dumps({"type": "Box", "dtype": "float32", "shape": [width], **limits})
+
+    return {
+        "dataset_id": name,
+        "minari_version": LAYOUT_VERSION,
+        "data_format": "hdf5",
+        "jpeg_encoding": False,
+        "total_episodes": len(data.lengths),
+        "total_steps": len(data.rewards),
+        "dataset_size": round(size / 1e6, 1),
+        "observation_space": box(task.state_dim, float("inf")),
+        "action_space": box(task.action_dim, 1.0),
+        "env_spec": gymnasium.spec(task.gym_id).to_json(),
+        "algorithm_name": str(data.provenance.get("source", "unknown")),
+        "author": ["dtclaims"],
+        "author_email": [],
+        "code_permalink": "",
+        "description": f"{task.name} trajectories exported by dtclaims. The observation after an episode's last action "
+        "was not recorded: it repeats the one before.",
+        "dtclaims": {
+            "version": __version__,
+            "task": task.name,
+            "sha256": data.sha256,
+            "final_observation": "repeats the one before",
+            "provenance": dict(data.provenance),
+        },
+    }
+
+
+def _read_metadata(folder: Path) -> dict[str, Any]:
+    path = folder / METADATA
+    try:
+        metadata: Any = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path}", given=error, remedy="Is the download complete?") from None
+    if not isinstance(metadata, dict):
+        raise DataError(f"{path} is no Minari metadata", given=type(metadata).__name__)
+    ours = metadata.get("dtclaims", {})
+    if not isinstance(ours, dict) or not isinstance(ours.get("provenance", {}), dict):
+        raise DataError(f"{path} is no Minari metadata: what dtclaims wrote into it was altered")
+    if metadata.get("data_format", "hdf5") != "hdf5":
+        raise DataError(
+            f"{folder} is not stored as HDF5",
+            given=metadata["data_format"],
+            expected="data_format hdf5",
+            remedy="Minari can convert it: `minari.load_dataset`, then `create_dataset_from_buffers`.",
+        )
+    return metadata
+
+
+def _environment(metadata: Mapping[str, Any]) -> str | None:
+    try:
+        return str(json.loads(metadata["env_spec"])["id"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _episode_groups(file: h5py.File, folder: Path, metadata: Mapping[str, Any]) -> list[h5py.Group]:
+    names = sorted((name for name in file if re.fullmatch(r"episode_\d+", name)), key=lambda name: int(name[8:]))
+    stated = metadata.get("total_episodes", len(names))
+    if not names or stated != len(names):
+        raise DataError(
+            f"{folder} does not hold the episodes that its metadata counts", given=len(names), expected=stated
+        )
+    return [file[name] for name in names]
+
+
+def _episodes(groups: list[h5py.Group], path: Path) -> Iterator[dict[str, Any]]:
+    for index, group in enumerate(groups):
+        missing = [key for key in KEYS if not isinstance(group.get(key), h5py.Dataset)]
+        if missing:
+            raise DataError(f"episode {index} of {path} lacks {', '.join(missing)}", given=sorted(group))
+        episode = {ours: np.asarray(group[theirs]) for theirs, ours in KEYS.items()}
+        steps = len(episode["rewards"])
+        if len(episode["observations"]) != steps + 1:
+            raise DataError(
+                f"observations of episode {index} of {path} differ in length",
+                given=len(episode["observations"]),
+                expected=f"{steps + 1}, one more than rewards",
+            )
+        episode["observations"] = episode["observations"][:-1]
+        yield episode

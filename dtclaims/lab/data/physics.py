@@ -1,0 +1,241 @@
+"""Many copies of one MuJoCo task stepped together, with gymnasium's v4 semantics (protocol §§1, 5).
+
+gymnasium steps one environment at a time, and `mujoco.rollout`, which steps many, drops the
+constraint solver's warm start between calls and so leaves gymnasium's trajectory. Here every slot
+keeps its own `MjData`, stepped by `mj_step` (which releases the interpreter lock) from a few threads;
+reward, health and observation are computed for all slots at once.
+"""
+
+import inspect
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+import numpy.typing as npt
+from gymnasium.envs.registration import load_env_creator
+
+from dtclaims.errors import SimulatorError
+from dtclaims.lab.design.tasks import Task
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+SUPPORTED_MUJOCO = ("3.3.7",)
+"""Releases whose trajectories may be pooled. Hopper's differ from 3.17 on, at step 10 already."""
+
+STATE_KIND = mujoco.mjtState.mjSTATE_INTEGRATION
+"""Everything that the next `mj_step` depends on, the constraint solver's warm start included."""
+
+VELOCITY_LIMIT = 10.0
+"""Hopper and Walker2d report joint velocities clipped to ± this; the physics is not clipped."""
+
+
+def simulator_version() -> dict[str, str]:
+    """Versions that decide what a trajectory looks like, for provenance.
+
+    Raises:
+        SimulatorError: the installed MuJoCo is not one of `SUPPORTED_MUJOCO`.
+    """
+    if mujoco.__version__ not in SUPPORTED_MUJOCO:
+        raise SimulatorError(
+            "this MuJoCo release has not been compared with the one our data and results come from",
+            given=mujoco.__version__,
+            expected=" or ".join(SUPPORTED_MUJOCO),
+            remedy=f"Install it: pip install mujoco=={SUPPORTED_MUJOCO[-1]}",
+        )
+    return {"mujoco": mujoco.__version__, "gymnasium": version("gymnasium"), "semantics": "v4"}
+
+
+class BatchedEnv:
+    """`count` slots of one task, each an independent episode.
+
+    There is no time limit inside: the caller cuts episodes at 1000 steps. Equal to gymnasium's v4
+    environments given the same seeds and actions, in the actions' own precision (float32 actions give
+    a float32 control cost, as there).
+
+    Args:
+        task: which environment.
+        count: number of slots.
+        threads: threads that step the physics; 1 uses the caller's own.
+
+    Raises:
+        SimulatorError: unsupported MuJoCo release, or `count` or `threads` below 1.
+    """
+
+    def __init__(self, task: Task, count: int, threads: int = 1) -> None:
+        simulator_version()
+        if count < 1 or threads < 1:
+            raise SimulatorError(
+                "a batch needs at least one slot and one thread",
+                given=f"count={count}, threads={threads}",
+            )
+        self.task = task
+        self.count = count
+        entry_point = gymnasium.spec(task.gym_id).entry_point
+        if not isinstance(entry_point, str):
+            raise SimulatorError("the environment is registered by another package", given=task.gym_id)
+        # Not gymnasium.make: its wrappers cost time, and it advises v5, whose physics differs.
+        creator: Any = load_env_creator(entry_point)
+        self._env = creator()
+        self._model = self._env.model
+        self._frame_skip: int = self._env.frame_skip
+        self._constants = {
+            name: parameter.default
+            for name, parameter in inspect.signature(creator).parameters.items()
+            if parameter.default is not inspect.Parameter.empty
+        }
+        self._data = [mujoco.MjData(self._model) for _ in range(count)]
+        # Views into MuJoCo's memory: looking them up at every step costs more than the copy.
+        self._ctrl_views = [data.ctrl for data in self._data]
+        self._qpos_views = [data.qpos for data in self._data]
+        self._qvel_views = [data.qvel for data in self._data]
+        self._qpos = np.zeros((count, self._model.nq))
+        self._qvel = np.zeros((count, self._model.nv))
+        self._read(range(count))
+        self._threads = min(threads, count)
+        self._pool = ThreadPoolExecutor(self._threads - 1) if self._threads > 1 else None
+
+    def reset(self, seeds: Sequence[int]) -> Array:
+        """Start every slot as `env.reset(seed=seeds[i])` does; the (count, state_dim) states.
+
+        Raises:
+            SimulatorError: not one seed for each slot.
+        """
+        return self.reset_where(np.ones(self.count, dtype=bool), seeds)
+
+    def reset_where(self, mask: Mask, seeds: Sequence[int]) -> Array:
+        """Restart the slots where `mask` is true, in slot order; the states of all slots.
+
+        Args:
+            mask: (count,) bool.
+            seeds: one seed for each true entry.
+
+        Raises:
+            SimulatorError: mask of another shape, or not one seed for each true entry.
+        """
+        slots = np.flatnonzero(self._checked_mask(mask)).tolist()
+        if len(seeds) != len(slots):
+            raise SimulatorError("one seed for each slot to reset", given=len(seeds), expected=len(slots))
+        record = np.zeros(mujoco.mj_stateSize(self._model, STATE_KIND))
+        for slot, seed in zip(slots, seeds, strict=True):
+            self._env.reset(seed=int(seed))
+            # The solver's warm start is part of this state, so the episode continues as gymnasium's.
+            mujoco.mj_getState(self._model, self._env.data, record, STATE_KIND)
+            mujoco.mj_setState(self._model, self._data[slot], record, STATE_KIND)
+        self._read(slots)
+        return self.states()
+
+    def step(self, actions: npt.NDArray[Any], active: Mask | None = None) -> tuple[Array, Array, Mask]:
+        """One environment step in every active slot.
+
+        As in gymnasium, the control cost uses the action as given; MuJoCo clamps what the motors
+        receive to their control range.
+
+        Args:
+            actions: (count, action_dim) floats, finite where active.
+            active: (count,) bool; the others stay as they are, with reward 0 and terminated False.
+
+        Returns:
+            States (count, state_dim), rewards (count,), terminated (count,).
+
+        Raises:
+            SimulatorError: wrong shape or type, or an action that is not finite.
+        """
+        if actions.shape != (self.count, self.task.action_dim) or actions.dtype.kind != "f":
+            raise SimulatorError(
+                f"actions of {self.task.name}",
+                given=f"{actions.dtype} {actions.shape}",
+                expected=f"floats of shape ({self.count}, {self.task.action_dim})",
+            )
+        mask = np.ones(self.count, dtype=bool) if active is None else self._checked_mask(active)
+        if not np.isfinite(actions[mask]).all():
+            slot = int(np.flatnonzero(mask & ~np.isfinite(actions).all(axis=1))[0])
+            raise SimulatorError("actions must be finite", given=f"{actions[slot].tolist()} in slot {slot}")
+        slots = np.flatnonzero(mask).tolist()
+        x_before = self._qpos[:, 0].copy()
+        self._simulate(slots, actions)
+        self._read(slots)
+        rewards, terminated = self._outcome(x_before, actions)
+        return self.states(), np.where(mask, rewards, 0.0), terminated & mask
+
+    def states(self) -> Array:
+        """Observations (count, state_dim): positions without x, then velocities."""
+        velocity = self._qvel if self.task.name == "halfcheetah" else self._qvel.clip(-VELOCITY_LIMIT, VELOCITY_LIMIT)
+        return np.concatenate((self._qpos[:, 1:], velocity), axis=1)
+
+    def save(self) -> Array:
+        """Everything that the slots' futures depend on, (count, record): see `restore`."""
+        records = np.zeros((self.count, mujoco.mj_stateSize(self._model, STATE_KIND)))
+        for data, record in zip(self._data, records, strict=True):
+            mujoco.mj_getState(self._model, data, record, STATE_KIND)
+        return records
+
+    def restore(self, records: Array) -> Array:
+        """Continue from what `save` returned; the states of all slots.
+
+        Raises:
+            SimulatorError: records of another shape.
+        """
+        expected = (self.count, mujoco.mj_stateSize(self._model, STATE_KIND))
+        if records.shape != expected:
+            raise SimulatorError("saved physics of another batch", given=records.shape, expected=expected)
+        for data, record in zip(self._data, records, strict=True):
+            mujoco.mj_setState(self._model, data, record, STATE_KIND)
+        self._read(range(self.count))
+        return self.states()
+
+    def close(self) -> None:
+        """End the stepping threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def _simulate(self, slots: list[int], actions: npt.NDArray[Any]) -> None:
+        if self._pool is None:
+            self._simulate_chunk(slots, actions)
+            return
+        chunks = [slots[start :: self._threads] for start in range(self._threads)]
+        futures = [self._pool.submit(self._simulate_chunk, chunk, actions) for chunk in chunks[1:]]
+        self._simulate_chunk(chunks[0], actions)
+        for future in futures:
+            future.result()
+
+    def _simulate_chunk(self, slots: list[int], actions: npt.NDArray[Any]) -> None:
+        model, frame_skip, step = self._model, self._frame_skip, mujoco.mj_step
+        for slot in slots:
+            self._ctrl_views[slot][:] = actions[slot]
+            step(model, self._data[slot], nstep=frame_skip)
+
+    def _read(self, slots: Sequence[int]) -> None:
+        for slot in slots:
+            self._qpos[slot] = self._qpos_views[slot]
+            self._qvel[slot] = self._qvel_views[slot]
+
+    def _outcome(self, x_before: Array, actions: npt.NDArray[Any]) -> tuple[Array, Mask]:
+        """Reward = forward velocity + healthy reward − control cost; terminated = not healthy."""
+        constants = self._constants
+        forward = constants["forward_reward_weight"] * ((self._qpos[:, 0] - x_before) / self._env.dt)
+        cost = constants["ctrl_cost_weight"] * np.square(actions).sum(axis=1)
+        if "healthy_reward" not in constants:
+            return forward - cost, np.zeros(self.count, dtype=bool)
+        # v4 pays the healthy reward on the terminating step too; v5 does not.
+        return forward + constants["healthy_reward"] - cost, ~self._healthy()
+
+    def _healthy(self) -> Mask:
+        low_z, high_z = self._constants["healthy_z_range"]
+        low_angle, high_angle = self._constants["healthy_angle_range"]
+        z, angle = self._qpos[:, 1], self._qpos[:, 2]
+        healthy: Mask = (low_z < z) & (z < high_z) & (low_angle < angle) & (angle < high_angle)
+        if "healthy_state_range" in self._constants:
+            low, high = self._constants["healthy_state_range"]
+            rest = np.concatenate((self._qpos[:, 2:], self._qvel), axis=1)
+            healthy &= ((low < rest) & (rest < high)).all(axis=1)
+        return healthy
+
+    def _checked_mask(self, mask: Mask) -> Mask:
+        if mask.shape != (self.count,) or mask.dtype != np.bool_:
+            raise SimulatorError("slot mask", given=f"{mask.dtype} {mask.shape}", expected=f"bool ({self.count},)")
+        return mask

@@ -1,0 +1,279 @@
+"""Where a run's data and backbone come from, and whether they are at hand, without importing torch."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dtclaims.errors import BackboneError, DataError, UsageError, WrongTask
+from dtclaims.lab.data.collect import obtain, policy_folder, shipped_recipe
+from dtclaims.lab.data.minari import ID, data_folder, minari_root
+from dtclaims.lab.data.sources import LEGACY, d4rl_root, in_folder, load, search, unlike_d4rl
+from dtclaims.lab.data.trajectories import Trajectories
+from dtclaims.lab.design.scales import SCALES, Scale
+from dtclaims.lab.design.tasks import get_task
+from dtclaims.places import fixture_dir, home, read_card, sha256_file
+
+if TYPE_CHECKING:
+    from dtclaims.lab.models import Backbone
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """Something a run needs is not at hand: why, and what would make it run."""
+
+    reason: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Data and backbones of a run."""
+
+    task: str
+    data: Mapping[str, Any]
+    """Identity of the data: part of a run's key."""
+    backbones: Mapping[str, Mapping[str, Any]]
+    """By source, identity of the backbones the run's arm needs: part of its key."""
+
+    def load_data(self, progress: Callable[[int, int], None] | None = None) -> Trajectories:
+        """Read the data, collecting it first if need be.
+
+        Raises:
+            DataError: the data are not (or no longer) what the plan was made with.
+        """
+        if self.data["kind"] != "collected":
+            data = load(self.data["path"], self.task)
+            if data.sha256 != self.data["sha256"]:
+                raise DataError(
+                    f"{self.data['path']} changed after the runs were planned",
+                    given=f"sha256 {data.sha256}",
+                    expected=f"sha256 {self.data['sha256']}",
+                    remedy="Start again: the new content gets runs of its own.",
+                )
+            return data
+        return obtain(shipped_recipe(self.task, steps=self.data["steps"], seed=self.data["seed"]), progress)
+
+    def load_backbones(self) -> "dict[str, Backbone]":
+        """Read the backbones (imports torch); of those that only sizes are needed of, there are no tensors."""
+        from dtclaims.lab.models import Backbone, StackConfig, load_backbone
+
+        return {
+            source: Backbone(StackConfig(**found["config"]), {}, {"label": SIZES, "name": found["name"]})
+            if found["kind"] == SIZES
+            else load_backbone(Path(found["path"]))
+            for source, found in self.backbones.items()
+        }
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the user wants data and backbones from; None leaves it to the scale."""
+
+    data: str | None = None
+    """`--data`: see `find_data`."""
+    backbones: Mapping[str, str] = field(default_factory=dict)
+    """By source: a folder or a hub name (`--language-model`, `--image-model`)."""
+
+
+SIZES = "sizes"
+"""Kind of a backbone that an arm takes its sizes from, and nothing else."""
+
+
+def sizes_of(source: str, scale: Scale) -> dict[str, Any]:
+    """Identity of a scale's network without weights, for arms that draw their own: so these need no pre-training."""
+    return {"kind": SIZES, "name": scale.backbones[source], "config": dict(scale.sizes[source])}
+
+
+def find_backbone(source: str, scale: Scale, given: str | None = None) -> dict[str, Any] | Unavailable:
+    """Identity of a scale's backbone: what was asked for, a shipped folder, or the hub's checkpoint in the local cache.
+
+    Args:
+        source: `language`, `image`, `iid` or `markov`.
+        scale: of the runs.
+        given: a folder or a hub name to use instead of the scale's own.
+
+    Raises:
+        BackboneError: what was asked for is not there.
+        FixtureError: a shipped file is not the recorded one.
+    """
+    from dtclaims.lab.models.hub import find_folder, hub_folder
+
+    if given is not None:
+        # Asked for by name: worth one download.
+        return _folder_identity(find_folder(given, download=True), given)
+    name = scale.backbones[source]
+    if name.startswith("hub:"):
+        name = name.removeprefix("hub:")
+        try:
+            folder = hub_folder(name)
+        except BackboneError as error:
+            return Unavailable(f"{error.problem}: {name}", error.remedy or f"Name a folder with --{source}-model.")
+        return {**_folder_identity(folder, name), "kind": "hub", "name": name}
+    for folder in (fixture_dir() / "backbones" / name, home() / "backbones" / name):
+        if folder.is_dir():
+            return _folder_identity(folder, name)
+    size = name.rpartition("-")[2]
+    return Unavailable(
+        f"the backbone {name} is not shipped with this version",
+        f"Make it: `{_pretrain_command(source, size)} --out {home() / 'backbones' / name}`.",
+    )
+
+
+def _folder_identity(folder: Path, name: str) -> dict[str, Any]:
+    if (folder / "card.json").is_file():
+        sha256 = read_card(folder)["files"]["model.safetensors"]["sha256"]
+        return {"kind": "self-pre-trained", "name": folder.name, "sha256": sha256, "path": str(folder)}
+    weights = next((folder / file for file in CHECKPOINTS if (folder / file).is_file()), None)
+    if weights is None:
+        raise BackboneError(
+            "the folder is no checkpoint",
+            given=str(folder),
+            expected=f"card.json or config.json, and {' or '.join(CHECKPOINTS)}",
+            remedy="Give a folder that `dtclaims pretrain` wrote, or a checkpoint from Hugging Face's hub.",
+        )
+    return {"kind": "given", "name": Path(name).name, "sha256": sha256_file(weights), "path": str(folder)}
+
+
+def _pretrain_command(source: str, scale: str) -> str:
+    if source in ("iid", "markov"):
+        return f"dtclaims pretrain synthetic --kind {source} --scale {scale}"
+    kind = "text" if source == "language" else "image"
+    return (
+        f"dtclaims pretrain corpus --kind {kind} --out corpus && "
+        f"dtclaims pretrain {source} --scale {scale} --corpus corpus"
+    )
+
+
+AUTO = "auto"
+CHECKPOINTS = ("model.safetensors", "pytorch_model.bin")
+
+
+def find_data(task: str, scale: Scale, source: str | None = None) -> dict[str, Any] | Unavailable:
+    """Identity of the medium set: kind, name and digest of its content, or the recipe it is collected by.
+
+    Without a source, the paper's scale looks for D4RL's own set (`dtclaims.lab.data.sources.search`) and the others
+    collect with the shipped policy, so that a verdict does not depend on what happens to lie about. At the paper's
+    scale nothing but D4RL's set counts, whatever its file format.
+
+    Args:
+        task: of the runs.
+        scale: of the runs.
+        source: a file, a folder with one file per task, a local Minari id, `legacy`, or `auto` to search.
+
+    Raises:
+        DataError: the source asked for breaks its format.
+    """
+    paper = scale.name == "paper"
+    if source not in (None, AUTO):
+        return _given(task, source, paper)
+    if paper or source == AUTO:
+        found = _searched(task, paper)
+        if paper or not isinstance(found, Unavailable):
+            return found
+    get_task(task)
+    if not policy_folder(task, "medium").is_dir():
+        return Unavailable(
+            f"no medium policy for {task} is shipped with this version",
+            f"Train it: `dtclaims data train-policy {task}`.",
+        )
+    return shipped_recipe(task, steps=scale.medium_steps).identity()
+
+
+def check_source(source: str | None) -> None:
+    """Refuse a `--data` that names nothing, before anything is planned.
+
+    Raises:
+        UsageError: no such file, folder or local Minari data set.
+    """
+    if source in (None, AUTO, LEGACY) or Path(source).expanduser().exists():
+        return
+    if ID.fullmatch(source) and data_folder(minari_root() / source) is not None:
+        return
+    raise UsageError(
+        "--data names nothing that is here",
+        given=repr(source),
+        expected="a file, a folder with one file per task, a local Minari data set, legacy or auto",
+        remedy="`dtclaims data info ID` downloads a Minari data set, where Minari is installed.",
+    )
+
+
+def _given(task: str, source: str, paper: bool) -> dict[str, Any] | Unavailable:
+    path = Path(source).expanduser()
+    if path.is_dir() and data_folder(path) is None:
+        try:
+            path = in_folder(path, get_task(task))
+        except DataError as error:
+            return Unavailable(error.problem, f"It needs {error.expected}, and holds {error.given}.")
+        source = str(path)
+    try:
+        return _identity(task, source, paper, remedy="Use --scale small for other data.")
+    except WrongTask as error:
+        return Unavailable(error.problem, "Give --data a folder with one file per task.")
+
+
+def _searched(task: str, paper: bool) -> dict[str, Any] | Unavailable:
+    reasons = []
+    for path in search(get_task(task)):
+        try:
+            found = _identity(task, str(path), paper, remedy="")
+        except DataError as error:
+            reasons.append(str(error))
+            continue
+        if not isinstance(found, Unavailable):
+            return found
+        reasons.append(found.reason)
+    place = d4rl_root() / f"{task}_medium-v2.hdf5"
+    return Unavailable(
+        "; ".join([f"D4RL's {task}-medium-v2 is not at hand", *reasons]),
+        f"Put it at {place} (D4RL's own cache; D4RL_DATASET_DIR overrides the folder), or name it with --data.",
+    )
+
+
+def _identity(task: str, source: str, paper: bool, remedy: str) -> dict[str, Any] | Unavailable:
+    """Identity of a given set; a set with D4RL's content has D4RL's name, whatever file it is in."""
+    sha256, unlike = _content(task, source, _stamp(source))
+    if unlike is None:
+        return {"kind": "d4rl", "name": f"{task}-medium-v2", "sha256": sha256, "path": source}
+    if paper:
+        return Unavailable(f"{source} is not D4RL's {task}-medium-v2: {unlike}", remedy)
+    return {"kind": "file", "name": Path(source).name, "sha256": sha256, "path": source}
+
+
+@lru_cache(maxsize=32)
+def _content(task: str, source: str, stamp: object) -> tuple[str, str | None]:
+    """Digest of a source's content, and in what it is unlike D4RL's; read once while its files stay as they are."""
+    data = load(source, task)
+    return data.sha256, unlike_d4rl(data)
+
+
+def _stamp(source: str) -> object:
+    path = Path(source).expanduser()
+    folder = data_folder(path) if path.is_dir() else None
+    files = sorted(folder.iterdir()) if folder else [path]
+    return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file())
+
+
+def auto_scale(gpu_selected: bool, tasks: list[str], sources: Sources) -> tuple[str, str]:
+    """The scale that `--scale auto` means, and why.
+
+    Args:
+        gpu_selected: whether the marker expression (`-m gpu`) asks for claims that need a GPU.
+        tasks: the tasks of the claims.
+        sources: where data and backbones come from.
+    """
+    if not gpu_selected:
+        return "mini", "auto: without -m gpu"
+    paper = SCALES["paper"]
+    found: list[object] = [find_backbone(kind, paper, sources.backbones.get(kind)) for kind in ("language", "image")]
+    found += [find_data(task, paper, sources.data) for task in tasks]
+    missing = [one for one in found if isinstance(one, Unavailable)]
+    if not missing:
+        return "paper", "auto: the paper's weights and data are at hand"
+    return "small", f"auto: {missing[0].reason}"
+
+
+def portable(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """An identity without this machine's paths: what goes into keys."""
+    return {name: value for name, value in identity.items() if name != "path"}

@@ -1,0 +1,139 @@
+"""From an arm to its untrained network: which stack it gets, and where the weights come from."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal, cast, get_args
+
+import torch
+
+from dtclaims.errors import BackboneError, UsageError
+from dtclaims.lab.design.arms import Arm, Source, get_arm
+from dtclaims.lab.design.tasks import Task
+from dtclaims.lab.models.backbones import Backbone
+from dtclaims.lab.models.behaviour_cloning import BehaviourCloning
+from dtclaims.lab.models.changes import changed
+from dtclaims.lab.models.decision_transformer import DecisionTransformer, Head
+from dtclaims.lab.models.transformer import Block, Norm, StackConfig
+
+Architecture = Literal["reference", "matched", "own"]
+"""Of a random arm, the first two (DEV-04); every other arm has its own, whatever is asked for."""
+
+Policy = DecisionTransformer | BehaviourCloning
+"""What a run fine-tunes: (states, actions, returns-to-go, time steps, mask) to actions."""
+
+NORMS: Mapping[Source, Norm] = {"language": "layer", "image": "rms", "iid": "layer", "markov": "layer"}
+"""The norm each source was pre-trained with: GPT-2's, or ImageGPT's (DEV-07)."""
+
+
+def stack_config(arm: str, architecture: str, backbones: Mapping[str, Backbone]) -> StackConfig:
+    """The stack of `arm` (DEV-04, DEV-07; protocol §3.2).
+
+    A pre-trained arm, or a control of one, has its backbone's configuration; `image_pretrained` has LayerNorm in the
+    place of RMS norm. A random arm, and the host of a replaced block, has the language backbone's blocks and
+    width, and: under `reference` one head and ReLU, the released code's defaults; under `matched` all else of
+    the language backbone too, so that only the weights differ.
+
+    Raises:
+        UsageError: no such arm or architecture, `own` for a random stack, or an arm without a stack.
+        BackboneError: a backbone that is needed is not given, or has another network's norm.
+    """
+    described = get_arm(arm)
+    if architecture not in get_args(Architecture) or (described.shape == "random" and architecture == "own"):
+        raise UsageError(f"unknown architecture of {arm}", given=repr(architecture), expected="reference or matched")
+    if described.shape == "mlp":
+        raise UsageError("the MLP has no stack", given=arm, expected="an arm with a Transformer")
+    config = _backbone(described, described.sources[0], backbones).config
+    if described.shape == "random" and architecture == "reference":
+        return replace(config, heads=1, activation="relu")
+    if described.shape == "image_layer_norm":
+        return replace(config, norm="layer")
+    return config
+
+
+def build_model(
+    arm: str, *, task: Task, head: str, architecture: str, backbones: Mapping[str, Backbone], seed: int
+) -> Policy:
+    """The untrained model of a run (epoch 0): the same arguments give the same bits.
+
+    Arms of one seed and width share the embeddings, the time table and the head; fresh stacks of one seed share
+    their weights whatever their heads and activation are. A model with a replaced block shares every other
+    tensor with the random arm.
+
+    Args:
+        arm: name in `ARMS`.
+        task: sizes of states and actions.
+        head: see `DecisionTransformer`; the MLP has an output layer of its own whatever is asked for.
+        architecture: see `stack_config`.
+        backbones: source → backbone; those in the arm's `sources` are needed, others are not looked at. A random
+            arm takes the language backbone's sizes only.
+        seed: of every fresh weight and every change.
+
+    Raises:
+        UsageError: no such arm, head or architecture.
+        BackboneError: a backbone that is needed is not given, has another network's norm, is not the size of
+            the language backbone, or has fewer blocks than the arm speaks of.
+    """
+    described = get_arm(arm)
+    if described.shape == "mlp":
+        width = _backbone(described, "language", backbones).config.width
+        return BehaviourCloning(width, task.state_dim, task.action_dim, seed=seed)
+    config = stack_config(arm, architecture, backbones)
+    model = DecisionTransformer(config, task.state_dim, task.action_dim, cast(Head, head), seed=seed)
+    if described.source is not None:
+        backbone = _backbone(described, described.source, backbones)
+        if described.block is None:
+            _start_from(model, described, backbone, seed)
+        else:
+            model.transformer.h[described.block] = _replacement(described, backbone, described.block, seed)
+    return model
+
+
+def _start_from(model: DecisionTransformer, arm: Arm, backbone: Backbone, seed: int) -> None:
+    """Read the backbone, changed as the arm says, into the whole stack."""
+    stack, config = model.transformer, backbone.config
+    if replace(config, norm=stack.config.norm) != stack.config:
+        raise BackboneError(
+            f"the {arm.source} backbone has not the shape of the {arm.sources[0]} backbone it is compared to",
+            given=config,
+            expected=stack.config,
+            remedy="Pre-train both at one scale.",
+        )
+    tensors = dict(changed(arm.change, backbone.tensors, config, seed))
+    if arm.shape == "image_layer_norm":
+        # DEV-07: RMS norm has no biases to read; the released code left them new.
+        tensors |= {name: torch.zeros_like(new) for name, new in stack.state_dict().items() if name not in tensors}
+    stack.load_state_dict(tensors)
+
+
+def _replacement(arm: Arm, backbone: Backbone, index: int, seed: int) -> Block:
+    """The backbone's block, changed as the arm says; it keeps its own heads and activation (§5.6.1)."""
+    if index >= backbone.config.blocks:
+        raise BackboneError(
+            f"{arm.name} needs a block that the language backbone does not have",
+            given=f"{backbone.config.blocks} blocks",
+            expected=f"more than {index}",
+        )
+    prefix = f"h.{index}."
+    tensors = {name: tensor for name, tensor in backbone.tensors.items() if name.startswith(prefix)}
+    block = Block(backbone.config)
+    new = changed(arm.change, tensors, backbone.config, seed)
+    block.load_state_dict({name.removeprefix(prefix): tensor for name, tensor in new.items()})
+    return block
+
+
+def _backbone(arm: Arm, source: Source, backbones: Mapping[str, Backbone]) -> Backbone:
+    if source not in backbones:
+        raise BackboneError(
+            f"the arm {arm.name} needs the {source} backbone",
+            given=f"backbones {sorted(backbones)}" if backbones else "no backbones",
+            expected=" and ".join(arm.sources),
+        )
+    backbone = backbones[source]
+    if backbone.config.norm != NORMS[source]:
+        raise BackboneError(
+            f"the {source} backbone is another kind of network",
+            given=f"norm {backbone.config.norm!r}",
+            expected=f"norm {NORMS[source]!r}",
+            remedy="Language models have GPT-2's LayerNorm, image models ImageGPT's RMS norm: are the two exchanged?",
+        )
+    return backbone

@@ -1,0 +1,84 @@
+"""Behaviour cloning by an MLP: what a step alone can teach, without any Transformer (DEV-11)."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from dtclaims.errors import MeasurementError
+from dtclaims.lab.models.attention import drop
+from dtclaims.lab.models.initialisation import fill_linear, stream, unfilled_linear
+from dtclaims.lab.models.transformer import Record
+
+LAYERS = 3
+"""Hidden layers, each with ReLU and dropout, before the output layer: the baseline of the Decision Transformer paper
+(its released MLPBCModel with n_layer = 3)."""
+
+DROPOUT = 0.1
+
+
+class BehaviourCloning(nn.Module):
+    """Predicts each step's action from that step's return-to-go and state.
+
+    â = tanh(W_4 h_3 + b_4), h_i = drop(relu(W_i h_{i-1} + b_i)), h_0 = (R, s). With K = 1 it sees what the Decision
+    Transformer sees, but for the time step. Longer windows are allowed and change nothing: steps do not mix.
+    Weights have PyTorch's default initialisation, each layer from its own stream of the seed.
+
+    Args:
+        width: of the hidden layers.
+        state_dim: S.
+        action_dim: A.
+        seed: of the weights.
+    """
+
+    def __init__(self, width: int, state_dim: int, action_dim: int, *, seed: int = 0) -> None:
+        super().__init__()
+        sizes = (1 + state_dim, *[width] * LAYERS)
+        self.hidden = nn.ModuleList(unfilled_linear(inputs, outputs) for inputs, outputs in pairwise(sizes))
+        self.predict_action = unfilled_linear(width, action_dim)
+        for index, layer in enumerate((*self.hidden, self.predict_action)):
+            fill_linear(layer, stream(seed, f"mlp/{index}"))
+
+    def forward(
+        self,
+        states: Tensor,
+        actions: Tensor,
+        returns_to_go: Tensor,
+        timesteps: Tensor,
+        mask: Tensor,
+        *,
+        attention: str = "boolean",
+        record: Record | None = None,
+    ) -> Tensor:
+        """Predict actions; the arguments are `DecisionTransformer.forward`'s.
+
+        Args:
+            states: (B, K, S) normalised.
+            actions: not used.
+            returns_to_go: (B, K, 1), divided by the return scale.
+            timesteps: not used.
+            mask: not used: a padded step changes no other.
+            attention: not used.
+            record: must be None.
+
+        Returns:
+            Actions (B, K, A) in [-1, 1].
+
+        Raises:
+            MeasurementError: activations of blocks are asked for; there are none.
+        """
+        if record is not None:
+            raise no_blocks()
+        x = torch.cat((returns_to_go, states), dim=-1)
+        for layer in self.hidden:
+            x = drop(torch.relu(layer(x)), DROPOUT, self.training)
+        return torch.tanh(self.predict_action(x))
+
+
+def no_blocks() -> MeasurementError:
+    """The error of a measurement of blocks on a network that has none."""
+    return MeasurementError(
+        "the MLP has no Transformer blocks to read",
+        given="a BehaviourCloning network",
+        expected="a DecisionTransformer",
+    )

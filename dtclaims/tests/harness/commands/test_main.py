@@ -1,0 +1,93 @@
+"""The command line: what it prints, and its exit codes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dtclaims.harness.commands.main import main
+from dtclaims.tests.harness.judge.test_judging import filled
+from dtclaims.tests.support.examples import SAMPLE_CLAIMS
+
+
+def test_claims_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """`dtclaims claims --json` lists the registry as data."""
+    assert main(["claims", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert len(listed) == 119
+    assert all(entry["test"] or entry["parts"] or not entry["protocols"] for entry in listed)
+    assert all(entry["paper_value"]["text"] for entry in listed)
+
+
+def test_claims_for_reading(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without --json, a line per claim."""
+    assert main(["claims"]) == 0
+    assert "S5.3-l2-small-gpt2  (headline) §5.3: " in capsys.readouterr().out
+
+
+def test_judge_report_and_render_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A stored study is judged, reported in every format, and its JSON renders to the same page again."""
+    filled(tmp_path)
+    store, out = str(tmp_path / "store"), tmp_path / "out"
+    sample = ["--claims", str(SAMPLE_CLAIMS), "--store", store]
+    assert main(["judge", *sample]) == 0
+    assert "2 reproduced" in capsys.readouterr().out
+    assert main(["report", *sample, "--report", str(out), "--formats", "json,html,md,csv"]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["report.csv", "report.html", "report.json", "report.md"]
+    again = tmp_path / "again"
+    assert main(["report", str(out / "report.json"), "--report", str(again)]) == 0
+    assert (again / "report.html").read_bytes() == (out / "report.html").read_bytes()
+
+
+def test_plan_and_explain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The plan prints keys that explain understands."""
+    filled(tmp_path)
+    arguments = ["--claims", str(SAMPLE_CLAIMS), "--store", str(tmp_path / "store"), "--claim", "SAMPLE-fails"]
+    assert main(["plan", *arguments]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith("6 runs: 6 cached, 0 to train")
+    key = lines[1].split()[0]
+    assert main(["explain", key, *arguments]) == 0
+    assert "hit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["plan", "--scale", "huge"], "unknown scale"),
+        (["plan", "--seeds", "0"], "--seeds"),
+        (["judge", "--claim", "S9-nope"], "unknown claim"),
+        (["claims", "--claims", "nowhere"], "no claims there"),
+        (["report", "nowhere.json"], "nowhere.json"),
+        (["report", "--formats", "pdf"], "unknown report format"),
+        (["data", "collect", "cartpole"], "unknown task"),
+        (["data", "train-policy", "cartpole"], "unknown task"),
+        (["data", "info", "nowhere.hdf5"], "nowhere.hdf5"),
+        (["pretrain", "language", "--corpus", "nowhere", "--out", "x"], "nowhere"),
+    ],
+)
+def test_errors_are_one_line_and_exit_code_2(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What cannot be done is said once, on standard error, and nothing is written."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path / "home"))
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("dtclaims: ")
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_damaged_report_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A truncated or foreign report.json is refused, and no page is written from it."""
+    file = tmp_path / "report.json"
+    for content in ('{"schema": 1, "claims": [', '{"hello": 1}', "[]"):
+        file.write_text(content)
+        assert main(["report", str(file), "--report", str(tmp_path / "out")]) == 2
+        assert capsys.readouterr().err.startswith("dtclaims: ")
+    assert not (tmp_path / "out").exists()

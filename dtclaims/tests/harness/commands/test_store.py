@@ -1,0 +1,393 @@
+"""`dtclaims store`: what it lists, finds damaged, deletes, packs and unpacks."""
+
+import argparse
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dtclaims.addresses import key_of
+from dtclaims.errors import DtclaimsError, StoreError, UsageError
+from dtclaims.harness.commands.store import add_commands, duration, size
+from dtclaims.harness.plan.planner import Plan
+from dtclaims.harness.store.archive import export_store, import_store
+from dtclaims.harness.store.store import Store, write_json
+from dtclaims.harness.store.upkeep import damaged, entries
+from dtclaims.lab.design.scales import SCALES
+from dtclaims.tests.harness.engine.test_executor import IDS, plan_for
+from dtclaims.tests.support.examples import SAMPLE_CLAIMS, fill_store
+
+RETURNS = {"random_init": 1.0, "language_pretrained": 2.0}
+MEASURED = "attention_gap"
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Two runs of claims that exist, and what was measured on them."""
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path / "home"))
+    store = Store(tmp_path / "home" / "store")
+    fill_store(the_plan(store), store, RETURNS, [1.0, 2.0])
+    write_looks(store, [{"0": "a"}])
+    return store
+
+
+def the_plan(store: Store) -> Plan:
+    return plan_for(store, *IDS, scale=SCALES["mini"])
+
+
+def write_looks(store: Store, looks: list[dict[str, str]]) -> Path:
+    cell = ["SAMPLE-fails", "published", "mini"]
+    path = store.root / "looks" / f"{key_of({'cell': cell})}.json"
+    write_json(path, {"cell": cell, "looks": looks})
+    return path
+
+
+def call(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    add_commands(parser.add_subparsers())
+    options = parser.parse_args(["store", *arguments])
+    code: int = options.command(options)
+    return code
+
+
+def files(store: Store) -> set[str]:
+    return {str(path.relative_to(store.root)) for path in store.root.rglob("*") if path.is_file()} - locks(store)
+
+
+def locks(store: Store) -> set[str]:
+    return {f"locks/{path.name}" for path in (store.root / "locks").iterdir()}
+
+
+def test_ls(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line per run with key, size, age and name, filtered by name or key; as JSON too."""
+    assert call("ls") == 0
+    text = capsys.readouterr().out
+    assert "run: hopper/K1/random_init/reference-tied-eps1e-08" in text
+    assert text.splitlines()[-1].startswith("2 entries, ")
+    call("ls", "language")
+    assert "1 entries" in capsys.readouterr().out
+    key = store.run_keys()[0]
+    call("ls", key[:8], "--measurements", "--json")
+    found = json.loads(capsys.readouterr().out)
+    assert [one["key"] for one in found] == [key]
+    call("ls", "--measurements")
+    assert "measurement: attention_gap of hopper/K1/language_pretrained/" in capsys.readouterr().out
+
+
+def test_a_sound_store_verifies(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 0, nothing named."""
+    assert call("verify") == 0
+    assert capsys.readouterr().out.startswith("4 entries, 0 damaged: ")
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("what", ["runs/*/epoch_*", "runs/*/result.json", "runs/*/manifest.json", "measurements/*"])
+@pytest.mark.parametrize("how", [flip, Path.unlink])
+def test_damage_is_named(
+    store: Store, capsys: pytest.CaptureFixture[str], what: str, how: Callable[[Path], None]
+) -> None:
+    """Whatever is changed or missing in a run, and any changed measurement, gives exit code 1 and its path."""
+    path = next(store.root.glob(what))
+    how(path)
+    if not path.exists() and what == "measurements/*":
+        # One that is gone was never taken.
+        assert call("verify") == 0
+        return
+    assert call("verify") == 1
+    found = capsys.readouterr().out
+    assert str(path.parent if what.startswith("runs") else path) in found
+    assert "1 damaged" in found
+
+
+def test_a_strange_file_in_a_run_is_named(store: Store) -> None:
+    """Files that no manifest lists are not ours."""
+    run = next((store.root / "runs").iterdir())
+    (run / "notes.txt").write_text("mine")
+    ((path, problem),) = damaged(store)
+    assert path == run
+    assert "notes.txt" in problem
+
+
+def gc(*options: str) -> int:
+    return call("gc", "--claims", str(SAMPLE_CLAIMS), *options)
+
+
+def test_gc_keeps_what_claims_need(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing goes while every run is one that the claims ask for on some seed."""
+    assert gc("--yes") == 0
+    assert capsys.readouterr().out.startswith("0 entries, 0 B")
+    assert len(store.run_keys()) == 2
+    assert the_plan(store).missing() == []
+
+
+def alter(store: Store, **changes: Any) -> str:
+    """A run like the first, but for some fields of its identity; its key."""
+    run = store.find(store.run_keys()[0])
+    assert run is not None
+    identity = {**run.identity, **changes}
+    with store.new_run(identity) as folder:
+        write_json(folder / "result.json", dict(run.result))
+    return key_of(identity)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"code": {"train/loop.py": "0" * 16}}, "the code has changed: train/loop.py"),
+        ({"code": {"train/gone.py": "0" * 16}}, "made by code that is gone: gone.py"),
+        ({"versions": {"torch": "1.0"}}, "made with torch 1.0, here is "),
+        ({"schema": 0}, "made under schema 0"),
+        ({"data": {"kind": "collected", "steps": 7}}, "made with another collected than"),
+    ],
+)
+def test_gc_finds_what_nothing_can_use(
+    store: Store, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], why: str
+) -> None:
+    """It says what would go and why, deletes only with --yes, and takes the measurements of what goes along."""
+    key = alter(store, **changes)
+    store.put_measurement({"measurement": "m", "runs": [key], "schema": 1, "code": {}}, 1.0)
+    before = files(store)
+    assert gc() == 0
+    text = capsys.readouterr().out
+    assert why in text
+    assert "2 entries would go" in text
+    assert files(store) == before
+    assert gc("--yes") == 0
+    assert key not in store.run_keys()
+    assert len(entries(store)) == 4
+    assert damaged(store) == []
+
+
+def test_gc_finds_runs_that_no_claim_names(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another arm, context or budget goes; another setting of switches stays, because --factor may ask for it."""
+    run = store.find(store.run_keys()[0])
+    assert run is not None
+    strange = alter(store, spec={**run.identity["spec"], "context": 7})
+    switched = alter(store, spec={**run.identity["spec"], "adam_eps": 0.5})
+    gc("--yes")
+    assert "no claim needs it" in capsys.readouterr().out
+    assert strange not in store.run_keys()
+    assert switched in store.run_keys()
+
+
+def test_gc_keeps_runs_on_the_users_own_data(store: Store) -> None:
+    """What the claims would need on data that are not named now cannot be known."""
+    key = alter(store, data={"kind": "file", "name": "mine.hdf5", "sha256": "0"})
+    gc("--yes")
+    assert key in store.run_keys()
+
+
+def test_gc_leaves_alone_what_is_being_made(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run that another process holds the lock of stays."""
+    key = alter(store, schema=0)
+    with store.lock(key):
+        gc("--yes")
+    assert "another process" in capsys.readouterr().out
+    assert key in store.run_keys()
+
+
+def test_dropped_checkpoints(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """--drop-checkpoints keeps curves and measurements, and a plan still finds everything."""
+    assert gc("--drop-checkpoints") == 0
+    assert list(store.root.glob("runs/*/epoch_*"))
+    assert gc("--drop-checkpoints", "--yes") == 0
+    assert not list(store.root.glob("runs/*/epoch_*"))
+    assert call("verify") == 0
+    assert the_plan(store).missing() == []
+    capsys.readouterr()
+    call("ls")
+    assert "(checkpoints dropped)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["all.tar", "all.tar.gz"])
+def test_a_store_travels(store: Store, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Export and import give the same files elsewhere; a second import finds all present; a second export refuses."""
+    assert call("export", str(tmp_path / name)) == 0
+    other = tmp_path / "other"
+    assert call("import", str(tmp_path / name), "--store", str(other)) == 0
+    assert "4 runs and measurements added" in capsys.readouterr().out
+    assert files(Store(other)) == files(store)
+    assert damaged(Store(other)) == []
+    assert the_plan(Store(other)).missing() == []
+    assert call("import", str(tmp_path / name), "--store", str(other)) == 0
+    assert "0 runs and measurements added, 4 were there already" in capsys.readouterr().out
+    assert list((other / "work").iterdir()) == []
+    with pytest.raises(StoreError, match="the file exists"):
+        call("export", str(tmp_path / name))
+
+
+def test_results_travel_small(store: Store, tmp_path: Path) -> None:
+    """Without checkpoints; what arrives serves curves and measurements."""
+    call("export", str(tmp_path / "small.tar"), "--results-only", "--runs", "language")
+    with tarfile.open(tmp_path / "small.tar") as tar:
+        names = tar.getnames()
+    assert not [name for name in names if "epoch" in name]
+    assert len([name for name in names if name.endswith("result.json")]) == 1
+    other = Store(tmp_path / "other")
+    import_store(other, tmp_path / "small.tar")
+    (key,) = other.run_keys()
+    run = other.find(key)
+    assert run is not None
+    assert run.dropped == [name for name in run.manifest if name.startswith("epoch_")] != []
+    assert run.result["curves"]
+
+
+@pytest.mark.parametrize("pattern", [(), ("--runs", "language")])
+def test_an_empty_store_exports_nothing(tmp_path: Path, pattern: tuple[str, ...]) -> None:
+    """Without finished runs an export says so, whatever was asked for; no file is left."""
+    Store(tmp_path / "empty")
+    with pytest.raises(StoreError, match=r"the store holds no finished runs: got .*empty"):
+        call("export", str(tmp_path / "all.tar"), *pattern, "--store", str(tmp_path / "empty"))
+    assert not (tmp_path / "all.tar").exists()
+
+
+def test_an_export_of_a_pattern_that_means_nothing_names_it(store: Store, tmp_path: Path) -> None:
+    """The pattern is shown, with what one looks like; no file is left."""
+    with pytest.raises(UsageError, match="no finished run matches: got 'nonsense', expected part of a name"):
+        call("export", str(tmp_path / "some.tar"), "--runs", "nonsense")
+    assert not (tmp_path / "some.tar").exists()
+
+
+def test_the_same_results_make_the_same_file(store: Store, tmp_path: Path) -> None:
+    """An export depends on nothing but its content."""
+    for name in ("one.tar", "two.tar"):
+        export_store(store, tmp_path / name, runs=store.run_keys(), checkpoints=True)
+    assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
+
+
+def test_an_import_never_overwrites(store: Store, tmp_path: Path) -> None:
+    """A run that is there stays as it is, and looks add up."""
+    export_store(store, tmp_path / "all.tar", runs=store.run_keys(), checkpoints=True)
+    key = store.run_keys()[0]
+    with store.lock(key):
+        store.drop_checkpoints(key)
+    looks = write_looks(store, [{"0": "b"}])
+    before = files(store)
+    done = import_store(store, tmp_path / "all.tar")
+    assert (done.added, done.present) == (0, 4)
+    assert files(store) == before
+    assert json.loads(looks.read_text())["looks"] == [{"0": "b"}, {"0": "a"}]
+
+
+def archive(path: Path, members: dict[str, bytes], *, header: bool = True) -> Path:
+    with tarfile.open(path, "w") as tar:
+        if header:
+            members = {"dtclaims-export.json": b'{"kind": "dtclaims-export", "schema": 1}', **members}
+        for name, content in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+HOSTILE = [
+    "../evil",
+    "/tmp/evil",
+    "runs/../../evil",
+    "evil.py",
+    f"runs/{'0' * 20}/evil.pkl",
+    f"runs/{'0' * 20}/../evil.json",
+    f"runs/{'g' * 20}/result.json",
+    f"measurements/{'0' * 20}.json/../../evil",
+    "dtclaims-store.json",
+    f"work/{'0' * 20}/state.safetensors",
+    f"locks/{'0' * 20}.owner",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_refused(store: Store, tmp_path: Path, name: str) -> None:
+    """Nothing but the known files of a store is ever written; one strange name, and nothing is imported."""
+    before = files(store)
+    with pytest.raises(StoreError, match="what no export writes"):
+        import_store(store, archive(tmp_path / "evil.tar", {name: b"{}"}))
+    assert files(store) == before
+    assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.DIRTYPE])
+def test_hostile_members_are_refused(store: Store, tmp_path: Path, kind: bytes) -> None:
+    """Links and devices under a good name are refused as well."""
+    with tarfile.open(tmp_path / "evil.tar", "w") as tar:
+        member = tarfile.TarInfo(f"runs/{'0' * 20}/result.json")
+        member.type = kind
+        member.linkname = "/etc/passwd"
+        tar.addfile(member)
+    with pytest.raises(StoreError, match="what no export writes"):
+        import_store(store, tmp_path / "evil.tar")
+
+
+def test_a_manifest_that_leads_out_of_its_folder_is_refused(store: Store, tmp_path: Path) -> None:
+    """Its names are names of files in the run, never paths."""
+    good = tmp_path / "good.tar"
+    export_store(store, good, runs=store.run_keys()[:1], checkpoints=True)
+    with tarfile.open(good) as tar:
+        members = {one.name: tar.extractfile(one).read() for one in tar}  # type: ignore[union-attr]
+    name = next(name for name in members if name.endswith("manifest.json"))
+    manifest = json.loads(members[name])
+    manifest["epoch_/../../../../victim"] = {"bytes": 0, "sha256": "", "dropped": True}
+    members[name] = json.dumps(manifest).encode()
+    with pytest.raises(StoreError, match="an entry 'epoch_/"):
+        import_store(Store(tmp_path / "other"), archive(tmp_path / "evil.tar", members, header=False))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"nonsense", "cannot read"), (b"", "cannot read"), (b"\x1f\x8b\x08\x00" + b"x" * 50, "cannot read")],
+)
+def test_a_file_that_is_no_archive(store: Store, tmp_path: Path, content: bytes, message: str) -> None:
+    """One error, and the store as it was."""
+    (tmp_path / "x.tar").write_bytes(content)
+    before = files(store)
+    with pytest.raises(StoreError, match=message):
+        import_store(store, tmp_path / "x.tar")
+    assert files(store) == before
+
+
+def test_a_cut_or_altered_archive_is_refused_whole(store: Store, tmp_path: Path) -> None:
+    """Truncated anywhere, or with another byte in a run, it adds nothing."""
+    export_store(store, tmp_path / "all.tar", runs=store.run_keys(), checkpoints=True)
+    content = (tmp_path / "all.tar").read_bytes()
+    at = content.index(b'"return_mean"')
+    altered = content[:at] + b'"return_mEan"' + content[at + 13 :]
+    for number, bad in enumerate([content[: len(content) // 2], content[:700], altered]):
+        (tmp_path / "bad.tar").write_bytes(bad)
+        other = Store(tmp_path / f"other-{number}")
+        with pytest.raises(StoreError):
+            import_store(other, tmp_path / "bad.tar")
+        assert entries(other) == []
+
+
+def test_an_archive_of_another_kind_is_refused(store: Store, tmp_path: Path) -> None:
+    """Without our header it is somebody else's."""
+    with pytest.raises(StoreError, match="another kind or version"):
+        import_store(store, archive(tmp_path / "x.tar", {}, header=False))
+
+
+def test_no_store_no_guess(tmp_path: Path) -> None:
+    """Commands that read never make a store."""
+    for command in (("ls",), ("verify",), ("gc",), ("export", str(tmp_path / "x.tar"))):
+        with pytest.raises(DtclaimsError, match="no store there"):
+            call(*command, "--store", str(tmp_path / "absent"))
+    assert not (tmp_path / "absent").exists()
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2.5e9, "2.5 GB")])
+def test_size(count: float, text: str) -> None:
+    """Bytes as people read them."""
+    assert size(count) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5, "now"), (90, "2 min"), (7200, "2 h"), (200000, "2 d")])
+def test_duration(seconds: float, text: str) -> None:
+    """Ages as people read them."""
+    assert duration(seconds) == text

@@ -1,0 +1,165 @@
+"""Declaring claims, and finding them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dtclaims import Claim, Need, Paper, above, claim, composite
+from dtclaims.errors import UsageError
+from dtclaims.harness.declare.registry import load_claims, parts_of
+from dtclaims.lab.design.arms import ARMS
+from dtclaims.lab.design.spec import arm_under
+from dtclaims.lab.design.switches import PROTOCOLS, SWITCHES
+from dtclaims.lab.measurements import MEASUREMENTS
+from dtclaims.places import ROOT, fixture_dir
+
+DECLARED = {
+    "section": "0",
+    "quote": "q",
+    "scope": "s",
+    "effect": "e",
+    "unit": "u",
+    "paper": Paper("1"),
+    "deviations": (1,),
+}
+
+
+INVENTORY: dict[str, dict[str, Any]] = json.loads((fixture_dir() / "paper" / "inventory.json").read_text())["claims"]
+
+
+def test_every_finding_of_the_inventory_is_a_claim() -> None:
+    """119 rows, no more and no fewer; headlines, sentences and audit items as the inventory has them."""
+    claims = load_claims()
+    assert set(claims) == set(INVENTORY)
+    for name, row in INVENTORY.items():
+        one = claims[name]
+        assert one.headline == row["headline"], name
+        if row["quote"] is not None:
+            assert one.quote == row["quote"], name
+        assert {f"DEV-{number:02d}" for number in row["deviations"]} <= set(one.deviations), name
+
+
+def test_every_claim_can_be_planned() -> None:
+    """Each form names known measurements, arms and parts; every effect has words, a unit and a paper's value."""
+    for one in load_claims().values():
+        parts_of(one)
+        assert one.paper.text
+        assert one.to_json()["id"] == one.id
+        for form in filter(None, (one.form, *one.corrections.values())):
+            assert form.doc
+            for need in form.needs.values():
+                assert need.measurement in MEASUREMENTS, one.id
+                for arm in filter(None, (need.arm, need.versus)):
+                    for protocol in PROTOCOLS.values():
+                        assert arm_under(arm, protocol)[0] in ARMS, one.id
+        assert set(one.corrections) <= set(SWITCHES)
+
+
+def test_every_switch_is_obeyed_somewhere() -> None:
+    """A switch of measurement is read by a measurement, one of training decides runs; none is decoration."""
+    read = {name for one in MEASUREMENTS.values() for name in one.switches}
+    read |= {switch for one in load_claims().values() for switch in one.corrections}
+    measured = {name for name, switch in SWITCHES.items() if switch.stage in ("measurement", "both")}
+    assert measured <= read
+    assert {name for name, switch in SWITCHES.items() if switch.stage == "training"} == {
+        "head",
+        "random_arch",
+        "adam_eps",
+        "igpt_norm",
+    }
+    for switch in SWITCHES.values():
+        assert switch.published != switch.corrected
+    for protocol in PROTOCOLS.values():
+        assert set(protocol.switches) == set(SWITCHES)
+
+
+def test_a_claim_returns_what_it_declares() -> None:
+    """A single effect is the part `effect`; several must be exactly the declared ones."""
+
+    @claim("X-1", needs={"a": Need("score", "random_init", 1)}, predicate=above(0.0), **DECLARED)
+    def single(a: float) -> float:
+        """Doc."""
+        return a
+
+    @claim("X-2", needs={"a": Need("score", "random_init", 1)}, predicate={"p": above(0.0)}, **DECLARED)
+    def wrong(a: float) -> dict[str, float]:
+        """Doc."""
+        return {"q": a}
+
+    assert isinstance(single, Claim)
+    assert single.form is not None
+    assert single.form(a=2.0) == {"effect": 2.0}
+    assert wrong.form is not None
+    with pytest.raises(UsageError, match="other parts"):
+        wrong.form(a=1.0)
+
+
+def test_incomplete_declarations_are_refused() -> None:
+    """No predicate, no docstring, units or parameters that fit nothing: refused when declared."""
+    need = {"a": Need("score", "random_init", 1)}
+    with pytest.raises(UsageError, match="has no predicate"):
+
+        @claim("X", needs=need, predicate={}, **DECLARED)
+        def no_predicate(a: float) -> float:
+            """Doc."""
+            return a
+
+    with pytest.raises(UsageError, match="needs a unit per part"):
+
+        @claim("X", needs=need, predicate=above(0.0), **{**DECLARED, "unit": {"other": "u"}})
+        def other_unit(a: float) -> float:
+            """Doc."""
+            return a
+
+    with pytest.raises(UsageError, match="has no docstring"):
+
+        @claim("X", needs=need, predicate=above(0.0), **DECLARED)
+        def no_docstring(a: float) -> float:
+            return a
+
+    with pytest.raises(UsageError, match="must take what it needs"):
+
+        @claim("X", needs=need, predicate=above(0.0), **DECLARED)
+        def other_parameter(b: float) -> float:
+            """Doc."""
+            return b
+
+
+def test_duplicate_ids_and_empty_folders_are_refused(tmp_path: Path) -> None:
+    """One id, one claim; a folder without claim files is named."""
+    with pytest.raises(UsageError, match="no claims there"):
+        load_claims(tmp_path)
+    text = (ROOT / "claims" / "test_s4_performance.py").read_text()
+    (tmp_path / "test_a.py").write_text(text)
+    (tmp_path / "test_b.py").write_text(text)
+    with pytest.raises(UsageError, match="declared twice"):
+        load_claims(tmp_path)
+
+
+def test_tasks_are_named_once() -> None:
+    """A claim names its tasks, or each of its needs does: never both, never neither."""
+    for tasks, need in ((("hopper",), Need("score", "random_init", task="hopper")), ((), Need("score", "random_init"))):
+        with pytest.raises(UsageError, match="names its tasks"):
+
+            @claim("X", needs={"a": need}, predicate=above(0.0), tasks=tasks, **DECLARED)
+            def unclear(a: float) -> float:
+                """Doc."""
+                return a
+
+
+def test_parts_have_to_exist_and_never_lead_back(tmp_path: Path) -> None:
+    """A composite of nothing, of an unknown claim or of itself is refused."""
+    with pytest.raises(UsageError, match="has no parts"):
+        composite("X", section="0", quote="q", scope="s", paper=Paper("1"), parts=())
+    declare = (
+        "from dtclaims import Paper, composite\n"
+        "a = composite('A', section='0', quote='q', scope='s', paper=Paper('1'), parts=('{}',))\n"
+        "b = composite('B', section='0', quote='q', scope='s', paper=Paper('1'), parts=('A',))\n"
+    )
+    for folder, part, message in (("x", "C", "do not exist"), ("y", "B", "made of itself")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "test_a.py").write_text(declare.format(part))
+        with pytest.raises(UsageError, match=message):
+            parts_of(load_claims(tmp_path / folder)["A"])

@@ -1,0 +1,68 @@
+"""`paper.json`: which paper a folder of claims is about."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dtclaims.errors import UsageError
+from dtclaims.harness.declare.papers import Publication, common_publication, read_publication
+from dtclaims.harness.declare.registry import DEFAULT_FOLDER
+
+GOOD: dict[str, Any] = {"title": "A", "authors": "B", "venue": "C", "year": 2026, "url": "", "label": "D"}
+
+
+def test_a_paper_is_read(tmp_path: Path) -> None:
+    """All fields; label and figures stay out of what a report says of the paper."""
+    (tmp_path / "paper.json").write_text(json.dumps(GOOD))
+    found = read_publication(tmp_path)
+    assert found == Publication("A", "B", "C", 2026, "", "D", figures=False)
+    assert found.to_json() == {name: GOOD[name] for name in ("title", "authors", "venue", "year", "url")}
+
+
+def test_a_folder_without_one_is_called_by_its_name(tmp_path: Path) -> None:
+    """A title, no year, and words that say what is missing."""
+    found = read_publication(tmp_path / "mine")
+    assert (found.title, found.year, found.label, found.figures) == ("mine", None, None, False)
+    assert "paper.json" in found.venue
+
+
+def test_our_own_paper_has_figures() -> None:
+    """The claims of this project are about Takagi (2022), whose figures and tables a report shows."""
+    found = read_publication(DEFAULT_FOLDER)
+    assert found.title.startswith("On the Effect of Pre-training for Transformer")
+    assert (found.authors, found.year, found.figures) == ("Shiro Takagi", 2022, True)
+    assert found.label is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "describes no paper: got list"),
+        (json.dumps({"title": "A"}), "lacks authors, venue, year, url"),
+        (json.dumps({**GOOD, "autors": "B"}), "unknown fields: got autors"),
+        (json.dumps({**GOOD, "year": "2026"}), "has a year that cannot be used: got '2026', expected a whole number"),
+        (json.dumps({**GOOD, "year": True}), "has a year"),
+        (json.dumps({**GOOD, "title": "  "}), "has a title that cannot be used"),
+        (json.dumps({**GOOD, "label": None}), "has a label"),
+        (json.dumps({**GOOD, "figures": "yes"}), "has a figures that cannot be used"),
+    ],
+)
+def test_a_broken_one_is_named(tmp_path: Path, content: str, message: str) -> None:
+    """Unreadable, incomplete, misspelt or of the wrong types: an error that names the file and the field."""
+    (tmp_path / "paper.json").write_text(content)
+    with pytest.raises(UsageError, match=message) as caught:
+        read_publication(tmp_path)
+    assert "paper.json" in str(caught.value)
+
+
+def test_a_report_is_about_one_paper(tmp_path: Path) -> None:
+    """Claims of two papers are not judged in one session; two folders of one paper are."""
+    for name, title in (("a", "A"), ("b", "A"), ("c", "C")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "paper.json").write_text(json.dumps({**GOOD, "title": title}))
+    assert common_publication([tmp_path / "a", tmp_path / "b", tmp_path / "a"]).title == "A"
+    with pytest.raises(UsageError, match="a report is about one paper: got A and C"):
+        common_publication([tmp_path / "a", tmp_path / "c"])

@@ -1,0 +1,399 @@
+"""Plans carried out for real: tiny runs in worker processes, straight into a store."""
+
+import io
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dtclaims.errors import UsageError
+from dtclaims.harness.declare.registry import load_claims
+from dtclaims.harness.engine import work
+from dtclaims.harness.engine.engine import Ended, Event, Noted
+from dtclaims.harness.engine.executor import execute, make_engine
+from dtclaims.harness.engine.processes import Processes
+from dtclaims.harness.engine.progress import Display, clock
+from dtclaims.harness.plan.explain import explain
+from dtclaims.harness.plan.planner import Cell, Plan, make_plan
+from dtclaims.harness.store.store import STATE, Store, write_json
+from dtclaims.lab.design.scales import SCALES
+from dtclaims.lab.design.switches import PROTOCOLS
+from dtclaims.lab.train.resume import load_state
+from dtclaims.tests.support.examples import SAMPLE_CLAIMS, TINY_BUDGET, fill_store
+from dtclaims.tests.support.killing import tiny_job, tiny_plan
+
+TINY = replace(SCALES["mini"], medium_steps=900, budget=replace(TINY_BUDGET, steps_per_epoch=1, evaluation_episodes=1))
+IDS = ("SAMPLE-fails", "SAMPLE-ratio")
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path / "home"))
+
+
+def cells(*ids: str, protocols: tuple[str, ...] = ("published",), scale: Any = TINY) -> list[Cell]:
+    claims = load_claims(SAMPLE_CLAIMS)
+    return [Cell(claims[one], PROTOCOLS[name], scale, ("hopper",)) for one in ids or claims for name in protocols]
+
+
+def plan_for(store: Store, *ids: str, seeds: tuple[int, ...] = (0,), **options: Any) -> Plan:
+    return make_plan(cells(*ids, **options), seeds=seeds, device="cpu", store=store)
+
+
+def test_a_plan_is_carried_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are trained in workers and measured; the next plan finds everything and starts no process.
+
+    Progress carries an ETA for the run and for the plan.
+    """
+    monkeypatch.setattr("dtclaims.harness.engine.progress.LINE_EVERY", 0.0)
+    store = Store(tmp_path / "store")
+    output = io.StringIO()
+    outcome = execute(plan_for(store, *IDS), store, Display(output), workers=2)
+    assert outcome.failures == {}
+    assert (outcome.trained, outcome.measured) == (2, 2)
+    assert "plan eta" in output.getvalue()
+    again = plan_for(store, *IDS)
+    assert again.missing() == []
+    silent = io.StringIO()
+    assert execute(again, store, Display(silent), workers=2).trained == 0
+    assert silent.getvalue() == ""
+    run = store.find(next(iter(again.runs)))
+    assert run is not None
+    assert run.result["provenance"]["data"]["sha256"]
+    assert run.result["provenance"]["versions"]["torch"]
+    # A run in this process, on its own, gives the same numbers as the worker did.
+    planned = again.runs[run.key]
+    alone = Store(tmp_path / "alone")
+    work.train_job(
+        alone, work.TrainJob(run.key, planned.spec, planned.identity, planned.inputs, "cpu"), lambda *_: None
+    )
+    theirs = alone.find(run.key)
+    assert theirs is not None
+    assert theirs.result["curves"] == run.result["curves"]
+    assert theirs.manifest["epoch_004.safetensors"] == run.manifest["epoch_004.safetensors"]
+
+
+def test_a_failure_spoils_only_what_rests_on_it(tmp_path: Path) -> None:
+    """A run that fails in its worker is recorded with its reason, its measurements too; the others finish."""
+    store = Store(tmp_path / "store")
+    plan = plan_for(store, *IDS)
+    bad = next(key for key, run in plan.runs.items() if run.spec.arm == "language_pretrained")
+    inputs = plan.runs[bad].inputs
+    moved = {source: {**found, "path": str(tmp_path)} for source, found in inputs.backbones.items()}
+    plan.runs[bad] = replace(plan.runs[bad], inputs=replace(inputs, backbones=moved))
+    output = io.StringIO()
+    outcome = execute(plan, store, Display(output), executor="inline")
+    assert set(outcome.failures) & set(plan.runs) == {bad}
+    assert "the folder is no checkpoint" in outcome.failures[bad]
+    measurement = next(key for key, one in plan.measurements.items() if bad in one.runs)
+    assert outcome.failures[measurement] == outcome.failures[bad]
+    assert "failed: " in output.getvalue()
+    assert outcome.trained == 1
+
+
+def test_dropped_checkpoints_are_made_again_where_they_are_needed(tmp_path: Path) -> None:
+    """Curves are judged without them; a measurement of the networks that is not stored has the run trained again."""
+    store = Store(tmp_path / "store")
+    plan = plan_for(store, IDS[1])
+    fill_store(plan, store, {"random_init": 1.0, "language_pretrained": 2.0}, [1.0, 2.0])
+    (first, second) = plan.runs
+    for key in (first, second):
+        store.drop_checkpoints(key)
+    assert execute(plan_for(store, IDS[1]), store, Display(io.StringIO())).trained == 0
+    next(store.root.glob("measurements/*.json")).unlink()
+    output = io.StringIO()
+    outcome = execute(plan_for(store, IDS[1]), store, Display(output), executor="inline")
+    assert outcome.failures == {}
+    assert (outcome.trained, outcome.measured) == (1, 1)
+    assert "trained again: its checkpoints were dropped and attention_gap needs them" in output.getvalue()
+    runs = [store.find(key) for key in (first, second)]
+    assert sorted(bool(run.dropped) for run in runs if run is not None) == [False, True]
+
+
+def test_a_run_that_another_process_makes_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest is done first; then it is looked at again, and found."""
+    monkeypatch.setattr("dtclaims.harness.engine.executor.BUSY_WAIT", (0.01, 0.05))
+    store = Store(tmp_path / "store")
+    plan = tiny_plan(2)
+    theirs, ours = plan.runs
+    held = store.lock(theirs)
+    held.__enter__()
+    looked = 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal looked
+        looked += 1
+        if looked == 3:
+            assert store.find(ours) is not None
+            with store.new_run(plan.runs[theirs].identity) as folder:
+                write_json(folder / "result.json", {})
+            held.__exit__(None, None, None)
+
+    monkeypatch.setattr("dtclaims.harness.engine.executor.time.sleep", sleep)
+    output = io.StringIO()
+    outcome = execute(plan, store, Display(output), executor="inline")
+    assert (outcome.trained, outcome.failures) == (1, {})
+    assert looked >= 3
+    assert output.getvalue().count("is making it") == 1
+
+
+@pytest.mark.slow
+def test_processes_on_one_store_train_nothing_twice(tmp_path: Path) -> None:
+    """Three processes with the same plan share its runs out between them."""
+    command = [sys.executable, "-m", "dtclaims.tests.support.killing", "race", str(tmp_path), "3"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert sum(json.loads(done.stdout)) == 5
+    assert len(Store(tmp_path / "store").run_keys()) == 5
+
+
+def test_a_worker_that_dies_takes_nothing_with_it(tmp_path: Path) -> None:
+    """Its job is reported; in a new worker it goes on from its last epoch."""
+    store = Store(tmp_path / "store")
+    job = tiny_job()
+    events: list[Event] = []
+
+    def wait_for(kind: type[Event], engine: Processes) -> Any:
+        while not any(isinstance(event, kind) for event in events):
+            engine.wait(None, events.append)
+        return next(event for event in events if isinstance(event, kind))
+
+    with Processes(store.root, [None]) as engine:
+        engine.start(job)
+        while not (store.root / "work" / job.key / STATE).exists():
+            engine.wait(0.01, events.append)
+        (worker,) = multiprocessing.active_children()
+        os.kill(worker.pid or 0, signal.SIGKILL)
+        assert wait_for(Ended, engine).text == "the worker process died (killed: out of memory, or by somebody)"
+        events.clear()
+        engine.start(job)
+        assert "goes on after epoch" in wait_for(Noted, engine).text
+        assert wait_for(Ended, engine).status == "made"
+    assert multiprocessing.active_children() == []
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def gone(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def ctrl_c(session: int) -> None:
+    os.killpg(session, signal.SIGINT)
+
+
+def timeout(session: int) -> None:
+    """As coreutils' `timeout` does: the process, then its whole group."""
+    os.kill(session, signal.SIGTERM)
+    os.killpg(session, signal.SIGTERM)
+
+
+def kill(session: int) -> None:
+    os.kill(session, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("stop", [ctrl_c, timeout, pytest.param(kill, marks=pytest.mark.slow)])
+def test_a_stopped_session_leaves_no_process_and_keeps_its_epochs(tmp_path: Path, stop: Callable[[int], None]) -> None:
+    """Ctrl-C and SIGTERM stop the workers and say how to go on; if the session itself is killed, they end too."""
+    command = [sys.executable, "-m", "dtclaims.tests.support.killing", "plan", str(tmp_path)]
+    session = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_until(lambda: bool(list(tmp_path.glob(f"store/work/*/{STATE}"))))
+    stop(session.pid)
+    output, _ = session.communicate(timeout=60)
+    wait_until(lambda: gone(session.pid))
+    if stop is not kill:
+        assert b"stopped; the same command goes on" in output
+    store = Store(tmp_path / "store")
+    (state,) = (load_state(folder) for folder in (store.root / "work").iterdir())
+    assert state is not None
+    assert state[0]["epoch"] >= 1
+    with store.lock(next(iter(tiny_plan(1, epochs=1000).runs))):
+        pass
+
+
+def test_sigterm_is_ctrl_c_while_runs_are_made_and_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tidying up is not cut short by another one; before and after, and where somebody handles it, all is as it was."""
+    tidied: list[str] = []
+
+    def terminate() -> None:
+        # It would end the tests.
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+        signal.raise_signal(signal.SIGTERM)
+
+    class Stopped:
+        slots = 1
+
+        def __enter__(self) -> "Stopped":
+            return self
+
+        def start(self, job: Any) -> None:
+            terminate()
+
+        def wait(self, *_: object) -> None:
+            raise InterruptedError
+
+        def __exit__(self, *_: object) -> None:
+            terminate()
+            tidied.append("all")
+
+    monkeypatch.setattr("dtclaims.harness.engine.executor.make_engine", lambda *_: Stopped())
+    output = io.StringIO()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    with pytest.raises(KeyboardInterrupt):
+        execute(tiny_plan(1), Store(tmp_path / "store"), Display(output))
+    assert tidied == ["all"]
+    assert "stopped; the same command goes on" in output.getvalue()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    theirs: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: theirs.append(number))
+    try:
+        with pytest.raises(InterruptedError):
+            execute(tiny_plan(1), Store(tmp_path / "store"), Display(output))
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    assert theirs == [signal.SIGTERM] * 2
+
+
+def test_protocols_share_runs_where_their_switches_agree(tmp_path: Path) -> None:
+    """A plan holds each run once: equal specifications, equal keys, and no name twice."""
+    store = Store(tmp_path / "store")
+    both = plan_for(store, *IDS, protocols=("published", "corrected"), scale=SCALES["mini"])
+    one = plan_for(store, *IDS, scale=SCALES["mini"])
+    assert set(one.runs) < set(both.runs)
+    names = [run.spec.name for run in both.runs.values()]
+    assert len(set(names)) == len(names)
+
+
+def test_a_changed_seed_switch_or_protocol_reruns_only_what_it_must(tmp_path: Path) -> None:
+    """With two seeds stored, a third needs only its own runs; the other protocol only its own."""
+    store = Store(tmp_path / "store")
+    first = plan_for(store, IDS[0], seeds=(0, 1), scale=SCALES["mini"])
+    fill_store(first, store, {"random_init": 1.0})
+    more = plan_for(store, IDS[0], seeds=(0, 1, 2), scale=SCALES["mini"])
+    assert [run.spec.seed for run in more.missing()] == [2]
+    other = plan_for(store, IDS[0], seeds=(0, 1), protocols=("published", "corrected"), scale=SCALES["mini"])
+    assert {(run.spec.head, run.spec.architecture) for run in other.missing()} == {("untied", "matched")}
+
+
+def test_explain_names_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hit says so; a miss names each differing field with both values; unknown runs are refused."""
+    store = Store(tmp_path / "store")
+    plan = plan_for(store, IDS[0], scale=SCALES["mini"])
+    fill_store(plan, store, {"random_init": 1.0})
+    key, run = next(iter(plan.runs.items()))
+    assert "hit" in explain(plan, store, key)[1]
+    monkeypatch.setattr("dtclaims.lab.identity.versions", lambda: {"torch": "9.9"})
+    changed = plan_for(store, IDS[0], scale=SCALES["mini"])
+    text = "\n".join(explain(changed, store, run.spec.name))
+    assert "versions.torch: stored 2." in text
+    assert "now 9.9" in text
+    # A stored key stands for the run that would take its place now.
+    assert explain(changed, store, key) == explain(changed, store, run.spec.name)
+    with pytest.raises(UsageError, match="no run matches"):
+        explain(plan, store, "nonsense")
+
+
+def order(plan: Plan) -> list[tuple[bool, int, str]]:
+    return [(run.headline, run.spec.context, run.spec.arm) for run in plan.missing()]
+
+
+@pytest.mark.parametrize("ids", [("SAMPLE-fails", "SAMPLE-ratio"), ("SAMPLE-ratio", "SAMPLE-fails")])
+def test_what_headline_claims_rest_on_starts_first(tmp_path: Path, ids: tuple[str, ...]) -> None:
+    """Runs of headline claims come first, also those that another claim needs too; a variant's wait.
+
+    Under `published` SAMPLE-fails, a headline, needs one of the two runs of SAMPLE-ratio, which is none; under
+    `corrected`, whose runs are longer, SAMPLE-fails needs a run of its own.
+    """
+    store, mini = Store(tmp_path / "store"), SCALES["mini"]
+    published = order(plan_for(store, *ids, scale=mini))
+    assert published == [(True, 1, "random_init"), (False, 1, "language_pretrained")]
+    both = order(plan_for(store, *ids, scale=mini, protocols=("published", "corrected")))
+    assert [one[:2] for one in both] == [(True, 1), (True, 1), (False, 20), (False, 20), (False, 1)]
+    (fails,) = cells("SAMPLE-fails", scale=mini)
+    variant = replace(fails, protocol=fails.protocol.flipped("head"))
+    other = make_plan([variant, *cells("SAMPLE-ratio", scale=mini)], seeds=(0,), device="cpu", store=store)
+    assert not any(headline for headline, *_ in order(other))
+
+
+def test_parts_of_a_headline_claim_start_first(tmp_path: Path) -> None:
+    """What a claim rests on by its parts counts as its own, whichever of them is planned first."""
+    store, mini = Store(tmp_path / "store"), SCALES["mini"]
+    for ids in (("SAMPLE-whole", "SAMPLE-ratio"), ("SAMPLE-ratio", "SAMPLE-whole")):
+        assert {headline for headline, *_ in order(plan_for(store, *ids, scale=mini))} == {True}
+
+
+def test_longest_runs_start_first_and_costs_are_learned(tmp_path: Path) -> None:
+    """Runs of equal claims are ordered by estimated cost; once like ones are stored their median replaces the guess."""
+    store = Store(tmp_path / "store")
+    plan = plan_for(store, scale=SCALES["mini"])
+    for headline in (True, False):
+        contexts = [context for marked, context, _ in order(plan) if marked == headline]
+        assert contexts == sorted(contexts, reverse=True)
+    fill_store(plan_for(store, IDS[0], scale=SCALES["mini"]), store, {"random_init": 1.0})
+    (estimate,) = {run.seconds for run in plan_for(store, IDS[0], seeds=(5,), scale=SCALES["mini"]).missing()}
+    assert estimate == 1.0
+
+
+@pytest.mark.parametrize(
+    ("device", "scale", "workers", "machine", "places", "cores"),
+    [
+        ("cpu", "mini", 3, 8, [None] * 3, 2),
+        ("cuda", "mini", None, 64, ["4", "7"] * 16, 2),
+        ("cuda", "mini", None, 20, ["4", "7"] * 10, 1),
+        ("cuda", "paper", None, 64, ["4", "7"] * 4, 8),
+        ("cuda:1", "paper", None, 64, ["7"] * 4, 16),
+        ("cuda", "paper", None, 1, ["4", "7"], 1),
+        ("cuda", "mini", 3, 2, ["4", "7", "4"], 1),
+    ],
+)
+def test_workers_are_packed_on_every_gpu(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    scale: str,
+    workers: int | None,
+    machine: int,
+    places: list[str | None],
+    cores: int,
+) -> None:
+    """As many processes per GPU as scale and cores let, each pinned to one GPU that this process sees, with its cores.
+
+    A number that the user gives is of all workers, and taken as it is.
+    """
+    monkeypatch.setattr("dtclaims.harness.engine.device.cuda_devices", lambda: 2)
+    for module in ("executor", "processes"):
+        monkeypatch.setattr(f"dtclaims.harness.engine.{module}.cpu_count", lambda: machine)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
+    store = Store(tmp_path / "store")
+    plan = plan_for(store, IDS[0])
+    plan.device = device
+    for key, run in plan.runs.items():
+        plan.runs[key] = replace(run, spec=replace(run.spec, scale=scale))
+    engine = make_engine(plan, store, "processes", workers, None)
+    assert isinstance(engine, Processes)
+    assert engine.places == places
+    assert engine.cores == cores
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (754, "12:34"), (3723, "1:02:03")])
+def test_clock(seconds: float, text: str) -> None:
+    """Durations as people read them."""
+    assert clock(seconds) == text

@@ -1,0 +1,95 @@
+"""Loggers: named, optional, and never the end of a run."""
+
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from dtclaims.errors import MissingDependency, UsageError
+from dtclaims.harness.engine.loggers import LOGGERS, check_loggers, telling
+from dtclaims.tests.support.killing import SPEC
+
+KEY = "0123456789abcdef0123"
+
+
+class Calls(ModuleType):
+    """Stands for a package: its calls, in order. `wandb.init` returns the run, `trackio` logs by itself."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.calls: list[tuple[str, Any, Any]] = []
+        self.__spec__ = SimpleNamespace(name=name)  # type: ignore[assignment]
+
+    def init(self, **options: Any) -> "Calls":
+        self.calls.append(("init", options["name"], options["config"]["arm"]))
+        return self
+
+    def log(self, values: dict[str, float], step: int) -> None:
+        self.calls.append(("log", step, values))
+
+    def finish(self) -> None:
+        self.calls.append(("finish", None, None))
+
+
+def test_none_is_asked_for_by_default() -> None:
+    """And an unknown name is refused with those that exist."""
+    assert check_loggers(()) == ()
+    with pytest.raises(UsageError, match="unknown logger: got 'mlfow', expected some of tensorboard, wandb, trackio"):
+        check_loggers(["mlfow"])
+
+
+@pytest.mark.parametrize("name", LOGGERS)
+def test_a_missing_package_is_named_with_its_remedy(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is trained."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(MissingDependency, match=rf"{name} is not installed\. `pip install {name}`"):
+        check_loggers([name])
+
+
+@pytest.mark.parametrize("name", ["wandb", "trackio"])
+def test_every_epoch_is_told(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of the logger's own for each of ours: begun with the specification, one row an epoch, finished."""
+    package = Calls(name)
+    monkeypatch.setitem(sys.modules, name, package)
+    assert check_loggers([name]) == (name,)
+    with telling([name], tmp_path, KEY, SPEC, 3, pytest.fail) as tell:
+        tell(4, {"loss_mean": 0.5})
+    assert [call[0] for call in package.calls] == ["init", "log", "finish"]
+    assert package.calls[0][1].startswith(SPEC.name)
+    assert package.calls[0][2] == SPEC.arm
+    assert package.calls[1][1:] == (4, {"loss_mean": 0.5})
+
+
+def test_tensorboard_files(tmp_path: Path) -> None:
+    """Scalars by curve and epoch; a resumed run takes back what it logged of epochs that were lost."""
+    from tensorboard.backend.event_processing import event_accumulator
+
+    for done, values in ((0, [1.0, 2.0, 3.0]), (1, [4.0])):
+        with telling(["tensorboard"], tmp_path, KEY, SPEC, done, pytest.fail) as tell:
+            for epoch, value in enumerate(values, start=done + 1):
+                tell(epoch, {"loss_mean": value})
+    (folder,) = {file.parent for file in tmp_path.rglob("events.*")}
+    assert str(folder.relative_to(tmp_path / "tensorboard")) == f"{SPEC.name}-{KEY[:8]}"
+    events = event_accumulator.EventAccumulator(str(folder)).Reload()
+    assert [(event.step, event.value) for event in events.Scalars("loss_mean")] == [(1, 1.0), (2, 4.0)]
+
+
+@pytest.mark.parametrize("at", ["init", "log", "finish"])
+def test_a_logger_that_fails_is_left_out(at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run goes on, the others are still told, and the failure is said once."""
+    broken, sound = Calls("wandb"), Calls("trackio")
+    monkeypatch.setitem(sys.modules, "wandb", broken)
+    monkeypatch.setitem(sys.modules, "trackio", sound)
+
+    def fails(*_: object, **__: object) -> None:
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(broken, at, fails)
+    notes: list[str] = []
+    with telling(["wandb", "trackio"], tmp_path, KEY, SPEC, 0, notes.append) as tell:
+        tell(1, {"loss_mean": 0.5})
+        tell(2, {"loss_mean": 0.4})
+    assert notes == ["logger wandb failed and is told no more: ConnectionError: no network"]
+    assert [call[0] for call in sound.calls] == ["init", "log", "log", "finish"]

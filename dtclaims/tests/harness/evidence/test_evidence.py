@@ -1,0 +1,529 @@
+"""Evidence: a store's results in one file, which says what the store said, wherever and whenever it is judged."""
+
+import contextlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dtclaims.errors import DtclaimsError, StoreError, UsageError
+from dtclaims.files import describe_file
+from dtclaims.harness.commands.main import main
+from dtclaims.harness.declare.registry import load_claims
+from dtclaims.harness.evidence import judge_evidence, read_evidence, rounded, same_verdicts
+from dtclaims.harness.plan import planner
+from dtclaims.harness.report import read
+from dtclaims.harness.settings import make_settings
+from dtclaims.harness.store.store import write_json
+from dtclaims.harness.study import Study, cells_of
+from dtclaims.lab import identity
+from dtclaims.lab.design.scales import SCALES
+from dtclaims.lab.inputs import Unavailable
+from dtclaims.lab.measurements import MEASUREMENTS
+from dtclaims.places import ROOT
+from dtclaims.tests.harness.judge.test_judging import RETURNS, filled, study, value_of
+from dtclaims.tests.support.examples import SAMPLE_CLAIMS, damaged, fill_store
+
+EVIDENCE = sorted((ROOT / "claims" / "evidence").glob("*.json"))
+SAMPLE = ("--claims", str(SAMPLE_CLAIMS))
+
+
+def export(tmp_path: Path, *options: str, name: str = "sample.json", store: Path | None = None) -> Path:
+    """The evidence of the sample claims in a store."""
+    out = tmp_path / name
+    assert main(["evidence", str(out), *SAMPLE, "--store", str(store or tmp_path / "store"), *options]) == 0
+    return out
+
+
+def judged(path: Path, **options: Any) -> dict[tuple[str, str], dict[str, Any]]:
+    """The entries of a file, by claim and protocol."""
+    document = judge_evidence(read_evidence(path), **options).document
+    return {(entry["id"], entry["protocol"]): entry for entry in document["claims"]}
+
+
+def stored(of: Study) -> dict[tuple[str, str], dict[str, Any]]:
+    document = of.document([of.judge(cell) for cell in of.cells])
+    return {(entry["id"], entry["protocol"]): entry for entry in document["claims"]}
+
+
+def changed(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    """The same file, with its content changed."""
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def registry() -> Iterator[None]:
+    """Claims that are loaded here leave no experiments behind."""
+    before = dict(MEASUREMENTS)
+    yield
+    MEASUREMENTS.clear()
+    MEASUREMENTS.update(before)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("exported")
+    filled(folder)
+    with contextlib.redirect_stdout(io.StringIO()):
+        return export(folder).read_bytes()
+
+
+@pytest.fixture
+def file(tmp_path: Path, exported: bytes) -> Path:
+    """Evidence of a filled store that is gone."""
+    path = tmp_path / "sample.json"
+    path.write_bytes(exported)
+    return path
+
+
+@pytest.mark.parametrize("options", [{}, {"task": "all", "seeds": "5"}, {"factor": "all", "protocol": "published"}])
+def test_the_file_says_what_the_store_says(tmp_path: Path, options: dict[str, str]) -> None:
+    """Every entry of the report is the same: verdicts, effects, reasons, runs, provenance, attribution."""
+    expected = stored(filled(tmp_path, **options))
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    found = judged(export(tmp_path, *words))
+    assert {entry["verdict"] for entry in found.values()} >= {"reproduced", "refuted"}
+    assert found == expected
+
+
+def test_the_file_is_text_for_people_and_git(file: Path) -> None:
+    """One run or measurement a line; what they share stands there once; no place of this machine is named."""
+    text = file.read_text()
+    lines = text.splitlines()
+    runs, measurements = (len(getattr(read_evidence(file), name)) for name in ("runs", "measurements"))
+    assert sum('"curves"' in line for line in lines) == runs > 10
+    assert sum('"value"' in line for line in lines) == measurements > 10
+    assert text.count("train/loop.py") == 1
+    assert str(file.parent) not in text
+    made = read_evidence(file).made
+    assert made["command"] == "dtclaims evidence sample.json --claims dtclaims/tests/sample_claims"
+    assert made["commit"] is None or re.fullmatch("[0-9a-f]{40}", made["commit"])
+
+
+def test_runs_are_read_with_everything_about_them(file: Path) -> None:
+    """A run has its specification, curves, diagnostics, cost and provenance."""
+    run = next(run for run in read_evidence(file).runs if run.spec["seed"] == 2 and run.spec["arm"] == "random_init")
+    assert run.curves["return_mean"] == [52.0] * run.spec["epochs"]
+    assert (run.seconds, dict(run.diagnostics)) == (1.0, {})
+    assert run.provenance == {"data": {"sha256": "made up"}}
+    assert run.identity["code"]["train/loop.py"]
+
+
+def test_a_file_is_judged_without_torch_store_data_and_backbones(file: Path, tmp_path: Path) -> None:
+    """In a process that cannot import torch, with an empty home; nothing is written but the report."""
+    home, out = tmp_path / "empty", tmp_path / "out"
+    words = [*map(str, ("judge", file, "--report", out))]
+    code = "import sys; sys.modules['torch'] = None; from dtclaims.harness.commands.main import main; "
+    code += f"sys.exit(main({words}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={**os.environ, "DTCLAIMS_HOME": str(home)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "sample.json: scale mini, published and corrected, hopper, seeds 0-2" in done.stdout
+    assert "REPRODUCED" in done.stdout
+    assert not home.exists()
+    document = read(out / "report.json")
+    assert document["provenance"]["store"] == "sample.json"
+    assert document["provenance"]["scale_reason"].startswith("evidence of ")
+
+
+def test_nothing_is_looked_for(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither data nor backbones are searched: a file is judged where there are none."""
+
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("looked for")
+
+    expected = judged(file)
+    monkeypatch.setattr(planner, "find_data", refuse)
+    monkeypatch.setattr(planner, "find_backbone", refuse)
+    assert judged(file) == expected
+
+
+def gpu_store(tmp_path: Path) -> Study:
+    """What a machine with a GPU left."""
+    options = {"scale": "small", "task": "hopper", "protocol": "published", "device": "cuda"}
+    settings = make_settings({"store": str(tmp_path / "store"), **options}, stored=True)
+    made = Study(cells_of(load_claims(SAMPLE_CLAIMS).values(), settings), settings)
+    fill_store(made.plan, made.store, RETURNS, value_of)
+    return Study(made.cells, settings)
+
+
+def test_results_of_a_gpu_are_judged_without_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`judge` and `evidence` take stored results of small scale for a GPU's; the file is judged anywhere."""
+    expected = stored(gpu_store(tmp_path))
+    assert expected["SAMPLE-fails", "published"]["verdict"] == "reproduced"
+    scale = ("--scale", "small", "--task", "hopper", "--protocol", "published")
+    assert main(["judge", *SAMPLE, "--store", str(tmp_path / "store"), *scale]) == 0
+    assert re.search(r"SAMPLE-fails +published +small +REPRODUCED", capsys.readouterr().out)
+    file = export(tmp_path, *scale, "--device", "cuda")
+    assert (read_evidence(file).study["device"], read_evidence(file).study["precision"]) == ("cuda", "bfloat16")
+    assert judged(file) == expected
+
+
+def other_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "code_digests", lambda modules: dict.fromkeys(modules, "changed"))
+    monkeypatch.setattr(identity, "versions", lambda: {"torch": "99"})
+
+
+def test_evidence_outlives_the_code(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under other code and libraries a store's results no longer count, those of a file do."""
+    before, from_store = judged(file), stored(filled(tmp_path))
+    other_code(monkeypatch)
+    assert judged(file) == before
+    assert from_store["SAMPLE-fails", "published"]["verdict"] == "reproduced"
+    assert stored(study(tmp_path))["SAMPLE-fails", "published"]["verdict"] == "not_run"
+
+
+def test_results_of_older_code_are_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where a store has them only, with a word on what they differ in."""
+    expected = stored(filled(tmp_path))
+    other_code(monkeypatch)
+    file = export(tmp_path)
+    assert judged(file) == expected
+    said = capsys.readouterr().out
+    assert re.search(r"^\d+ of \d+ runs, which differ in code\.arms\.py, .* and \d+ more$", said, re.MULTILINE)
+    assert "values of attention_gap, which differ in code." in said
+
+
+def test_one_version_is_taken_and_the_other_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of two versions of some runs the file has the one with more of them, of equal ones the present code's."""
+    present = filled(tmp_path, seeds="3")
+    with monkeypatch.context() as changes:
+        other_code(changes)
+        older = filled(tmp_path, seeds="5")
+        capsys.readouterr()
+    keys = {run.key for run in read_evidence(export(tmp_path, "--seeds", "3")).runs}
+    assert keys == set(present.plan.runs)
+    said = capsys.readouterr().out
+    assert re.search(r"left out: \d+ runs of another version, which differ in code\.arms\.py, ", said)
+    keys = {run.key for run in read_evidence(export(tmp_path, "--seeds", "5")).runs}
+    assert keys == set(older.plan.runs)
+
+
+def test_data_and_backbones_may_be_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Results on data and backbones that are not here are exported, with a word on which they are taken to be."""
+    expected = stored(filled(tmp_path))
+    for name in ("find_data", "find_backbone"):
+        monkeypatch.setattr(
+            sys.modules["dtclaims.harness.evidence.gather"], name, lambda *_: Unavailable("not here", "Go there.")
+        )
+    assert judged(export(tmp_path)) == expected
+    said = capsys.readouterr().out
+    assert "the language backbone, not at hand here, is taken to be language-mini, of " in said
+    assert re.search(
+        r"the data of hopper, not at hand here, is taken to be collected, of (\d+) of \1 stored runs", said
+    )
+
+
+def test_a_scale_may_move_on(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs are found under the budget they had, whatever the scale's is now."""
+    before = judged(file)
+    mini = SCALES["mini"]
+    monkeypatch.setitem(SCALES, "mini", replace(mini, budget=replace(mini.budget, batch_size=99)))
+    assert judged(file) == before
+
+
+def test_looks_travel(tmp_path: Path) -> None:
+    """Seeds that were added after a look are judged at half of alpha from the file, too; making a file is a look."""
+    options = {"protocol": "published"}
+    filled(tmp_path, seeds="3", **options)
+    export(tmp_path, "--seeds", "3", "--protocol", "published", name="first.json")
+    filled(tmp_path, seeds="5", **options)
+    file = export(tmp_path, "--seeds", "5", "--protocol", "published")
+    entry = judged(file)["SAMPLE-fails", "published"]
+    assert entry["statistics"]["looks"] == 2
+    assert judged(file)["SAMPLE-fails", "published"] == entry
+
+
+def test_what_is_missing_is_not_run(tmp_path: Path) -> None:
+    """Runs that the store lacks are left out of the file; claims that rest on them say so, others are judged."""
+    one = study(tmp_path, ["SAMPLE-fails"])
+    fill_store(one.plan, one.store, RETURNS)
+    found = judged(export(tmp_path))
+    assert found["SAMPLE-fails", "published"]["verdict"] == "reproduced"
+    assert found["SAMPLE-ratio", "published"]["verdict"] == "not_run"
+    assert "evidence" in found["SAMPLE-ratio", "published"]["reason"]
+
+
+def test_a_claim_that_changed_finds_nothing(file: Path, tmp_path: Path) -> None:
+    """A claim that needs something else now is not run and says why; one that is gone is named; others are judged."""
+    folder = tmp_path / "claims"
+    folder.mkdir()
+    text = (SAMPLE_CLAIMS / "test_sample.py").read_text()
+    text = text.replace('Need("score", "random_init", context=1)', 'Need("score", "random_init", context=7)')
+    (folder / "test_sample.py").write_text(text.replace('"SAMPLE-corrected-only"', '"SAMPLE-renamed"'))
+    found = judge_evidence(read_evidence(file), claims=folder)
+    entries = {(entry["id"], entry["protocol"]): entry for entry in found.document["claims"]}
+    assert entries["SAMPLE-fails", "published"]["verdict"] == "not_run"
+    assert "needs changed since" in entries["SAMPLE-fails", "published"]["reason"]
+    assert entries["SAMPLE-everywhere", "published"]["verdict"] == "reproduced"
+    assert found.undeclared == ["SAMPLE-corrected-only"]
+    assert "no longer declared: SAMPLE-corrected-only" in found.header()[-1]
+
+
+def test_runs_of_different_provenance_are_not_pooled(tmp_path: Path) -> None:
+    """Two devices under one claim are an error from the file as from the store."""
+    one = filled(tmp_path)
+    folder = one.store.root / "runs" / next(key for key, run in one.plan.runs.items() if run.spec.context == 1)
+    result = json.loads((folder / "result.json").read_text())
+    result["provenance"]["device"] = "another"
+    manifest = json.loads((folder / "manifest.json").read_text())
+    write_json(folder / "result.json", result)
+    write_json(folder / "manifest.json", {**manifest, "result.json": describe_file(folder / "result.json")})
+    found = judged(export(tmp_path))
+    entry = found["SAMPLE-fails", one.cells[0].protocol.name]
+    assert entry["verdict"] == "error"
+    assert "device is " in entry["reason"]
+
+
+def test_an_experiments_values_travel(tmp_path: Path) -> None:
+    """Claims on experiments are judged from a file as from a store, with what the values depend on."""
+    toy = ROOT / "dtclaims" / "examples" / "toy_paper"
+    settings = make_settings({"store": str(tmp_path / "store")})
+    made = Study(cells_of(load_claims(toy).values(), settings), settings)
+    fill_store(made.plan, made.store, {}, 3.0)
+    expected = stored(made)
+    out = tmp_path / "toy.json"
+    assert main(["evidence", str(out), "--claims", str(toy), "--store", str(tmp_path / "store")]) == 0
+    assert judged(out) == expected
+    assert any(entry["provenance"].get("experiments") for entry in expected.values())
+
+
+# --- files from outside -------------------------------------------------------------------------------------------
+
+
+def _twice(content: dict[str, Any]) -> None:
+    again = {**content["runs"][0]}
+    content["runs"].append(again)
+
+
+def _two_versions(content: dict[str, Any]) -> None:
+    """A second value of one measurement, by other code: the same name cannot stand for both, so its key is wrong."""
+    again = json.loads(json.dumps(content["measurements"][0]))
+    again["key"] = "0" * 20
+    content["measurements"].append(again)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.update(schema=2), "of a version that this dtclaims does not know"),
+        (lambda c: c.update(schema=True), "of a version that this dtclaims does not know"),
+        (lambda c: c.update(kind="something"), "is no evidence"),
+        (lambda c: c.update(more=1), "more is no field"),
+        (lambda c: c.pop("runs"), "runs is missing"),
+        (lambda c: c["runs"][0].update(seconds="1"), r"runs\[0\]\.seconds is of another type"),
+        (lambda c: c["runs"][0]["curves"].update(x=[None]), "is of another type"),
+        (lambda c: c["runs"][0]["spec"].update(arm="mlp"), r"runs\[0\] does not hold what its key says"),
+        (lambda c: c["runs"][0]["spec"].update(colour="red"), "colour is no field"),
+        (lambda c: c["runs"][0].update(inputs=99), r"refers to inputs\[99\]"),
+        (lambda c: c["identity"]["code"].update({"arms.py": "0"}), "does not hold what its key says"),
+        (lambda c: c["code"].clear(), "whose code is not recorded"),
+        (_two_versions, "does not hold what its key says"),
+        (_twice, "two results for one run .*: got one result twice"),
+        (lambda c: c["study"].update(scale="huge"), "unknown scale"),
+        (lambda c: c["study"].update(seeds=[]), "study.seeds is empty"),
+        (lambda c: c["study"].update(seeds=[1, 1]), "study.seeds is empty or names something twice"),
+        (lambda c: c["study"].update(seeds=list(range(5000))), "too many seeds"),
+        (lambda c: c["study"].update(factors=["colour"]), "--factor names no switch"),
+        (lambda c: c["study"].update(claims=["SAMPLE-nope"]), "no claim of .* is declared here"),
+        (lambda c: c["study"].update(folder="/etc"), "not in the checkout"),
+        (lambda c: c["study"].update(folder="../claims"), "not in the checkout"),
+        (lambda c: c["study"].update(folder="nowhere"), "are not here: got nowhere.*--claims DIR"),
+    ],
+)
+def test_a_file_that_breaks_the_form_is_refused(file: Path, change: Any, message: str) -> None:
+    """One typed error that names the place, before anything is judged."""
+    with pytest.raises((StoreError, UsageError), match=message):
+        judged(changed(file, change))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "damaged: no JSON"),
+        ("[]", "is no evidence"),
+        ('{"kind": "dtclaims-evidence", "schema": 1, "runs": NaN}', "NaN is not JSON"),
+        ("[" * 100_000, "damaged: no JSON"),
+    ],
+)
+def test_what_is_no_evidence_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    """Empty, of another shape, not finite, nested without end; and a file that is not there, or a folder."""
+    path = tmp_path / "evidence.json"
+    path.write_text(content)
+    with pytest.raises(StoreError, match=message):
+        read_evidence(path)
+    for place in (tmp_path, tmp_path / "none.json"):
+        with pytest.raises(UsageError, match="cannot read"):
+            read_evidence(place)
+
+
+def test_a_header_cannot_move_the_cursor(file: Path) -> None:
+    """What a file says of itself is printed without control characters."""
+
+    def spoil(content: dict[str, Any]) -> None:
+        content["made"]["command"] = "dtclaims \x1b[2J\nevidence"
+
+    found = judge_evidence(read_evidence(changed(file, spoil)))
+    assert "`dtclaims ?[2J evidence`" in found.header()[2]
+    assert all(line.isprintable() for line in found.header())
+
+
+def test_a_huge_file_is_not_read(file: Path) -> None:
+    """A file far larger than any evidence is refused by its size."""
+    with file.open("ab") as end:
+        end.truncate(65 * 2**20)
+    with pytest.raises(StoreError, match="too large"):
+        read_evidence(file)
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes]:
+    folder = tmp_path_factory.mktemp("sound")
+    one = study(folder, ["SAMPLE-fails"], protocol="published")
+    fill_store(one.plan, one.store, RETURNS)
+    with contextlib.redirect_stdout(io.StringIO()):
+        content = export(folder, "--claim", "SAMPLE-fails", "--protocol", "published").read_bytes()
+    return folder / "damaged.json", content
+
+
+@settings(max_examples=40)
+@given(data=st.data())
+def test_damage_is_an_error_or_harmless(sound: tuple[Path, bytes], data: st.DataObject) -> None:
+    """A cut or altered file is refused in a typed error, or judged: nothing else happens."""
+    path, content = sound
+    path.write_bytes(damaged(data, content))
+    with contextlib.suppress(DtclaimsError):
+        document = judge_evidence(read_evidence(path)).document
+        assert [entry["id"] for entry in document["claims"]] == ["SAMPLE-fails"]
+
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+
+def test_a_store_with_nothing_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing to export is an error that names what may be wrong; no file appears."""
+    out = tmp_path / "out.json"
+    assert main(["evidence", str(out), *SAMPLE, "--store", str(tmp_path / "store")]) == 2
+    assert "the store has nothing of this study" in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_digits_are_dropped_only_where_that_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers have nine digits; where a verdict would change they are written as they were stored."""
+    one = study(tmp_path)
+    fill_store(one.plan, one.store, {name: value + 1 / 3 for name, value in RETURNS.items()}, value_of)
+
+    def first_return(path: Path) -> float:
+        return next(run for run in read_evidence(path).runs if run.spec["arm"] == "random_init").curves["return_mean"][
+            0
+        ]
+
+    assert first_return(export(tmp_path)) in (50.3333333, 51.3333333, 52.3333333)
+    coarse = rounded({"runs": [], "measurements": [{"value": [1.26, {"a": 31.4}, "text", 7]}]}, 1)
+    assert coarse["measurements"] == [{"value": [1.0, {"a": 30.0}, "text", 7]}]
+    monkeypatch.setattr("dtclaims.harness.evidence.rounded", lambda content: rounded(content, 1))
+    assert first_return(export(tmp_path)) % 1 == pytest.approx(1 / 3, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"verdict": "refuted"}, {"effect": {"mean": 1.001, "low": 0.5, "high": None}}, {"components": {}}],
+)
+def test_entries_that_differ_are_told_apart(change: dict[str, Any]) -> None:
+    """Another verdict, an effect beyond rounding or other components are not the same result; rounding is."""
+    entry = {"verdict": "reproduced", "effect": {"mean": 1.0, "low": 0.5, "high": None}}
+    whole = {**entry, "components": {"one": entry}}
+    near = {**entry, "effect": {"mean": 1.0 + 1e-9, "low": 0.5, "high": None}}
+    assert same_verdicts([whole], [{**near, "components": {"one": near}}])
+    assert not same_verdicts([whole], [{**whole, **change}])
+    assert not same_verdicts([whole], [])
+
+
+def test_judge_takes_no_choice_that_a_file_has_made(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Options of the study are refused beside files, by name; a claim may be picked, if the file is about it."""
+    assert main(["judge", str(file), "--scale", "mini", "--seeds", "5"]) == 2
+    assert "--scale, --seeds" in capsys.readouterr().err
+    assert main(["judge", str(file), "--claim", "SAMPLE-fails"]) == 0
+    said = capsys.readouterr().out
+    assert "SAMPLE-fails" in said
+    assert "SAMPLE-ratio" not in said
+    assert main(["judge", str(file), "--claim", "S4-nope"]) == 2
+    assert "is not about these claims" in capsys.readouterr().err
+
+
+def test_several_files_are_judged_one_after_the_other(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each with its own header and, where a report is asked for, its own folder; equal names are refused."""
+    other = file.with_name("other.json")
+    other.write_bytes(file.read_bytes())
+    out = file.parent / "out"
+    assert main(["judge", str(file), str(other), "--report", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert said.index("sample.json: scale") < said.index("other.json: scale")
+    for name in ("sample", "other"):
+        assert sorted(path.name for path in (out / name).iterdir()) == ["report.html", "report.json", "report.md"]
+    assert main(["judge", str(file), str(file), "--report", str(out)]) == 2
+    assert "one folder" in capsys.readouterr().err
+
+
+def test_the_matrix_for_a_page(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A row per claim that was run, headline claims in bold, a column per protocol, the others counted."""
+    assert main(["judge", str(file), "--format", "markdown"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("<b>sample.json: mini scale, hopper, seeds 0–2, ")
+    assert "| claim | published | corrected |" in lines
+    rows = {line.split(" | ")[0].strip("| "): line for line in lines if line.startswith("| ")}
+    assert "✓ reproduced (provisional): 0.933 [0.885, 0.982], claimed &#60; 10, 3 of 3" in rows["<b>SAMPLE-fails</b>"]
+    assert rows["SAMPLE-corrected-only"].split(" | ")[1] == "–"
+    assert "SAMPLE-tasks" not in rows
+    assert lines[-1] == "- not run under either protocol: 1 claim."
+
+
+# --- what is committed ------------------------------------------------------------------------------------------------
+
+
+def between(text: str) -> str | None:
+    """What the README shows of the evidence."""
+    found = re.findall(r"<!-- evidence: begin -->\n(.*?)<!-- evidence: end -->", text, re.DOTALL)
+    assert len(found) == text.count("<!-- evidence: begin -->") == text.count("<!-- evidence: end -->") <= 1
+    return found[0] if found else None
+
+
+def test_the_readme_shows_what_the_evidence_says(capsys: pytest.CaptureFixture[str]) -> None:
+    """The README's matrix is, to the letter, what the committed evidence is judged to say; there is none without.
+
+    Every committed file names its commit, holds no error and stays below 3 MB.
+    """
+    shown = between((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert (shown is not None) == bool(EVIDENCE)
+    if shown is not None:
+        assert main(["judge", *map(str, EVIDENCE), "--format", "markdown"]) == 0
+        assert shown.strip() == capsys.readouterr().out.strip()
+    for path in EVIDENCE:
+        assert read_evidence(path).made["commit"], path.name
+        assert path.stat().st_size < 3_000_000, path.name
+        assert "error" not in {entry["verdict"] for entry in judged(path).values()}, path.name

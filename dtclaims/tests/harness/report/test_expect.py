@@ -1,0 +1,202 @@
+"""Behaviour of `dtclaims.harness.report.expect` and `.causes`: what differs from recorded verdicts, and why."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dtclaims.errors import ReportError
+from dtclaims.harness.report import check_expectations, compare, read_record, record, write
+from dtclaims.harness.report.causes import causes
+from dtclaims.tests.support import report_example
+
+KEY = ("S5.1-cka-random-higher-gpt2", "published", "mini")
+
+
+def entry(document: dict[str, Any], key: tuple[str, str, str] = KEY) -> dict[str, Any]:
+    """The entry of a key."""
+    (found,) = [one for one in document["claims"] if (one["id"], one["protocol"], one["scale"]) == key]
+    return found
+
+
+@pytest.fixture
+def before() -> dict[str, Any]:
+    """A report."""
+    return report_example.document()
+
+
+@pytest.fixture
+def after() -> dict[str, Any]:
+    """The same report, to be changed."""
+    return report_example.document()
+
+
+def test_a_report_meets_its_own_record(before: dict[str, Any], tmp_path: Path) -> None:
+    """Both forms of a record are met by the report that they were made of."""
+    write(before, tmp_path / "report.json")
+    record(before, tmp_path / "short.json")
+    for name in ("report.json", "short.json"):
+        assert check_expectations(before, tmp_path / name) == []
+    assert json.loads((tmp_path / "short.json").read_text())["verdicts"]["/".join(KEY)] == "reproduced"
+
+
+def test_only_verdicts_that_changed_are_reported(before: dict[str, Any], tmp_path: Path) -> None:
+    """A claim that only one side knows is no difference; a changed verdict is, in words."""
+    record(before, tmp_path / "short.json")
+    entry(before)["verdict"] = "refuted"
+    before["claims"] = [*before["claims"][3:], report_example.claim("new", verdict="inconclusive")]
+    (difference,) = check_expectations(before, tmp_path / "short.json")
+    assert str(difference) == f"{KEY[0]} (published, mini): reproduced -> refuted"
+    assert difference.to_json() == {
+        "id": KEY[0], "protocol": "published", "scale": "mini", "before": "reproduced", "after": "refuted", "why": [],
+    }  # fmt: skip
+
+
+def test_against_a_whole_report_a_difference_says_why(before: dict[str, Any], tmp_path: Path) -> None:
+    """A recorded report knows what else changed."""
+    write(before, tmp_path / "report.json")
+    entry(before)["verdict"] = "refuted"
+    entry(before)["predicate"]["text"] = "> 0.1"
+    (difference,) = check_expectations(before, tmp_path / "report.json")
+    assert difference.why == ("threshold: > 0 -> > 0.1",)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is damaged: no JSON"),
+        ('{"schema": 2, "verdicts": {}}', "schema is another value: got int 2"),
+        ('{"schema": 1, "verdicts": {"a/published/mini": "true"}}', "is unknown: got str 'true'"),
+        ('{"schema": 1, "verdicts": {"a/mine/mini": "refuted"}}', "a key of verdicts is not of the form"),
+        ("[]", "not a dtclaims report"),
+        ('{"schema": 3, "claims": []}', "schema is a version this dtclaims does not know"),
+    ],
+)
+def test_a_bad_record_is_named(content: str, message: str, before: dict[str, Any], tmp_path: Path) -> None:
+    """A damaged, foreign or newer record is a report error with the file's name."""
+    path = tmp_path / "expected.json"
+    path.write_text(content)
+    with pytest.raises(ReportError, match=message) as error:
+        check_expectations(before, path)
+    assert str(path) in str(error.value)
+    with pytest.raises(ReportError, match="cannot read"):
+        read_record(tmp_path / "absent.json")
+
+
+def test_recording_replaces_only_when_complete(before: dict[str, Any], tmp_path: Path) -> None:
+    """An invalid report leaves the recorded verdicts alone."""
+    path = tmp_path / "short.json"
+    record(before, path)
+    kept = path.read_bytes()
+    with pytest.raises(ReportError, match="second verdict"):
+        record({**before, "claims": [before["claims"][0]] * 2}, path)
+    assert path.read_bytes() == kept
+
+
+def test_equal_reports_agree(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Neither a difference nor a movement, whatever the report's own date."""
+    after["provenance"]["created"] = "2027-01-01T00:00:00Z"
+    assert compare(before, after) == ([], [])
+
+
+def test_a_claim_of_one_report_only_is_a_difference(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """What is gone and what is new are told apart."""
+    after["claims"] = [*before["claims"][1:], report_example.claim("new")]
+    differ, moved = compare(before, after)
+    assert [(one.id, one.before, one.after, one.why) for one in differ] == [
+        ("ABS-no-context", "refuted", "absent", ("only in the first report",)),
+        ("new", "absent", "not_run", ("only in the second report",)),
+    ]
+    assert moved == []
+
+
+def test_a_verdict_that_changed_alone_says_so(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """A difference without any cause in the reports is not explained away."""
+    entry(after)["verdict"] = "inconclusive"
+    ((difference,), _) = compare(before, after)
+    assert difference.why == ("nothing else in the reports changed",)
+
+
+def test_a_number_that_moved_is_no_difference(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """The same verdict on other numbers is listed apart."""
+    entry(after)["effect"] |= {"mean": 0.06, "per_seed": {"0": 0.048, "1": 0.063, "2": 0.07}}
+    differ, (moved,) = compare(before, after)
+    assert differ == []
+    assert moved.before == moved.after == "reproduced"
+    assert moved.why == (
+        "values of 1 shared seeds, as of seed 2: 0.051 -> 0.07",
+        "effect: 0.054 [0.037, 0.071] -> 0.060 [0.037, 0.071]",
+    )
+
+
+def change(path: str, value: Any) -> list[str]:
+    """The causes named after one field of an entry changed."""
+    old = entry(report_example.document())
+    old["provenance"]["data"]["code"] = {"collect.py": "aaaa"}
+    old["provenance"]["versions"] = {"torch": "2.13.0"}
+    new = copy.deepcopy(old)
+    *parents, name = path.split("/")
+    inner: Any = new
+    for parent in parents:
+        inner = inner[parent]
+    inner[name] = value
+    return list(causes(old, new))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "cause"),
+    [
+        ("predicate/text", "> 2", "threshold: > 0 -> > 2"),
+        ("statistics/looks", 2, "level looks: 1 -> 2"),
+        ("switches/head", "untied", "switch head: tied -> untied"),
+        ("measured", "otherwise", "what is measured: described in other words"),
+        ("provenance/data/code/collect.py", "bbbb", "code data.code.collect.py: aaaa -> bbbb"),
+        ("provenance/versions/torch", "2.14.0", "version versions.torch: 2.13.0 -> 2.14.0"),
+        ("provenance/data/kind", "d4rl", "origin data.kind: self-collected -> d4rl"),
+        ("provenance/backbone/sha256", "41ac" * 16, "origin backbone.sha256: 41ab41ab41ab… -> 41ac41ac41ac…"),
+        ("runs", [report_example.run("other", "random_init", 0)], "runs: 1 of 1 on the same seeds are other runs"),
+        ("parts", [{"id": "a", "verdict": "refuted"}], None),
+        ("effect/low", 0.03, "effect: 0.054 [0.037, 0.071] -> 0.054 [0.030, 0.071]"),
+    ],
+)
+def test_each_cause_is_named(path: str, value: Any, cause: str | None) -> None:
+    """Threshold, level, switches, code, versions, data, runs and numbers each have their phrase."""
+    assert change(path, value) == ([] if cause is None else [cause])
+
+
+def test_other_seeds_are_named() -> None:
+    """Seeds are compared as sets, of effects and runs alike."""
+    found = change("effect/per_seed", {"0": 0.048, "1": 0.063, "2": 0.051, "3": 0.05, "7": 0.05})
+    assert found == ["seeds: 0–2 -> 0–3, 7"]
+
+
+def test_components_and_parts_are_compared_one_by_one() -> None:
+    """A component's threshold, values and presence, and a part's verdict, are each named."""
+    old = entry(report_example.document(), ("ABS-no-context", "published", "mini"))
+    new = copy.deepcopy(old)
+    new["components"]["hopper"]["predicate"]["text"] = "> 6"
+    new["components"]["halfcheetah"] = new["components"].pop("walker2d")
+    new["parts"][0]["verdict"] = "refuted"
+    assert list(causes(old, new)) == [
+        "threshold of hopper: > 5 -> > 6",
+        "component walker2d: gone",
+        "component halfcheetah: new",
+        "part S5.5-k1-gpt2-eq-k20: reproduced -> refuted",
+    ]
+
+
+def test_a_change_too_small_to_round_is_shown_in_full() -> None:
+    """Two values that read the same are written out."""
+    assert change("effect/per_seed", {"0": 0.048, "1": 0.063, "2": 0.0510000001}) == [
+        "values of 1 shared seeds, as of seed 2: 0.051 -> 0.0510000001"
+    ]
+
+
+def test_many_changes_are_counted() -> None:
+    """Past six fields of one kind the rest are only counted."""
+    old, new = ({"switches": {f"s{index}": value for index in range(9)}} for value in "ab")
+    base = entry(report_example.document())
+    found = list(causes({**base, **old}, {**base, **new}))
+    assert found[5:] == ["switch s5: a -> b", "3 more changes of switch"]

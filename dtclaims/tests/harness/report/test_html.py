@@ -1,0 +1,283 @@
+"""Behaviour of `dtclaims.harness.report.html`: one page that needs nothing else, for every reader, on every screen."""
+
+import base64
+import hashlib
+import itertools
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from dtclaims.errors import ReportError
+from dtclaims.harness.report import html, view, wording
+from dtclaims.lab.figures import paper_values
+from dtclaims.tests.support import report_example
+from dtclaims.tests.support.report_strategies import HOSTILE
+
+FIXED = frozenset(["created", "scale", "protocols", "protocol", "verdict", "kind", "url", "style"])
+"""Fields whose text is not free."""
+
+
+class Page(HTMLParser):
+    """A page as its tags with attributes, in order, and its visible text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        """Note a tag."""
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        """Collect text."""
+        self.text += data
+
+    def all(self, *names: str) -> Iterator[dict[str, str | None]]:
+        """The attributes of every tag of some names."""
+        return (attributes for tag, attributes in self.tags if tag in names)
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    """The example's page."""
+    return Page(html.render(report_example.document()))
+
+
+def hostile(value: Any) -> Any:
+    """A report with hostile text before every free text that is not empty."""
+    if isinstance(value, dict):
+        return {key: item if key in FIXED else hostile(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [hostile(item) for item in value]
+    return HOSTILE + value if isinstance(value, str) and value else value
+
+
+def test_text_never_becomes_markup(page: Page) -> None:
+    """With hostile text everywhere the page has the same tags and attributes, and shows the text as it is."""
+    spoilt = Page(html.render(hostile(report_example.document())))
+    assert [(tag, sorted(attributes)) for tag, attributes in spoilt.tags] == [
+        (tag, sorted(attributes)) for tag, attributes in page.tags
+    ]
+    assert spoilt.text.count("<script>alert(1)</script>\"'&amp;|`[x](javascript:y)`|") > 100
+    assert "\x1b" not in spoilt.text
+
+
+def test_a_link_that_is_not_of_the_web_is_not_made() -> None:
+    """The paper's address becomes a link only if it is http or https."""
+    example = report_example.document()
+    example["paper"]["url"] = "javascript:alert(1)"
+    assert all((tag.get("href") or "").startswith("#") for tag in Page(html.render(example)).all("a"))
+
+
+def test_the_page_needs_no_network_and_runs_one_script_of_its_own(page: Page) -> None:
+    """Nothing is loaded, and a policy in the page forbids all but its own script, known by its hash."""
+    assert not list(page.all("link", "img", "iframe", "object", "embed"))
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on") or name == "src"]
+    assert list(page.all("script")) == [{}]
+    (script,) = re.findall("<script>(.*)</script>", html.render(report_example.document()), re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert [tag["content"] for tag in page.all("meta") if tag.get("http-equiv")] == [
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    ]
+
+
+def test_nothing_is_hidden_from_a_reader_without_scripts(page: Page) -> None:
+    """Only the controls that need the script wait for it."""
+    assert [attributes.get("class") for _, attributes in page.tags if "hidden" in attributes] == ["finder"]
+    assert "url(" not in html.render(report_example.document())
+    assert [tag["href"] for tag in page.all("a") if not (tag["href"] or "").startswith("#")] == [
+        "https://arxiv.org/abs/2211.09817"
+    ]
+
+
+def test_every_link_within_the_page_leads_somewhere(page: Page) -> None:
+    """Ids are unique, and each fragment, of links and of icons, is an id."""
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = [(tag["href"] or "")[1:] for tag in page.all("a", "use") if (tag["href"] or "").startswith("#")]
+    assert set(targets) <= set(ids)
+
+
+def test_every_verdict_links_to_its_panel(page: Page) -> None:
+    """The matrix has a cell for each entry, with the verdict in words, leading to the panel."""
+    panels = {panel.anchor for group in view.groups(report_example.document()) for card in group.cards
+              for panel in card.panels}  # fmt: skip
+    assert {(tag["href"] or "")[1:] for tag in page.all("a") if "cell" in (tag.get("class") or "")} == panels
+    assert panels <= {tag.get("id") for tag in page.all("section")}
+
+
+def test_headings_descend_one_level_at_a_time(page: Page) -> None:
+    """There is one h1, and no heading skips a level."""
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch(r"h[1-6]", tag)]
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def test_readers_without_eyes_are_served(page: Page) -> None:
+    """Language and title are set; headers have a scope, tables a caption, plots and inputs a name; icons are silent."""
+    assert [tag["lang"] for tag in page.all("html")] == ["en"]
+    assert len(list(page.all("title"))) >= 1
+    assert all("scope" in tag for tag in page.all("th"))
+    assert len(list(page.all("table"))) == len(list(page.all("caption")))
+    named = {tag["for"] for tag in page.all("label") if "for" in tag}
+    assert {tag["id"] for tag in page.all("input") if tag["type"] == "radio"} == named
+    text = html.render(report_example.document())
+    assert len(re.findall(r"<label>\w+ <(?:select|input)", text)) == 3
+    for tag in re.findall("<svg.*?>(?:<title>[^<]+</title>)?", text):
+        assert 'aria-hidden="true"' in tag or ('role="img"' in tag and ("aria-label=" in tag or "<title>" in tag))
+
+
+def test_a_card_tells_the_whole_story(page: Page) -> None:
+    """Quote, measurement, interval, predicate, paper's value, statistics, switches, deviations, cost and remedy."""
+    for text in (
+        "the CKAs of the randomly initialized model seem to be higher",
+        "CKA of one hidden unit over 60 positions",
+        "0.054 [0.037, 0.071]",
+        "666: +0.055; 42: +0.039",
+        "the claim holds on at least 36.8% of them (95% confidence)",
+        "3 for 80% power",
+        "random_arch",
+        "DEV-01",
+        "6 runs: 6 made now in 4 min 15 s",
+        "One switch is enough to change the verdict: random_arch.",
+        "−0.28 [−0.40, −0.16]",
+        "saturated actions",
+        "2 of 4 parts hold",
+        "provenance 1",
+        "pytest claims -k 'ABS-no-context'",
+        "published: reproduced; corrected: refuted.",
+        report_example.LABEL,
+        report_example.PROVENANCE["scale_reason"],
+    ):
+        assert text in re.sub(r"\s+", " ", page.text)
+
+
+def test_the_protocols_scopes_are_told_apart_where_they_differ() -> None:
+    """One scope stands in the card's head; two stand each in their panel."""
+    example = report_example.document()
+    assert Page(html.render(example)).text.count("Scope: hopper, K=20, state token") == 2
+    example["claims"][4]["scope"] = "1000 windows"
+    text = Page(html.render(example)).text
+    assert text.count("Scope: hopper, K=20, state token") == 2
+    assert text.count("Scope: 1000 windows") == 1
+
+
+def whole() -> dict[str, Any]:
+    """119 claims under two protocols, a third in three environments, with all figures and tables of the paper."""
+    document = report_example.large()
+    one = report_example.document()["claims"][3]
+    for index, entry in enumerate(document["claims"]):
+        entry["headline"] = index < 30
+        if index < 30:
+            entry["parts"] = [
+                {"id": f"S5.{part % 6}-claim-number-{part}", "verdict": "reproduced"} for part in range(5)
+            ]
+        if index % 6 > 1:
+            entry |= {name: one[name] for name in ("effect", "statistics", "predicate")} | {"components": {}}
+    document["figures"], document["tables"] = paper_values.complete({}, {})
+    for figure in document["figures"].values():
+        for panel in figure["panels"]:
+            panel["series"] = [
+                *(
+                    {**series, "protocol": name, "seed": None}
+                    for series in panel["series"]
+                    for name in wording.PROTOCOLS
+                ),
+                *panel["series"],
+            ]
+    return document
+
+
+def test_a_report_of_the_whole_paper_stays_under_a_megabyte() -> None:
+    """Every claim keeps its card and plot, and every figure its drawings; the list of runs goes to report.json."""
+    document = whole()
+    text = html.render(document)
+    assert len(text.encode()) <= html.MAX_BYTES
+    assert "some detail is left to report.json: the list of runs" in text
+    assert "<p>Left to report.json" not in text
+    assert text.count('<article class="row card') == 119
+    panels = sum(len(figure["panels"]) for figure in document["figures"].values())
+    assert text.count('class="fig"') == 2 * panels
+    assert text.count('role="img"') >= 2 * 78 + 2 * panels
+
+
+def test_a_larger_report_says_what_it_leaves_out() -> None:
+    """Past the limit details go in a stated order, the figures last, and the page says so."""
+    document = whole()
+    document["claims"] = report_example.large(250)["claims"]
+    text = html.render(document)
+    assert f"left to report.json: {', '.join(html.DETAILS)}." in text
+    assert 'class="fig"' not in text
+
+
+def test_shared_records_are_shown_once(page: Page) -> None:
+    """Provenance and switches stand at the end of the page, and every panel links to its own."""
+    text = html.render(report_example.document())
+    assert text.count("9f2c" * 16) == 1
+    assert text.count('<details id="provenance-1">') == text.count('<details id="switches-2">') == 1
+    assert "behind 4 verdicts" in page.text
+
+
+def test_parts_of_a_composite_link_to_their_panels() -> None:
+    """A part that the report judges at the same place is a link; one that it does not is its id."""
+    text = html.render(report_example.document())
+    assert '<a href="#claim-S5.5-k1-gpt2-eq-k20--published-mini"><code>S5.5-k1-gpt2-eq-k20</code></a>' in text
+    assert "<p><code>S5.5-elsewhere</code>" in text
+
+
+def test_figures_and_tables_stand_on_the_page(page: Page) -> None:
+    """Each figure names its colours and what is whose; a table sets ours below the paper's."""
+    text = re.sub(r"\s+", " ", page.text)
+    assert "Figure 1. CKA of each layer" in text
+    assert "The paper's own values: hollow and dashed." in text
+    assert "Table 1. Scores at K=20" in text
+    assert "67.7 ± 3.0" in text
+    assert "65.1 [60.2, 70.0], n=5" in text
+
+
+def test_an_empty_report_is_a_page() -> None:
+    """Without claims there is no table and no filter, and the page says so."""
+    page = Page(html.render({**report_example.document(), "claims": []}))
+    assert "This report holds no claims." in page.text
+    assert not list(page.all("fieldset"))
+
+
+def test_an_invalid_report_is_refused() -> None:
+    """The renderer checks what it is given."""
+    with pytest.raises(ReportError, match="not a dtclaims report"):
+        html.render({"claims": []})
+
+
+def _palettes() -> Iterator[dict[str, str]]:
+    css = files("dtclaims.harness.report").joinpath("templates/report.css").read_text(encoding="utf-8")
+    light, dark = (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", block)) for block in css.split("@media screen")[:2])
+    yield light
+    yield light | dark
+
+
+def _luminance(colour: str) -> float:
+    channels = [int(colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_text_has_contrast_in_light_and_dark() -> None:
+    """Every pair of text and ground in use has a contrast of at least 4.5 to 1 (WCAG AA)."""
+    pairs = [
+        (text, ground)
+        for text in ("ink", "muted", "accent", "s0", "s1", "s2", "s3")
+        for ground in ("bg", "surface", "tint")
+    ]
+    for verdict in ("reproduced", "refuted", "inconclusive", "not_run", "error"):
+        pairs += [(verdict, f"{verdict}-bg"), (verdict, "surface"), ("ink", f"{verdict}-bg")]
+    for palette in _palettes():
+        for text, ground in pairs:
+            low, high = sorted((_luminance(palette[text]), _luminance(palette[ground])))
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (text, ground)

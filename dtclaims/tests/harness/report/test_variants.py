@@ -1,0 +1,93 @@
+"""Which runs are one variant, what it is called, and what is refused."""
+
+import pytest
+
+from dtclaims.errors import PoolingError, UsageError
+from dtclaims.harness.report.variants import select, variants
+from dtclaims.lab.design.tasks import get_task
+from dtclaims.tests.support.evidence_example import SHARED, run
+
+
+def names(*runs: object) -> list[str]:
+    return [one.name for one in variants(runs, "saturated")]  # type: ignore[arg-type]
+
+
+def test_seeds_are_pooled_and_nothing_else() -> None:
+    """Two seeds are one variant; every other field of the specification, the budget's too, makes another."""
+    runs = [run(seed=1), run(seed=0), run(head="tied"), run(clip=False), run(context=20), run(adam_eps=1e-6)]
+    found = variants(runs, "saturated")
+    assert sorted(list(one.runs) for one in found) == [[0], [0], [0], [0], [0, 1]]
+    assert len({one.name for one in found}) == 5
+
+
+def test_a_variant_is_named_by_what_differs() -> None:
+    """Fields that all share are left out, and so is what says nothing of an arm: `own`, the MLP's head."""
+    runs = [
+        run("mlp", architecture="own", head="untied"),
+        run("language_pretrained", architecture="own", head="tied"),
+        run(architecture="matched", head="untied"),
+        run(architecture="reference", head="tied_low_scale"),
+    ]
+    assert names(*runs) == [
+        "random_init, matched, head untied",
+        "random_init, reference, head tied low scale",
+        "language_pretrained, head tied",
+        "mlp",
+    ]
+    assert names(run()) == ["random_init"]
+    assert names(run(context=1), run(context=20)) == ["random_init, K=1", "random_init, K=20"]
+    assert names(run(adam_eps=1e-8), run(adam_eps=1e-6)) == ["random_init, Adam eps 1e-8", "random_init, Adam eps 1e-6"]
+    assert names(run(), run(clip=False), run(held_out=True)) == [
+        "random_init, not clipped",
+        "random_init",
+        "random_init, a tenth held out",
+    ]
+
+
+def test_the_order_of_runs_does_not_matter() -> None:
+    """The same variants in the same order, so that colours are stable."""
+    runs = [run(arm, seed) for arm in ("mlp", "random_init", "block_3_language", "image_native") for seed in (0, 1)]
+    assert names(*runs) == names(*reversed(runs)) == ["random_init", "image_native", "mlp", "block_3_language"]
+
+
+def test_a_run_in_two_files_counts_once() -> None:
+    """By its key."""
+    assert len(variants([run(), run()], "saturated")[0].runs) == 1
+
+
+@pytest.mark.parametrize("other", [{**SHARED, "code": {"train/loop.py": "bb"}}, {**SHARED, "precision": "tf32"}])
+def test_seeds_of_other_code_or_precision_are_refused(other: dict[str, object]) -> None:
+    """Also for the same seed, where only one of both could count."""
+    for seed in (0, 1):
+        with pytest.raises(PoolingError, match="differ in more than the seed"):
+            variants([run(), run(seed=seed, shared=other)], "saturated")
+
+
+def test_runs_without_the_curve_are_left_out() -> None:
+    """If none has it, the message names the curves there are."""
+    runs = [run(curves={"held_out_error": [0.1]}, held_out=True), run()]
+    assert [one.name for one in variants(runs, "held_out_error")] == ["random_init"]
+    with pytest.raises(UsageError, match="expected score, held_out_error, saturated"):
+        variants(runs, "clipped")
+
+
+def test_scores_are_normalised_by_task() -> None:
+    """With D4RL's constants: its random policy is 0, its expert 100."""
+    runs = [run(task=task, curves={"return_mean": get_task(task).d4rl_reference}) for task in ("hopper", "walker2d")]
+    assert [list(one.curves[0]) for one in variants(runs, "score")] == [pytest.approx([0, 100])] * 2
+
+
+def test_select_by_any_field() -> None:
+    """Values of one field are alternatives, fields have to hold together; what no run has is named."""
+    runs = [run(head=head, context=context) for head in ("tied", "untied") for context in (1, 20)]
+    assert len(select(runs, {"head": ["tied"], "context": ["1", "20"]})) == 2
+    assert (
+        select(runs, {"head": ["untied"], "held_out": ["false"], "budget.epochs": ["4"], "context": ["1"]}) == runs[2:3]
+    )
+    assert select(runs, {}) == runs
+    with pytest.raises(UsageError, match="no run has this head: got tie, expected tied, untied"):
+        select(runs, {"head": ["tie"]})
+    with pytest.raises(UsageError, match="no run has such a field"):
+        select(runs, {"heads": ["tied"]})
+    with pytest.raises(UsageError, match="no run is left"):
+        select([run(head="tied", context=1), run(head="untied", context=20)], {"head": ["tied"], "context": ["20"]})

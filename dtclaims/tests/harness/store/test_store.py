@@ -1,0 +1,159 @@
+"""The store: whole or absent, ours or refused, damage named."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from dtclaims.addresses import key_of
+from dtclaims.errors import StoreError
+from dtclaims.harness.store.store import Store, write_json
+
+IDENTITY: dict[str, Any] = {"schema": 1, "spec": {"seed": 0}}
+
+
+def put(store: Store, identity: dict[str, Any] = IDENTITY) -> Path:
+    with store.new_run(identity) as folder:
+        save_file({"weight": torch.arange(3.0)}, folder / "epoch_000.safetensors")
+        write_json(folder / "result.json", {"curves": {}, "seconds": 1.0, "provenance": {}})
+    return store.root / "runs" / key_of(identity)
+
+
+def test_a_run_comes_back_as_written(tmp_path: Path) -> None:
+    """Identity, result and checkpoints, found by key."""
+    store = Store(tmp_path / "store")
+    put(store)
+    run = Store(tmp_path / "store").find(key_of(IDENTITY))
+    assert run is not None
+    assert run.identity == IDENTITY
+    assert torch.equal(run.checkpoint(0)["weight"], torch.arange(3.0))
+    assert store.run_keys() == [key_of(IDENTITY)]
+
+
+def test_an_unfinished_run_is_absent(tmp_path: Path) -> None:
+    """A run that fails while it is written leaves nothing that a reader could find."""
+    store = Store(tmp_path / "store")
+
+    def killed() -> None:
+        with store.new_run(IDENTITY) as folder:
+            (folder / "epoch_000.safetensors").write_bytes(b"half")
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        killed()
+    assert store.find(key_of(IDENTITY)) is None
+    assert store.run_keys() == []
+    assert list((store.root / "runs").iterdir()) == []
+    assert list((store.root / "work").iterdir()) == []
+
+
+def test_what_a_killed_worker_left_is_removed(tmp_path: Path) -> None:
+    """The next to write the run, holding its lock, clears the abandoned folder."""
+    store = Store(tmp_path / "store")
+    left = store.root / "work" / key_of(IDENTITY)
+    left.mkdir()
+    (left / "epoch_009.safetensors").write_bytes(b"half")
+    run = put(store)
+    assert sorted(path.name for path in run.iterdir()) == [
+        "epoch_000.safetensors",
+        "identity.json",
+        "manifest.json",
+        "result.json",
+    ]
+    assert list((store.root / "work").iterdir()) == []
+
+
+def test_a_foreign_folder_is_refused_and_untouched(tmp_path: Path) -> None:
+    """A folder with other content is never written to."""
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(StoreError, match="not a dtclaims store"):
+        Store(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
+    """A later schema is not guessed at."""
+    (tmp_path / "dtclaims-store.json").write_text(json.dumps({"kind": "dtclaims-store", "schema": 99}))
+    with pytest.raises(StoreError, match="another kind or version"):
+        Store(tmp_path)
+
+
+def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
+    """A store cannot be made inside a file."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError):
+        Store(tmp_path / "file" / "store")
+
+
+@pytest.mark.parametrize("name", ["result.json", "identity.json", "epoch_000.safetensors", "manifest.json"])
+@pytest.mark.parametrize("damage", ["truncated", "removed"])
+def test_damage_is_found_before_anything_is_judged(tmp_path: Path, name: str, damage: str) -> None:
+    """A truncated or missing file of a run is named; a run without its manifest was never finished."""
+    store = Store(tmp_path / "store")
+    file = put(store) / name
+    if damage == "removed":
+        file.unlink()
+        if name == "manifest.json":
+            assert store.find(key_of(IDENTITY)) is None
+            return
+    else:
+        file.write_bytes(file.read_bytes()[:-3])
+    with pytest.raises(StoreError, match="damaged"):
+        store.find(key_of(IDENTITY))
+
+
+def test_a_flipped_byte_in_a_checkpoint_is_found_when_read(tmp_path: Path) -> None:
+    """Same size, other content: caught by its SHA-256 before a network is built from it."""
+    store = Store(tmp_path / "store")
+    file = put(store) / "epoch_000.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    run = store.find(key_of(IDENTITY))
+    assert run is not None
+    with pytest.raises(StoreError, match="damaged"):
+        run.checkpoint(0)
+
+
+def test_a_swapped_run_is_found(tmp_path: Path) -> None:
+    """A sound run under another run's name is refused."""
+    store = Store(tmp_path / "store")
+    folder = put(store)
+    other = store.root / "runs" / ("0" * 20)
+    folder.rename(other)
+    with pytest.raises(StoreError, match="does not hold what its name says"):
+        store.find("0" * 20)
+
+
+def test_a_missing_epoch_is_named(tmp_path: Path) -> None:
+    """Asking for an epoch that was not kept says which were."""
+    store = Store(tmp_path / "store")
+    put(store)
+    run = store.find(key_of(IDENTITY))
+    assert run is not None
+    with pytest.raises(StoreError, match="no checkpoint of epoch 7"):
+        run.checkpoint(7)
+
+
+def test_measurements_round_trip_and_refuse_nan(tmp_path: Path) -> None:
+    """Values come back by identity; a NaN cannot get in."""
+    store = Store(tmp_path / "store")
+    assert store.find_measurement(IDENTITY) is None
+    store.put_measurement(IDENTITY, {"h.0": 0.5})
+    assert store.find_measurement(IDENTITY) == {"h.0": 0.5}
+    with pytest.raises(ValueError, match="Out of range"):
+        store.put_measurement({**IDENTITY, "x": 1}, float("nan"))
+    assert store.find_measurement({**IDENTITY, "x": 1}) is None
+
+
+def test_a_damaged_measurement_is_named(tmp_path: Path) -> None:
+    """A measurement file with other content is not believed."""
+    store = Store(tmp_path / "store")
+    store.put_measurement(IDENTITY, 1.0)
+    path = store.root / "measurements" / f"{key_of(IDENTITY)}.json"
+    path.write_text('{"value": 2.0}')
+    with pytest.raises(StoreError, match="not as it was written"):
+        store.find_measurement(IDENTITY)

@@ -1,0 +1,266 @@
+"""The pytest plugin, seen from outside: options, outcomes, exit codes, reports."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# pytester forgets modules that are first imported inside it, and numpy's refuse to be loaded twice.
+import scipy.stats  # noqa: F401
+
+from dtclaims.harness.declare.registry import load_claims
+from dtclaims.harness.settings import make_settings
+from dtclaims.harness.study import Study, cells_of
+from dtclaims.lab.data.hdf5 import save_hdf5
+from dtclaims.places import ROOT
+from dtclaims.tests.harness.judge.test_judging import RETURNS, study, value_of
+from dtclaims.tests.support.examples import SAMPLE_CLAIMS, fill_store, made_up
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 4
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs `pytest claims` on a copy of the sample claims, in a home of its own."""
+    monkeypatch.setenv("DTCLAIMS_HOME", str(pytester.path / "home"))
+    shutil.copytree(SAMPLE_CLAIMS, pytester.path / "claims", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def run(*arguments: str) -> pytest.RunResult:
+        return pytester.runpytest("claims", "-p", "no:cacheprovider", *arguments)
+
+    return run
+
+
+@pytest.fixture
+def filled(run: Any, pytester: pytest.Pytester) -> Path:
+    """A store that holds a made-up result for everything mini needs; its path."""
+    store = pytester.path / "filled"
+    first = study(pytester.path, store=str(store))
+    fill_store(first.plan, first.store, RETURNS, value_of)
+    return store
+
+
+def report(pytester: pytest.Pytester) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((pytester.path / "claims-report" / "report.json").read_text())
+    return content
+
+
+def test_judging_a_filled_store(run: Any, filled: Path, pytester: pytest.Pytester) -> None:
+    """Refuted claims fail the run; the verdict table, the report's place and all twelve entries are there."""
+    result = run("--store", str(filled))
+    assert result.ret == EXIT_FAILED
+    result.stdout.fnmatch_lines(
+        [
+            "dtclaims: scale mini (auto: without -m gpu), published and corrected, hopper, seeds 0,1,2, device cpu,*",
+            "*SAMPLE-fails*REPRODUCED*",
+            "*report.json",
+            "*report.html",
+            "*report.md",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*runs to train*")
+    claims = report(pytester)["claims"]
+    assert len({(entry["id"], entry["protocol"]) for entry in claims}) == 12
+    assert all(len(entry["effect"]["per_seed"]) == 3 for entry in claims if entry["n"] and not entry.get("parts"))
+
+
+def test_refuted_is_a_result_with_fail_on_error(run: Any, filled: Path) -> None:
+    """`--fail-on error` turns refuted claims into passes: what CI's main job uses."""
+    result = run("--store", str(filled), "--fail-on", "error")
+    assert result.ret == EXIT_OK
+    result.stdout.fnmatch_lines(["*REFUTED*"])
+
+
+def test_inconclusive_fails_on_request(run: Any, filled: Path) -> None:
+    """Two seeds are inconclusive: skipped by default, failing with --fail-on."""
+    assert run("--store", str(filled), "--seeds", "2").ret == EXIT_OK
+    result = run("--store", str(filled), "--seeds", "2", "--fail-on", "inconclusive")
+    assert result.ret == EXIT_FAILED
+    # SAMPLE-tasks under both protocols and SAMPLE-corrected-only under published are not run.
+    result.assert_outcomes(failed=9, skipped=3)
+
+
+def test_plan_prints_and_stops(run: Any, pytester: pytest.Pytester) -> None:
+    """`--plan` lists every run with its cost and trains, judges and writes nothing."""
+    result = run("--plan", "--seeds", "1")
+    assert result.ret == EXIT_OK
+    result.stdout.fnmatch_lines(
+        ["*hopper/K1/random_init/reference-tied-eps1e-08-unpaired/seed0/mini", "9 runs: 0 cached, 9 to train,*"]
+    )
+    assert not (pytester.path / "claims-report").exists()
+
+
+def test_judge_only_never_trains(run: Any, pytester: pytest.Pytester) -> None:
+    """With an empty store every claim is not run, with the command that would run it, and that is no failure."""
+    result = run("--judge-only", "-v")
+    assert result.ret == EXIT_OK
+    result.assert_outcomes(skipped=12)
+    result.stdout.fnmatch_lines(["*NOT RUN*"])
+    assert {entry["verdict"] for entry in report(pytester)["claims"]} == {"not_run"}
+    assert run("--judge-only", "--fail-on", "not-run").ret == EXIT_FAILED
+
+
+def test_gpu_claims_without_a_gpu(run: Any) -> None:
+    """`-m gpu --seeds 5` selects the claims at small scale and says why each is not run."""
+    result = run("-m", "gpu", "--seeds", "5", "--device", "cpu", "-rs")
+    assert result.ret == EXIT_OK
+    result.assert_outcomes(skipped=12)
+    result.stdout.fnmatch_lines(["dtclaims: scale small (auto: *", "*needs a CUDA device*"])
+
+
+def test_gpu_results_are_judged_without_a_gpu(run: Any, pytester: pytest.Pytester) -> None:
+    """`-m gpu --judge-only` judges a store that was filled on a machine with a GPU."""
+    options = {"store": str(pytester.path / "gpu"), "scale": "small", "task": "hopper", "protocol": "published"}
+    made = make_settings(options, stored=True)
+    one = Study(cells_of(load_claims(SAMPLE_CLAIMS).values(), made), made)
+    fill_store(one.plan, one.store, RETURNS, value_of)
+    words = [word for name, value in options.items() for word in (f"--{name}", value)]
+    run("-m", "gpu", "--judge-only", "--seeds", "5", *words)
+    assert {entry["verdict"] for entry in report(pytester)["claims"]} == {"reproduced", "refuted", "not_run"}
+
+
+def test_gpu_marker_deselects_mini(run: Any) -> None:
+    """Claims at mini scale do not carry the marker."""
+    result = run("-m", "gpu", "--scale", "mini", "--plan")
+    result.assert_outcomes(deselected=12)
+
+
+def test_one_claim_by_id(run: Any, filled: Path) -> None:
+    """`--claim` and pytest's own node ids both select a claim, under each protocol."""
+    assert run("--store", str(filled), "--claim", "SAMPLE-fails", "-v").parseoutcomes()["passed"] == 2
+    result = run("--store", str(filled), "--deselect", "claims/test_sample.py::SAMPLE-ratio", "--fail-on", "error")
+    result.stdout.no_fnmatch_line("SAMPLE-ratio*")
+
+
+def test_junit_properties(run: Any, filled: Path, pytester: pytest.Pytester) -> None:
+    """Verdict, effect and the paper's value travel in JUnit files."""
+    run("--store", str(filled), "--junit-xml", "junit.xml")
+    text = (pytester.path / "junit.xml").read_text()
+    assert '<property name="verdict" value="reproduced"' in text
+    assert '<property name="effect_mean"' in text
+
+
+def test_ini_twins(run: Any, filled: Path, pytester: pytest.Pytester) -> None:
+    """Every option can stand in the ini file; the command line wins."""
+    pytester.makeini(f"[pytest]\nclaims_store = {filled}\nclaims_seeds = 2\nclaims_protocol = corrected\n")
+    run("--plan").stdout.fnmatch_lines(["dtclaims: *corrected, hopper, seeds 0,1, *", "10 runs: 10 cached*"])
+    run("--plan", "--seeds", "3").stdout.fnmatch_lines(["15 runs: 15 cached*"])
+
+
+def test_recorded_verdicts(run: Any, filled: Path, pytester: pytest.Pytester) -> None:
+    """With `--expect` a refuted claim that was recorded so passes; one that differs fails and says what was there."""
+    run("--store", str(filled))
+    recorded = pytester.path / "claims-report" / "report.json"
+    recorded.rename(pytester.path / "recorded.json")
+    assert run("--store", str(filled), "--expect", "recorded.json").ret == EXIT_OK
+    other = {"schema": 1, "verdicts": {"SAMPLE-fails/published/mini": "refuted"}}
+    (pytester.path / "other.json").write_text(json.dumps(other))
+    result = run("--store", str(filled), "--expect", "other.json")
+    assert result.ret == EXIT_FAILED
+    result.stdout.fnmatch_lines(["*SAMPLE-fails*refuted*reproduced*"])
+    assert run("--store", str(filled), "--expect", "absent.json").ret == EXIT_USAGE
+
+
+def test_the_switches_of_a_verdict(run: Any, filled: Path, pytester: pytest.Pytester) -> None:
+    """`--attribute` plans one variant per switch that matters to a claim; `--factor` only the named ones."""
+    arguments = ["--claim", "SAMPLE-fails", "--protocol", "published", "--seeds", "1", "--plan"]
+    few = plan_keys(run(*arguments, "--factor", "head"))
+    every = plan_keys(run(*arguments, "--attribute"))
+    assert plan_keys(run(*arguments)) < few < every
+
+
+def test_data_of_the_users_own(run: Any, pytester: pytest.Pytester) -> None:
+    """`--data` and its ini twin: a file's runs are others than those on collected data, wherever the file lies."""
+    save_hdf5(made_up([30, 40]), pytester.path / "mine.hdf5")
+    first = plan_keys(run("--plan", "--seeds", "1", "--data", "mine.hdf5"))
+    (pytester.path / "elsewhere").mkdir()
+    (pytester.path / "mine.hdf5").rename(pytester.path / "elsewhere" / "mine.hdf5")
+    pytester.makeini("[pytest]\nclaims_data = elsewhere/mine.hdf5\n")
+    assert plan_keys(run("--plan", "--seeds", "1")) == first
+    assert not first & plan_keys(run("--plan", "--seeds", "1", "--data", "auto"))
+
+
+def plan_keys(result: pytest.RunResult) -> set[str]:
+    assert result.ret == EXIT_OK
+    found = {line.split()[0] for line in result.outlines if "/seed0/" in line}
+    assert found
+    return found
+
+
+def test_broken_data_end_the_session(run: Any, pytester: pytest.Pytester) -> None:
+    """A set with a fault in it is named before anything is trained or written."""
+    save_hdf5(made_up([30, 40]), pytester.path / "mine.hdf5")
+    content = (pytester.path / "mine.hdf5").read_bytes()
+    (pytester.path / "mine.hdf5").write_bytes(content[:3000])
+    result = run("--data", "mine.hdf5", "--seeds", "1")
+    assert result.ret == EXIT_USAGE
+    result.stderr.fnmatch_lines(["ERROR: cannot read mine.hdf5 as HDF5*Is the download complete?"])
+    assert not (pytester.path / "claims-report").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "absent.hdf5"], "--data names nothing that is here: got 'absent.hdf5'"),
+        (["--scale", "huge"], "unknown scale: got 'huge', expected auto, mini, small, full, paper"),
+        (["--seeds", "0"], "--seeds names no usable seeds: got '0'"),
+        (["--seeds", "x"], "--seeds cannot be read: got 'x'"),
+        (["--claim", "S9-nope"], "unknown claim: got S9-nope"),
+        (["--device", "cuda:9"], "no such CUDA device"),
+        (["--fail-on", "never"], "--fail-on cannot be read"),
+    ],
+)
+def test_usage_errors(run: Any, arguments: list[str], message: str) -> None:
+    """Each bad option is one line and pytest's exit code for usage errors."""
+    result = run(*arguments)
+    assert result.ret == EXIT_USAGE
+    result.stderr.fnmatch_lines([f"ERROR: {message}*"])
+
+
+def test_a_foreign_store_is_left_alone(run: Any, pytester: pytest.Pytester) -> None:
+    """A folder that is not a store ends the session before anything is written to it."""
+    (pytester.path / "photos").mkdir()
+    (pytester.path / "photos" / "cat.jpg").write_text("")
+    result = run("--store", "photos")
+    assert result.ret == EXIT_USAGE
+    result.stderr.fnmatch_lines(["ERROR: not a dtclaims store*"])
+    assert [path.name for path in (pytester.path / "photos").iterdir()] == ["cat.jpg"]
+
+
+def test_a_damaged_run_is_named(run: Any, filled: Path) -> None:
+    """A truncated file of a needed run ends the session with its path and the remedy; nothing is deleted."""
+    file = next((filled / "runs").glob("*/result.json"))
+    file.write_text(file.read_text()[:-20])
+    result = run("--store", str(filled))
+    assert result.ret == EXIT_USAGE
+    result.stderr.fnmatch_lines([f"ERROR: {file} is damaged*Delete*"])
+    assert file.exists()
+
+
+def test_a_changed_fixture_is_named(run: Any, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shipped file whose hash differs ends the session with its path."""
+    shutil.copytree(ROOT / "fixtures" / "policies", pytester.path / "fixtures" / "policies")
+    shutil.copytree(
+        ROOT / "fixtures" / "backbones" / "language-mini", pytester.path / "fixtures/backbones/language-mini"
+    )
+    weights = pytester.path / "fixtures" / "policies" / "hopper-medium" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"!")
+    monkeypatch.setattr("dtclaims.places.ROOT", pytester.path)
+    result = run("--plan")
+    assert result.ret == EXIT_USAGE
+    result.stderr.fnmatch_lines(["ERROR: *hopper-medium/model.safetensors is not the recorded file*sha256*"])
+
+
+def test_xdist_is_refused(run: Any, filled: Path) -> None:
+    """Claims plan their own processes; under -n they say so instead of training in every worker."""
+    result = run("--store", str(filled), "-n", "1")
+    assert result.ret == EXIT_FAILED
+    result.stdout.fnmatch_lines(["*Run them without -n.*"])
+
+
+def test_markers_are_registered(run: Any) -> None:
+    """Strict marker mode accepts ours."""
+    result = run("--markers")
+    result.stdout.fnmatch_lines(["@pytest.mark.claim: *", "@pytest.mark.gpu: *", "@pytest.mark.slow: *"])

@@ -1,0 +1,119 @@
+"""What a user may type, and what it means."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dtclaims.errors import UsageError
+from dtclaims.harness.settings import make_settings, parse_fail_on, parse_seeds
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("3", (0, 1, 2)), ("1", (0,)), ("0,3,7", (0, 3, 7)), ("7,", (7,)), (" 2 , 5 ", (2, 5))]
+)
+def test_seeds_are_a_count_or_a_list(text: str, seeds: tuple[int, ...]) -> None:
+    """`3` means the first three; a comma makes a list."""
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["0", "x", "", ",", "-1", "1,1", "1.5", "1,,2", "1;2", "²", "99999999999,"])
+def test_unusable_seeds_are_refused(text: str) -> None:
+    """One error that says what was given and what is expected."""
+    with pytest.raises(UsageError, match="--seeds"):
+        parse_seeds(text)
+
+
+@given(st.lists(st.integers(0, 2**31 - 1), min_size=2, unique=True))
+def test_any_list_of_seeds_comes_back(seeds: list[int]) -> None:
+    """Lists keep their order."""
+    assert parse_seeds(",".join(map(str, seeds))) == tuple(seeds)
+
+
+def test_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing chosen: mini, both protocols, three seeds, DTCLAIMS_HOME's store, failing on error and refuted."""
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path))
+    settings = make_settings({})
+    assert (settings.scale.name, settings.seeds) == ("mini", (0, 1, 2))
+    assert [protocol.name for protocol in settings.protocols] == ["published", "corrected"]
+    assert settings.store == tmp_path / "store"
+    assert settings.fail_on == {"error", "refuted"}
+    assert "without -m gpu" in settings.header()
+
+
+def test_auto_scale_on_a_gpu_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With -m gpu and neither the paper's weights nor its data, auto means small, with the reason and five seeds."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    settings = make_settings({}, gpu_selected=True, tasks=["hopper"])
+    assert (settings.scale.name, settings.seeds) == ("small", (0, 1, 2, 3, 4))
+    assert "gpt2" in settings.scale_reason
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        ({"scale": "huge"}, "unknown scale"),
+        ({"protocol": "mine"}, "unknown protocol"),
+        ({"device": "tpu"}, "unknown device"),
+        ({"device": "cuda:x"}, "unknown device"),
+        ({"task": "ant"}, "--task cannot be read"),
+        ({"factor": "temperature"}, "--factor names no switch"),
+        ({"precision": "float8"}, "unknown precision"),
+        ({"executor": "slurm"}, "unknown executor"),
+        ({"workers": "0"}, "--workers cannot be read"),
+        ({"logger": "paper"}, "logger"),
+        ({"precision": "bfloat16", "device": "cpu"}, "needs a GPU"),
+        ({"fail_on": "sometimes"}, "--fail-on"),
+    ],
+)
+def test_unknown_words_are_refused(choice: dict[str, str], message: str) -> None:
+    """Each unknown choice is one usage error."""
+    with pytest.raises(UsageError, match=message):
+        make_settings(choice)
+
+
+def test_stored_results_may_be_of_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is trained, scales that need a GPU mean results of one; cpu stays cpu."""
+    monkeypatch.setattr("dtclaims.harness.engine.device.cuda_devices", lambda: 0)
+
+    def found(**choices: str) -> tuple[str, str]:
+        made = make_settings(choices, stored=True)
+        return made.device, made.precision
+
+    assert found(scale="small") == ("cuda", "bfloat16")
+    assert found(scale="small", device="cpu") == ("cpu", "float32")
+    assert found(scale="mini") == ("cpu", "float32")
+    assert found(scale="mini", device="cuda", precision="tf32") == ("cuda", "tf32")
+    with pytest.raises(UsageError, match="no such CUDA device"):
+        make_settings({"device": "cuda"}, stored=False)
+
+
+def test_missing_cuda_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asking for CUDA where there is none says so, with the remedy."""
+    monkeypatch.setattr("dtclaims.harness.engine.device.cuda_devices", lambda: 0)
+    with pytest.raises(UsageError, match=r"no such CUDA device.*--device cpu"):
+        make_settings({"device": "cuda"})
+
+
+def test_fail_on_takes_both_spellings() -> None:
+    """`not-run`, as on the command line, is the verdict `not_run`."""
+    assert parse_fail_on("error, not-run") == {"error", "not_run"}
+
+
+def test_data_has_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--data` takes a path, a local Minari id, `auto` or `legacy`; the header shows it. Anything else is refused."""
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    with pytest.raises(UsageError, match=r"--data names nothing that is here: got 'absent.hdf5'"):
+        make_settings({"data": "absent.hdf5"})
+    with pytest.raises(UsageError, match="dtclaims data info"):
+        make_settings({"data": "mujoco/hopper/medium-v0"})
+    folder = tmp_path / "minari" / "mujoco" / "hopper" / "medium-v0" / "data"
+    folder.mkdir(parents=True)
+    (folder / "main_data.hdf5").touch()
+    for data in ("mujoco/hopper/medium-v0", "auto", "legacy", str(tmp_path)):
+        settings = make_settings({"data": data})
+        assert settings.sources.data == data
+        assert f"data {data}, device" in settings.header()
+    assert make_settings({}).sources.data is None

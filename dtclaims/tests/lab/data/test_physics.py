@@ -1,0 +1,154 @@
+"""The batched simulator against gymnasium's own v4 environments."""
+
+import gymnasium
+import mujoco
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dtclaims.errors import SimulatorError
+from dtclaims.lab.data.physics import BatchedEnv, simulator_version
+from dtclaims.lab.design.tasks import TASKS, Task
+
+HOPPER = TASKS["hopper"]
+
+
+@pytest.fixture(params=list(TASKS.values()), ids=list(TASKS))
+def task(request: pytest.FixtureRequest) -> Task:
+    """Each of the three tasks."""
+    value: Task = request.param
+    return value
+
+
+def random_actions(task: Task, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Float32 actions, some beyond the control range."""
+    return rng.uniform(-1.5, 1.5, (count, task.action_dim)).astype(np.float32)
+
+
+def test_agrees_with_gymnasium_over_2500_steps(task: Task) -> None:
+    """States, rewards and terminations are gymnasium's, through terminations and seeded restarts."""
+    slots, next_seed = 5, 100
+    env = BatchedEnv(task, slots, threads=2)
+    reference = [gymnasium.make(task.gym_id) for _ in range(slots)]
+    rng = np.random.default_rng(1)
+    states = env.reset(range(slots))
+    assert np.array_equal(states, [one.reset(seed=seed)[0] for seed, one in enumerate(reference)])
+    terminations = 0
+    for _ in range(500):
+        actions = random_actions(task, slots, rng)
+        states, rewards, terminated = env.step(actions)
+        expected = [one.step(action) for one, action in zip(reference, actions, strict=True)]
+        np.testing.assert_allclose(states, [outcome[0] for outcome in expected], rtol=0, atol=1e-9)
+        np.testing.assert_allclose(rewards, np.array([outcome[1] for outcome in expected]), rtol=0, atol=1e-9)
+        assert terminated.tolist() == [outcome[2] for outcome in expected]
+        terminations += int(terminated.sum())
+        ended = np.flatnonzero(terminated)
+        seeds = list(range(next_seed, next_seed + len(ended)))
+        states = env.reset_where(terminated, seeds)
+        next_seed += len(ended)
+        for slot, seed in zip(ended, seeds, strict=True):
+            np.testing.assert_allclose(states[slot], reference[slot].reset(seed=seed)[0], rtol=0, atol=1e-9)
+    assert (terminations > 20) == (task.name != "halfcheetah")
+
+
+def test_velocities_beyond_ten_are_clipped_except_in_halfcheetah(task: Task) -> None:
+    """Hopper and Walker2d report velocities within ±10; HalfCheetah reports them as they are."""
+    env = BatchedEnv(task, 1)
+    env.reset([0])
+    rng = np.random.default_rng(2)
+    velocities = task.state_dim // 2 + 1
+    largest = 0.0
+    for _ in range(300):
+        states, _, _ = env.step(np.sign(random_actions(task, 1, rng)))
+        largest = max(largest, np.abs(states[0, -velocities:]).max())
+    assert largest > 10.0 if task.name == "halfcheetah" else largest == 10.0
+
+
+def test_control_cost_uses_the_action_as_given() -> None:
+    """An action beyond the control range moves the body as the clamped one does and costs more."""
+    env = BatchedEnv(HOPPER, 2)
+    env.reset([5, 5])
+    states, rewards, _ = env.step(np.array([[1.0, -1.0, 1.0], [3.0, -3.0, 3.0]]))
+    assert np.array_equal(states[0], states[1])
+    assert rewards[0] - rewards[1] == pytest.approx(1e-3 * (27 - 3), abs=1e-12)
+
+
+def test_threads_do_not_change_the_trajectory(task: Task) -> None:
+    """One thread and three give the same bits."""
+    rng = np.random.default_rng(3)
+    batches = [BatchedEnv(task, 7, threads) for threads in (1, 3)]
+    for env in batches:
+        env.reset(range(7))
+    for _ in range(20):
+        actions = random_actions(task, 7, rng)
+        alone, shared = (env.step(actions) for env in batches)
+        assert all(np.array_equal(a, b) for a, b in zip(alone, shared, strict=True))
+    batches[1].close()
+
+
+@settings(max_examples=20)
+@given(st.lists(st.booleans(), min_size=4, max_size=4), st.integers(0, 2**31 - 1))
+def test_only_chosen_slots_move(chosen: list[bool], seed: int) -> None:
+    """Inactive slots keep their state, earn 0 and do not terminate; the same holds for a partial reset."""
+    env = BatchedEnv(HOPPER, 4)
+    before = env.reset([seed] * 4)
+    mask = np.array(chosen)
+    actions = np.full((4, 3), 0.5)
+    actions[~mask] = np.nan
+    after, rewards, terminated = env.step(actions, mask)
+    assert ((after != before).any(axis=1) == mask).all()
+    assert ((rewards != 0) == mask).all()
+    assert not terminated[~mask].any()
+    restarted = env.reset_where(~mask, [seed + 1] * int((~mask).sum()))
+    assert np.array_equal(restarted[mask], after[mask])
+    assert (restarted[~mask] != before[~mask]).any(axis=1).all()
+
+
+def test_saved_physics_continues_bit_for_bit(task: Task) -> None:
+    """A batch restored in the middle of its episodes goes on as the original does."""
+    rng = np.random.default_rng(4)
+    env, other = BatchedEnv(task, 3), BatchedEnv(task, 3)
+    env.reset([1, 2, 3])
+    for _ in range(10):
+        states, _, _ = env.step(random_actions(task, 3, rng))
+    assert np.array_equal(other.restore(env.save()), states)
+    for _ in range(10):
+        actions = random_actions(task, 3, rng)
+        assert all(np.array_equal(a, b) for a, b in zip(env.step(actions), other.step(actions), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("actions", "message"),
+    [
+        (np.zeros((2, 4)), r"actions of hopper: got float64 \(2, 4\), expected floats of shape \(2, 3\)"),
+        (np.zeros((2, 3), dtype=int), "actions of hopper: got int64"),
+        (np.array([[0.0, 0.0, 0.0], [0.0, np.inf, 0.0]]), r"must be finite: got \[0.0, inf, 0.0\] in slot 1"),
+    ],
+)
+def test_unusable_actions_are_refused(actions: np.ndarray, message: str) -> None:
+    """Wrong shape, integer type and non-finite actions each get an error that shows them."""
+    env = BatchedEnv(HOPPER, 2)
+    with pytest.raises(SimulatorError, match=message):
+        env.step(actions)
+
+
+def test_masks_seeds_counts_and_records_are_checked() -> None:
+    """Each argument that does not fit the batch gets a typed error."""
+    env = BatchedEnv(HOPPER, 2)
+    with pytest.raises(SimulatorError, match="one seed for each slot to reset: got 3, expected 2"):
+        env.reset([1, 2, 3])
+    with pytest.raises(SimulatorError, match="slot mask: got bool"):
+        env.step(np.zeros((2, 3)), np.ones(3, dtype=bool))
+    with pytest.raises(SimulatorError, match="saved physics of another batch"):
+        env.restore(np.zeros((3, 5)))
+    with pytest.raises(SimulatorError, match="at least one slot and one thread: got count=0"):
+        BatchedEnv(HOPPER, 0)
+
+
+def test_other_mujoco_release_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hopper's physics changes between releases, so an unknown one stops the run and says what to install."""
+    assert simulator_version()["mujoco"] == mujoco.__version__
+    monkeypatch.setattr(mujoco, "__version__", "3.17.0")
+    with pytest.raises(SimulatorError, match=r"got 3\.17\.0, expected 3\.3\.7.*pip install mujoco==3\.3\.7"):
+        BatchedEnv(HOPPER, 1)

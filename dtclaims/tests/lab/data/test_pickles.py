@@ -1,0 +1,192 @@
+"""Decision Transformer pickles: read as data, never run as programs."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dtclaims.errors import DataError, DtclaimsError, WrongTask
+from dtclaims.lab.data.hdf5 import save_hdf5
+from dtclaims.lab.data.pickles import load_pickle
+from dtclaims.lab.data.sources import load
+from dtclaims.lab.data.trajectories import Trajectories
+from dtclaims.lab.design.tasks import TASKS
+from dtclaims.tests.support.examples import damaged, made_up
+
+LENGTHS = [4, 7, 2]
+
+
+def paths(data: Trajectories) -> list[dict[str, Any]]:
+    """A set as the Decision Transformer's download script leaves it."""
+    found = []
+    for one, terminated in zip(data.slices(), data.terminated, strict=True):
+        terminals = np.zeros(one.stop - one.start, dtype=bool)
+        terminals[-1] = terminated
+        found.append(
+            {
+                "observations": data.observations[one],
+                "next_observations": data.observations[one],
+                "actions": data.actions[one],
+                "rewards": data.rewards[one],
+                "terminals": terminals,
+            }
+        )
+    return found
+
+
+def write(path: Path, content: Any, protocol: int = 4) -> Path:
+    path.write_bytes(pickle.dumps(content, protocol=protocol))
+    return path
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_every_protocol_is_read(tmp_path: Path, protocol: int) -> None:
+    """All of pickle's protocols give the content that the HDF5 of the same set gives, ends included."""
+    data = made_up(LENGTHS)
+    save_hdf5(data, tmp_path / "hopper.hdf5")
+    back = load(write(tmp_path / "hopper-medium-v2.pkl", paths(data), protocol))
+    assert back.sha256 == data.sha256 == load(tmp_path / "hopper.hdf5").sha256
+    assert back.task is TASKS["hopper"]
+    assert back.provenance == {"source": "Decision Transformer pickle"}
+
+
+def test_names_of_numpy_1_are_read(tmp_path: Path) -> None:
+    """The published files were made with numpy 1.20, whose constructors lived in numpy.core."""
+    content = pickle.dumps(paths(made_up(LENGTHS)), protocol=4)
+    old = content.replace(b"\x8c\x16numpy._core.multiarray", b"\x8c\x15numpy.core.multiarray")
+    assert old != content
+    # Frames state their length; without them the shorter name fits.
+    (tmp_path / "hopper.pkl").write_bytes(b"\x80\x04" + old[11:])
+    assert load(tmp_path / "hopper.pkl").sha256 == made_up(LENGTHS).sha256
+
+
+def test_other_numbers_are_converted(tmp_path: Path) -> None:
+    """float64, big-endian, Fortran order, 0/1 terminals and numpy scalars beside the arrays."""
+    data = made_up(LENGTHS)
+    content = paths(data)
+    for one in content:
+        one["observations"] = np.asfortranarray(one["observations"].astype(np.float64))
+        one["rewards"] = one["rewards"].astype(">f4")[:, None]
+        one["terminals"] = one["terminals"].astype(np.int64)
+        one["score"] = np.float64(1.0)
+    assert load_pickle(write(tmp_path / "hopper.pkl", content)).sha256 == data.sha256
+
+
+class Harmful:
+    """Its pickle would create a file when read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return (os.mkdir, (str(self.path),))
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_code_in_a_pickle_is_named_and_not_run(tmp_path: Path, protocol: int) -> None:
+    """A DataError names the function; what it would have done has not happened."""
+    content = [*paths(made_up(LENGTHS)), Harmful(tmp_path / "run")]
+    path = write(tmp_path / "hopper.pkl", content, protocol)
+    with pytest.raises(DataError, match=r"posix\.mkdir"):
+        load(path)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("builtins", "eval"),
+        ("builtins", "getattr"),
+        ("builtins", "__import__"),
+        ("os", "system"),
+        ("numpy", "load"),
+        ("numpy.core.multiarray", "fromfile"),
+        ("numpy", "ndarray.tofile"),
+        ("collections", "OrderedDict"),
+    ],
+)
+def test_everything_unneeded_is_refused(tmp_path: Path, module: str, name: str) -> None:
+    """Not a list of the dangerous, but a list of the needed."""
+    (tmp_path / "hopper.pkl").write_bytes(
+        b"\x80\x04" + b"".join(b"\x8c" + bytes([len(one)]) + one.encode() for one in (module, name)) + b"\x93."
+    )
+    with pytest.raises(DataError, match=f"names something.*{module}.{name}".replace(".", r"\.").replace(r"\.*", ".*")):
+        load(tmp_path / "hopper.pkl")
+
+
+def without(key: str) -> Any:
+    def damage(content: list[dict[str, Any]]) -> Any:
+        del content[1][key]
+        return content
+
+    return damage
+
+
+def with_value(key: str, value: Any) -> Any:
+    def damage(content: list[dict[str, Any]]) -> Any:
+        content[1][key] = value
+        return content
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (without("rewards"), "trajectory 1 of .* lacks rewards"),
+        (with_value("rewards", np.zeros(6)), "arrays of episode 1 of .* differ in length"),
+        (with_value("rewards", np.full(7, np.nan)), "rewards hold NaN"),
+        (with_value("actions", np.full((7, 3), 2.0)), "actions leave"),
+        (with_value("observations", np.zeros((7, 17))), "observations of episode 1 of .* wrong shape"),
+        (with_value("observations", np.array([None] * 7)), "arrays that are not numbers"),
+        (with_value("observations", "text"), "observations of episode 1 of .* are not an array of numbers"),
+        (with_value("terminals", np.ones(7)), "goes on after its end"),
+        (lambda content: [*content, {key: value[:0] for key, value in content[0].items()}], "episode 3 of .* is empty"),
+        (lambda content: [], "holds no trajectories"),
+        (lambda content: {"a": 1}, "holds no trajectories"),
+        (lambda content: [1, 2], "holds no trajectories"),
+    ],
+)
+def test_each_fault_is_named(tmp_path: Path, damage: Any, message: str) -> None:
+    """One DataError says which trajectory is wrong and how."""
+    path = write(tmp_path / "hopper.pkl", damage(paths(made_up(LENGTHS))))
+    with pytest.raises(DataError, match=message):
+        load(path, "hopper")
+
+
+def test_another_task_is_refused(tmp_path: Path) -> None:
+    """The file's name counts: walker2d's widths are halfcheetah's."""
+    path = write(tmp_path / "walker2d-medium-v2.pkl", paths(made_up(LENGTHS, TASKS["walker2d"])))
+    assert load(path).task is TASKS["walker2d"]
+    with pytest.raises(WrongTask, match="walker2d"):
+        load(path, "halfcheetah")
+
+
+def test_an_array_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
+    """A shape of 10^12 steps asks for no memory."""
+    content = pickle.dumps([{"observations": np.zeros(200)}], protocol=2).replace(b"K\xc8", b"J\xff\xff\xff\x7f")
+    (tmp_path / "hopper.pkl").write_bytes(content)
+    with pytest.raises(DataError, match="another size than it says"):
+        load(tmp_path / "hopper.pkl")
+
+
+SOUND = pickle.dumps(paths(made_up(LENGTHS)), protocol=4)
+
+
+@settings(max_examples=80)
+@given(st.data())
+def test_damage_is_a_typed_error_or_numbers(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    """Cut anywhere or with any byte altered, reading ends in a DtclaimsError or in a sound set."""
+    path = tmp_path_factory.mktemp("damaged") / "hopper.pkl"
+    path.write_bytes(damaged(data, SOUND, first=2))
+    try:
+        back = load(path)
+    except DtclaimsError:
+        return
+    assert np.isfinite(back.rewards).all()
+    assert np.abs(back.actions).max() <= 1

@@ -1,0 +1,253 @@
+"""The training loop: the reference's optimiser steps, and the properties its claims rest on."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dtclaims.errors import RunFailed, UsageError
+from dtclaims.lab.data.windows import Batch, WindowSampler
+from dtclaims.lab.design.spec import Budget
+from dtclaims.lab.models import Block, DecisionTransformer, StackConfig, build_model
+from dtclaims.lab.train import loop
+from dtclaims.lab.train.loop import Trainer, make_optimizer, train, update
+from dtclaims.lab.train.objective import action_loss, learning_rate
+from dtclaims.places import fixture_dir
+from dtclaims.tests.support.examples import TINY_BUDGET, made_up, tiny_backbone, tiny_spec
+
+BACKBONES = {"language": tiny_backbone()}
+
+
+GOLDEN = ("train_dt", "train_gpt2", "train_dt_K1", "train_dt_noclip", "train_block_replacement")
+
+
+def golden_run(name: str) -> tuple[dict[str, Any], DecisionTransformer, Budget, torch.optim.AdamW]:
+    """The arrays of a golden run; its model, budget and optimiser before the first step."""
+    folder = fixture_dir() / "golden"
+    with np.load(folder / f"{name}.npz") as file:
+        values = dict(file)
+    reference = json.loads((folder / f"{name}.json").read_text())["settings"]
+    mixed = name == "train_block_replacement"
+    config = StackConfig(
+        blocks=reference["blocks"],
+        width=reference["width"],
+        heads=1 if mixed else reference["heads"],
+        activation="relu" if mixed else reference["activation"],
+        embd_dropout=0.0,
+        attn_dropout=0.0,
+        resid_dropout=0.0,
+    )
+    rows = len(values["step0/embed_timestep.weight"])
+    model = DecisionTransformer(config, reference["S"], reference["A"], "tied", max_timestep=rows)
+    if mixed:
+        model.transformer.h[1] = Block(replace(config, heads=4, activation="gelu_new"))
+    unused = ("wte.weight", "wpe.weight", ".attn.bias", ".attn.masked_bias")
+    state = {
+        key.removeprefix("step0/"): torch.from_numpy(value)
+        for key, value in values.items()
+        if key.startswith("step0/") and not key.endswith(unused)
+    }
+    model.load_state_dict(state)
+    budget = Budget(1, 5, reference["batch_size"], reference["learning_rate"], reference["warmup_steps"], 1)
+    eps = max(group["eps"] for group in reference["groups"])
+    return values, model.train(), budget, make_optimizer(model, budget, eps)
+
+
+def golden_batches(values: dict[str, Any], device: str = "cpu") -> list[Batch]:
+    names = ("states", "actions", "rtg", "timesteps", "mask")
+    arrays = [[torch.from_numpy(values[f"batch{step}/{name}"]).to(device) for name in names] for step in range(5)]
+    return [Batch(states, actions, rtg[:, :-1], times, mask.bool()) for states, actions, rtg, times, mask in arrays]
+
+
+def golden_clip(name: str, budget: Budget) -> float | None:
+    return None if name.endswith("noclip") else budget.gradient_clip
+
+
+def check_golden_end(values: dict[str, Any], model: DecisionTransformer, budget: Budget) -> None:
+    """All parameters after the five steps, to 2 % of the learning rate.
+
+    The key third of c_attn.bias has no true gradient; Adam turns its rounding into steps (DEV-42).
+    """
+    rate = budget.learning_rate
+    for parameter, value in model.state_dict().items():
+        expected, found = values[f"step5/{parameter}"], value.cpu().numpy()
+        if parameter.endswith("c_attn.bias"):
+            width = model.config.width
+            keys = slice(width, 2 * width)
+            np.testing.assert_allclose(found[keys], expected[keys], atol=5 * rate)
+            found, expected = np.delete(found, np.s_[keys]), np.delete(expected, np.s_[keys])
+        np.testing.assert_allclose(found, expected, atol=0.02 * rate, rtol=0, err_msg=parameter)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden_steps(name: str) -> None:
+    """Five steps of the reference's optimiser: losses, norms, learning rate and all parameters agree."""
+    values, model, budget, optimizer = golden_run(name)
+    for step, batch in enumerate(golden_batches(values)):
+        rate = learning_rate(budget, step)
+        np.testing.assert_allclose(rate, values["lr"][step, -1], rtol=1e-6)
+        loss, norm, _ = update(model, batch, optimizer, rate, golden_clip(name, budget))
+        np.testing.assert_allclose(loss, values["loss"][step], rtol=1e-5)
+        np.testing.assert_allclose(norm, values["grad_norm_before_clip"][step], rtol=1e-4)
+    check_golden_end(values, model, budget)
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 10_000), st.permutations(range(4)))
+def test_padding_never_changes_the_loss(seed: int, order: list[int]) -> None:
+    """Editing padded entries, or permuting the batch, leaves the loss as it is."""
+    data = made_up([2, 3, 9, 4], seed=seed)
+    sampler = WindowSampler(data, 5)
+    batch = sampler.gather(sampler.draw(4, np.random.default_rng(seed)))
+    model = build_model(
+        "random_init", task=data.task, head="tied", architecture="matched", backbones=BACKBONES, seed=0
+    ).eval()
+    keep = batch.mask[..., None]
+    noise = torch.Generator().manual_seed(seed)
+    edited = Batch(
+        torch.where(keep, batch.states, torch.randn(batch.states.shape, generator=noise)),
+        torch.where(keep, batch.actions, torch.randn(batch.actions.shape, generator=noise)),
+        torch.where(keep, batch.returns_to_go, 7.0),
+        torch.where(batch.mask, batch.timesteps, 5),
+        batch.mask,
+    )
+    permuted = Batch(*(value[order] for value in vars(batch).values()))
+    expected = action_loss(model, batch)[0]
+    torch.testing.assert_close(action_loss(model, edited)[0], expected)
+    torch.testing.assert_close(action_loss(model, permuted)[0], expected)
+
+
+def test_loss_is_the_mean_over_real_coordinates() -> None:
+    """Masked mean squared error: divided by real steps × action dimensions, not by padded cells."""
+
+    class Constant(torch.nn.Module):
+        def forward(self, states: torch.Tensor, actions: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
+            return torch.full_like(actions, 0.5)
+
+    data = made_up([2, 3, 9])
+    sampler = WindowSampler(data, 5)
+    batch = sampler.gather(np.array([1, 3, 6]))
+    real = batch.actions[batch.mask]
+    torch.testing.assert_close(action_loss(Constant(), batch)[0], ((0.5 - real) ** 2).mean())
+
+
+def test_a_run_is_deterministic_to_the_bit() -> None:
+    """The same specification gives the same curves and checkpoints, whatever ran before in the process."""
+    data = made_up([30, 40, 20])
+    first = train(tiny_spec(), data, BACKBONES)
+    torch.rand(7)
+    np.random.default_rng().random(3)
+    second = train(tiny_spec(), data, BACKBONES)
+    assert first.curves == second.curves
+    assert set(first.checkpoints) == set(tiny_spec().kept_epochs)
+    for epoch, tensors in first.checkpoints.items():
+        for name, tensor in tensors.items():
+            assert torch.equal(tensor, second.checkpoints[epoch][name]), (epoch, name)
+
+
+def test_curves_have_one_value_per_epoch_and_learning_happens() -> None:
+    """Every logged quantity has an entry per epoch, and the parameters move."""
+    result = train(tiny_spec("language_pretrained", context=1), made_up([30, 40, 20]), BACKBONES)
+    assert {len(curve) for curve in result.curves.values()} == {TINY_BUDGET.epochs}
+    assert set(result.curves) == {
+        "return_mean",
+        "return_std",
+        "length_mean",
+        "action_error",
+        "loss_mean",
+        "gradient_norm",
+        "clipped",
+        "saturated",
+    }
+    first, last = result.checkpoints[1], result.checkpoints[TINY_BUDGET.epochs]
+    assert not torch.equal(first["transformer.h.0.mlp.c_fc.weight"], last["transformer.h.0.mlp.c_fc.weight"])
+
+
+def test_epoch_zero_is_the_backbone() -> None:
+    """The pre-trained arm starts from the backbone's tensors, bit for bit."""
+    start = Trainer(tiny_spec("language_pretrained"), made_up([30, 40]), BACKBONES).parameters()
+    for name, tensor in BACKBONES["language"].tensors.items():
+        assert torch.equal(start[f"transformer.{name}"], tensor), name
+
+
+@pytest.mark.parametrize("arm", ["random_init", "mlp"])
+@pytest.mark.parametrize("epochs_before", [1, 3])
+def test_a_resumed_run_is_the_unbroken_one_to_the_bit(arm: str, epochs_before: int) -> None:
+    """A state taken between epochs, and taken up by a new trainer, leads to the same curves, weights and moments.
+
+    The state is a copy: it does not change while the first trainer goes on.
+    """
+    data = made_up([30, 40, 20, 25])
+    spec = tiny_spec(arm, context=2, held_out=True, budget=replace(TINY_BUDGET, held_out_steps=8))
+    unbroken = Trainer(spec, data, BACKBONES)
+    for _ in range(epochs_before):
+        unbroken.run_epoch()
+    state = unbroken.state()
+    while unbroken.epoch < spec.epochs:
+        unbroken.run_epoch()
+    torch.rand(3)
+    resumed = Trainer(spec, data, BACKBONES)
+    resumed.restore(state)
+    assert resumed.epoch == epochs_before
+    while resumed.epoch < spec.epochs:
+        resumed.run_epoch()
+    assert resumed.curves == unbroken.curves
+    for name, tensor in unbroken.parameters().items():
+        assert torch.equal(tensor, resumed.parameters()[name]), name
+    for number, moments in unbroken.state()["optimizer"]["state"].items():
+        for name, tensor in moments.items():
+            assert torch.equal(tensor, resumed.state()["optimizer"]["state"][number][name]), (number, name)
+
+
+def test_other_precisions_are_refused_on_a_cpu() -> None:
+    """The CPU path is float32 only, and says so."""
+    with pytest.raises(UsageError, match="float32 on a CPU"):
+        Trainer(tiny_spec(), made_up([30, 40]), BACKBONES, precision="bfloat16")
+
+
+def test_arms_of_one_seed_see_the_same_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches depend on the seed alone: effects between arms are paired."""
+    seen: list[np.ndarray] = []
+    gather = WindowSampler.gather
+
+    def spy(self: WindowSampler, starts: np.ndarray) -> Batch:
+        seen.append(starts)
+        return gather(self, starts)
+
+    monkeypatch.setattr(WindowSampler, "gather", spy)
+    data = made_up([30, 40, 20])
+    for arm in ("random_init", "language_pretrained"):
+        train(tiny_spec(arm), data, BACKBONES)
+    half = len(seen) // 2
+    assert all(np.array_equal(a, b) for a, b in zip(seen[:half], seen[half:], strict=True))
+
+
+def test_unpaired_arms_see_other_windows_and_episodes() -> None:
+    """Under the reference's seeding, data order and initial states differ between the arms of a seed (DEV-21)."""
+    trainers = [
+        Trainer(tiny_spec(arm, paired=paired), made_up([30, 40]), BACKBONES)
+        for paired in (True, False)
+        for arm in ("random_init", "language_pretrained")
+    ]
+    purposes = [(trainer._purpose("batches"), trainer._purpose("evaluate")) for trainer in trainers]
+    assert purposes[0] == purposes[1] == ("batches", "evaluate")
+    assert len(set(purposes)) == 3
+
+
+def test_a_loss_that_is_not_finite_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run is an error that names the step, not a result with a NaN in it."""
+    calls = iter(range(100))
+    honest = loop.action_loss
+
+    def poisoned(model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        loss, saturated = honest(model, batch)
+        return (loss * float("nan") if next(calls) == 4 else loss), saturated
+
+    monkeypatch.setattr(loop, "action_loss", poisoned)
+    with pytest.raises(RunFailed, match="step 5 of 12"):
+        train(replace(tiny_spec(), context=2), made_up([30, 40]), BACKBONES)
