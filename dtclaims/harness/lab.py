@@ -1,0 +1,493 @@
+"""The door between the two floors: what a lab offers, and what the harness asks of it.
+
+The harness knows claims, seeds, protocols, jobs and verdicts of any paper. A lab does one paper's work: it says what
+can be measured, which jobs a need means, and carries them out. `paper.json` names a paper's lab; nothing else does.
+Types only: this module imports neither floor.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, Protocol
+
+from dtclaims.addresses import key_of
+from dtclaims.errors import UsageError
+
+ProtocolName = Literal["published", "corrected"]
+Progress = Callable[[int, int], None]
+"""Called with what is done and what there is to do."""
+
+
+# --- how a claim is tested --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Switch:
+    """One audited difference between what was published and a valid comparison."""
+
+    name: str
+    published: str
+    corrected: str
+    deviations: tuple[str, ...] = field(default=(), metadata={"prose": True})
+    """Items of the audit that it answers."""
+    stage: Literal["training", "measurement", "both"] = field(default="measurement", metadata={"prose": True})
+    """Whether it decides which jobs are done, how they are read, or both."""
+    meaning: str = field(default="", metadata={"prose": True})
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A protocol: a named setting of every switch of a lab."""
+
+    name: str
+    switches: Mapping[str, str] = field(hash=False)
+    known: Mapping[str, Switch] = field(default_factory=dict, hash=False, compare=False, repr=False)
+    """The lab's switches."""
+
+    def __getitem__(self, switch: str) -> str:
+        return self.switches[switch]
+
+    @property
+    def base(self) -> str:
+        """`published` or `corrected`: the end it starts from."""
+        return self.name.partition("+")[0]
+
+    def corrects(self, switch: str) -> bool:
+        """Whether the switch is at its corrected value.
+
+        Raises:
+            UsageError: no such switch.
+        """
+        return self.switches[switch] == self._switch(switch).corrected
+
+    def flipped(self, switch: str) -> "Setting":
+        """This protocol with one switch at its other value, named like `published+head`.
+
+        Raises:
+            UsageError: no such switch.
+        """
+        one = self._switch(switch)
+        value = one.published if self.switches[switch] == one.corrected else one.corrected
+        return Setting(f"{self.name}+{switch}", MappingProxyType({**self.switches, switch: value}), self.known)
+
+    def _switch(self, name: str) -> Switch:
+        if name not in self.known:
+            raise UsageError("unknown switch", given=repr(name), expected=f"one of {', '.join(self.known) or 'none'}")
+        return self.known[name]
+
+
+def protocols_of(switches: Mapping[str, Switch]) -> dict[str, Setting]:
+    """The two protocols of a lab: every switch as published, every switch corrected."""
+    ends = {
+        "published": {name: one.published for name, one in switches.items()},
+        "corrected": {name: one.corrected for name, one in switches.items()},
+    }
+    return {name: Setting(name, MappingProxyType(values), switches) for name, values in ends.items()}
+
+
+@dataclass(frozen=True)
+class By:
+    """A choice that depends on one switch of the protocol. Make it with `by`."""
+
+    switch: str
+    values: Mapping[str, Any]
+
+    def under(self, protocol: Setting) -> Any:
+        """The value under a protocol."""
+        return self.values[protocol[self.switch]]
+
+
+def by(switch: str, **values: Any) -> By:
+    """A choice by switch: `by("att_dist", fused=1, causal=20)`."""
+    return By(switch, values)
+
+
+@dataclass(frozen=True, init=False)
+class Need:
+    """A quantity and the condition it is wanted under, for the claim's seed: plain data that the lab resolves.
+
+        Need("score", arm="random_init", context=1)
+
+    Which quantities there are, and which words a condition has, is the lab's. The harness knows the task only.
+    """
+
+    quantity: str
+    task: str | None
+    """None: the task that the claim is being tested on, if there are tasks."""
+    condition: Mapping[str, Any]
+    """Plain data, or choices by switch (`By`)."""
+
+    def __init__(self, quantity: str, *, task: str | None = None, **condition: Any) -> None:
+        if not isinstance(quantity, str):
+            raise UsageError(
+                "a need names its quantity",
+                given=type(quantity).__name__,
+                expected="a name, then the condition by words",
+            )
+        object.__setattr__(self, "quantity", quantity)
+        object.__setattr__(self, "task", task)
+        object.__setattr__(self, "condition", MappingProxyType(dict(condition)))
+
+    def under(self, protocol: Setting) -> dict[str, Any]:
+        """The condition under a protocol, choices by switch made."""
+        return {
+            name: value.under(protocol) if isinstance(value, By) else value for name, value in self.condition.items()
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """The need as plain data."""
+        plain = {n: dict(v.values) if isinstance(v, By) else v for n, v in self.condition.items()}
+        return {"quantity": self.quantity, "task": self.task, **plain}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the jobs are, and so what a verdict on them can say."""
+
+    name: str
+    label: str = field(metadata={"prose": True})
+    """What a verdict at this scale is evidence of; printed with every report."""
+    needs_gpu: bool = False
+    seeds: int = field(default=5, metadata={"prose": True})
+    """How many are judged where the user names none."""
+    tasks: tuple[str, ...] | None = field(default=None, metadata={"prose": True})
+    """Which are judged where the user names none; None means all."""
+    per_gpu: int = field(default=1, metadata={"prose": True})
+    """At most how many jobs share one GPU."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something that a lab can measure."""
+
+    name: str
+    says: Mapping[str, str]
+    """Protocol → what is measured, in one sentence for the report."""
+    switches: tuple[str, ...] = ()
+    """Those it obeys; their values are part of its address."""
+    scales: tuple[str, ...] | None = None
+    """Where it is offered; None means at every scale."""
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a need is to be resolved for."""
+
+    protocol: Setting
+    scale: Scale
+    task: str | None
+    seed: int
+    seeds: tuple[int, ...]
+    """All of the session, in its order."""
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """Something that a need rests on is not at hand: why, and what would make it so."""
+
+    reason: str
+    remedy: str
+
+
+# --- jobs -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CodeUsed:
+    """Where a job's code begins; what it depends on is computed from there (`dtclaims.closure`)."""
+
+    entries: tuple[str, ...]
+    """`package.module:function`, or a file's path in the place of the module."""
+    chosen: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    """Entries taken of tables of code (`dtclaims.choice.Choice`), by the table's name."""
+    rows: tuple[str, ...] = ()
+    """Tables of data whose rows the job's `resolved` holds, by name."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a job is expected to take; only orders the plan and feeds its first estimate."""
+
+    like: tuple[str, ...] = ()
+    """Jobs of one kind and one `like` cost alike per step."""
+    steps: float = 1.0
+    seconds: float = 1.0
+    """The guess for the whole job where none like it was timed yet."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One thing to be made. Its address is the hash of all that can change its numbers."""
+
+    kind: str
+    """The lab's word: a run, a measurement, an experiment."""
+    name: str
+    """As people call it; in no address."""
+    what: Mapping[str, Any]
+    """What it is, whatever the switches: plain data."""
+    how: Mapping[str, Any]
+    """What switches, data and weights make of it: plain data."""
+    resolved: Mapping[str, Any]
+    """Rows of the lab's tables that it takes, as plain data."""
+    code: CodeUsed
+    versions: tuple[str, ...]
+    """Names of the packages that its numbers depend on."""
+    device: str
+    """`cpu`, `cuda` or `cuda:i`; its class is part of the address."""
+    precision: str
+    needs: "tuple[Job, ...]" = ()
+    """Whose results it reads."""
+    keeps_files: bool = False
+    """Whether it fills a folder, epoch by epoch, and can be taken up again; else it makes one value."""
+    cost: Cost = Cost()
+    seed: int | None = None
+    task: str | None = None
+    order: Any = None
+    """The lab's own words for it, with places on this machine: picklable, in no address."""
+
+
+class Stored(Protocol):
+    """The result of a job that keeps files, in the store."""
+
+    @property
+    def key(self) -> str:
+        """Its address."""
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """Everything that it depends on; its hash is the key."""
+
+    @property
+    def result(self) -> Mapping[str, Any]:
+        """What the lab returned: `curves` (name → a number per epoch), `diagnostics`, and what else it likes."""
+
+    def file(self, name: str) -> Path:
+        """A kept file, after checking it.
+
+        Raises:
+            StoreError: not kept, dropped, or not the one that was written.
+        """
+
+
+class Workbench(Protocol):
+    """What a job is done at."""
+
+    device: str
+    """Where: the device class of the job, this worker's own GPU."""
+    cores: int
+    """That it may use beside a GPU; no result depends on them."""
+    folder: Path | None
+    """Of a job that keeps files: empty, or as an earlier worker that was stopped left it."""
+
+    def report(self, done: int, total: int) -> None:
+        """Steps done so far."""
+
+    def note(self, text: str) -> None:
+        """Tell the user something about the job."""
+
+    def tell(self, epoch: int, values: Mapping[str, float]) -> None:
+        """An epoch's numbers, for loggers."""
+
+    def check(self) -> None:
+        """Between epochs.
+
+        Raises:
+            StoreLocked: somebody else has taken the job over.
+        """
+
+    def stored(self, job: Job) -> Stored:
+        """The result of a job that this one needs.
+
+        Raises:
+            RunFailed: it is gone.
+        """
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A need resolved: which jobs it means, and how its value is read from their results."""
+
+    quantity: str
+    jobs: tuple[Job, ...]
+    """Whose results it is read from."""
+    derived: bool = False
+    """Whether the lab computes it from the results when asked (`Lab.derive`); else it is the one job's value."""
+    switches: Mapping[str, str] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    rests_on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Provenance beside the jobs' own: part → of what → content (`Provenance.of`)."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a result's numbers come from. Results are judged together only if theirs agree.
+
+    A result holds it as `provenance`: `{"shared": …, "of": …}`.
+    """
+
+    shared: Mapping[str, Any]
+    """Has to agree between all results: versions, device, precision."""
+    of: Mapping[str, Mapping[str, Any]]
+    """Part → of what (a task, a backbone) → content: has to agree where two results rest on the same thing."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {"shared": dict(self.shared), "of": {part: dict(found) for part, found in self.of.items()}}
+
+
+# --- a lab ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Option:
+    """A choice of the user's: one word with one meaning in every command and in pytest (`--NAME`, `claims_NAME`)."""
+
+    name: str
+    """With underscores."""
+    help: str
+    """What may be given, and what is meant where nothing is."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a command, as argparse takes it."""
+
+    flags: tuple[str, ...]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of `dtclaims`."""
+
+    words: tuple[str, ...]
+    help: str
+    run: Callable[[argparse.Namespace], int | None]
+    """Its exit code, None for 0."""
+    arguments: tuple[Argument, ...] = ()
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asks of a session, as far as the lab has a say in it."""
+
+    scale: str | None
+    """None leaves it to the lab."""
+    tasks: tuple[str, ...]
+    """Of the claims."""
+    gpu: bool
+    """Whether claims that need a GPU are asked for (`-m gpu`)."""
+    options: Mapping[str, str]
+    """The lab's own, those that were given."""
+
+
+class Session(Protocol):
+    """A lab with one user's choices made."""
+
+    @property
+    def scale(self) -> Scale:
+        """The scale of everything in it."""
+
+    @property
+    def reason(self) -> str:
+        """Why that one."""
+
+    @property
+    def label(self) -> str:
+        """What verdicts are evidence of: the scale's words, made true of the data and weights that are used."""
+
+    def check(self, need: Need, scale: Scale) -> None:
+        """Refuse a need that could be resolved under no circumstances.
+
+        Raises:
+            UsageError: a quantity that the lab does not have, a word that no condition of it has, or a value that the
+                word cannot take.
+        """
+
+    def resolve(self, need: Need, at: Circumstances, *, device: str, precision: str) -> Reading | Unavailable:
+        """The jobs that a need means, and how its value is read from them.
+
+        Raises:
+            DataError: the data asked for break their format.
+            BackboneError: the weights asked for are not there.
+        """
+
+    def inputs_at_hand(self) -> tuple[Sequence[Mapping[str, Any]], bool]:
+        """Identities of the data and weights of this installation, and whether all that jobs may need are here."""
+
+    def prepare(self, jobs: Sequence[Job], phase: Callable[[str], Progress]) -> None:
+        """Make what several jobs share before the first starts; `phase` begins a line of progress."""
+
+
+class Lab(Protocol):
+    """One paper's laboratory. Importing it is cheap; what is heavy is imported when a job is done."""
+
+    name: str
+    tasks: tuple[str, ...]
+    """What claims are tested on, each alone; none if there is nothing to choose."""
+    switches: Mapping[str, Switch]
+    scales: Mapping[str, Scale]
+    """The first is the default."""
+    quantities: Mapping[str, Quantity]
+    options: tuple[Option, ...]
+    diagnostics: tuple[str, ...]
+    """Curves whose last value helps to explain a verdict."""
+
+    def session(self, wish: Wish) -> Session:
+        """The lab with a user's choices made.
+
+        Raises:
+            UsageError: a choice that cannot be used.
+        """
+
+    def perform(self, job: Job, bench: Workbench) -> Any:
+        """Do a job: the content of result.json if it keeps files, else its value, as plain data.
+
+        Raises:
+            DtclaimsError: it cannot be done; the message is what the user reads.
+        """
+
+    def derive(self, reading: Reading, results: Sequence[Stored]) -> Any:
+        """A quantity that is read from results without a job of its own. Needs nothing heavy."""
+
+    def meaning(self, identity: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a stored result is of, whatever code and versions made it, of identities that older versions wrote too.
+
+        Raises:
+            StoreError: a result that this lab cannot have made.
+        """
+
+    def figures(self, view: "PlanView", protocols: Sequence[Setting], alpha: float) -> tuple[Any, Any]:
+        """The paper's figures and its tables, ours beside its own values; two empty mappings where there are none."""
+
+    def commands(self) -> Sequence[Command]:
+        """Its own commands."""
+
+
+class PlanView(Protocol):
+    """What a lab sees of a plan when it draws."""
+
+    def planned(self) -> Sequence[tuple[Job, str]]:
+        """Every job with its key, each once."""
+
+    def stored(self, key: str) -> Stored | None:
+        """The result of a job that keeps files."""
+
+    def value(self, key: str) -> Any | None:
+        """The value of a job that makes one."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A job with the identity and address that it has here."""
+
+    job: Job
+    identity: Mapping[str, Any]
+
+    @cached_property
+    def key(self) -> str:
+        """The content address."""
+        return key_of(self.identity)
