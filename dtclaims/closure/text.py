@@ -27,7 +27,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Aside:
-    """Text that counts unless the reference is to something that only speaks: an error, a warning, a declaration, a type."""
+    """Text that counts unless the reference is to what only speaks: an error, a warning, a declaration, a type."""
 
     reference: Reference
     tokens: "tuple[Token, ...]"
@@ -278,19 +278,15 @@ class _Writer:
     def _write_AnnAssign(self, node: ast.AnnAssign) -> None:
         if self.scopes and self.scopes[-1].of_class:
             # What a dataclass makes of a field depends on it.
-            self.tokens.append("AnnAssign(")
+            self.tokens.append("Annotated(")
             names = {part.id for part in ast.walk(node.annotation) if isinstance(part, ast.Name)}
             with self.inside(Scope(names=names)):
                 self.write(node.annotation)
             self.annotated(node.annotation)
-        elif node.value is None:
-            return
-        else:
-            self.tokens.append("Assign(")
-        self.write([node.target])
+            self.write([node.target])
+            self.tokens.append(")")
         if node.value is not None:
-            self.write(node.value)
-        self.tokens.append(")")
+            self.fields(ast.Assign(targets=[node.target], value=node.value))
 
     def annotated(self, annotation: ast.expr) -> None:
         """Note what an annotation names: what is of these classes is what the field will hold."""
