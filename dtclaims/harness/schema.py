@@ -1,11 +1,8 @@
-"""The part of JSON Schema that `schema.json` uses, so that the published schema is itself the validator's table."""
+"""The part of JSON Schema that records use, so that the schema that is published is itself the checker's table."""
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from dtclaims.errors import ReportError
@@ -16,7 +13,7 @@ KEYWORDS = frozenset(
         "minimum", "pattern", "properties", "propertyNames", "required", "type",
     }
 )  # fmt: skip
-"""Keywords `check` enforces. A test holds `schema.json` to these and to annotations."""
+"""Keywords `check` enforces. A test holds the published schema to these and to annotations."""
 
 LARGEST = 2**64
 """Whole numbers beyond this are misread by most JSON readers."""
@@ -42,15 +39,6 @@ LIMITS: dict[str, tuple[str, Callable[[float, float], bool]]] = {
     "exclusiveMinimum": (">", lambda value, limit: value > limit),
     "exclusiveMaximum": ("<", lambda value, limit: value < limit),
 }
-
-
-@cache
-def load() -> dict[str, Any]:
-    """The published schema, `dtclaims/harness/report/schema.json`."""
-    schema: dict[str, Any] = json.loads(
-        files("dtclaims.harness.report").joinpath("schema.json").read_text(encoding="utf-8")
-    )
-    return schema
 
 
 def check(value: object, schema: Mapping[str, Any], root: Mapping[str, Any], path: str) -> None:
@@ -120,7 +108,7 @@ def _check_value(value: object, schema: Mapping[str, Any], path: str) -> None:
     if "const" in schema and (value != schema["const"] or isinstance(value, bool)):
         raise ReportError(f"{path} is another value", given=shown(value), expected=repr(schema["const"]))
     if "enum" in schema and value not in schema["enum"]:
-        raise ReportError(f"{path} is unknown", given=shown(value), expected=f"one of {', '.join(schema['enum'])}")
+        raise ReportError(f"{path} is unknown", given=shown(value), expected=f"one of {_listed(schema['enum'])}")
     if "type" in schema:
         allowed = [schema["type"]] if isinstance(schema["type"], str) else schema["type"]
         if not any(TYPES[name](value) for name in allowed):
@@ -148,6 +136,10 @@ def _check_object(value: dict[str, Any], schema: Mapping[str, Any], root: Mappin
             raise ReportError(f"{_joined(path, name)} is no field of a report", expected=", ".join(properties))
         elif others is not True:
             check(item, others, root, _joined(path, name))
+
+
+def _listed(words: list[str | None]) -> str:
+    return ", ".join("null" if word is None else word for word in words)
 
 
 def _check_text(text: str, path: str) -> None:

@@ -1,0 +1,148 @@
+"""A whole report as frozen data: whose verdicts, made by what, and which stand together (report.json, schema 1)."""
+
+import datetime
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import dtclaims
+from dtclaims.harness.judge.entries import Base, Entry, Key, Level, Name
+from dtclaims.harness.judge.exhibits import Figure, Id, Table
+from dtclaims.harness.judge.words import Words
+from dtclaims.harness.records import Must, Record, maybe, stated
+from dtclaims.harness.stats import holm
+from dtclaims.places import home
+
+Created = Annotated[
+    str, Must(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|\+00:00)$")
+]
+"""ISO 8601, UTC."""
+
+
+@dataclass(frozen=True)
+class Paper(Record):
+    """The paper that the claims are about."""
+
+    title: Name
+    authors: str
+    venue: str
+    year: int | None
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportProvenance(Record):
+    """What made the report."""
+
+    dtclaims: str
+    created: Created
+    """When the verdicts were made: ISO 8601, UTC."""
+    command: str
+    seeds: tuple[int, ...]
+    scale: Name
+    scale_reason: str | None
+    protocols: tuple[Base, ...]
+    device: str
+    alpha: Level
+    store: str | None
+    versions: Mapping[str, str]
+    commit: str | None = None
+    """Of the claims and this software."""
+    code: Mapping[str, str] | None = maybe()
+    """Digests of the modules that the runs and measurements depend on."""
+    label: Name
+    """What these verdicts are and are not, in one line that every rendering repeats."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document(Record):
+    """One judged set of claims. Written by `dtclaims`, read by its renderers and by anything that speaks JSON."""
+
+    schema: Literal[1] = stated(1, required=True)
+    """The version of this layout."""
+    paper: Paper
+    provenance: ReportProvenance
+    claims: tuple[Entry, ...]
+    """One entry per (id, protocol, scale), in the order to show."""
+    figures: Mapping[Id, Figure] = field(default_factory=dict, metadata={"written": lambda _: True})
+    """The paper's figures redrawn: by id, in the order to show."""
+    tables: Mapping[Id, Table] = field(default_factory=dict, metadata={"written": lambda _: True})
+    """The paper's tables remade: by id, in the order to show."""
+    words: Words = field(default_factory=Words)
+    """What the lab calls things."""
+
+
+def made_now(
+    *,
+    seeds: Sequence[int],
+    scale: str,
+    scale_reason: str | None,
+    protocols: Sequence[str],
+    device: str,
+    alpha: float,
+    store: Path,
+    versions: Mapping[str, str],
+    label: str,
+) -> ReportProvenance:
+    """The provenance of a report that this process makes.
+
+    Args:
+        seeds: judged.
+        scale: of the session.
+        scale_reason: why that one.
+        protocols: names of those asked for.
+        device: where jobs are done.
+        alpha: of every verdict, on each side.
+        store: where results are.
+        versions: of the packages that results depend on.
+        label: what the verdicts are evidence of.
+    """
+    return ReportProvenance(
+        dtclaims=dtclaims.__version__,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        command=" ".join(sys.argv[:1] and [_program(), *sys.argv[1:]]),
+        seeds=tuple(seeds),
+        scale=scale,
+        scale_reason=scale_reason,
+        protocols=tuple(protocols),
+        device=device,
+        alpha=alpha,
+        store=_home_relative(store),
+        versions={**versions, "python": platform.python_version()},
+        label=label,
+    )
+
+
+def with_holm(entries: Sequence[Entry], alpha: float) -> tuple[Entry, ...]:
+    """The entries, the reproduced headline ones marked by whether they stand after Holm (statistics rule 9).
+
+    The family is all headline claims that were judged: of those whose numbers are not there, nothing was asked.
+    """
+    stands: dict[Key, bool] = {}
+    for column in dict.fromkeys((entry.protocol, entry.scale) for entry in entries):
+        family = {
+            entry.id: entry.p_value
+            for entry in entries
+            if (entry.protocol, entry.scale) == column and entry.headline and entry.decided
+        }
+        stands |= {(name, *column): kept for name, kept in holm(family, alpha).items()}
+    return tuple(
+        replace(entry, holm=stands[entry.key]) if entry.verdict == "reproduced" and entry.key in stands else entry
+        for entry in entries
+    )
+
+
+def _program() -> str:
+    name = Path(sys.argv[0]).name
+    return "pytest" if name in ("pytest", "__main__.py", "py.test") else name
+
+
+def _home_relative(store: Path) -> str:
+    """The store's place without the user's name: reports are shared."""
+    try:
+        return f"DTCLAIMS_HOME/{store.resolve().relative_to(home().resolve())}"
+    except ValueError:
+        return store.name
