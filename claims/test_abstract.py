@@ -126,16 +126,18 @@ def test_middle_blocks_are_useful(**values: float) -> float:
     return mean(gains(values)[block] for block in MIDDLE) - mean(gains(values)[block] for block in EDGES)
 
 
-@test_middle_blocks_are_useful.corrected(
+def middle_blocks_are_useful_beyond_shams(**values: float) -> float:
+    """How much more a middle block brings beyond its permuted sham than one at the edges."""
+    return mean(gains(values)[block] for block in MIDDLE) - mean(gains(values)[block] for block in EDGES)
+
+
+test_middle_blocks_are_useful = test_middle_blocks_are_useful.corrected(
     "block_sham",
     effect="the same difference between middle and edges, each block's score less its permuted sham's",
     unit="normalised points",
     needs=against_sham("block_return"),
     predicate=above(0.0),
-)
-def middle_blocks_are_useful_beyond_shams(**values: float) -> float:
-    """How much more a middle block brings beyond its permuted sham than one at the edges."""
-    return mean(gains(values)[block] for block in MIDDLE) - mean(gains(values)[block] for block in EDGES)
+)(middle_blocks_are_useful_beyond_shams)
 
 
 layer_norm = composite(

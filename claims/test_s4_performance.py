@@ -4,7 +4,8 @@ Thresholds are in normalised points. 5 is twice the largest two-seed ± of Table
 separates failing cells (all below 5) from working ones (all above 47).
 """
 
-from dtclaims import ALL_TASKS, Need, Paper, above, below, claim, equivalent
+from dtclaims import Need, Paper, above, below, claim, equivalent
+from dtclaims.lab.design.tasks import ALL_TASKS
 
 # Table 1, columns of Reid, Yamada and Gu (2022): on D4RL's scale, unlike the paper's own columns (DEV-29).
 PREVIOUS = {
@@ -23,8 +24,8 @@ PREVIOUS = {
     unit="normalised points",
     tasks=ALL_TASKS,
     needs={
-        "language": Need("score", "language_pretrained", parameters={"minus": PREVIOUS["language"]}),
-        "image": Need("score", "image_pretrained", parameters={"minus": PREVIOUS["image"]}),
+        "language": Need("score", arm="language_pretrained", parameters={"minus": PREVIOUS["language"]}),
+        "image": Need("score", arm="image_pretrained", parameters={"minus": PREVIOUS["image"]}),
     },
     # 8: the previous ± is at most 1.5, the paper's at most 3; their sum twice, rounded down.
     predicate={"language": equivalent(8.0), "image": equivalent(8.0)},
@@ -48,7 +49,7 @@ def test_as_the_previous_work(language: float, image: float) -> dict[str, float]
     effect="score minus the Decision Transformer's printed score",
     unit="normalised points",
     tasks=ALL_TASKS,
-    needs={"random": Need("score", "random_init", parameters={"minus": PREVIOUS["random"]})},
+    needs={"random": Need("score", arm="random_init", parameters={"minus": PREVIOUS["random"]})},
     # 8: as in S4-sanity-prior.
     predicate=equivalent(8.0),
     paper=Paper(
@@ -71,7 +72,7 @@ def test_random_as_decision_transformer(random: float) -> float:
     effect="score of the image pre-trained arm",
     unit="normalised points",
     tasks=ALL_TASKS,
-    needs={"image": Need("score", "image_pretrained")},
+    needs={"image": Need("score", arm="image_pretrained")},
     # 10: every failing cell of the paper is below 5 and every working one above 47.
     predicate=below(10.0, null=None),
     paper=Paper(
@@ -94,7 +95,7 @@ def test_image_fails(image: float) -> float:
     effect="score, random init minus image pre-trained",
     unit="normalised points",
     tasks=ALL_TASKS,
-    needs={"random": Need("score", "random_for_image"), "image": Need("score", "image_pretrained")},
+    needs={"random": Need("score", arm="random_for_image"), "image": Need("score", arm="image_pretrained")},
     # 20: half of the smallest score of a model that works.
     predicate=above(20.0),
     paper=Paper("+65.1 / +47.3 / +66.7 (Table 1)", {"hopper": (65.1,), "halfcheetah": (47.3,), "walker2d": (66.7,)}),
@@ -112,7 +113,7 @@ def test_image_worse_than_random(random: float, image: float) -> float:
     scope="Hopper, medium, K=20 (the only task with a gap)",
     effect="score, language pre-trained minus random init",
     unit="normalised points",
-    needs={"language": Need("score", "language_pretrained"), "random": Need("score", "random_init")},
+    needs={"language": Need("score", arm="language_pretrained"), "random": Need("score", arm="random_init")},
     predicate=above(0.0),
     paper=Paper("+11.8 (two seeds, Table 1)", (11.8,)),
     deviations=(3, 4, 10),
@@ -131,7 +132,7 @@ def test_language_better(language: float, random: float) -> float:
     effect="score, language pre-trained minus random init",
     unit="normalised points",
     tasks=ALL_TASKS,
-    needs={"language": Need("score", "language_pretrained"), "random": Need("score", "random_init")},
+    needs={"language": Need("score", arm="language_pretrained"), "random": Need("score", arm="random_init")},
     # 5: twice the largest two-seed ± of Tables 1 and 2 for a model that learns.
     predicate={"not worse": above(-5.0), "better": above(0.0)},
     any_of=("better",),

@@ -6,7 +6,8 @@ own line between low and high; under `corrected` it applies to the rescaled valu
 
 from typing import Any
 
-from dtclaims import ALL_TASKS, Need, Paper, above, below, claim, composite, holds_in, mean
+from dtclaims import Need, Paper, above, below, claim, composite, holds_in, mean
+from dtclaims.lab.design.tasks import ALL_TASKS
 
 LOW = 0.23
 NORMS = ("ln_1", "ln_2")
@@ -15,11 +16,11 @@ NORMS = ("ln_1", "ln_2")
 LISTED = {f"h.{number}.attn.c_attn" for number in (0, 1, 4, 5, 6, 10)}
 LISTED |= {"h.0.mlp.c_fc", "h.0.mlp.c_proj", "h.0.mlp.dropout", "h.3.mlp.c_fc"}
 
-RANDOM = Need("cka", "random_init")
-LANGUAGE = Need("cka", "language_pretrained")
-IMAGE = Need("cka", "image_pretrained")
+RANDOM = Need("cka", arm="random_init")
+LANGUAGE = Need("cka", arm="language_pretrained")
+IMAGE = Need("cka", arm="image_pretrained")
 # The random arm with the image arm's depth and width, where that is to be had.
-RANDOM_FOR_IMAGE = Need("cka", "random_for_image")
+RANDOM_FOR_IMAGE = Need("cka", arm="random_for_image")
 
 Cka = dict[str, Any]
 Grid = list[list[float]]
@@ -235,7 +236,7 @@ def test_random_higher_in_most_layers(random: Cka, language: Cka) -> float:
     needs={
         "random": RANDOM,
         "language": LANGUAGE,
-        "seeds": Need("cka_profile_distance", "random_init", next_seed=True),
+        "seeds": Need("cka_profile_distance", arm="random_init", next_seed=True),
     },
     predicate=above(0.0),
     paper=Paper(
@@ -357,12 +358,12 @@ def test_shallow_third_changes(language: Cka) -> float:
     effect="mean CKA between all layers of two networks",
     unit="CKA",
     needs={
-        "random_language": Need("cka_between", "random_init", versus="language_pretrained"),
-        "random_image": Need("cka_between", "random_for_image", versus="image_pretrained"),
-        "language_image": Need("cka_between", "language_pretrained", versus="image_pretrained"),
-        "random_seeds": Need("cka_between", "random_init", next_seed=True),
-        "language_seeds": Need("cka_between", "language_pretrained", next_seed=True),
-        "image_seeds": Need("cka_between", "image_pretrained", next_seed=True),
+        "random_language": Need("cka_between", arm="random_init", versus="language_pretrained"),
+        "random_image": Need("cka_between", arm="random_for_image", versus="image_pretrained"),
+        "language_image": Need("cka_between", arm="language_pretrained", versus="image_pretrained"),
+        "random_seeds": Need("cka_between", arm="random_init", next_seed=True),
+        "language_seeds": Need("cka_between", arm="language_pretrained", next_seed=True),
+        "image_seeds": Need("cka_between", arm="image_pretrained", next_seed=True),
     },
     predicate={
         "random and language": below(LOW, null=None),
@@ -400,7 +401,7 @@ def test_other_models_differ(
     scope="Hopper, medium, K=20, state token, last epoch",
     effect="mean CKA between layers of different blocks, language pre-trained minus random init",
     unit="CKA",
-    needs={"language": Need("cka_grid", "language_pretrained"), "random": Need("cka_grid", "random_init")},
+    needs={"language": Need("cka_grid", arm="language_pretrained"), "random": Need("cka_grid", arm="random_init")},
     # 0.05: above the scatter of ±0.03 that unrelated data give at 100 windows.
     predicate=above(0.05),
     paper=Paper("by eye (heat maps of App. D.5)"),
@@ -419,7 +420,7 @@ def test_lattice(language: Grid, random: Grid) -> float:
     scope="Hopper, medium, K=20, state token, last epoch; blocks 0-2 and 3-11, the split of section 5.3",
     effect="mean CKA within the two groups of blocks minus between them, language pre-trained",
     unit="CKA",
-    needs={"language": Need("cka_grid", "language_pretrained")},
+    needs={"language": Need("cka_grid", arm="language_pretrained")},
     # 0.05: above the scatter of ±0.03 that unrelated data give at 100 windows.
     predicate=above(0.05),
     paper=Paper("by eye (heat map of App. D.5)"),
@@ -439,7 +440,7 @@ def test_groups(language: Grid) -> float:
     scope="Hopper, medium, K=20, state token, last epoch",
     effect="CKA within blocks minus between blocks, random init minus language pre-trained",
     unit="CKA",
-    needs={"random": Need("cka_grid", "random_init"), "language": Need("cka_grid", "language_pretrained")},
+    needs={"random": Need("cka_grid", arm="random_init"), "language": Need("cka_grid", arm="language_pretrained")},
     predicate=above(0.0),
     paper=Paper("by eye (heat maps of App. D.5)"),
     deviations=(1,),
@@ -457,9 +458,9 @@ def test_separate(random: Grid, language: Grid) -> float:
     effect="CKA within blocks minus between blocks, before fine-tuning",
     unit="CKA",
     needs={
-        "random": Need("cka_grid", "random_init", parameters={"epoch": 0}),
-        "language": Need("cka_grid", "language_pretrained", parameters={"epoch": 0}),
-        "image": Need("cka_grid", "image_pretrained", parameters={"epoch": 0}),
+        "random": Need("cka_grid", arm="random_init", parameters={"epoch": 0}),
+        "language": Need("cka_grid", arm="language_pretrained", parameters={"epoch": 0}),
+        "image": Need("cka_grid", arm="image_pretrained", parameters={"epoch": 0}),
     },
     predicate={"random": above(0.0), "language": above(0.0), "image": above(0.0)},
     paper=Paper("by eye (heat maps of App. D.5)"),
@@ -501,7 +502,7 @@ def test_other_tokens(random: Cka, language: Cka) -> dict[str, float]:
     unit="true or false",
     tasks=(),
     needs={
-        f"{arm}_{task}": Need("cka", f"{arm}_{start}", task=task)
+        f"{arm}_{task}": Need("cka", arm=f"{arm}_{start}", task=task)
         for task in ALL_TASKS
         for arm, start in (("random", "init"), ("language", "pretrained"))
     },
@@ -543,17 +544,19 @@ reuse = composite(
 )
 
 
-@reuse.corrected(
+def reuse_without_structure(language: float, moments: float) -> float:
+    """What is lost on Hopper if the backbone's weights keep their means and spreads but nothing that was learned."""
+    return language - moments
+
+
+reuse = reuse.corrected(
     "random_arch",
     effect="score, language pre-trained minus the same moments without structure",
     unit="normalised points",
     needs={
-        "language": Need("score", "language_pretrained", task="hopper"),
-        "moments": Need("score", "language_moments", task="hopper"),
+        "language": Need("score", arm="language_pretrained", task="hopper"),
+        "moments": Need("score", arm="language_moments", task="hopper"),
     },
     # Above 0 would refute that re-use plays no part.
     predicate=below(0.0),
-)
-def reuse_without_structure(language: float, moments: float) -> float:
-    """What is lost on Hopper if the backbone's weights keep their means and spreads but nothing that was learned."""
-    return language - moments
+)(reuse_without_structure)

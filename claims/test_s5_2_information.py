@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from dtclaims import ALL_TASKS, Need, Paper, above, below, claim, equivalent, mean
+from dtclaims import Need, Paper, above, below, claim, equivalent, mean
+from dtclaims.lab.design.tasks import ALL_TASKS
 from dtclaims.errors import MeasurementError, UndefinedMeasurement
 from dtclaims.harness.stats.ranks import rank_correlation
 from dtclaims.lab.design.blocks import replaced
@@ -16,11 +17,11 @@ from dtclaims.lab.design.blocks import replaced
 # Return-to-go, state, action; the last step has no action token, as that action is the label.
 TOKENS_PER_STEP = 3
 
-RANDOM = Need("information_profile", "random_init")
-LANGUAGE = Need("information_profile", "language_pretrained")
-IMAGE = Need("information_profile", "image_pretrained")
+RANDOM = Need("information_profile", arm="random_init")
+LANGUAGE = Need("information_profile", arm="language_pretrained")
+IMAGE = Need("information_profile", arm="image_pretrained")
 # The random arm with the image arm's depth and width, where that is to be had.
-RANDOM_FOR_IMAGE = Need("information_profile", "random_for_image")
+RANDOM_FOR_IMAGE = Need("information_profile", arm="random_for_image")
 
 RANDOM_HIGHER = (
     "the randomly initialized model consistently has higher mutual information both for input and label than "
@@ -238,8 +239,8 @@ def test_random_does_not_know_the_label_at_returns(random: Information) -> float
     effect="mean information over tokens, random init minus language pre-trained",
     unit="nats",
     needs={
-        "random": Need("information_ends", "random_init"),
-        "language": Need("information_ends", "language_pretrained"),
+        "random": Need("information_ends", arm="random_init"),
+        "language": Need("information_ends", arm="language_pretrained"),
     },
     # 0.1 nat: how far repeated estimates scatter.
     predicate={
@@ -293,8 +294,8 @@ def test_random_knows_more_in_other_seeds(random: Information, language: Informa
         "label, share of blocks": "share of blocks",
     },
     needs={
-        "random": Need("information_steps", "random_init"),
-        "language": Need("information_steps", "language_pretrained"),
+        "random": Need("information_steps", arm="random_init"),
+        "language": Need("information_steps", arm="language_pretrained"),
     },
     # 0.1 nat: how far repeated estimates scatter. "Generally": at least two thirds of the blocks; chance is a half.
     predicate={
@@ -325,7 +326,7 @@ def test_random_knows_more_of_its_step(random: Information, language: Informatio
     scope="Hopper, medium, K=20, all blocks, last epoch; a step's action, output at its state",
     effect="mean I(a_t; T) over steps and blocks, image pre-trained",
     unit="nats",
-    needs={"image": Need("information_steps", "image_pretrained")},
+    needs={"image": Need("information_steps", arm="image_pretrained")},
     # 0.1 nat: how far repeated estimates scatter.
     predicate=equivalent(0.1),
     paper=Paper("mean 0.03, at most 0.14 [fig. 17]", (0.03,)),
@@ -336,8 +337,8 @@ def test_image_knows_no_label(image: Information) -> float:
     return level(image, "action")
 
 
-RANDOM_ERRORS = Need("action_errors", "random_init")
-LANGUAGE_ERRORS = Need("action_errors", "language_pretrained")
+RANDOM_ERRORS = Need("action_errors", arm="random_init")
+LANGUAGE_ERRORS = Need("action_errors", arm="language_pretrained")
 
 
 @claim(
@@ -386,11 +387,11 @@ def test_random_predicts_better(language: Sequence[float], random: Sequence[floa
     unit="correlation",
     tasks=ALL_TASKS,
     needs={
-        "random_k20": Need("errors_and_returns", "random_init"),
-        "language_k20": Need("errors_and_returns", "language_pretrained"),
-        "image_k20": Need("errors_and_returns", "image_pretrained"),
-        "random_k1": Need("errors_and_returns", "random_init", context=1),
-        "language_k1": Need("errors_and_returns", "language_pretrained", context=1),
+        "random_k20": Need("errors_and_returns", arm="random_init"),
+        "language_k20": Need("errors_and_returns", arm="language_pretrained"),
+        "image_k20": Need("errors_and_returns", arm="image_pretrained"),
+        "random_k1": Need("errors_and_returns", arm="random_init", context=1),
+        "language_k1": Need("errors_and_returns", arm="language_pretrained", context=1),
         **replaced("errors_and_returns", "language"),
     },
     # 0.8: "not always"; 1 would be that a better error always comes with a better return.
@@ -405,7 +406,7 @@ def test_error_is_not_return(**runs: dict[str, list[float]]) -> float:
     return rank_correlation(fit, returns)
 
 
-DATA = {task: Need("data_information", None, task=task) for task in ALL_TASKS}
+DATA = {task: Need("data_information", task=task) for task in ALL_TASKS}
 
 
 @claim(
@@ -456,7 +457,7 @@ def test_states_say_as_much(hopper: Information, halfcheetah: Information, walke
     unit="share of the score",
     tasks=(),
     needs={
-        f"{task}_{context}": Need("score", "random_init", context=context, task=task)
+        f"{task}_{context}": Need("score", arm="random_init", context=context, task=task)
         for task in ALL_TASKS
         for context in (20, 1)
     },

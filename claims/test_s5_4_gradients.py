@@ -7,14 +7,15 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dtclaims import ALL_TASKS, Need, Paper, above, below, claim, composite, equivalent, holds_in, mean
+from dtclaims import Need, Paper, above, below, claim, composite, equivalent, holds_in, mean
+from dtclaims.lab.design.tasks import ALL_TASKS
 from dtclaims.harness.stats.ranks import rank_correlation
 
-RANDOM = Need("gradients", "random_init")
-LANGUAGE = Need("gradients", "language_pretrained")
-IMAGE = Need("gradients", "image_pretrained")
+RANDOM = Need("gradients", arm="random_init")
+LANGUAGE = Need("gradients", arm="language_pretrained")
+IMAGE = Need("gradients", arm="image_pretrained")
 # The random arm with the image arm's depth and width, where that is to be had.
-RANDOM_FOR_IMAGE = Need("gradients", "random_for_image")
+RANDOM_FOR_IMAGE = Need("gradients", arm="random_for_image")
 
 CONFUSION = "minimum cosine similarity of iGPT and GPT2 is similarly smaller than the randomly initialized model"
 
@@ -73,20 +74,6 @@ def test_image_confused(random: Gradients, pretrained: Gradients) -> float:
 BOTH = {"minimum": above(0.1), "first percentile": above(0.0)}
 
 
-@test_language_confused.corrected(
-    "grad_mode",
-    effect="cosine between windows' gradients, random init minus language pre-trained",
-    unit="cosine",
-    needs={"random": RANDOM, "pretrained": LANGUAGE},
-    predicate=BOTH,
-)
-@test_image_confused.corrected(
-    "grad_mode",
-    effect="cosine between windows' gradients, random init minus image pre-trained",
-    unit="cosine",
-    needs={"random": RANDOM_FOR_IMAGE, "pretrained": IMAGE},
-    predicate=BOTH,
-)
 def confusion(random: Gradients, pretrained: Gradients) -> dict[str, float]:
     """How much further gradients of two windows point apart in the pre-trained arm: the most opposed, and the worst
     hundredth."""
@@ -94,6 +81,22 @@ def confusion(random: Gradients, pretrained: Gradients) -> dict[str, float]:
         "minimum": random["cosine_minimum"] - pretrained["cosine_minimum"],
         "first percentile": random["cosine_percentile_1"] - pretrained["cosine_percentile_1"],
     }
+
+
+test_language_confused = test_language_confused.corrected(
+    "grad_mode",
+    effect="cosine between windows' gradients, random init minus language pre-trained",
+    unit="cosine",
+    needs={"random": RANDOM, "pretrained": LANGUAGE},
+    predicate=BOTH,
+)(confusion)
+test_image_confused = test_image_confused.corrected(
+    "grad_mode",
+    effect="cosine between windows' gradients, random init minus image pre-trained",
+    unit="cosine",
+    needs={"random": RANDOM_FOR_IMAGE, "pretrained": IMAGE},
+    predicate=BOTH,
+)(confusion)
 
 
 @claim(
@@ -117,7 +120,7 @@ def test_confused_alike(language: Gradients, image: Gradients) -> float:
 def cosine_and_change(**arms: str) -> dict[str, Need]:
     """Gradients and change of parameters of each arm, by the name it is given."""
     return {
-        f"{name}_{measurement}": Need(measurement, arm)
+        f"{name}_{measurement}": Need(measurement, arm=arm)
         for name, arm in arms.items()
         for measurement in ("gradients", "parameter_change")
     }
@@ -151,7 +154,13 @@ def test_confusion_explains(**values: dict[str, Any]) -> float:
     return order_agrees(values)
 
 
-@test_confusion_explains.corrected(
+def confusion_explains_in_each_architecture(**values: dict[str, Any]) -> float:
+    """Whether an arm whose windows pull in more opposed directions moves less, each pre-trained arm having a random one
+    of its own architecture."""
+    return order_agrees(values)
+
+
+test_confusion_explains = test_confusion_explains.corrected(
     "random_arch",
     effect="rank correlation over arms of minimum cosine and distance of parameters before and after",
     unit="correlation",
@@ -162,11 +171,7 @@ def test_confusion_explains(**values: dict[str, Any]) -> float:
         image="image_pretrained",
     ),
     predicate=above(0.0),
-)
-def confusion_explains_in_each_architecture(**values: dict[str, Any]) -> float:
-    """Whether an arm whose windows pull in more opposed directions moves less, each pre-trained arm having a random one
-    of its own architecture."""
-    return order_agrees(values)
+)(confusion_explains_in_each_architecture)
 
 
 @claim(
@@ -188,17 +193,19 @@ def test_image_at_the_bound(image: Gradients) -> dict[str, float]:
     return {"median": image["norm_median"], "share": image["norm_near_clip"]}
 
 
-@test_image_at_the_bound.corrected(
+def image_clipped(image: Gradients) -> float:
+    """How many windows' gradients clipping brings to the bound, whatever the blocks' share of them is."""
+    return float(image["share_clipped"])
+
+
+test_image_at_the_bound = test_image_at_the_bound.corrected(
     "grad_norm",
     effect="share of windows whose whole gradient is longer than 0.25, image pre-trained",
     unit="share of windows",
     needs={"image": IMAGE},
     # 0.75: as published.
     predicate=above(0.75, null=None),
-)
-def image_clipped(image: Gradients) -> float:
-    """How many windows' gradients clipping brings to the bound, whatever the blocks' share of them is."""
-    return float(image["share_clipped"])
+)(image_clipped)
 
 
 @claim(
@@ -219,17 +226,19 @@ def test_others_below_the_bound(language: Gradients, random: Gradients) -> float
     return float(max(language["norm_median"], random["norm_median"]))
 
 
-@test_others_below_the_bound.corrected(
+def others_clipped(language: Gradients, random: Gradients) -> float:
+    """How many windows' gradients are clipped in the other two arms."""
+    return float(max(language["share_clipped"], random["share_clipped"]))
+
+
+test_others_below_the_bound = test_others_below_the_bound.corrected(
     "grad_norm",
     effect="share of windows whose whole gradient is longer than 0.25, the larger of both arms",
     unit="share of windows",
     needs={"language": LANGUAGE, "random": RANDOM},
     # 0.5: most windows are not clipped.
     predicate=below(0.5, null=None),
-)
-def others_clipped(language: Gradients, random: Gradients) -> float:
-    """How many windows' gradients are clipped in the other two arms."""
-    return float(max(language["share_clipped"], random["share_clipped"]))
+)(others_clipped)
 
 
 @claim(
@@ -256,20 +265,22 @@ def test_image_collapsed(image: Gradients, language: Gradients, random: Gradient
     }
 
 
-@test_image_collapsed.corrected(
-    "grad_norm",
-    effect="share of the spread of norms that clipping leaves, another arm minus image pre-trained",
-    unit="share of the spread",
-    needs={"image": IMAGE, "language": LANGUAGE, "random": RANDOM_FOR_IMAGE},
-    # 0.2: the image arm loses a fifth more; where all arms lose everything, the difference is 0 and a ratio is noise.
-    predicate={"against language": above(0.2), "against random": above(0.2)},
-)
 def collapsed_by_clipping(image: Gradients, language: Gradients, random: Gradients) -> dict[str, float]:
     """How much more of the difference between windows' whole gradients clipping takes from the image arm."""
     return {
         "against language": spread_left(language) - spread_left(image),
         "against random": spread_left(random) - spread_left(image),
     }
+
+
+test_image_collapsed = test_image_collapsed.corrected(
+    "grad_norm",
+    effect="share of the spread of norms that clipping leaves, another arm minus image pre-trained",
+    unit="share of the spread",
+    needs={"image": IMAGE, "language": LANGUAGE, "random": RANDOM_FOR_IMAGE},
+    # 0.2: the image arm loses a fifth more; where all arms lose everything, the difference is 0 and a ratio is noise.
+    predicate={"against language": above(0.2), "against random": above(0.2)},
+)(collapsed_by_clipping)
 
 
 @claim(
@@ -310,19 +321,21 @@ def test_first_norm_dominates(image: Gradients) -> float:
     return sum(first_norm(image))
 
 
-@test_first_norm_dominates.corrected(
+def first_norm_dominates_in_squares(image: Gradients, language: Gradients) -> dict[str, float]:
+    """How much of the image arm's squared gradient lies in the first norm, and how much more than in the language
+    arm."""
+    share = sum(first_norm(image))
+    return {"image": share, "image minus language": share - sum(first_norm(language))}
+
+
+test_first_norm_dominates = test_first_norm_dominates.corrected(
     "grad_norm",
     effect="share of h.0.ln_1 in the blocks' squared gradient: image pre-trained, and that minus language pre-trained",
     unit="share",
     needs={"image": IMAGE, "language": LANGUAGE},
     # 0.5: more than all the other tensors together.
     predicate={"image": above(0.5, null=None), "image minus language": above(0.0)},
-)
-def first_norm_dominates_in_squares(image: Gradients, language: Gradients) -> dict[str, float]:
-    """How much of the image arm's squared gradient lies in the first norm, and how much more than in the language
-    arm."""
-    share = sum(first_norm(image))
-    return {"image": share, "image minus language": share - sum(first_norm(language))}
+)(first_norm_dominates_in_squares)
 
 
 @claim(
@@ -347,8 +360,8 @@ def test_first_two_largest(image: Gradients) -> float:
     return float(min(first_norm(image)) > 2 * max(others))
 
 
-CLIPPED_ERRORS = Need("action_errors", "image_pretrained", parameters={"last": 10})
-UNCLIPPED_ERRORS = Need("action_errors", "image_pretrained", epochs=10, clip=False)
+CLIPPED_ERRORS = Need("action_errors", arm="image_pretrained", parameters={"last": 10})
+UNCLIPPED_ERRORS = Need("action_errors", arm="image_pretrained", epochs=10, clip=False)
 
 
 @claim(
@@ -383,8 +396,8 @@ def test_unclipped_error_lower(unclipped: Sequence[float], clipped: Sequence[flo
     unit="ratio",
     tasks=ALL_TASKS,
     needs={
-        "unclipped": Need("action_error_jumps", "image_pretrained", epochs=10, clip=False),
-        "clipped": Need("action_error_jumps", "image_pretrained"),
+        "unclipped": Need("action_error_jumps", arm="image_pretrained", epochs=10, clip=False),
+        "clipped": Need("action_error_jumps", arm="image_pretrained"),
     },
     # 0.8: the smallest ratio called smaller.
     predicate=below(0.8, null=1.0),
@@ -399,8 +412,8 @@ def test_unclipped_stable(unclipped: float, clipped: float) -> float:
     return unclipped / clipped
 
 
-CLIPPED = Need("score_span", "image_pretrained")
-UNCLIPPED = Need("score_span", "image_pretrained", epochs=10, clip=False)
+CLIPPED = Need("score_span", arm="image_pretrained")
+UNCLIPPED = Need("score_span", arm="image_pretrained", epochs=10, clip=False)
 
 
 @claim(
@@ -434,7 +447,7 @@ def test_unclipped_return_slight(unclipped: float, clipped: float) -> dict[str, 
     effect="score of image pre-trained without clipping",
     unit="normalised points",
     tasks=ALL_TASKS,
-    needs={"unclipped": Need("score", "image_pretrained", epochs=10, clip=False)},
+    needs={"unclipped": Need("score", arm="image_pretrained", epochs=10, clip=False)},
     # 10: every failing cell of the paper is below 5 and every working one above 47.
     predicate=below(10.0, null=None),
     paper=Paper(
@@ -462,23 +475,25 @@ clip_is_a_cause = composite(
 )
 
 
-@clip_is_a_cause.corrected(
-    "random_arch",
-    effect="gain from no clipping, mean score over epochs 1 to 10, image pre-trained minus random init",
-    unit="normalised points",
-    needs={
-        "unclipped": Need("score_span", "image_pretrained", epochs=10, clip=False, task="hopper"),
-        "clipped": Need("score_span", "image_pretrained", task="hopper"),
-        "random_unclipped": Need("score_span", "random_for_image", epochs=10, clip=False, task="hopper"),
-        "random_clipped": Need("score_span", "random_for_image", task="hopper"),
-    },
-    predicate=above(0.0),
-)
 def clipping_hurts_image_more(
     unclipped: float, clipped: float, random_unclipped: float, random_clipped: float
 ) -> float:
     """How much more the image arm gains from no clipping than a random arm of its architecture does."""
     return (unclipped - clipped) - (random_unclipped - random_clipped)
+
+
+clip_is_a_cause = clip_is_a_cause.corrected(
+    "random_arch",
+    effect="gain from no clipping, mean score over epochs 1 to 10, image pre-trained minus random init",
+    unit="normalised points",
+    needs={
+        "unclipped": Need("score_span", arm="image_pretrained", epochs=10, clip=False, task="hopper"),
+        "clipped": Need("score_span", arm="image_pretrained", task="hopper"),
+        "random_unclipped": Need("score_span", arm="random_for_image", epochs=10, clip=False, task="hopper"),
+        "random_clipped": Need("score_span", arm="random_for_image", task="hopper"),
+    },
+    predicate=above(0.0),
+)(clipping_hurts_image_more)
 
 
 @claim(

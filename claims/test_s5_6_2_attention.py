@@ -7,15 +7,16 @@ Most claims are about ratios or signs of gaps, which mean the same in both units
 
 from collections.abc import Sequence
 
-from dtclaims import ALL_TASKS, Need, Paper, above, below, by, claim, composite, holds_in, mean
+from dtclaims import Need, Paper, above, below, by, claim, composite, holds_in, mean
+from dtclaims.lab.design.tasks import ALL_TASKS
 from dtclaims.errors import UndefinedMeasurement
 from dtclaims.harness.stats.ranks import partial_rank_correlation, rank_correlation
 from dtclaims.lab.design.blocks import EDGES, MIDDLE, OTHERS, against_random, against_sham, by_block, gains, replaced
 
 # Published: the paper's own runs, trained without context. Corrected: runs that have a context to attend to (DEV-08).
 CONTEXT = by("att_dist", fused=1, causal=20)
-LANGUAGE = Need("attention_gap", "language_pretrained", context=CONTEXT)
-BOTH = {"random": Need("attention_gap", "random_init", context=CONTEXT), "language": LANGUAGE}
+LANGUAGE = Need("attention_gap", arm="language_pretrained", context=CONTEXT)
+BOTH = {"random": Need("attention_gap", arm="random_init", context=CONTEXT), "language": LANGUAGE}
 
 
 def over(values: Sequence[float], blocks: Sequence[int]) -> float:
@@ -65,7 +66,7 @@ def test_language_gaps_small(language: list[float]) -> float:
     effect="mean attention gap of the language arm outside block 1 (and 2 on HalfCheetah), over an ordinary distance",
     # Of uniform attention under `published`; of the block itself at epoch 0 under `corrected`.
     unit="share of a distance",
-    needs={"rest": Need("attention_gap_rest", "language_pretrained", context=CONTEXT)},
+    needs={"rest": Need("attention_gap_rest", arm="language_pretrained", context=CONTEXT)},
     # A tenth: the change is an order of magnitude below the distance that it changes.
     predicate=below(0.1, null=1.0),
     tasks=ALL_TASKS,
@@ -138,7 +139,7 @@ def test_clearer_in_the_middle(random: list[float], language: list[float]) -> fl
     effect="attention gap of the language arm in block 2, over that in block 1",
     unit="ratio",
     needs={
-        task: Need("attention_gap", "language_pretrained", context=CONTEXT, task=task)
+        task: Need("attention_gap", arm="language_pretrained", context=CONTEXT, task=task)
         for task in ("halfcheetah", "hopper", "walker2d")
     },
     # One half: nearer to block 1's gap than to none on HalfCheetah, the other way round elsewhere.
@@ -200,18 +201,20 @@ def test_middle_blocks_learn_faster(**errors: float) -> float:
     return over(found, EDGES) - over(found, MIDDLE)
 
 
-@test_middle_blocks_learn_faster.corrected(
+def middle_blocks_learn_faster_than_shams(**errors: float) -> float:
+    """How much more a middle block lowers the error below its permuted sham's than one at the edges."""
+    found = gains(errors)
+    return over(found, EDGES) - over(found, MIDDLE)
+
+
+test_middle_blocks_learn_faster = test_middle_blocks_learn_faster.corrected(
     "block_sham",
     effect="the same difference between edges and middle, each block's error less its permuted sham's",
     unit="squared action",
     needs=against_sham("block_error"),
     # 0.05: a tenth of the error of a constant prediction.
     predicate=above(0.05),
-)
-def middle_blocks_learn_faster_than_shams(**errors: float) -> float:
-    """How much more a middle block lowers the error below its permuted sham's than one at the edges."""
-    found = gains(errors)
-    return over(found, EDGES) - over(found, MIDDLE)
+)(middle_blocks_learn_faster_than_shams)
 
 
 @claim(
@@ -223,8 +226,8 @@ def middle_blocks_learn_faster_than_shams(**errors: float) -> float:
     effect="score at epoch 4",
     unit="normalised points",
     needs={
-        "language": Need("score_at", "language_pretrained", context=1),
-        "random": Need("score_at", "random_init", context=1),
+        "language": Need("score_at", arm="language_pretrained", context=1),
+        "random": Need("score_at", arm="random_init", context=1),
     },
     # 20: twice the line below which a cell of the paper fails, half of what its working cells reach.
     predicate={"language": above(20.0, null=None), "random": below(20.0, null=None)},
@@ -259,20 +262,22 @@ def test_preserved_attention_helps(language: list[float], **blocks: float) -> fl
     return preserved_helps(language, gains(blocks))
 
 
-@test_preserved_attention_helps.corrected(
+def preserved_attention_helps_beyond_shams(language: list[float], scale: list[float], **blocks: float) -> float:
+    """Whether blocks whose attention stays help most beyond their shams; blocks of large weights move less anyway."""
+    return preserved_helps(language, gains(blocks), scale)
+
+
+test_preserved_attention_helps = test_preserved_attention_helps.corrected(
     "block_sham",
     effect="the same correlation, of the score beyond a permuted sham's and given the scale of the block's weights",
     unit="rank correlation",
     needs={
         "language": LANGUAGE,
-        "scale": Need("block_scale", "language_pretrained", context=1),
+        "scale": Need("block_scale", arm="language_pretrained", context=1),
         **against_sham("block_return"),
     },
     predicate=above(0.0),
-)
-def preserved_attention_helps_beyond_shams(language: list[float], scale: list[float], **blocks: float) -> float:
-    """Whether blocks whose attention stays help most beyond their shams; blocks of large weights move less anyway."""
-    return preserved_helps(language, gains(blocks), scale)
+)(preserved_attention_helps_beyond_shams)
 
 
 @claim(
@@ -283,7 +288,7 @@ def preserved_attention_helps_beyond_shams(language: list[float], scale: list[fl
     effect="mean attention gap over blocks, random init over language pre-trained",
     unit="ratio",
     needs={
-        f"{name}_{epoch}": Need("attention_gap", arm, context=CONTEXT, parameters={"epoch": epoch})
+        f"{name}_{epoch}": Need("attention_gap", arm=arm, context=CONTEXT, parameters={"epoch": epoch})
         for epoch in (1, 10, 40)
         for name, arm in (("random", "random_init"), ("language", "language_pretrained"))
     },
@@ -346,21 +351,23 @@ way_to_use_context = composite(
 )
 
 
-@way_to_use_context.corrected(
-    "att_dist",
-    effect="score of the language arm, minus that with queries and keys of blocks 3-10 redrawn before fine-tuning",
-    unit="normalised points",
-    needs={
-        "language_1": Need("score", "language_pretrained", context=1),
-        "redrawn_1": Need("score", "language_qk_3_10_redrawn", context=1),
-        "language_20": Need("score", "language_pretrained", context=20),
-        "redrawn_20": Need("score", "language_qk_3_10_redrawn", context=20),
-    },
-    # 5 points: twice the largest two-seed ± of Tables 1 and 2 for a model that learns.
-    predicate={"without_context": above(5.0), "with_context": above(5.0)},
-)
 def language_needs_its_queries_and_keys(
     language_1: float, redrawn_1: float, language_20: float, redrawn_20: float
 ) -> dict[str, float]:
     """What the way to attend is worth: the same weights but for the queries and keys that the paper credits."""
     return {"without_context": language_1 - redrawn_1, "with_context": language_20 - redrawn_20}
+
+
+way_to_use_context = way_to_use_context.corrected(
+    "att_dist",
+    effect="score of the language arm, minus that with queries and keys of blocks 3-10 redrawn before fine-tuning",
+    unit="normalised points",
+    needs={
+        "language_1": Need("score", arm="language_pretrained", context=1),
+        "redrawn_1": Need("score", arm="language_qk_3_10_redrawn", context=1),
+        "language_20": Need("score", arm="language_pretrained", context=20),
+        "redrawn_20": Need("score", arm="language_qk_3_10_redrawn", context=20),
+    },
+    # 5 points: twice the largest two-seed ± of Tables 1 and 2 for a model that learns.
+    predicate={"without_context": above(5.0), "with_context": above(5.0)},
+)(language_needs_its_queries_and_keys)

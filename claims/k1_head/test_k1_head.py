@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from dtclaims import Need, Paper, above, below, claim
-from dtclaims.harness.declare.claim import ALL_TASKS, Claim
+from dtclaims import Claim
+from dtclaims.lab.design.tasks import ALL_TASKS
 
 Declare = Callable[[Callable[..., float]], Claim]
 
@@ -27,7 +28,7 @@ POINTS = "normalised points"
 
 def run(measurement: str, arm: str, *, parameters: dict[str, Any] = LATE, **changes: Any) -> Need:
     """A measurement of ten epochs without context."""
-    return Need(measurement, arm, context=1, epochs=10, parameters=parameters, **changes)
+    return Need(measurement, arm=arm, context=1, epochs=10, parameters=parameters, **changes)
 
 
 def late_score(arm: str, **changes: Any) -> Need:

@@ -1,114 +1,27 @@
 """A claim: the paper's sentence as data, and the effect that tests it.
 
-A claim is a declaration and a short function. The declaration names what the function needs, each
-need one measurement of one run; the function gets their values for one seed (and one task) and returns
-one number, positive in the direction the paper states. Everything else (which runs that means under a
-protocol, training them, judging, reporting) follows from the declaration.
+A claim is a declaration and a short function. The declaration names what the function needs, each need a quantity under
+a condition; the function gets their values for one seed (and one task) and returns one number, positive in the
+direction the paper states. Everything else (which jobs that means under a protocol, doing them, judging, reporting)
+follows from the declaration.
 """
 
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from dtclaims.errors import UsageError
 from dtclaims.harness.stats import Predicate
-from dtclaims.lab.design.spec import Budget
-from dtclaims.lab.design.switches import Protocol, ProtocolName
+from dtclaims.harness.lab import Need, ProtocolName, Setting
 
 Effect = Callable[..., float | Mapping[str, float]]
 
 SINGLE = "effect"
 """Name of the only part of a claim that has one part."""
-ALL_TASKS = ("hopper", "halfcheetah", "walker2d")
-ANY_TASK = "any"
-"""Stands for the task where there is none: a claim about experiments is judged whatever the session's tasks."""
-
-
-@dataclass(frozen=True)
-class By:
-    """A choice that depends on one switch of the protocol. Make it with `by`."""
-
-    switch: str
-    values: Mapping[str, Any]
-
-    def under(self, protocol: Protocol) -> Any:
-        """The value under a protocol."""
-        return self.values[protocol[self.switch]]
-
-
-def by(switch: str, **values: Any) -> By:
-    """A choice by switch: `by("att_dist", fused=1, causal=20)`."""
-    return By(switch, values)
-
-
-@dataclass(frozen=True)
-class Need:
-    """One measurement of one run of the claim's seed, of two runs, or of the data alone.
-
-    `Experiment.need` makes those that rest on an experiment.
-    """
-
-    measurement: str
-    """Name in `dtclaims.lab.measurements.MEASUREMENTS`."""
-    arm: str | None = None
-    """Name in `dtclaims.lab.design.arms.ARMS`, or a role (`ROLES` of `design.spec`); None measures the data alone."""
-    context: int | By = 20
-    """K."""
-    task: str | None = None
-    """None: the task the claim is being tested on. `ANY_TASK`: an experiment, which has none."""
-    epochs: int | Mapping[str, int] = Budget.PAPER_EPOCHS
-    """How long the run trains, in the paper's epochs; by task where they differ."""
-    clip: bool = True
-    """Whether gradients are clipped (off in App. G.3)."""
-    head: str | None = None
-    """Action head, where it is not the protocol's: `tied`, `tied_low_scale` or `untied` (DEV-11)."""
-    adam_eps: float | None = None
-    """Adam's epsilon, where it is not the protocol's (DEV-03)."""
-    versus: str | None = None
-    """A second arm, for measurements that compare two runs."""
-    next_seed: bool = False
-    """Take the second run from the next of the session's seeds."""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    """Of the measurement."""
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.measurement, str):
-            raise UsageError(
-                "a need names its measurement",
-                given=type(self.measurement).__name__,
-                expected="a name",
-                remedy="An experiment makes its needs itself: `steps.need(...)`.",
-            )
-
-    def context_under(self, protocol: Protocol) -> int:
-        """K under a protocol."""
-        return self.context if isinstance(self.context, int) else int(self.context.under(protocol))
-
-    def epochs_on(self, task: str) -> int:
-        """Epochs on a task."""
-        return self.epochs if isinstance(self.epochs, int) else self.epochs[task]
-
-    def to_json(self) -> dict[str, Any]:
-        """The need as plain data."""
-        context = self.context if isinstance(self.context, int) else dict(self.context.values)
-        return {
-            "measurement": self.measurement,
-            "arm": self.arm,
-            "task": self.task,
-            "context": context,
-            "epochs": self.epochs if isinstance(self.epochs, int) else dict(self.epochs),
-            "clip": self.clip,
-            "head": self.head,
-            "adam_eps": self.adam_eps,
-            "versus": self.versus,
-            "next_seed": self.next_seed,
-            "parameters": dict(self.parameters),
-        }
-
 
 @dataclass(frozen=True)
 class Paper:
@@ -175,8 +88,9 @@ class Claim:
     headline: bool
     quote: str
     scope: str
-    tasks: tuple[str, ...]
-    """Tasks it must hold on, each tested alone; a claim that compares tasks names them in its needs instead."""
+    tasks: tuple[str, ...] | None
+    """Tasks it must hold on, each tested alone; None means the lab's first. A claim that compares tasks has none here
+    and names them in its needs."""
     paper: Paper
     deviations: tuple[str, ...]
     parts: tuple[str, ...]
@@ -187,10 +101,10 @@ class Claim:
     """Where it can be tested."""
     file: Path
     line: int
-    corrections: dict[str, Form] = field(default_factory=dict)
+    corrections: Mapping[str, Form] = field(default_factory=dict)
     """Switch → the form that replaces `form` where that switch is corrected."""
 
-    def under(self, protocol: Protocol) -> Form | None:
+    def under(self, protocol: Setting) -> Form | None:
         """How the claim is tested under a protocol."""
         for switch, form in self.corrections.items():
             if protocol.corrects(switch):
@@ -206,15 +120,16 @@ class Claim:
         predicate: Predicate | Mapping[str, Predicate],
         unit: str | Mapping[str, str],
         any_of: tuple[str, ...] = (),
-    ) -> Callable[[Effect], Effect]:
-        """Declare another effect for where `switch` is corrected; the decorated function computes it.
+    ) -> "Callable[[Effect], Claim]":
+        """The claim with another effect for where `switch` is corrected; the function it is called on computes that.
 
-        For the few claims whose valid test is a different statistic, not the same one measured better.
+        For the few claims whose valid test is a different statistic, not the same one measured better:
+        `test_it = test_it.corrected("switch", …)(function)`.
         """
 
-        def declare(function: Effect) -> Effect:
-            self.corrections[switch] = _form(self.id, function, effect, unit, needs, predicate, any_of)
-            return function
+        def declare(function: Effect) -> Claim:
+            form = _form(self.id, function, effect, unit, needs, predicate, any_of)
+            return replace(self, corrections={**self.corrections, switch: form})
 
         return declare
 
@@ -226,7 +141,7 @@ class Claim:
             "headline": self.headline,
             "quote": self.quote,
             "scope": self.scope,
-            "tasks": list(self.tasks),
+            "tasks": None if self.tasks is None else list(self.tasks),
             "paper_value": self.paper.to_json(),
             "deviations": list(self.deviations),
             "parts": list(self.parts),
@@ -268,8 +183,8 @@ def claim(
         paper: the paper's own value.
         deviations: numbers of the audit items (DEV-nn) that threaten it.
         headline: feeds a headline of the paper.
-        tasks: that it must hold on, each tested alone; empty if the needs name tasks of their own. Default: Hopper, and
-            no task in particular if all it needs are experiments.
+        tasks: that it must hold on, each tested alone; empty if the needs name tasks of their own. Default: the lab's
+            first, if it has any.
         any_of: parts that need to hold on one task only.
         parts: ids of claims that must hold too.
         protocols: under which it can be tested.
@@ -280,10 +195,9 @@ def claim(
 
     def declare(function: Effect) -> Claim:
         form = _form(id, function, effect, unit, needs, predicate, any_of)
-        of_tasks = [need.task for need in needs.values() if need.task != ANY_TASK]
-        chosen = tasks if tasks is not None else ("hopper",) if of_tasks else (ANY_TASK,)
-        own_tasks = [task for task in of_tasks if task is not None]
-        if bool(chosen) == bool(own_tasks) or (own_tasks and len(own_tasks) < len(of_tasks)):
+        own_tasks = [need.task for need in needs.values() if need.task is not None]
+        chosen = () if tasks is None and own_tasks else tasks
+        if (own_tasks and (chosen or len(own_tasks) < len(needs))) or (chosen == () and not own_tasks):
             raise UsageError(
                 f"claim {id} names its tasks in two ways, or not at all",
                 given=f"tasks {chosen}, needs with a task {own_tasks}",

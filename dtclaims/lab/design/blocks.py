@@ -26,7 +26,7 @@ def replaced(measurement: str, *kinds: str, task: str | None = None) -> dict[str
     """One need per block and kind of replacement, named `KIND_BLOCK`; with a task, `KIND_BLOCK_TASK`."""
     return {
         f"{kind}_{block}" + (f"_{task}" if task else ""): Need(
-            measurement, f"block_{block}_{kind}", context=1, epochs=RB_EPOCHS, task=task
+            measurement, arm=f"block_{block}_{kind}", context=1, epochs=RB_EPOCHS, task=task
         )
         for kind in kinds
         for block in range(BLOCKS)
@@ -35,7 +35,7 @@ def replaced(measurement: str, *kinds: str, task: str | None = None) -> dict[str
 
 def against_random(measurement: str) -> dict[str, Need]:
     """The real blocks and the random arm they are compared with."""
-    return {"random": Need(measurement, "random_init", context=1), **replaced(measurement, "language")}
+    return {"random": Need(measurement, arm="random_init", context=1), **replaced(measurement, "language")}
 
 
 def against_sham(measurement: str) -> dict[str, Need]:

@@ -84,6 +84,10 @@ TASKS: dict[str, Task] = {
 }
 
 
+ALL_TASKS = tuple(TASKS)
+"""Their names; the first is the paper's main text's."""
+
+
 def get_task(name: str) -> Task:
     """The task called `name`.
 

@@ -1,6 +1,7 @@
 """Claims for the tests of the harness: one of every kind, on measurements that stay as they are."""
 
-from dtclaims import ALL_TASKS, Need, Paper, above, below, by, claim, composite, mean
+from dtclaims import Need, Paper, above, below, by, claim, composite, mean
+from dtclaims.lab.design.tasks import ALL_TASKS
 
 PAPER = Paper("one number", (1.0,))
 
@@ -13,7 +14,7 @@ PAPER = Paper("one number", (1.0,))
     scope="K=1",
     effect="score",
     unit="points",
-    needs={"random": Need("score", "random_init", context=1)},
+    needs={"random": Need("score", arm="random_init", context=1)},
     predicate=below(10.0, null=None),
     paper=PAPER,
     deviations=(10, 29),
@@ -32,8 +33,8 @@ def test_fails(random: float) -> float:
     effect="score, language minus random",
     unit="points",
     needs={
-        "language": Need("score", "language_pretrained"),
-        "random": Need("score", "random_init"),
+        "language": Need("score", arm="language_pretrained"),
+        "random": Need("score", arm="random_init"),
     },
     tasks=ALL_TASKS,
     predicate={"not worse": above(-5.0), "better": above(0.0)},
@@ -54,8 +55,8 @@ def test_everywhere(language: float, random: float) -> dict[str, float]:
     effect="ratio of mean gaps",
     unit="ratio",
     needs={
-        "random": Need("attention_gap", "random_init", context=by("att_dist", fused=1, causal=20)),
-        "language": Need("attention_gap", "language_pretrained", context=by("att_dist", fused=1, causal=20)),
+        "random": Need("attention_gap", arm="random_init", context=by("att_dist", fused=1, causal=20)),
+        "language": Need("attention_gap", arm="language_pretrained", context=by("att_dist", fused=1, causal=20)),
     },
     predicate=above(1.25, null=1.0),
     paper=PAPER,
@@ -66,19 +67,21 @@ def test_ratio(random: list[float], language: list[float]) -> float:
     return mean(random) / mean(language)
 
 
-@test_ratio.corrected(
+def difference(random: list[float], language: list[float]) -> float:
+    """Random minus language."""
+    return mean(random) - mean(language)
+
+
+test_ratio = test_ratio.corrected(
     "att_dist",
     effect="difference of mean gaps",
     unit="share",
     needs={
-        "random": Need("attention_gap", "random_init"),
-        "language": Need("attention_gap", "language_pretrained"),
+        "random": Need("attention_gap", arm="random_init"),
+        "language": Need("attention_gap", arm="language_pretrained"),
     },
     predicate=above(0.5),
-)
-def difference(random: list[float], language: list[float]) -> float:
-    """Random minus language."""
-    return mean(random) - mean(language)
+)(difference)
 
 
 @claim(
@@ -89,8 +92,8 @@ def difference(random: list[float], language: list[float]) -> float:
     effect="difference of scores",
     unit="points",
     needs={
-        "hopper": Need("score", "random_init", task="hopper"),
-        "walker": Need("score", "random_init", task="walker2d"),
+        "hopper": Need("score", arm="random_init", task="hopper"),
+        "walker": Need("score", arm="random_init", task="walker2d"),
     },
     tasks=(),
     predicate=above(0.0),
@@ -110,8 +113,8 @@ def test_tasks(hopper: float, walker: float) -> float:
     effect="early score, language minus its moment-matched control",
     unit="points",
     needs={
-        "language": Need("score_span", "language_pretrained", context=1, parameters={"first": 1, "last": 10}),
-        "control": Need("score_span", "language_moments", context=1, parameters={"first": 1, "last": 10}),
+        "language": Need("score_span", arm="language_pretrained", context=1, parameters={"first": 1, "last": 10}),
+        "control": Need("score_span", arm="language_moments", context=1, parameters={"first": 1, "last": 10}),
     },
     predicate=above(5.0),
     paper=PAPER,
