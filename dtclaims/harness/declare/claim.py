@@ -15,13 +15,14 @@ from types import FrameType
 from typing import Any
 
 from dtclaims.errors import UsageError
-from dtclaims.harness.stats import Predicate
 from dtclaims.harness.lab import Need, ProtocolName, Setting
+from dtclaims.harness.stats import Predicate
 
 Effect = Callable[..., float | Mapping[str, float]]
 
 SINGLE = "effect"
 """Name of the only part of a claim that has one part."""
+
 
 @dataclass(frozen=True)
 class Paper:

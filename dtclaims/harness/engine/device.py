@@ -3,13 +3,8 @@
 import ctypes
 import importlib.metadata
 import os
-from collections.abc import Iterable
 
 from dtclaims.errors import UsageError
-
-RUNS_PER_GPU = {"mini": 16, "small": 16, "paper": 4, "full": 4}
-"""At most how many runs of a scale share one GPU, each in a process of its own: while one steps physics, others train.
-The physics of each takes a core."""
 
 
 def cuda_devices() -> int:
@@ -67,15 +62,14 @@ def gpus_for(device: str) -> list[str]:
     return [names[int(number)]] if number else names
 
 
-def runs_per_gpu(scales: Iterable[str], cores: int | None = None) -> int:
-    """How many runs of these scales may share a GPU: as many as the largest of them lets, and one per core beside it.
+def runs_per_gpu(most: int | None, cores: int | None = None) -> int:
+    """How many jobs share a GPU: as many as their scale lets, and one per core beside it.
 
     Args:
-        scales: of the runs.
+        most: at most so many (`Scale.per_gpu`); None where there is nothing to do.
         cores: beside one GPU; None where they are counted otherwise.
     """
-    most = min((RUNS_PER_GPU[scale] for scale in scales), default=1)
-    return most if cores is None else max(1, min(most, cores))
+    return max(1, min(most or 1, cores or most or 1))
 
 
 def cpu_count() -> int:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 if TYPE_CHECKING:
-    from dtclaims.harness.engine.work import Job
+    from dtclaims.harness.engine.work import Order
 
 EXECUTORS = ("processes", "inline", "ray")
 """Names of the engines: processes of this machine, this process itself, a Ray cluster."""
@@ -55,7 +55,7 @@ class Engine(Protocol):
     def slots(self) -> int:
         """How many jobs it takes at once now."""
 
-    def start(self, job: "Job") -> None:
+    def start(self, job: "Order") -> None:
         """Begin a job; call it while fewer than `slots` are running."""
 
     def wait(self, timeout: float | None, tell: Callable[[Event], None]) -> None:

@@ -7,11 +7,10 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
-from dtclaims.addresses import key_of
 from dtclaims.errors import UsageError
-from dtclaims.harness.declare.experiments import Experiment, name_of
 from dtclaims.harness.engine.device import cpu_count, device_class, gpus_for, runs_per_gpu
 from dtclaims.harness.engine.engine import EXECUTORS, Advanced, Ended, Engine, Event, Noted
 from dtclaims.harness.engine.inline import Inline
@@ -19,10 +18,10 @@ from dtclaims.harness.engine.loggers import check_loggers
 from dtclaims.harness.engine.processes import Processes
 from dtclaims.harness.engine.progress import TRAIN, Display
 from dtclaims.harness.engine.ray_cluster import RayCluster
-from dtclaims.harness.engine.work import Job, MeasureJob, TrainJob
-from dtclaims.harness.plan.planner import Plan, PlannedMeasurement, in_order
+from dtclaims.harness.engine.work import Order
+from dtclaims.harness.lab import Session
+from dtclaims.harness.plan.plan import Plan, PlannedJob, in_order
 from dtclaims.harness.store.store import Store
-from dtclaims.lab.measurements import MEASUREMENTS
 
 RETRIES = 2
 """How often a job whose worker died is given to another: a run then goes on from where it was saved."""
@@ -37,7 +36,7 @@ class Outcome:
     trained: int = 0
     measured: int = 0
     failures: dict[str, str] = field(default_factory=dict)
-    """Run or measurement key → what went wrong; claims that rest on it are errors."""
+    """Key of a job → what went wrong; claims that rest on it are errors."""
 
 
 def execute(
@@ -45,6 +44,8 @@ def execute(
     store: Store,
     display: Display,
     *,
+    session: Session,
+    folder: Path,
     workers: int | None = None,
     executor: str = "processes",
     ray_address: str | None = None,
@@ -59,6 +60,8 @@ def execute(
         plan: what is needed.
         store: where it goes.
         display: shows the progress.
+        session: of the lab that does the jobs.
+        folder: of the paper, by which workers find the lab.
         workers: how many jobs at once; None for one per core, or `runs_per_gpu` per GPU.
         executor: `processes`, `inline` (this process, one after the other) or `ray`.
         ray_address: of a running Ray cluster; None starts one here.
@@ -69,17 +72,17 @@ def execute(
         MissingDependency: its package is not installed.
         KeyboardInterrupt: it was stopped.
     """
-    agenda = _Agenda(plan, store, check_loggers(loggers))
+    agenda = _Agenda(plan, store, folder, check_loggers(loggers))
     if not agenda.ready:
         return agenda.outcome
     with _stopped_by_sigterm(), display:
-        _collect(plan, display)
-        for job in agenda.jobs():
-            if isinstance(job, TrainJob) and job.again:
-                display.note(f"{agenda.label(job)} is {job.again}")
+        session.prepare([one.job for one in agenda.jobs()], display.phase)
+        for one in agenda.jobs():
+            if why := agenda.again_because(one):
+                display.note(f"{one.job.name} is {why}")
         try:
             with make_engine(plan, store, executor, workers, ray_address) as engine:
-                display.begin({job.key: agenda.estimate(job) for job in agenda.jobs()}, engine.slots)
+                display.begin({one.key: agenda.estimate(one) for one in agenda.jobs()}, engine.slots)
                 _carry_out(agenda, engine, display)
         except KeyboardInterrupt:
             display.note("stopped; the same command goes on, unfinished runs after their last saved epoch")
@@ -118,7 +121,7 @@ def make_engine(plan: Plan, store: Store, executor: str, workers: int | None, ra
     if executor == "inline":
         return Inline(store)
     if executor == "ray":
-        each = runs_per_gpu(run.spec.scale for run in plan.runs.values())
+        each = runs_per_gpu(plan.per_gpu)
         return RayCluster(store.root, each if device_class(plan.device) == "cuda" else None, ray_address, workers)
     if executor == "processes":
         return Processes(store.root, places(plan, workers))
@@ -130,22 +133,13 @@ def places(plan: Plan, workers: int | None = None) -> list[str | None]:
     gpus = gpus_for(plan.device)
     if not gpus:
         return [None] * (workers or cpu_count())
-    scales = (run.spec.scale for run in plan.runs.values())
-    size = workers or runs_per_gpu(scales, cpu_count() // len(gpus)) * len(gpus)
+    size = workers or runs_per_gpu(plan.per_gpu, cpu_count() // len(gpus)) * len(gpus)
     # Round robin, so that few jobs spread over all GPUs.
     return [gpus[i % len(gpus)] for i in range(size)]
 
 
-def _collect(plan: Plan, display: Display) -> None:
-    """Collect the data before the workers need them, so that these find the set on disk."""
-    needed = [run.inputs for run in plan.runs.values()]
-    needed += [inputs for one in plan.measurements.values() for inputs in one.inputs]
-    for inputs in {key_of(inputs.data): inputs for inputs in needed}.values():
-        inputs.load_data(display.phase(f"collecting {inputs.task} data"))
-
-
 def _carry_out(agenda: "_Agenda", engine: Engine, display: Display) -> None:
-    running: dict[str, Job] = {}
+    running: dict[str, Order] = {}
 
     def hear(event: Event) -> None:
         if isinstance(event, Advanced):
@@ -171,7 +165,7 @@ def _carry_out(agenda: "_Agenda", engine: Engine, display: Display) -> None:
             return
 
 
-def _end(agenda: "_Agenda", job: Job, event: Ended, display: Display) -> None:
+def _end(agenda: "_Agenda", job: Order, event: Ended, display: Display) -> None:
     label = agenda.label(job)
     if event.status == "busy":
         display.put_off(job.key)
@@ -191,81 +185,63 @@ def _end(agenda: "_Agenda", job: Job, event: Ended, display: Display) -> None:
     display.finish(job.key)
 
 
-def _trained_again(wanted: Sequence[PlannedMeasurement], store: Store) -> dict[str, str]:
-    """Stored runs whose checkpoints were dropped and are needed by a wanted measurement, with the reason."""
+def _made_again(wanted: Sequence[PlannedJob], plan: Plan, store: Store) -> dict[str, str]:
+    """Stored runs whose files were dropped and are needed by a wanted job, with the reason."""
     again: dict[str, str] = {}
     for one in wanted:
-        for key in one.runs:
-            run = store.find(key) if key not in again else None
+        for key in one.needs:
+            run = store.find(key) if plan.jobs[key].job.keeps_files and key not in again else None
             if run is not None and run.dropped:
-                again[key] = f"trained again: its checkpoints were dropped and {one.name} needs them"
+                again[key] = f"trained again: its checkpoints were dropped and {one.job.name} needs them"
     return again
 
 
 class _Agenda:
     """What can start now, what waits for which run, and what was put off."""
 
-    def __init__(self, plan: Plan, store: Store, loggers: tuple[str, ...]) -> None:
+    def __init__(self, plan: Plan, store: Store, folder: Path, loggers: tuple[str, ...]) -> None:
         self.outcome = Outcome()
-        self._plan = plan
-        wanted = [
-            one
-            for one in plan.measurements.values()
-            if MEASUREMENTS[one.name].from_curves is None and store.find_measurement(one.identity) is None
-        ]
-        again = _trained_again(wanted, store)
-        missing = in_order([*plan.missing(), *(plan.runs[key] for key in again)])
-        self._to_train = {run.key for run in missing}
-        self.ready: deque[Job] = deque()
-        self._after: dict[str, list[MeasureJob]] = defaultdict(list)
-        self._put_off: list[tuple[float, Job]] = []
+        self._plan, self._folder, self._loggers = plan, folder, loggers
+        wanted = [one for one in plan.values.values() if store.find_measurement(one.identity) is None]
+        self._again = _made_again(wanted, plan, store)
+        missing = in_order([*plan.missing(), *(plan.jobs[key] for key in self._again)])
+        self._to_make = {one.key for one in (*missing, *wanted)}
+        self.ready: deque[Order] = deque()
+        self._after: dict[str, list[PlannedJob]] = defaultdict(list)
+        self._put_off: list[tuple[float, Order]] = []
         self._visits: Counter[str] = Counter()
         self._deaths: Counter[str] = Counter()
-        for one in wanted:
-            measurement = MEASUREMENTS[one.name]
-            job = MeasureJob(
-                one.key,
-                one.name,
-                one.runs,
-                one.switches,
-                one.parameters,
-                one.seed,
-                one.identity,
-                one.inputs,
-                plan.device,
-                measurement.file if isinstance(measurement, Experiment) else None,
-            )
-            waits_for = {run for run in one.runs if run in self._to_train}
-            for run in waits_for:
-                self._after[run].append(job)
+        # What makes one value comes first: it is short, and verdicts then come early.
+        for one in (*wanted, *missing):
+            waits_for = self._to_make.intersection(one.needs)
+            for key in waits_for:
+                self._after[key].append(one)
             if not waits_for:
-                self.ready.append(job)
-        self.ready.extend(
-            TrainJob(run.key, run.spec, run.identity, run.inputs, plan.device, again.get(run.key), loggers)
-            for run in missing
-        )
+                self.ready.append(self._order(one))
 
-    def jobs(self) -> list[Job]:
+    def _order(self, one: PlannedJob) -> Order:
+        device = self._plan.device
+        again = self._again.get(one.key)
+        return Order(one.key, one.job, one.identity, one.needs, self._folder, device, again, self._loggers)
+
+    def jobs(self) -> list[PlannedJob]:
         """All that is to be done."""
-        waiting = {job.key: job for jobs in self._after.values() for job in jobs}
-        return [*self.ready, *waiting.values()]
+        return [one for key, one in self._plan.jobs.items() if key in self._to_make]
 
-    def estimate(self, job: Job) -> tuple[str, str, float]:
-        """Name, kind and estimated seconds; nothing is known of measurements, but those of one kind cost alike."""
-        if isinstance(job, TrainJob):
-            return self.label(job), TRAIN, self._plan.runs[job.key].seconds
-        return self.label(job), job.name, 1.0
+    def again_because(self, one: PlannedJob) -> str | None:
+        """Why a job is done although its result is stored; None if it is not."""
+        return self._again.get(one.key)
 
-    def label(self, job: Job) -> str:
+    def estimate(self, one: PlannedJob) -> tuple[str, str, float]:
+        """Name, kind and estimated seconds."""
+        kind = TRAIN if one.job.keeps_files else " ".join((one.job.kind, *one.job.cost.like))
+        return one.job.name, kind, one.seconds
+
+    def label(self, job: Order) -> str:
         """A job as people call it."""
-        if isinstance(job, TrainJob):
-            return job.spec.name
-        if job.file is not None:
-            return name_of(job.identity)
-        of = " and ".join(self._plan.runs[run].spec.name for run in job.runs) or job.inputs[0].task
-        return f"{job.name} of {of}"
+        return job.job.name
 
-    def next(self) -> Job | None:
+    def next(self) -> Order | None:
         """A job to start now, if there is one; those put off come back in their time, after the others."""
         if self.ready:
             return self.ready.popleft()
@@ -277,7 +253,7 @@ class _Agenda:
         """Until the next job that was put off; None if there is none."""
         return max(0.0, self._put_off[0][0] - time.monotonic()) if self._put_off else None
 
-    def put_off(self, job: Job) -> bool:
+    def put_off(self, job: Order) -> bool:
         """Another process is at it: look again later. True the first time."""
         shortest, longest = BUSY_WAIT
         self._visits[job.key] += 1
@@ -285,7 +261,7 @@ class _Agenda:
         self._put_off = sorted([*self._put_off, (time.monotonic() + pause, job)], key=lambda one: one[0])
         return self._visits[job.key] == 1
 
-    def again(self, job: Job) -> bool:
+    def again(self, job: Order) -> bool:
         """Whether a job whose worker died gets another; if so it is next."""
         self._deaths[job.key] += 1
         if self._deaths[job.key] > RETRIES:
@@ -293,18 +269,23 @@ class _Agenda:
         self.ready.appendleft(job)
         return True
 
-    def fail(self, job: Job, text: str) -> list[str]:
+    def fail(self, job: Order, text: str) -> list[str]:
         """Record a failure for the job and for what rests on it; keys of the latter."""
-        followers = [follower.key for follower in self._after[job.key] if follower.key not in self.outcome.failures]
-        self.outcome.failures.update(dict.fromkeys((job.key, *followers), text))
-        return followers
+        failed, waiting = [job.key], [job.key]
+        while waiting:
+            new = [one.key for one in self._after[waiting.pop()] if one.key not in {*failed, *self.outcome.failures}]
+            failed += new
+            waiting += new
+        self.outcome.failures.update(dict.fromkeys(failed, text))
+        return failed[1:]
 
-    def succeed(self, job: Job, *, made: bool) -> None:
+    def succeed(self, job: Order, *, made: bool) -> None:
         """Count it, and let start what waited for it."""
-        if isinstance(job, MeasureJob):
+        if job.job.keeps_files:
+            self.outcome.trained += made
+        else:
             self.outcome.measured += made
-            return
-        self.outcome.trained += made
-        self._to_train.discard(job.key)
+        self._to_make.discard(job.key)
         # To the front: measuring is short, and verdicts then come early.
-        self.ready.extendleft(one for one in self._after[job.key] if not self._to_train & set(one.runs))
+        free = [one for one in self._after[job.key] if not self._to_make.intersection(one.needs)]
+        self.ready.extendleft(self._order(one) for one in free)

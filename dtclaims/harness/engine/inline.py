@@ -6,7 +6,7 @@ from typing import Self
 
 from dtclaims.harness.engine.device import cpu_count
 from dtclaims.harness.engine.engine import Event
-from dtclaims.harness.engine.work import Job, perform, prepare_process
+from dtclaims.harness.engine.work import Order, perform, prepare_process
 from dtclaims.harness.store.store import Store
 
 
@@ -21,9 +21,9 @@ class Inline:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._job: Job | None = None
+        self._job: Order | None = None
 
-    def start(self, job: Job) -> None:
+    def start(self, job: Order) -> None:
         """Remember the job; `wait` does it."""
         self._job = job
 
@@ -33,7 +33,7 @@ class Inline:
         tell(perform(self._store, self._job, tell, cpu_count()))
 
     def __enter__(self) -> Self:
-        prepare_process(threads=1)
+        prepare_process()
         return self
 
     def __exit__(

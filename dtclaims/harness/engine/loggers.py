@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dtclaims.errors import MissingDependency, UsageError
-from dtclaims.lab.design.spec import RunSpec
 
+Config = Mapping[str, Any]
 PROJECT = "dtclaims"
 
 
@@ -26,12 +26,11 @@ class Logger(Protocol):
 class TensorBoard:
     """Event files under `STORE/logs/tensorboard`; look at them with `tensorboard --logdir`."""
 
-    def __init__(self, folder: Path, key: str, spec: RunSpec, done: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
+    def __init__(self, folder: Path, key: str, name: str, config: Config, done: int) -> None:
+        writers: Any = importlib.import_module("torch.utils.tensorboard")
         # A run that was killed may have logged an epoch that it then lost.
-        place = folder / "tensorboard" / f"{spec.name}-{key[:8]}"
-        self._writer: Any = SummaryWriter(str(place), purge_step=done + 1)
+        place = folder / "tensorboard" / f"{name}-{key[:8]}"
+        self._writer: Any = writers.SummaryWriter(str(place), purge_step=done + 1)
 
     def log(self, epoch: int, values: Mapping[str, float]) -> None:
         """One scalar per curve."""
@@ -47,11 +46,9 @@ class TensorBoard:
 class WandB:
     """A run of the Weights & Biases project `dtclaims`, under the key of the run."""
 
-    def __init__(self, folder: Path, key: str, spec: RunSpec, done: int) -> None:
+    def __init__(self, folder: Path, key: str, name: str, config: Config, done: int) -> None:
         wandb: Any = importlib.import_module("wandb")
-        self._run = wandb.init(
-            project=PROJECT, name=spec.name, id=key, resume="allow", config=spec.to_json(), dir=str(folder)
-        )
+        self._run = wandb.init(project=PROJECT, name=name, id=key, resume="allow", config=dict(config), dir=str(folder))
 
     def log(self, epoch: int, values: Mapping[str, float]) -> None:
         """One row per epoch."""
@@ -65,9 +62,9 @@ class WandB:
 class Trackio:
     """A run of the local trackio project `dtclaims`."""
 
-    def __init__(self, folder: Path, key: str, spec: RunSpec, done: int) -> None:
+    def __init__(self, folder: Path, key: str, name: str, config: Config, done: int) -> None:
         self._trackio: Any = importlib.import_module("trackio")
-        self._trackio.init(project=PROJECT, name=f"{spec.name}-{key[:8]}", config=spec.to_json(), resume="allow")
+        self._trackio.init(project=PROJECT, name=f"{name}-{key[:8]}", config=dict(config), resume="allow")
 
     def log(self, epoch: int, values: Mapping[str, float]) -> None:
         """One row per epoch."""
@@ -78,7 +75,7 @@ class Trackio:
         self._trackio.finish()
 
 
-LOGGERS: dict[str, Callable[[Path, str, RunSpec, int], Logger]] = {
+LOGGERS: dict[str, Callable[[Path, str, str, Config, int], Logger]] = {
     "tensorboard": TensorBoard,
     "wandb": WandB,
     "trackio": Trackio,
@@ -105,7 +102,13 @@ def check_loggers(names: Sequence[str]) -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def telling(
-    names: Sequence[str], folder: Path, key: str, spec: RunSpec, done: int, note: Callable[[str], None]
+    names: Sequence[str],
+    folder: Path,
+    key: str,
+    name: str,
+    config: Config,
+    done: int,
+    note: Callable[[str], None],
 ) -> Iterator[Callable[[int, Mapping[str, float]], None]]:
     """A function that tells loggers of an epoch. A logger that fails is told no more; the run goes on.
 
@@ -113,33 +116,34 @@ def telling(
         names: of the loggers.
         folder: where those that write files may do so.
         key: of the run.
-        spec: of the run.
+        name: of the run.
+        config: what it is, as plain data.
         done: epochs done before.
         note: is told of failures.
     """
     loggers: dict[str, Logger] = {}
 
-    def attempt(name: str, call: Callable[[], object]) -> None:
+    def attempt(logger: str, call: Callable[[], object]) -> None:
         # Whatever goes wrong in somebody else's library is no reason to lose a run.
         try:
             call()
         except Exception as error:
-            loggers.pop(name, None)
-            note(f"logger {name} failed and is told no more: {type(error).__name__}: {error}")
+            loggers.pop(logger, None)
+            note(f"logger {logger} failed and is told no more: {type(error).__name__}: {error}")
 
-    def begin(name: str) -> None:
+    def begin(logger: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        loggers[name] = LOGGERS[name](folder, key, spec, done)
+        loggers[logger] = LOGGERS[logger](folder, key, name, config, done)
 
-    for name in names:
-        attempt(name, lambda name=name: begin(name))  # type: ignore[misc]
+    for one in names:
+        attempt(one, lambda one=one: begin(one))  # type: ignore[misc]
 
     def tell(epoch: int, values: Mapping[str, float]) -> None:
-        for name, logger in list(loggers.items()):
-            attempt(name, lambda logger=logger: logger.log(epoch, values))  # type: ignore[misc]
+        for called, logger in list(loggers.items()):
+            attempt(called, lambda logger=logger: logger.log(epoch, values))  # type: ignore[misc]
 
     try:
         yield tell
     finally:
-        for name, logger in list(loggers.items()):
-            attempt(name, logger.close)
+        for called, logger in list(loggers.items()):
+            attempt(called, logger.close)

@@ -14,7 +14,7 @@ from typing import Self
 
 from dtclaims.harness.engine.device import cpu_count
 from dtclaims.harness.engine.engine import Ended, Event
-from dtclaims.harness.engine.work import Job, perform, prepare_process
+from dtclaims.harness.engine.work import Order, perform, prepare_process
 from dtclaims.harness.store.store import Store
 
 # Spawned, because forking a process that has loaded torch or CUDA is not safe.
@@ -53,7 +53,7 @@ class Processes:
         """One per place."""
         return len(self.places)
 
-    def start(self, job: Job) -> None:
+    def start(self, job: Order) -> None:
         """Hand a job to an idle worker, or to a new one on the next free place."""
         worker = next((one for one in self._workers if one.key is None), None) or self._spawn()
         worker.key = job.key
@@ -125,11 +125,11 @@ def _serve(pipe: Connection, root: Path, place: str | None, cores: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if place is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = place
-    prepare_process(threads=1)
+    prepare_process()
     store = Store(root)
     while True:
         try:
-            job: Job = pipe.recv()
+            job: Order = pipe.recv()
         except EOFError:
             return
         if place is not None:

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from dtclaims.errors import MissingDependency, UsageError
 from dtclaims.harness.engine.engine import Ended, Event
-from dtclaims.harness.engine.work import Job, perform, prepare_process
+from dtclaims.harness.engine.work import Order, perform, prepare_process
 from dtclaims.harness.store.store import Store
 
 LOOK = 0.5
@@ -81,7 +81,7 @@ class RayCluster:
             room = min(room, resources.get("GPU", 0.0) * self._share)
         return max(1, min(int(room), self._workers or int(room)))
 
-    def start(self, job: Job) -> None:
+    def start(self, job: Order) -> None:
         """Submit a task."""
         if job.device.startswith("cuda"):
             # Of several GPUs Ray shows a task the one it may use.
@@ -144,6 +144,6 @@ class Reports:
         return taken
 
 
-def _work(root: Path, job: Job, reports: Any) -> Ended:
-    prepare_process(threads=1)
+def _work(root: Path, job: Order, reports: Any) -> Ended:
+    prepare_process()
     return perform(Store(root, create=False), job, reports.tell.remote)

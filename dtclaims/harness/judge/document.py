@@ -16,9 +16,7 @@ from dtclaims.harness.records import Must, Record, maybe, stated
 from dtclaims.harness.stats import holm
 from dtclaims.places import home
 
-Created = Annotated[
-    str, Must(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|\+00:00)$")
-]
+Created = Annotated[str, Must(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|\+00:00)$")]
 """ISO 8601, UTC."""
 
 

@@ -222,4 +222,3 @@ class Entry(Record):
     def decided(self) -> bool:
         """Whether something was judged, whatever came of it."""
         return self.verdict not in UNDECIDED
-

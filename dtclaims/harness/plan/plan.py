@@ -57,7 +57,7 @@ class Plan:
     needs: dict[Name, dict[int, dict[str, dict[str, str]]]] = field(default_factory=dict)
     """Cell name → seed → task → need → key of the reading."""
     unavailable: dict[Name, Unavailable] = field(default_factory=dict)
-    per_gpu: int = 1
+    per_gpu: int | None = None
     """At most how many of its jobs may share one GPU."""
 
     @property
@@ -84,7 +84,8 @@ class Plan:
     def job_keys(self, cell: Cell) -> list[str]:
         """Keys of all jobs that a cell rests on, those that its jobs need included, in a stable order."""
         found: dict[str, None] = {}
-        waiting = [key for reading in reversed(self.reading_keys(cell)) for key in reversed(self.readings[reading].keys)]
+        readings = [self.readings[key] for key in self.reading_keys(cell)]
+        waiting = [key for reading in reversed(readings) for key in reversed(reading.keys)]
         while waiting:
             key = waiting.pop()
             if key not in found:

@@ -110,8 +110,7 @@ class _Planner:
         for seed, task, name, reading in resolved:
             needs.setdefault(seed, {}).setdefault(task, {})[name] = self._reading(reading)
         self.plan.needs[cell.name] = needs
-        most = self.plan.per_gpu if self.plan.jobs and len(self.plan.needs) > 1 else cell.scale.per_gpu
-        self.plan.per_gpu = min(most, cell.scale.per_gpu)
+        self.plan.per_gpu = min(self.plan.per_gpu or cell.scale.per_gpu, cell.scale.per_gpu)
 
     def put_first(self, cell: Cell) -> None:
         """Mark what a planned cell and its parts rest on as needed by a headline claim."""
