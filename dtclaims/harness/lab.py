@@ -8,12 +8,10 @@ Types only: this module imports neither floor.
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
-from dtclaims.addresses import key_of
 from dtclaims.errors import UsageError
 
 ProtocolName = Literal["published", "corrected"]
@@ -333,6 +331,11 @@ class Provenance:
     of: Mapping[str, Mapping[str, Any]]
     """Part → of what (a task, a backbone) → content: has to agree where two results rest on the same thing."""
 
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Provenance":
+        """From plain data."""
+        return cls(content["shared"], content["of"])
+
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return {"shared": dict(self.shared), "of": {part: dict(found) for part, found in self.of.items()}}
@@ -435,6 +438,10 @@ class Lab(Protocol):
     options: tuple[Option, ...]
     diagnostics: tuple[str, ...]
     """Curves whose last value helps to explain a verdict."""
+    shown: tuple[str, ...]
+    """Parts of `Job.what` that tell runs apart for a reader."""
+    words: Mapping[str, Any]
+    """What a report calls things, as plain data: `scales`, `run`, `values` (`dtclaims.harness.judge.words.Words`)."""
 
     def session(self, wish: Wish) -> Session:
         """The lab with a user's choices made.
@@ -470,24 +477,14 @@ class Lab(Protocol):
 class PlanView(Protocol):
     """What a lab sees of a plan when it draws."""
 
-    def planned(self) -> Sequence[tuple[Job, str]]:
-        """Every job with its key, each once."""
+    def readings(self) -> Sequence[tuple[Reading, tuple[str, ...]]]:
+        """Every reading of the plan, with the keys of the jobs that it is read from."""
+
+    def jobs(self) -> Sequence[tuple[Job, str]]:
+        """Every job that keeps files, with its key."""
 
     def stored(self, key: str) -> Stored | None:
         """The result of a job that keeps files."""
 
     def value(self, key: str) -> Any | None:
         """The value of a job that makes one."""
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A job with the identity and address that it has here."""
-
-    job: Job
-    identity: Mapping[str, Any]
-
-    @cached_property
-    def key(self) -> str:
-        """The content address."""
-        return key_of(self.identity)

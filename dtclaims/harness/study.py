@@ -1,26 +1,27 @@
 """One session over a set of claims: plan, run, judge, report. pytest and the command line both drive this."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from dtclaims.harness.declare.claim import Claim
-from dtclaims.harness.declare.experiments import Experiment, name_of
 from dtclaims.harness.declare.papers import common_publication
-from dtclaims.harness.engine.progress import clock
 from dtclaims.harness.judge.attribution import attribution, next_set, relevant, variants
-from dtclaims.harness.judge.judging import Judge, report_document
-from dtclaims.harness.plan.planner import Cell, Plan, make_plan
+from dtclaims.harness.judge.document import Document, Paper, made_now, with_holm
+from dtclaims.harness.judge.entries import Entry
+from dtclaims.harness.judge.exhibits import read_figures, read_tables
+from dtclaims.harness.judge.judge import Judge
+from dtclaims.harness.judge.words import Words
+from dtclaims.harness.lab import Job, Reading, Stored
+from dtclaims.harness.plan.cells import Cell, cells_of
+from dtclaims.harness.plan.plan import Plan
+from dtclaims.harness.plan.planner import make_plan
 from dtclaims.harness.settings import Settings
 from dtclaims.harness.store.recorded import Recorded
 from dtclaims.harness.store.results import Results
 from dtclaims.harness.store.store import Store
-from dtclaims.lab.measurements import MEASUREMENTS
 
-
-def cells_of(claims: Iterable[Claim], settings: Settings) -> list[Cell]:
-    """Every claim under every protocol asked for, at the scale asked for."""
-    return [Cell(one, protocol, settings.scale, settings.tasks) for one in claims for protocol in settings.protocols]
+__all__ = ["Study", "cells_of"]
 
 
 class Study:
@@ -65,14 +66,15 @@ class Study:
         self._planned = list(cells)
         self.plan: Plan = make_plan(
             cells,
+            lab=settings.lab,
+            session=settings.session,
             seeds=settings.seeds,
             device=settings.device,
             store=self.results,
-            sources=settings.sources,
             precision=settings.precision,
             recorded=self._recorded,
         )
-        self._judge = Judge(self.plan, self.results, settings.alpha)
+        self._judge = Judge(settings.lab, self.plan, self.results, settings.alpha, settings.options)
 
     @property
     def store(self) -> Store:
@@ -81,7 +83,7 @@ class Study:
         return self.results
 
     def run(self, stream: TextIO) -> None:
-        """Train and measure what is missing; then the larger sets of switches, where one alone explains nothing."""
+        """Make and measure what is missing; then the larger sets of switches, where one alone explains nothing."""
         self._execute(stream)
         while larger := self._larger_sets():
             self._plan_for([*self._planned, *larger])
@@ -96,6 +98,8 @@ class Study:
             self.plan,
             self.store,
             Display(stream),
+            session=settings.session,
+            folder=self.cells[0].claim.file.parent,
             workers=settings.workers,
             executor=settings.executor,
             ray_address=settings.ray_address,
@@ -106,7 +110,7 @@ class Study:
         found = []
         for cell in self.cells:
             singles = self._variants.get(cell.name)
-            if not singles or self._judge.cell(cell)["verdict"] in ("not_run", "error"):
+            if not singles or not self._judge.cell(cell).decided:
                 continue
             larger = next_set(cell, singles, self._judge.cell, self._tried[cell.name])
             if larger is not None:
@@ -114,73 +118,95 @@ class Study:
                 found.append(larger)
         return found
 
-    def judge(self, cell: Cell) -> dict[str, Any]:
+    def judge(self, cell: Cell) -> Entry:
         """The report's entry of one cell."""
         entry = self._judge.cell(cell)
         singles = self._variants.get(cell.name)
         if not singles:
             return entry
-        return {**entry, "attribution": attribution(cell, singles, self._judge.cell, self._tried[cell.name])}
+        return replace(entry, attribution=attribution(cell, singles, self._judge.cell, self._tried[cell.name]))
 
-    def document(self, entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """The report as plain data."""
-        settings = self.settings
-        names = [protocol.name for protocol in settings.protocols]
-        figures, tables = self._figures_and_tables(names) if self.publication.figures else ({}, {})
-        return report_document(
-            entries,
-            publication=self.publication,
-            figures=figures,
-            tables=tables,
-            scale=settings.scale,
-            scale_reason=settings.scale_reason,
-            protocols=names,
-            plan=self.plan,
-            alpha=settings.alpha,
-            store=self.results,
+    def document(self, entries: Sequence[Entry]) -> Document:
+        """The report."""
+        settings, paper = self.settings, self.publication
+        figures, tables = (
+            settings.lab.figures(View(self.plan, self.results), settings.protocols, settings.alpha)
+            if paper.figures
+            else ({}, {})
+        )
+        return Document(
+            paper=Paper(paper.title, paper.authors, paper.venue, paper.year, paper.url),
+            provenance=made_now(
+                seeds=self.plan.seeds,
+                scale=settings.scale.name,
+                scale_reason=settings.scale_reason,
+                protocols=[protocol.name for protocol in settings.protocols],
+                device=self.plan.device,
+                alpha=settings.alpha,
+                store=self.results.root,
+                versions=self._versions(),
+                label=paper.label or settings.session.label,
+            ),
+            claims=with_holm(entries, settings.alpha),
+            figures=read_figures(figures),
+            tables=read_tables(tables),
+            words=Words.from_json(dict(settings.lab.words)),
         )
 
-    def _figures_and_tables(self, protocols: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-        from dtclaims.lab.figures.ours import OurFigures
+    def _versions(self) -> dict[str, str]:
+        """Of all packages that results of the plan depend on."""
+        found: dict[str, str] = {}
+        for one in self.plan.jobs.values():
+            found |= {name: str(version) for name, version in dict(one.identity.get("versions", {})).items() if version}
+        return found
 
-        ours = OurFigures(self.plan, self.results, protocols, self.settings.alpha)
-        return ours.figures(), ours.tables()
-
-    def write_report(self, document: dict[str, Any]) -> dict[str, Path]:
+    def write_report(self, document: Document) -> dict[str, Path]:
         """Write report.json, report.html and report.md; their paths by format."""
         from dtclaims.harness.report import render
 
         return render(document, self.settings.report)
 
     def plan_lines(self) -> list[str]:
-        """The plan as a table: one line per run and experiment, then the totals."""
+        """The plan as a table: one line per job that takes long, then the totals."""
         from dtclaims.harness.engine.executor import places
+        from dtclaims.harness.engine.progress import clock
 
-        lines = []
-        for run in sorted(self.plan.runs.values(), key=lambda run: (run.cached, run.spec.name)):
-            cost = "cached" if run.cached else f"~{clock(run.seconds)}"
-            lines.append(f"{run.key}  {cost:>8}  {run.spec.name}")
-        lines += self._experiment_lines()
-        missing = self.plan.missing()
+        alone = [one for one in self.plan.values.values() if not one.needs and not self.plan.runs]
+        listed = sorted([*self.plan.runs.values(), *alone], key=lambda one: (one.cached, one.job.name))
+        lines = [
+            f"{one.key}  {'cached' if one.cached else f'~{clock(one.seconds)}':>8}  {one.job.name}" for one in listed
+        ]
+        missing = [one for one in listed if not one.cached]
         workers = len(places(self.plan, self.settings.workers))
-        total = sum(run.seconds for run in missing) / workers
-        if self.plan.runs or not lines:
-            lines.append(
-                f"{len(self.plan.runs)} runs: {len(self.plan.runs) - len(missing)} cached, {len(missing)} to train, "
-                f"about {clock(total)} on {workers} {'process' if workers == 1 else 'processes'}"
-            )
+        total = sum(one.seconds for one in missing) / workers
+        what, to_do = ("experiments", "to take") if alone else ("runs", "to train")
+        lines.append(
+            f"{len(listed)} {what}: {len(listed) - len(missing)} cached, {len(missing)} {to_do}, "
+            f"about {clock(total)} on {workers} {'process' if workers == 1 else 'processes'}"
+        )
         for name, missing_input in self.plan.unavailable.items():
             lines.append(f"not run: {' '.join(name)}: {missing_input.reason}. {missing_input.remedy}")
         return lines
 
-    def _experiment_lines(self) -> list[str]:
-        """One line per experiment of the plan, then how many there are."""
-        found = [one for one in self.plan.measurements.values() if isinstance(MEASUREMENTS[one.name], Experiment)]
-        lines, cached = [], 0
-        for one in found:
-            stored = self.store.find_measurement(one.identity) is not None
-            cached += stored
-            lines.append(f"{one.key}  {'cached' if stored else 'to take':>8}  {name_of(one.identity)}")
-        if found:
-            lines.append(f"{len(found)} experiments: {cached} cached, {len(found) - cached} to take")
-        return lines
+
+class View:
+    """What a lab sees of a plan when it draws (`dtclaims.harness.lab.PlanView`)."""
+
+    def __init__(self, plan: Plan, results: Results) -> None:
+        self._plan, self._results = plan, results
+
+    def readings(self) -> Sequence[tuple[Reading, tuple[str, ...]]]:
+        """Every reading of the plan, with the keys of the jobs that it is read from."""
+        return [(one.reading, one.keys) for one in self._plan.readings.values()]
+
+    def jobs(self) -> Sequence[tuple[Job, str]]:
+        """Every job that keeps files, with its key."""
+        return [(one.job, key) for key, one in self._plan.runs.items()]
+
+    def stored(self, key: str) -> Stored | None:
+        """The result of a job that keeps files."""
+        return self._results.find(key)
+
+    def value(self, key: str) -> Any | None:
+        """The value of a job that makes one."""
+        return self._results.find_measurement(self._plan.jobs[key].identity)

@@ -7,7 +7,7 @@ judged; every further look at a growing set spends its share of alpha.
 from collections.abc import Mapping
 
 from dtclaims.addresses import key_of
-from dtclaims.harness.plan.planner import Plan
+from dtclaims.harness.plan.plan import Plan
 from dtclaims.harness.store.results import Results
 
 

@@ -3,11 +3,11 @@
     STORE/dtclaims-store.json         says that the folder is ours
     STORE/runs/KEY/identity.json      what the run depends on (its hash is KEY)
     STORE/runs/KEY/result.json        curves, provenance, cost
-    STORE/runs/KEY/epoch_NNN.safetensors
+    STORE/runs/KEY/…                  files of the lab's, such as checkpoints
     STORE/runs/KEY/manifest.json      size and SHA-256 of every file; written last
     STORE/measurements/KEY.json       identity, value and its SHA-256
     STORE/looks/KEY.json              on which seeds a claim was judged before
-    STORE/work/KEY/                   a run that is being trained (`dtclaims.lab.train.resume`)
+    STORE/work/KEY/                   a run that is being trained until it is whole
     STORE/locks/KEY.lock, KEY.owner   who makes KEY (`dtclaims.harness.store.locks`)
 
 A run appears by one rename, so it is whole or absent; a reader never sees half of one. Its checkpoints may be dropped
@@ -18,21 +18,16 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dtclaims.addresses import key_of
 from dtclaims.errors import StoreError
 from dtclaims.files import PARTIAL, check_file, describe_file, read_json, write_json, writing
 from dtclaims.harness.store.locks import Lock, hold
-from dtclaims.lab.design.spec import Budget
-from dtclaims.lab.identity import SCHEMA
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 __all__ = ["Store", "StoredRun", "read_json", "write_json"]
 
@@ -41,6 +36,10 @@ STATE = "state.safetensors"
 """In a workspace, the state after the last finished epoch."""
 OWN = (STATE, "manifest.json")
 """Files that a manifest does not list."""
+RESULT = ("identity.json", "result.json")
+"""What every run has; the other files are the lab's, and may be dropped."""
+SCHEMA = 1
+"""Of the folder's layout."""
 FOLDERS = ("runs", "measurements", "looks", "work", "locks")
 
 
@@ -59,35 +58,26 @@ class StoredRun:
         return self.folder.name
 
     @property
-    def budget(self) -> Budget:
-        """The budget of the run's scale."""
-        return Budget(**self.identity["spec"]["budget"])
-
-    @property
     def dropped(self) -> list[str]:
         """Names of the checkpoints that were dropped to save space."""
         return sorted(name for name, recorded in self.manifest.items() if recorded.get("dropped"))
 
-    def checkpoint(self, epoch: int) -> "dict[str, Tensor]":
-        """Parameters at a kept epoch, on the CPU.
+    def file(self, name: str) -> Path:
+        """A kept file, after checking it.
 
         Raises:
-            StoreError: the epoch was not kept, was dropped, or the file is not the one that was written.
+            StoreError: it was not kept, was dropped, or is not the one that was written.
         """
-        from safetensors.torch import load_file
-
-        name = f"epoch_{epoch:03d}.safetensors"
         if name not in self.manifest:
-            kept = sorted(file for file in self.manifest if file.startswith("epoch_"))
-            raise StoreError(f"run {self.key} has no checkpoint of epoch {epoch}", given=kept)
+            kept = sorted(file for file in self.manifest if file not in RESULT)
+            raise StoreError(f"run {self.key} has no file {name}", given=kept)
         if name in self.dropped:
             raise StoreError(
-                f"the checkpoint of epoch {epoch} of run {self.key} was dropped",
-                remedy="`pytest claims` trains the run again where a measurement needs it.",
+                f"{name} of run {self.key} was dropped",
+                remedy="`pytest claims` makes the run again where something needs it.",
             )
         check_file(self.folder, name, self.manifest[name])
-        tensors: dict[str, Tensor] = load_file(self.folder / name)
-        return tensors
+        return self.folder / name
 
 
 class Store:
@@ -213,22 +203,6 @@ class Store:
             os.replace(folder, target)
             shutil.rmtree(old, ignore_errors=True)
 
-    @contextmanager
-    def new_run(self, identity: Mapping[str, Any]) -> Iterator[Path]:
-        """An empty folder to write a run's files into; on leaving without error the run is published.
-
-        Call it under the key's lock.
-        """
-        folder = self.workspace(key_of(identity))
-        try:
-            for left in folder.iterdir():
-                left.unlink()
-            yield folder
-            self.complete(folder, identity)
-            self.publish(folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
     def drop_checkpoints(self, key: str) -> int:
         """Delete a run's checkpoints and keep the rest; how many bytes that freed. Call it under the key's lock.
 
@@ -238,7 +212,7 @@ class Store:
         run = self.find(key)
         if run is None:
             return 0
-        names = [name for name in run.manifest if name.startswith("epoch_")]
+        names = [name for name in run.manifest if name not in RESULT]
         # First the manifest: what it calls dropped is not missed.
         marked = {name: {**entry, "dropped": True} if name in names else entry for name, entry in run.manifest.items()}
         if marked != run.manifest:

@@ -1,0 +1,220 @@
+"""From stored results to the entries of a report. Needs nothing heavy."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dtclaims.errors import DtclaimsError, PoolingError
+from dtclaims.harness.judge.builder import Basis, Declared, Effects, failed, judged, not_run, with_parts
+from dtclaims.harness.judge.entries import Entry, PaperValue, RunUsed
+from dtclaims.harness.judge.looks import count_looks
+from dtclaims.harness.lab import Lab, Provenance
+from dtclaims.harness.plan.cells import Cell, Name
+from dtclaims.harness.plan.plan import Plan
+from dtclaims.harness.store.pooling import pool
+from dtclaims.harness.store.results import Results
+from dtclaims.harness.store.store import StoredRun
+
+ABSENT = "a measurement is not in {}"
+
+
+@dataclass
+class Judge:
+    """Judges cells of one plan against one store, or one file of evidence."""
+
+    lab: Lab
+    plan: Plan
+    store: Results
+    alpha: float
+    options: Mapping[str, str] = field(default_factory=dict)
+    """The lab's own that the user gave: a remedy repeats them."""
+    failures: Mapping[str, str] = field(default_factory=dict)
+    """Key of a job → what went wrong in this session."""
+    _entries: dict[Name, Entry] = field(default_factory=dict)
+
+    def cell(self, cell: Cell) -> Entry:
+        """The report's entry of one claim under one protocol at one scale."""
+        if cell.name not in self._entries:
+            self._entries[cell.name] = self._entry(cell)
+        return self._entries[cell.name]
+
+    def _entry(self, cell: Cell) -> Entry:
+        declared = declared_of(cell)
+        missing = self.plan.unavailable.get(cell.name)
+        if missing is not None:
+            return not_run(declared, missing.reason, missing.remedy)
+        own = self._own(cell, declared) if cell.form is not None else None
+        if not cell.claim.parts:
+            assert own is not None
+            return own
+        # A part that this protocol cannot test is left out: the composite says what can be said.
+        parts = [part for part in cell.parts if cell.protocol.base in part.claim.protocols]
+        return with_parts(declared, own, [self.cell(part) for part in parts])
+
+    def _own(self, cell: Cell, declared: Declared) -> Entry:
+        """What a cell's own effect says, its parts aside."""
+        wrong = [self.failures[key] for key in self.plan.job_keys(cell) if key in self.failures]
+        if wrong:
+            return failed(declared, wrong[0])
+        keys = self.plan.run_keys(cell)
+        runs = {key: self.store.find(key) for key in keys}
+        if absent := [key for key, run in runs.items() if run is None]:
+            reason = f"{len(absent)} of {len(keys)} runs are not in {self.store.called}"
+            return not_run(declared, reason, self._remedy(cell))
+        stored = {key: run for key, run in runs.items() if run is not None}
+        basis = Basis(tuple(map(self._used, stored.values())), self._diagnostics(list(stored.values())))
+        try:
+            basis = Basis(basis.runs, basis.diagnostics, self._provenance(cell, stored))
+            effects = self._effects(cell, stored)
+        except NotMeasured:
+            return not_run(declared, ABSENT.format(self.store.called), self._remedy(cell), basis)
+        except PoolingError as error:
+            return failed(declared, str(error), basis)
+        except Exception as error:
+            return failed(declared, _explain(error), basis)
+        looks = count_looks(cell.name, self.plan, self.store)
+        return judged(declared, declared.judge(effects, alpha=self.alpha, looks=looks), effects, basis)
+
+    def _effects(self, cell: Cell, stored: Mapping[str, StoredRun]) -> Effects:
+        form = cell.form
+        assert form is not None
+        effects: dict[str, dict[int, float]] = {}
+        for seed, by_task in self.plan.needs[cell.name].items():
+            for task, by_need in by_task.items():
+                values = {name: self._value(key, stored) for name, key in by_need.items()}
+                for part, value in form(**values).items():
+                    effects.setdefault(cell.component(part, task), {})[seed] = value
+        return effects
+
+    def _value(self, key: str, stored: Mapping[str, StoredRun]) -> Any:
+        planned = self.plan.readings[key]
+        if planned.reading.derived:
+            return self.lab.derive(planned.reading, [stored[run] for run in planned.keys])
+        value = self.store.find_measurement(self.plan.jobs[key].identity)
+        if value is None:
+            raise NotMeasured(planned.reading.quantity)
+        return value
+
+    def _provenance(self, cell: Cell, stored: Mapping[str, StoredRun]) -> dict[str, Any]:
+        """Where a cell's numbers come from: of its runs, or of its values where it rests on no runs.
+
+        Raises:
+            PoolingError: the results do not belong together.
+        """
+        found = [Provenance.from_json(run.result["provenance"]) for run in stored.values()]
+        if not found:
+            shared = ("versions", "device", "precision")
+            identities = [self.plan.jobs[key].identity for key in self.plan.job_keys(cell)]
+            found = [Provenance({name: one[name] for name in shared}, {}) for one in identities]
+        rests_on = [self.plan.readings[key].reading.rests_on for key in self.plan.reading_keys(cell)]
+        return pool([*found, *(Provenance({}, parts) for parts in rests_on if parts)])
+
+    def _used(self, run: StoredRun) -> RunUsed:
+        planned = self.plan.jobs[run.key]
+        condition = {name: planned.job.what[name] for name in self.lab.shown if name in planned.job.what}
+        return RunUsed(run.key, condition, planned.job.seed or 0, planned.cached, run.result["seconds"])
+
+    def _diagnostics(self, runs: Sequence[StoredRun]) -> dict[str, float]:
+        """What explains failures, averaged over the last epoch of the runs."""
+        found: dict[str, list[float]] = {}
+        for run in runs:
+            for name in self.lab.diagnostics:
+                if curve := run.result["curves"].get(name):
+                    found.setdefault(name, []).append(curve[-1])
+            for name, value in run.result.get("diagnostics", {}).items():
+                found.setdefault(name, []).append(value)
+        return {name: sum(values) / len(values) for name, values in found.items()}
+
+    def _remedy(self, cell: Cell) -> str:
+        listed = ",".join(map(str, self.plan.seeds))
+        words = [f"pytest {_folder(cell)}", *(["-m gpu"] if cell.scale.needs_gpu else [])]
+        words += [f"--scale {cell.scale.name}", f"--protocol {cell.protocol.base}"]
+        if self.lab.tasks:
+            words.append(f"--task {'all' if set(cell.tasks) == set(self.lab.tasks) else ','.join(cell.tasks)}")
+        own = [f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in self.options.items()]
+        return " ".join([*words, f"--seeds {listed},", *own, f"--claim {cell.claim.id}"])
+
+
+class NotMeasured(Exception):
+    """A run is stored but a measurement of it is not, and this session may not take it."""
+
+
+def declared_of(cell: Cell) -> Declared:
+    """What an entry says before anything is judged."""
+    claim, form, quantities = cell.claim, cell.form, cell.lab.quantities
+    says = dict.fromkeys(need.quantity for need in form.needs.values()) if form else {}
+    measured = [form.doc, *(quantities[name].says[cell.protocol.base] for name in says)] if form else []
+    if claim.parts:
+        measured.append(f"Holds only if its parts do: {', '.join(claim.parts)}.")
+    declared = Declared(
+        id=claim.id,
+        section=claim.section,
+        headline=claim.headline,
+        quote=claim.quote,
+        scope=_scope(cell),
+        protocol=cell.protocol.name,
+        scale=cell.scale.name,
+        paper=PaperValue(claim.paper.text, tuple(_paper_numbers(cell))),
+        deviations=claim.deviations,
+        switches=dict(cell.protocol.switches),
+        measured=" ".join(measured),
+        parts=claim.parts,
+        **_tested(cell),
+    )
+    return declared
+
+
+def _tested(cell: Cell) -> dict[str, Any]:
+    form = cell.form
+    if form is None:
+        return {}
+
+    def components(parts: Mapping[str, Any]) -> dict[str, Any]:
+        return {cell.component(part, task): value for task in cell.judged_tasks for part, value in parts.items()}
+
+    groups = [frozenset(cell.component(part, task) for task in cell.judged_tasks) for part in sorted(form.any_of)]
+    return {
+        "predicates": components(form.predicates),
+        "units": components(form.units),
+        "any_of": tuple(groups),
+        "effect": form.effect,
+    }
+
+
+def _scope(cell: Cell) -> str:
+    """The claim's scope, and where it was judged if that is less."""
+    judged_on, declared = cell.judged_tasks, cell.declared_tasks
+    if set(judged_on) == set(declared) or not declared:
+        return cell.claim.scope
+    return f"{cell.claim.scope}; judged on {' and '.join(judged_on) or 'none'} only, of {', '.join(declared)}"
+
+
+def _paper_numbers(cell: Cell) -> list[float]:
+    """The paper's numbers: all of them for one component, else one for each, if the paper has that.
+
+    None where the protocol tests another quantity than the paper reports.
+    """
+    form, paper = cell.form, cell.claim.paper
+    if form is not cell.claim.form:
+        return []
+    count = len(form.predicates) if form else 1
+    if not isinstance(paper.numbers, Mapping):
+        return list(paper.numbers) if len(cell.judged_tasks) == 1 else []
+    by_task = [list(paper.numbers.get(task, ())) for task in cell.judged_tasks]
+    if len(by_task) == 1:
+        return by_task[0]
+    if count == 1:
+        return [found[0] for found in by_task] if all(by_task) else []
+    return [number for found in by_task for number in found] if all(len(one) == count for one in by_task) else []
+
+
+def _folder(cell: Cell) -> str:
+    """The claim's folder as it is named on a command line here."""
+    folder = cell.claim.file.parent.resolve()
+    return shlex.quote(str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder))
+
+
+def _explain(error: Exception) -> str:
+    return str(error) if isinstance(error, DtclaimsError) else f"{type(error).__name__}: {error}"
