@@ -5,11 +5,12 @@ from .activations import (
     capture,
     queries_and_keys,
 )
-from .arms import Architecture, Policy, build_model, stack_config
+from .arms import Architecture, build_model, stack_config
 from .backbones import Backbone, load_backbone
 from .behaviour_cloning import BehaviourCloning
 from .decision_transformer import DecisionTransformer, Head
 from .hub import find_folder, hub_folder
+from .policy import Policy
 from .transformer import Block, Stack, StackConfig
 
 __all__ = [

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from dtclaims.errors import MeasurementError
 from dtclaims.lab.data.windows import Batch
-from dtclaims.lab.models.behaviour_cloning import BehaviourCloning, no_blocks
 from dtclaims.lab.models.decision_transformer import AttentionForm, DecisionTransformer
+from dtclaims.lab.models.policy import Policy, no_blocks
 from dtclaims.lab.models.transformer import Block
 
 PUBLISHED_POINTS = (
@@ -33,7 +33,7 @@ RESIDUAL_POINTS = ("resid_mid", "resid_out")
 
 
 def capture(
-    model: DecisionTransformer | BehaviourCloning,
+    model: Policy,
     batch: Batch,
     points: Sequence[str] = DISTINCT_POINTS + RESIDUAL_POINTS,
     attention: AttentionForm = "boolean",
@@ -55,8 +55,8 @@ def capture(
     Raises:
         MeasurementError: no such point, or a network without blocks.
     """
-    if isinstance(model, BehaviourCloning):
-        raise no_blocks()
+    if not isinstance(model, DecisionTransformer):
+        raise no_blocks(model)
     known = PUBLISHED_POINTS + RESIDUAL_POINTS
     for point in points:
         if point not in known:

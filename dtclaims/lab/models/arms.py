@@ -1,28 +1,31 @@
-"""From an arm to its untrained network: which stack it gets, and where the weights come from."""
+"""From an arm to its untrained network: which stack it gets, and what builds it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
-import torch
-
+from dtclaims.choice import Choice
 from dtclaims.errors import BackboneError, UsageError
 from dtclaims.lab.design.arms import Arm, Source, get_arm
 from dtclaims.lab.design.tasks import Task
 from dtclaims.lab.models.backbones import Backbone
-from dtclaims.lab.models.behaviour_cloning import BehaviourCloning
-from dtclaims.lab.models.changes import changed
-from dtclaims.lab.models.decision_transformer import DecisionTransformer, Head
-from dtclaims.lab.models.transformer import Block, Norm, StackConfig
+from dtclaims.lab.models.choices import builder_of
+from dtclaims.lab.models.policy import Policy
+from dtclaims.lab.models.transformer import Norm, StackConfig
 
 Architecture = Literal["reference", "matched", "own"]
 """Of a random arm, the first two (DEV-04); every other arm has its own, whatever is asked for."""
 
-Policy = DecisionTransformer | BehaviourCloning
-"""What a run fine-tunes: (states, actions, returns-to-go, time steps, mask) to actions."""
-
 NORMS: Mapping[Source, Norm] = {"language": "layer", "image": "rms", "iid": "layer", "markov": "layer"}
 """The norm each source was pre-trained with: GPT-2's, or ImageGPT's (DEV-07)."""
+
+BUILDERS = Choice(
+    fresh="dtclaims.lab.models.builders:fresh",
+    whole="dtclaims.lab.models.builders:whole",
+    block="dtclaims.lab.models.builders:block",
+    mlp="dtclaims.lab.models.behaviour_cloning:build",
+)
+"""By `builder_of`: (arm, task, head, architecture, backbones, seed) to the network of epoch 0."""
 
 
 def stack_config(arm: str, architecture: str, backbones: Mapping[str, Backbone]) -> StackConfig:
@@ -42,7 +45,7 @@ def stack_config(arm: str, architecture: str, backbones: Mapping[str, Backbone])
         raise UsageError(f"unknown architecture of {arm}", given=repr(architecture), expected="reference or matched")
     if described.shape == "mlp":
         raise UsageError("the MLP has no stack", given=arm, expected="an arm with a Transformer")
-    config = _backbone(described, described.sources[0], backbones).config
+    config = backbone_of(described, described.sources[0], backbones).config
     if described.shape == "random" and architecture == "reference":
         return replace(config, heads=1, activation="relu")
     if described.shape == "image_layer_norm":
@@ -74,54 +77,16 @@ def build_model(
             the language backbone, or has fewer blocks than the arm speaks of.
     """
     described = get_arm(arm)
-    if described.shape == "mlp":
-        width = _backbone(described, "language", backbones).config.width
-        return BehaviourCloning(width, task.state_dim, task.action_dim, seed=seed)
-    config = stack_config(arm, architecture, backbones)
-    model = DecisionTransformer(config, task.state_dim, task.action_dim, cast(Head, head), seed=seed)
-    if described.source is not None:
-        backbone = _backbone(described, described.source, backbones)
-        if described.block is None:
-            _start_from(model, described, backbone, seed)
-        else:
-            model.transformer.h[described.block] = _replacement(described, backbone, described.block, seed)
-    return model
+    built: Policy = BUILDERS[builder_of(described)](described, task, head, architecture, backbones, seed)
+    return built
 
 
-def _start_from(model: DecisionTransformer, arm: Arm, backbone: Backbone, seed: int) -> None:
-    """Read the backbone, changed as the arm says, into the whole stack."""
-    stack, config = model.transformer, backbone.config
-    if replace(config, norm=stack.config.norm) != stack.config:
-        raise BackboneError(
-            f"the {arm.source} backbone has not the shape of the {arm.sources[0]} backbone it is compared to",
-            given=config,
-            expected=stack.config,
-            remedy="Pre-train both at one scale.",
-        )
-    tensors = dict(changed(arm.change, backbone.tensors, config, seed))
-    if arm.shape == "image_layer_norm":
-        # DEV-07: RMS norm has no biases to read; the released code left them new.
-        tensors |= {name: torch.zeros_like(new) for name, new in stack.state_dict().items() if name not in tensors}
-    stack.load_state_dict(tensors)
+def backbone_of(arm: Arm, source: Source, backbones: Mapping[str, Backbone]) -> Backbone:
+    """The backbone of one of the arm's sources.
 
-
-def _replacement(arm: Arm, backbone: Backbone, index: int, seed: int) -> Block:
-    """The backbone's block, changed as the arm says; it keeps its own heads and activation (§5.6.1)."""
-    if index >= backbone.config.blocks:
-        raise BackboneError(
-            f"{arm.name} needs a block that the language backbone does not have",
-            given=f"{backbone.config.blocks} blocks",
-            expected=f"more than {index}",
-        )
-    prefix = f"h.{index}."
-    tensors = {name: tensor for name, tensor in backbone.tensors.items() if name.startswith(prefix)}
-    block = Block(backbone.config)
-    new = changed(arm.change, tensors, backbone.config, seed)
-    block.load_state_dict({name.removeprefix(prefix): tensor for name, tensor in new.items()})
-    return block
-
-
-def _backbone(arm: Arm, source: Source, backbones: Mapping[str, Backbone]) -> Backbone:
+    Raises:
+        BackboneError: it is not given, or has another network's norm.
+    """
     if source not in backbones:
         raise BackboneError(
             f"the arm {arm.name} needs the {source} backbone",

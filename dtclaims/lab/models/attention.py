@@ -1,19 +1,57 @@
-"""Attention in the two forms that are needed, and the dropout and masks it uses."""
+"""Attention in the forms that are needed, and the dropout and masks it uses.
+
+A block is told how to attend by a function of this type (`Attend`): from c_attn's output to what c_proj takes. There
+are three: `masked`, `causally` without a mask, and `as_the_reference`.
+"""
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-FEW_TOKENS = 4
-"""Up to so many tokens, a GPU computes attention as sums of products: fused kernels work on tiles of 64."""
+from dtclaims.choice import Choice
 
-WIDEST_FUSED_HEAD = 256
-"""Past it, a GPU has no fast fused kernel; two matrix products are faster."""
+Attend = Callable[[Tensor, int, float], Tensor]
+"""(c_attn's output (B, T, 3 * width), heads, dropout of the weights) to (B, T, width)."""
+
+ATTENTION = Choice(cpu="dtclaims.lab.models.attention:attend", cuda="dtclaims.lab.models.gpu_attention:attend")
+"""By device: drop(softmax(q k^T / sqrt(dh) + bias)) v; called as `attend`."""
+
+CAUSAL = Choice(cpu="dtclaims.lab.models.attention:causally", cuda="dtclaims.lab.models.gpu_attention:causally")
+"""By device: an `Attend` for windows without padding before their steps."""
 
 MASKED_LOGIT = -1e4
 """What the reference gives a future key, and adds to a padded one (DEV-41)."""
+
+
+def split(qkv: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+    """c_attn's output (B, T, 3 * width) -> queries, keys, values, each (B, heads, T, width / heads)."""
+    batch, tokens, _ = qkv.shape
+    query, key, value = qkv.view(batch, tokens, 3, heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+    return query, key, value
+
+
+def joined(mixed: Tensor) -> Tensor:
+    """The heads' outputs (B, heads, T, dh) side by side, (B, T, heads * dh)."""
+    return mixed.transpose(1, 2).flatten(2)
+
+
+def masked(bias: Tensor | None, device: torch.device) -> Attend:
+    """Attention with `bias` added to the logits; see `attend`."""
+    form = ATTENTION[device.type]
+    return lambda qkv, heads, dropout: joined(form(*split(qkv, heads), bias, dropout))
+
+
+def as_the_reference(real_keys: Tensor) -> Attend:
+    """Attention as the released code computes it; see `reference_attention`."""
+    return lambda qkv, heads, dropout: joined(reference_attention(*split(qkv, heads), real_keys, dropout))
+
+
+def causally(qkv: Tensor, heads: int, dropout: float) -> Tensor:
+    """Causal attention without a mask, (B, T, 3 * width) -> (B, T, width)."""
+    return joined(attend(*split(qkv, heads), None, dropout))
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, dropout: float) -> Tensor:
@@ -26,32 +64,13 @@ def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, dropo
         bias: added to the logits, (B or 1, 1, T, T); None means causal.
         dropout: probability to drop an attention weight.
     """
-    if bias is None and query.device.type != "cpu" and query.shape[-2] <= FEW_TOKENS:
-        return attend_few(query, key, value, dropout)
-    if bias is None and query.device.type != "cpu" and query.shape[-1] > WIDEST_FUSED_HEAD:
-        return attend_wide(query, key, value, dropout)
-    if not dropout or bias is None or query.device.type != "cpu":
+    if not dropout or bias is None:
         return F.scaled_dot_product_attention(
             query, key, value, attn_mask=bias, dropout_p=dropout, is_causal=bias is None
         )
     # scaled_dot_product_attention has no fused CPU kernel with dropout; its fallback takes half as long again.
     logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     return drop(torch.softmax(logits.add_(bias), dim=-1), dropout, True) @ value
-
-
-def attend_few(query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
-    """Causal `attend` of a few tokens without matrix products: a compiler makes one kernel of it."""
-    logits = (query[..., :, None, :].float() * key[..., None, :, :].float()).sum(dim=-1) * query.shape[-1] ** -0.5
-    weights = torch.softmax(logits.masked_fill(~causal(query.shape[-2], query.device), -math.inf), dim=-1)
-    mixed = (drop(weights, dropout, True)[..., None] * value[..., None, :, :].float()).sum(dim=-2)
-    return mixed.to(query.dtype)
-
-
-def attend_wide(query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
-    """Causal `attend` of wide heads as two matrix products."""
-    logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
-    masked = logits.float().masked_fill(~causal(query.shape[-2], query.device), -math.inf)
-    return drop(torch.softmax(masked, dim=-1), dropout, True).to(value.dtype) @ value
 
 
 def reference_attention(query: Tensor, key: Tensor, value: Tensor, real_keys: Tensor, dropout: float) -> Tensor:

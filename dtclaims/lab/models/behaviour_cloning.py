@@ -1,14 +1,19 @@
 """Behaviour cloning by an MLP: what a step alone can teach, without any Transformer (DEV-11)."""
 
+from collections.abc import Mapping
 from itertools import pairwise
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from dtclaims.errors import MeasurementError
+from dtclaims.lab.design.arms import Arm
+from dtclaims.lab.design.tasks import Task
+from dtclaims.lab.models.arms import backbone_of
 from dtclaims.lab.models.attention import drop
+from dtclaims.lab.models.backbones import Backbone
 from dtclaims.lab.models.initialisation import fill_linear, stream, unfilled_linear
-from dtclaims.lab.models.transformer import Record
+from dtclaims.lab.models.policy import Kind, Policy, no_blocks
 
 LAYERS = 3
 """Hidden layers, each with ReLU and dropout, before the output layer: the baseline of the Decision Transformer paper
@@ -17,7 +22,7 @@ LAYERS = 3
 DROPOUT = 0.1
 
 
-class BehaviourCloning(nn.Module):
+class BehaviourCloning(Policy):
     """Predicts each step's action from that step's return-to-go and state.
 
     â = tanh(W_4 h_3 + b_4), h_i = drop(relu(W_i h_{i-1} + b_i)), h_0 = (R, s). With K = 1 it sees what the Decision
@@ -30,6 +35,8 @@ class BehaviourCloning(nn.Module):
         action_dim: A.
         seed: of the weights.
     """
+
+    kind: ClassVar[Kind] = "mlp"
 
     def __init__(self, width: int, state_dim: int, action_dim: int, *, seed: int = 0) -> None:
         super().__init__()
@@ -48,7 +55,7 @@ class BehaviourCloning(nn.Module):
         mask: Tensor,
         *,
         attention: str = "boolean",
-        record: Record | None = None,
+        record: Any = None,
     ) -> Tensor:
         """Predict actions; the arguments are `DecisionTransformer.forward`'s.
 
@@ -68,17 +75,36 @@ class BehaviourCloning(nn.Module):
             MeasurementError: activations of blocks are asked for; there are none.
         """
         if record is not None:
-            raise no_blocks()
+            raise no_blocks(self)
         x = torch.cat((returns_to_go, states), dim=-1)
         for layer in self.hidden:
             x = drop(torch.relu(layer(x)), DROPOUT, self.training)
         return torch.tanh(self.predict_action(x))
 
+    def next_actions(
+        self,
+        states: Tensor,
+        actions: Tensor,
+        returns_to_go: Tensor,
+        timesteps: Tensor,
+        step: Tensor,
+        attend: Any = None,
+        *,
+        half: bool = False,
+    ) -> Tensor:
+        """See `Policy.next_actions`. Steps do not mix: one alone is a window."""
+        here = [one.index_select(1, step) for one in (states, actions, returns_to_go, timesteps)]
+        predicted: Tensor = self(*here, torch.ones_like(here[-1], dtype=torch.bool))
+        return predicted[:, 0]
 
-def no_blocks() -> MeasurementError:
-    """The error of a measurement of blocks on a network that has none."""
-    return MeasurementError(
-        "the MLP has no Transformer blocks to read",
-        given="a BehaviourCloning network",
-        expected="a DecisionTransformer",
-    )
+
+def build(
+    arm: Arm, task: Task, head: str, architecture: str, backbones: Mapping[str, Backbone], seed: int
+) -> BehaviourCloning:
+    """The MLP of the language backbone's width; it has an output layer of its own whatever head is asked for.
+
+    Raises:
+        BackboneError: see `arms.backbone_of`.
+    """
+    width = backbone_of(arm, "language", backbones).config.width
+    return BehaviourCloning(width, task.state_dim, task.action_dim, seed=seed)

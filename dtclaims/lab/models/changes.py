@@ -4,17 +4,23 @@ Each tensor's randomness comes from a stream named by (seed, change, tensor): th
 replacement is the block that the wholly changed arm of that seed has.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
+from dtclaims.choice import Choice
 from dtclaims.errors import BackboneError
 from dtclaims.lab.design.arms import BLOCKS, Change
 from dtclaims.lab.models.transformer import Stack, StackConfig
 from dtclaims.seeding import derive
 
 Tensors = Mapping[str, Tensor]
+
+
+def unchanged(tensors: Tensors, config: StackConfig, seed: int) -> dict[str, Tensor]:
+    """As the backbone has them."""
+    return dict(tensors)
 
 
 def permuted(tensors: Tensors, config: StackConfig, seed: int) -> dict[str, Tensor]:
@@ -46,6 +52,7 @@ def redrawn(tensors: Tensors, config: StackConfig, seed: int) -> dict[str, Tenso
 
 def blocks_3_11_redrawn(tensors: Tensors, config: StackConfig, seed: int) -> dict[str, Tensor]:
     """Blocks 3 to 11 redrawn; blocks 0 to 2 and the final norm stay (§5.3: most change is in the early blocks)."""
+    _need_the_paper_s_depth("blocks_3_11_redrawn", config)
     later = tuple(f"h.{block}." for block in range(3, BLOCKS))
     fresh = redrawn(tensors, config, seed)
     return {name: fresh[name] if name.startswith(later) else tensor for name, tensor in tensors.items()}
@@ -53,6 +60,7 @@ def blocks_3_11_redrawn(tensors: Tensors, config: StackConfig, seed: int) -> dic
 
 def qk_3_10_redrawn(tensors: Tensors, config: StackConfig, seed: int) -> dict[str, Tensor]:
     """Query and key thirds of c_attn, weight and bias, redrawn in blocks 3 to 10; values and all else stay."""
+    _need_the_paper_s_depth("qk_3_10_redrawn", config)
     attentions = tuple(f"h.{block}.attn.c_attn." for block in range(3, BLOCKS - 1))
     fresh = redrawn(tensors, config, seed)
     queries_and_keys = 2 * config.width
@@ -64,31 +72,35 @@ def qk_3_10_redrawn(tensors: Tensors, config: StackConfig, seed: int) -> dict[st
     }
 
 
-CHANGES: Mapping[Change, Callable[[Tensors, StackConfig, int], dict[str, Tensor]]] = {
-    "permuted": permuted,
-    "moment_matched": moment_matched,
-    "redrawn": redrawn,
-    "blocks_3_11_redrawn": blocks_3_11_redrawn,
-    "qk_3_10_redrawn": qk_3_10_redrawn,
-}
-"""Each maps (some of the backbone's tensors, its configuration, the run's seed) to new tensors of the same names."""
+CHANGES = Choice(
+    unchanged="dtclaims.lab.models.changes:unchanged",
+    permuted="dtclaims.lab.models.changes:permuted",
+    moment_matched="dtclaims.lab.models.changes:moment_matched",
+    redrawn="dtclaims.lab.models.changes:redrawn",
+    blocks_3_11_redrawn="dtclaims.lab.models.changes:blocks_3_11_redrawn",
+    qk_3_10_redrawn="dtclaims.lab.models.changes:qk_3_10_redrawn",
+)
+"""Each maps (some of the backbone's tensors, its configuration, the run's seed) to new tensors of the same names; the
+given ones are left as they are."""
 
 
-def changed(change: Change | None, tensors: Tensors, config: StackConfig, seed: int) -> Tensors:
-    """`tensors` after `change`; the given ones are left as they are.
+def changed(change: Change | None, tensors: Tensors, config: StackConfig, seed: int) -> dict[str, Tensor]:
+    """`tensors` after `change`.
 
     Raises:
         BackboneError: the change is of blocks that the stack does not have.
     """
-    if change is None:
-        return tensors
-    if change in ("blocks_3_11_redrawn", "qk_3_10_redrawn") and config.blocks != BLOCKS:
+    new: dict[str, Tensor] = CHANGES[change or "unchanged"](tensors, config, seed)
+    return new
+
+
+def _need_the_paper_s_depth(change: Change, config: StackConfig) -> None:
+    if config.blocks != BLOCKS:
         raise BackboneError(
             f"{change} is defined for a language stack of the paper's depth",
             given=f"{config.blocks} blocks",
             expected=f"{BLOCKS} blocks",
         )
-    return CHANGES[change](tensors, config, seed)
 
 
 def _like(tensor: Tensor, stream: torch.Generator) -> Tensor:

@@ -1,13 +1,14 @@
 """The Decision Transformer as the paper runs it (protocol §3.1)."""
 
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from dtclaims.errors import UsageError
-from dtclaims.lab.models.attention import causal
+from dtclaims.lab.models.attention import Attend, causal
 from dtclaims.lab.models.initialisation import fill_linear, stream, unfilled_linear
+from dtclaims.lab.models.policy import Kind, Policy
 from dtclaims.lab.models.transformer import Record, Stack, StackConfig
 
 Head = Literal["tied", "untied", "tied_low_scale"]
@@ -19,8 +20,11 @@ LOW_SCALE = 0.1
 TOKENS_PER_STEP = 3
 """Return-to-go, state, action, in this order."""
 
+STATES = slice(1, None, TOKENS_PER_STEP)
+"""The state tokens, from which actions are predicted."""
 
-class DecisionTransformer(nn.Module):
+
+class DecisionTransformer(Policy):
     """Predicts the action of each step from the return-to-go, state and action tokens up to its state.
 
     Tokens: LayerNorm over the three linear embeddings, then the step's time embedding is added to each (DEV-28).
@@ -45,6 +49,8 @@ class DecisionTransformer(nn.Module):
     Raises:
         UsageError: no such head.
     """
+
+    kind: ClassVar[Kind] = "stack"
 
     def __init__(
         self,
@@ -107,17 +113,40 @@ class DecisionTransformer(nn.Module):
         Returns:
             Actions (B, K, A) in [-1, 1].
         """
-        batch, steps = mask.shape
         tokens = self.embed(states, actions, returns_to_go, timesteps)
         real = mask.repeat_interleave(TOKENS_PER_STEP, dim=1)
         if attention == "reference":
             out = self.transformer(tokens, real_keys=real, record=record)
         else:
             out = self.transformer(tokens, visible(real), record=record)
-        at_state = out.view(batch, steps, TOKENS_PER_STEP, -1)[:, :, 1]
+        return self.act(out[:, STATES])
+
+    def next_actions(
+        self,
+        states: Tensor,
+        actions: Tensor,
+        returns_to_go: Tensor,
+        timesteps: Tensor,
+        step: Tensor,
+        attend: Attend,
+        *,
+        half: bool = False,
+    ) -> Tensor:
+        """See `Policy.next_actions`.
+
+        The last action token comes after the last state token, so it is not run; of the last block only the state
+        token's output is computed.
+        """
+        x = self.embed(states, actions, returns_to_go, timesteps)[:, :-1]
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
+            x = self.transformer.through(x, attend, rows=TOKENS_PER_STEP * step + 1)
+        return self.act(self.transformer.ln_f(x[:, 0]))
+
+    def act(self, out: Tensor) -> Tensor:
+        """Actions (..., A) from ln_f's output (..., width) at state tokens: the head."""
         if self.predict_action is not None:
-            return torch.tanh(self.predict_action(at_state))
-        return torch.tanh(at_state @ self.embed_action.weight)
+            return torch.tanh(self.predict_action(out))
+        return torch.tanh(out @ self.embed_action.weight)
 
     def embed(self, states: Tensor, actions: Tensor, returns_to_go: Tensor, timesteps: Tensor) -> Tensor:
         """The stack's input, (B, 3K, width)."""

@@ -5,7 +5,8 @@ One block (protocol §3.2), for tokens x of shape (B, T, width):
     x <- x + drop(c_proj(attention(ln_1(x))))
     x <- x + drop(c_proj(act(c_fc(ln_2(x)))))
 
-and ln_f after the last block. There is no token and no position embedding: the caller embeds.
+and ln_f after the last block. There is no token and no position embedding: the caller embeds. This is written once, in
+`Block`: training, roll-outs and recording differ in how it attends, which tokens leave it, and what is recorded.
 Parameter names and layouts are GPT-2's, so its checkpoints fit.
 """
 
@@ -19,11 +20,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dtclaims.errors import UsageError
-from dtclaims.lab.models.attention import additive, attend, causal, drop, reference_attention
+from dtclaims.lab.models.attention import Attend, additive, as_the_reference, causal, drop, masked, split
 
 Activation = Literal["relu", "gelu_new", "quick_gelu"]
 Norm = Literal["layer", "rms"]
 Record = Callable[[str, Tensor], None]
+Rows = slice | Tensor
+"""Which tokens' outputs are wanted: a slice of them, or their numbers (int64, on the device)."""
 
 INIT_STD = 0.02
 """Standard deviation of fresh weights (GPT-2's)."""
@@ -114,21 +117,14 @@ class Attention(nn.Module):
         self.c_proj = Conv1D(config.width, config.width)
 
     def split(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """c_attn's output (B, T, 3 * width) -> queries, keys, values, each (B, heads, T, width / heads)."""
-        batch, tokens, _ = qkv.shape
-        query, key, value = qkv.view(batch, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-        return query, key, value
+        """Queries, keys and values of c_attn's output, see `attention.split`."""
+        return split(qkv, self.heads)
 
-    def forward(self, x: Tensor, bias: Tensor | None, real_keys: Tensor | None, record: Record | None) -> Tensor:
-        """(B, T, width) -> (B, T, width); `bias` is added to the logits, None means causal."""
+    def forward(self, x: Tensor, attend: Attend, rows: Rows | None = None, record: Record | None = None) -> Tensor:
+        """(B, T, width) -> (B, T or the rows, width)."""
         qkv = self.c_attn(x)
-        query, key, value = self.split(qkv)
-        dropout = self.dropout if self.training else 0.0
-        if real_keys is None:
-            mixed = attend(query, key, value, bias, dropout)
-        else:
-            mixed = reference_attention(query, key, value, real_keys, dropout)
-        out: Tensor = self.c_proj(mixed.transpose(1, 2).flatten(2))
+        mixed = attend(qkv, self.heads, self.dropout if self.training else 0.0)
+        out: Tensor = self.c_proj(chosen(mixed, rows))
         if record is not None:
             record("attn.c_attn", qkv)
             record("attn.c_proj", out)
@@ -144,7 +140,7 @@ class Mlp(nn.Module):
         self.c_fc = Conv1D(config.width, config.hidden)
         self.c_proj = Conv1D(config.hidden, config.width)
 
-    def forward(self, x: Tensor, record: Record | None) -> Tensor:
+    def forward(self, x: Tensor, record: Record | None = None) -> Tensor:
         """(B, T, width) -> (B, T, width)."""
         hidden = self.c_fc(x)
         active = ACTIVATIONS[self.activation](hidden)
@@ -167,13 +163,21 @@ class Block(nn.Module):
         self.ln_2 = make_norm(config)
         self.mlp = Mlp(config)
 
-    def forward(
-        self, x: Tensor, bias: Tensor | None, real_keys: Tensor | None = None, record: Record | None = None
-    ) -> Tensor:
-        """(B, T, width) -> (B, T, width); see `Stack.forward` for the arguments."""
+    def forward(self, x: Tensor, attend: Attend, rows: Rows | None = None, record: Record | None = None) -> Tensor:
+        """The block's output at the wanted tokens.
+
+        Args:
+            x: (B, T, width).
+            attend: how queries see keys.
+            rows: tokens that leave; None for all. Every token is seen, whether it leaves or not.
+            record: called as record("{point}", tensor) with what is computed on the way.
+
+        Returns:
+            (B, T or the rows, width).
+        """
         normed = self.ln_1(x)
-        branch = drop(self.attn(normed, bias, real_keys, record), self.dropout, self.training)
-        middle = x + branch
+        branch = drop(self.attn(normed, attend, rows, record), self.dropout, self.training)
+        middle = chosen(x, rows) + branch
         normed_2 = self.ln_2(middle)
         branch_2 = drop(self.mlp(normed_2, record), self.dropout, self.training)
         out = middle + branch_2
@@ -185,6 +189,22 @@ class Block(nn.Module):
             record("mlp.dropout", branch_2)
             record("resid_out", out)
         return out
+
+
+RunBlock = Callable[[nn.Module, Tensor, Attend, Rows | None, Record | None], Tensor]
+
+
+def run_block(block: nn.Module, x: Tensor, attend: Attend, rows: Rows | None, record: Record | None) -> Tensor:
+    """`block(x, …)`, as a function that can be compiled once for all blocks of a shape."""
+    out: Tensor = block(x, attend, rows, record)
+    return out
+
+
+def chosen(x: Tensor, rows: Rows | None) -> Tensor:
+    """The wanted tokens of x (B, T, width)."""
+    if rows is None:
+        return x
+    return x[:, rows] if isinstance(rows, slice) else x.index_select(1, rows)
 
 
 class Stack(nn.Module):
@@ -236,16 +256,47 @@ class Stack(nn.Module):
         Returns:
             ln_f's output, (B, T, width).
         """
-        if allowed is None and x.device.type == "cpu":
-            # Elsewhere no mask is better: it leaves the causal kernels free to skip half of the work.
-            allowed = causal(x.shape[1], x.device)
-        # One conversion for all blocks; inside scaled_dot_product_attention it would be one for each.
-        bias = None if allowed is None else additive(allowed, x.dtype, -math.inf)
-        x = drop(x, self.config.embd_dropout, self.training)
-        for index, block in enumerate(self.h):
-            x = block(x, bias, real_keys, None if record is None else prefixed(record, f"h.{index}."))
-        out: Tensor = self.ln_f(x)
+        if real_keys is not None:
+            attend = as_the_reference(real_keys)
+        else:
+            if allowed is None and x.device.type == "cpu":
+                # Elsewhere no mask is better: it leaves the causal kernels free to skip half of the work.
+                allowed = causal(x.shape[1], x.device)
+            # One conversion for all blocks; inside scaled_dot_product_attention it would be one for each.
+            attend = masked(None if allowed is None else additive(allowed, x.dtype, -math.inf), x.device)
+        out: Tensor = self.ln_f(self.through(self.dropped(x), attend, record=record))
         return out
+
+    def dropped(self, x: Tensor) -> Tensor:
+        """The embedded tokens after the embedding dropout."""
+        return drop(x, self.config.embd_dropout, self.training)
+
+    def through(
+        self,
+        x: Tensor,
+        attend: Attend,
+        *,
+        rows: Rows | None = None,
+        record: Record | None = None,
+        run: RunBlock = run_block,
+    ) -> Tensor:
+        """The residual stream after the blocks: from after the embedding dropout to before ln_f.
+
+        Args:
+            x: (B, T, width).
+            attend: how queries see keys.
+            rows: tokens that leave the last block; None for all.
+            record: see `forward`.
+            run: calls a block: `run_block`, or that compiled.
+
+        Returns:
+            (B, T or the rows, width).
+        """
+        last = len(self.h) - 1
+        for index, block in enumerate(self.h):
+            recording = None if record is None else prefixed(record, f"h.{index}.")
+            x = run(block, x, attend, rows if index == last else None, recording)
+        return x
 
 
 def make_norm(config: StackConfig) -> nn.Module:

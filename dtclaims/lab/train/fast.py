@@ -1,23 +1,22 @@
 """Training on a GPU: one captured graph is a whole step, from window starts on the device to the new weights."""
 
-import copy
-import itertools
-import math
 import warnings
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dtclaims.lab.data.trajectories import Integers
 from dtclaims.lab.data.windows import Batch
 from dtclaims.lab.design.spec import Budget
-from dtclaims.lab.models.decision_transformer import DecisionTransformer
-from dtclaims.lab.models.transformer import Conv1D
+from dtclaims.lab.models.policy import Policy
 from dtclaims.lab.train.capture import captured, drawing_from
 from dtclaims.lab.train.flat_adamw import FlatAdamW, update_
-from dtclaims.lab.train.forward import EAGER, Forward, compiled, compiled_forward
-from dtclaims.lab.train.precision import TrainPrecision, float32_products
+from dtclaims.lab.train.forward import FORWARDS, Forward, compiled
+from dtclaims.lab.train.precision import PRECISIONS, TrainPrecision, float32_products
+from dtclaims.lab.train.rounding import with_rounded_blocks
+from dtclaims.lab.train.stepping import Report
 
 WORTH_COMPILING = 5_000
 """Steps of a run from which on it is compiled: that takes half a minute the first time, and saves a third of a step."""
@@ -27,8 +26,8 @@ REPORTED = 50
 """Steps between two reports of progress."""
 
 
-class FastTraining:
-    """The updates of one run on a GPU: the mathematics of the plain loop, without its waits.
+class CapturedSteps:
+    """The updates of one run on a GPU: the mathematics of `PlainSteps`, without its waits; see `Steps`.
 
     The starts of an epoch go to the device at once; a step gathers its windows, runs forward and backward, clips,
     and updates, all inside one CUDA graph; loss, norm and saturation of every step come back once an epoch.
@@ -42,23 +41,28 @@ class FastTraining:
         gradient_clip: norm to clip to; None for not at all.
         precision: `bfloat16` computes the blocks' matrix products in it, with float32 master weights, residual
             stream, norms, embeddings and action head; `tf32` lets float32 products round their factors to it.
-        compiling: whether to compile; where that fails the same kernels run uncompiled, after a warning.
+        steps: of the whole run; from `WORTH_COMPILING` on it is compiled, and where that fails the same kernels run
+            uncompiled, after a warning.
     """
+
+    precisions: ClassVar[tuple[TrainPrecision, ...]] = PRECISIONS
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Policy,
         optimizer: torch.optim.AdamW,
         gather: Callable[[Tensor], Batch],
         budget: Budget,
         gradient_clip: float | None,
         precision: TrainPrecision = "bfloat16",
         *,
-        compiling: bool = True,
+        steps: int = WORTH_COMPILING,
     ) -> None:
         self.device = next(model.parameters()).device
         self.gather, self.budget = gather, budget
-        self.precision = precision if isinstance(model, DecisionTransformer) else "float32"
+        # Only blocks have products to round.
+        self.precision: TrainPrecision = precision if model.kind == "stack" else "float32"
+        self.compiling = steps >= WORTH_COMPILING
         self.stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         self.stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(self.stream):
@@ -66,27 +70,17 @@ class FastTraining:
             self.network = with_rounded_blocks(model) if self.precision == "bfloat16" else model
             # In the order of `model.parameters()`, which deepcopy keeps.
             pairs = list(zip(model.parameters(), self.network.parameters(), strict=True))
-            self.adam = FlatAdamW(optimizer, pairs, budget, gradient_clip, compiled(update_) if compiling else update_)
-            self.forward: Forward = compiled_forward() if compiling else EAGER
+            self.adam = FlatAdamW(optimizer, pairs, budget, gradient_clip, self._update())
+            self.forward: Forward = FORWARDS[model.kind](self.compiling)
             self.index = torch.zeros(1, dtype=torch.int64, device=self.device)
             self.starts = torch.zeros(budget.steps_per_epoch, budget.batch_size, dtype=torch.int64, device=self.device)
             self.log = torch.zeros(budget.steps_per_epoch, 3, device=self.device)
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def epoch(
-        self, starts: Integers, done: int, seed: int, report: Callable[[int], None] | None = None
+        self, starts: Integers, done: int, seed: int, report: Report | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """One epoch of updates.
-
-        Args:
-            starts: of the windows, (steps, batch); at most the budget's steps.
-            done: updates before this epoch.
-            seed: of the dropout.
-            report: called now and then with the number of updates of this epoch that are finished.
-
-        Returns:
-            Loss, gradient norm before clipping and share of saturated predictions of every step, on the CPU.
-        """
+        """See `Steps.epoch`."""
         with torch.cuda.stream(self.stream):
             self.starts[: len(starts)] = torch.from_numpy(starts)
             if self.graph is None:
@@ -110,6 +104,9 @@ class FastTraining:
             report(len(starts))
         return losses, norms, saturated
 
+    def _update(self) -> Callable[..., None]:
+        return compiled(update_) if self.compiling else update_
+
     def _step(self) -> None:
         chosen = self.starts.index_select(0, self.index)[0]
         loss, saturated = self.forward(self.network, self.gather(chosen), half=self.precision == "bfloat16")
@@ -129,10 +126,11 @@ class FastTraining:
                 self._warm_up()
             except Exception as error:
                 # Which errors a compiler that is missing or broken raises is not documented.
-                if self.forward is EAGER:
+                if not self.compiling:
                     raise
                 warnings.warn(f"training runs uncompiled, so slower: {error}", RuntimeWarning, stacklevel=2)
-                self.forward, self.adam.update = EAGER, update_
+                self.compiling = False
+                self.forward, self.adam.update = FORWARDS[self.network.kind](False), self._update()
                 self._warm_up()
             with captured(graph, self.device):
                 self._step()
@@ -147,26 +145,3 @@ class FastTraining:
             for _ in range(WARM_UP):
                 self.index.zero_()
                 self._step()
-
-
-def with_rounded_blocks(model: nn.Module) -> nn.Module:
-    """A copy whose blocks' matrices and biases are bfloat16; every other parameter is shared with `model`."""
-    rounded = {id(one) for module in model.modules() if isinstance(module, Conv1D) for one in module.parameters()}
-    shared = {id(one): one for one in itertools.chain(model.parameters(), model.buffers()) if id(one) not in rounded}
-    network = copy.deepcopy(model, shared)
-    for module in network.modules():
-        if isinstance(module, Conv1D):
-            module.to(torch.bfloat16)
-    return network
-
-
-def step_operations(model: DecisionTransformer, batch_size: int, context: int) -> float:
-    """Floating-point operations of one update, counted as a whole training step: 6 per weight and token.
-
-    6 · B · T · (weights of the blocks) for the matrix products, forward and backward, and 12 · B · T² · width per
-    block for attention, with T = 3K tokens; embeddings, norms, softmax and the optimiser are not counted.
-    """
-    tokens = 3 * context
-    weights = sum(math.prod(one.weight.shape) for one in model.transformer.modules() if isinstance(one, Conv1D))
-    attention = 12 * tokens * model.config.width * model.config.blocks
-    return float(batch_size * tokens * (6 * weights + attention))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dtclaims.lab.design.spec import Budget
+from dtclaims.lab.train.objective import learning_rate
 
 ALIGNMENT = 64
 """Elements that each tensor's place is rounded up to: matrix kernels want aligned addresses."""
@@ -116,8 +117,7 @@ class FlatAdamW:
             torch.stack([torch.linalg.vector_norm(flat.gradient, dtype=torch.float32) for flat in self.flats])
         )
         factor = torch.ones_like(norm) if self.clip is None else (self.clip / (norm + 1e-6)).clamp(max=1.0)
-        warm = ((self.taken + 1) / self.budget.warmup_steps).clamp(max=1.0)
-        rate = self.budget.learning_rate * warm
+        rate = learning_rate(self.budget, self.taken)
         # In float64, because 1 - 0.999 loses half of float32's digits; and not inside the compiled update, which
         # would work them out anew for every element.
         taken = self.taken.double() + 1
@@ -147,7 +147,7 @@ def update_(
     beta2: float,
     eps: float,
 ) -> None:
-    """AdamW in place: with g = factor · gradient and bias corrections c1, c2,
+    """`torch.optim.AdamW`'s step in place: with g = factor · gradient and bias corrections c1, c2,
 
     m <- β1 m + (1 - β1) g,  v <- β2 v + (1 - β2) g²,  θ <- (1 - η λ) θ - η / c1 · m / (sqrt(v) / sqrt(c2) + eps).
 

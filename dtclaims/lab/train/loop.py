@@ -1,27 +1,25 @@
-"""Fine-tuning of one run: the reference's loop (protocol §4), written to be read."""
+"""Fine-tuning of one run, epoch by epoch: updates, roll-outs, curves (protocol §4 and §5)."""
 
 import math
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from dtclaims.errors import RunFailed, UsageError
 from dtclaims.lab.data.physics import BatchedEnv
 from dtclaims.lab.data.split import split_trajectories
 from dtclaims.lab.data.trajectories import Trajectories
 from dtclaims.lab.data.windows import Batch, WindowSampler
-from dtclaims.lab.design.spec import Budget, RunSpec
+from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.models import Backbone, build_model
-from dtclaims.lab.train.evaluate import evaluate, physics_threads
-from dtclaims.lab.train.fast import WORTH_COMPILING, FastTraining
+from dtclaims.lab.train.evaluate import ROLLOUTS, physics_threads
 from dtclaims.lab.train.lanes import LaneRollouts
-from dtclaims.lab.train.objective import action_loss, learning_rate
-from dtclaims.lab.train.precision import PRECISIONS, TrainPrecision
+from dtclaims.lab.train.objective import action_loss, make_optimizer
+from dtclaims.lab.train.precision import TrainPrecision
 from dtclaims.lab.train.rollouts import Precision, Rollouts, View
+from dtclaims.lab.train.stepping import STEPPING, Steps
 from dtclaims.seeding import derive, generator
 
 HELD_OUT_CHUNK = 512
@@ -30,59 +28,11 @@ Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
 
-@dataclass
-class RunResult:
-    """Curves and checkpoints of one finished run."""
-
-    curves: dict[str, list[float]]
-    """One value per epoch 1…E: `return_mean`, `return_std`, `length_mean` of the evaluation episodes;
-    `action_error` = loss of the epoch's last minibatch, dropout on, as the reference logs it (DEV-12);
-    `held_out_error` = eval-mode error on trajectories kept out, where the run keeps some; `loss_mean`;
-    `gradient_norm` (mean, before clipping), `clipped` (share of steps whose gradient was longer than the
-    clipping norm) and `saturated` (share of predicted action coordinates past ±0.99)."""
-    checkpoints: dict[int, dict[str, Tensor]] = field(default_factory=dict)
-    """Parameters at the kept epochs, on the CPU."""
-    diagnostics: dict[str, float] = field(default_factory=dict)
-    """`constant_error`: the error of the best constant prediction of the training actions (DEV-11)."""
-    seconds: float = 0.0
-
-
 def training_part(data: Trajectories, spec: RunSpec) -> tuple[Trajectories, Trajectories | None]:
     """What a run trains on, and what it keeps out of training, if anything (DEV-12)."""
     if not spec.held_out:
         return data, None
     return split_trajectories(data, seed=spec.seed, min_steps=spec.budget.held_out_steps)
-
-
-def make_optimizer(model: nn.Module, budget: Budget, adam_eps: float) -> torch.optim.AdamW:
-    """AdamW with decay on every parameter (DEV-03)."""
-    return torch.optim.AdamW(
-        model.parameters(),
-        lr=budget.learning_rate,
-        betas=(0.9, 0.999),
-        eps=adam_eps,
-        weight_decay=budget.weight_decay,
-        fused=True,
-    )
-
-
-def update(
-    model: nn.Module, batch: Batch, optimizer: torch.optim.Optimizer, rate: float, gradient_clip: float | None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """One step of the reference: loss, clipped gradient, AdamW at a learning rate.
-
-    Returns:
-        Loss, gradient norm over all parameters before clipping, share of saturated predictions; scalars on the device.
-    """
-    loss, saturated = action_loss(model, batch)
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    # One factor for all parameters: min(1, clip / (norm + 1e-6)).
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), math.inf if gradient_clip is None else gradient_clip)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.step()
-    return loss.detach(), norm, saturated
 
 
 class Trainer:
@@ -96,12 +46,12 @@ class Trainer:
         spec: the run.
         data: all trajectories.
         backbones: by source, those the arm needs.
-        device: where it trains: on a CPU by the plain loop below, on a GPU by the captured one (`FastTraining`).
+        device: where it trains; what takes the steps and rolls out there is in `STEPPING` and `ROLLOUTS`.
         precision: see `TrainPrecision`; roll-outs are then in bfloat16 too, or else in float32.
         threads: that step the physics of the roll-outs; None is `physics_threads`, as if the run were alone.
 
     Raises:
-        UsageError: another precision than float32 on a CPU.
+        UsageError: a precision that is not offered on the device.
     """
 
     def __init__(
@@ -115,7 +65,7 @@ class Trainer:
     ) -> None:
         self.spec = spec
         self.device = torch.device(device)
-        if precision not in (PRECISIONS if self.device.type == "cuda" else ("float32",)):
+        if precision not in STEPPING[self.device.type].precisions:
             raise UsageError(
                 "precision of training",
                 given=f"{precision} on {self.device.type}",
@@ -138,9 +88,14 @@ class Trainer:
         self.epoch = 0
         """Epochs done."""
         self.curves: dict[str, list[float]] = {}
+        """One value per epoch 1…E: `return_mean`, `return_std`, `length_mean` of the evaluation episodes;
+        `action_error` = loss of the epoch's last minibatch, dropout on, as the reference logs it (DEV-12);
+        `held_out_error` = eval-mode error on trajectories kept out, where the run keeps some; `loss_mean`;
+        `gradient_norm` (mean, before clipping), `clipped` (share of steps whose gradient was longer than the
+        clipping norm) and `saturated` (share of predicted action coordinates past ±0.99)."""
         self._held_out = self._held_out_batches(held_out) if held_out is not None else []
-        self._fast: FastTraining | None = None
-        self._lanes: LaneRollouts | None = None
+        self._steps: Steps | None = None
+        self._rollouts: LaneRollouts | None = None
 
     def _held_out_batches(self, held_out: Trajectories) -> list[Batch]:
         sampler = WindowSampler(held_out, self.spec.context, self.device, statistics_of=self.data)
@@ -191,44 +146,30 @@ class Trainer:
         done, total = self.epoch * budget.steps_per_epoch, spec.epochs * budget.steps_per_epoch
         report = None if progress is None else lambda step: progress(done + step, total)
         dropout = derive(spec.seed, f"dropout/{spec.arm}/K{spec.context}/{epoch}")
-        if self.device.type == "cuda":
-            if self._fast is None:
-                self._fast = FastTraining(
-                    self.model,
-                    self.optimizer,
-                    self.sampler.gather,
-                    budget,
-                    spec.gradient_clip,
-                    self.precision,
-                    compiling=total >= WORTH_COMPILING,
-                )
-            return self._fast.epoch(starts, done, dropout, report)
-        torch.manual_seed(dropout)
-        self.model.train()
-        logged: list[tuple[Tensor, Tensor, Tensor]] = []
-        for step, chosen in enumerate(starts):
-            batch, rate = self.sampler.gather(chosen), learning_rate(budget, done + step)
-            logged.append(update(self.model, batch, self.optimizer, rate, spec.gradient_clip))
-            if report is not None:
-                report(step + 1)
-        losses, norms, saturated = (torch.stack(values) for values in zip(*logged, strict=True))
-        return losses, norms, saturated
+        if self._steps is None:
+            self._steps = STEPPING[self.device.type](
+                self.model,
+                self.optimizer,
+                self.sampler.gather,
+                budget,
+                spec.gradient_clip,
+                self.precision,
+                steps=total,
+            )
+        return self._steps.epoch(starts, done, dropout, report)
 
     def _roll_out(self, epoch: int) -> Rollouts:
-        """The evaluation episodes of an epoch; on a GPU what they are computed with is kept for the next."""
+        """The evaluation episodes of an epoch; what they are computed with is kept for the next."""
         seeds = [
             derive(self.spec.seed, f"{self._purpose('evaluate')}/{epoch}/{i}") % 2**31
             for i in range(self.spec.budget.evaluation_episodes)
         ]
-        view = View(
-            self.task.target, self.spec.context, self.data.state_mean, self.data.state_std, self.task.action_dim
-        )
-        if self.device.type == "cuda":
-            if self._lanes is None:
-                precision: Precision = "bfloat16" if self.precision == "bfloat16" else "float32"
-                self._lanes = LaneRollouts(self.model, self.env, view, self.device, precision)
-            return self._lanes.run(seeds)
-        return evaluate(self.model, self.env, seeds=seeds, **vars(view), device=self.device)
+        if self._rollouts is None:
+            mean, std = self.data.state_mean, self.data.state_std
+            view = View(self.task.target, self.spec.context, mean, std, self.task.action_dim)
+            precision: Precision = "bfloat16" if self.precision == "bfloat16" else "float32"
+            self._rollouts = ROLLOUTS[self.device.type](self.model, self.env, view, self.device, precision)
+        return self._rollouts.run(seeds)
 
     @torch.no_grad()
     def _held_out_error(self) -> float:
@@ -260,8 +201,8 @@ class Trainer:
         self.curves = {name: list(values) for name, values in state["curves"].items()}
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        # Their graphs hold the tensors that were replaced.
-        self._fast = self._lanes = None
+        # They may hold the tensors that were replaced.
+        self._steps = self._rollouts = None
 
     def _finite(self, name: str, value: float) -> float:
         if not math.isfinite(value):
@@ -276,30 +217,3 @@ def _copied(state: Any) -> Any:
     if isinstance(state, dict):
         return {key: _copied(value) for key, value in state.items()}
     return [_copied(value) for value in state] if isinstance(state, list | tuple) else state
-
-
-def train(
-    spec: RunSpec,
-    data: Trajectories,
-    backbones: Mapping[str, Backbone],
-    *,
-    device: torch.device | str = "cpu",
-    precision: TrainPrecision = "float32",
-    progress: Progress | None = None,
-) -> RunResult:
-    """Fine-tune one model and evaluate it after every epoch.
-
-    Raises:
-        RunFailed: the loss stopped being finite.
-        UsageError: another precision than float32 on a CPU.
-    """
-    started = time.monotonic()
-    trainer = Trainer(spec, data, backbones, device, precision)
-    checkpoints = {}
-    while trainer.epoch < spec.epochs:
-        trainer.run_epoch(progress)
-        if trainer.epoch in spec.kept_epochs:
-            checkpoints[trainer.epoch] = trainer.parameters()
-    return RunResult(
-        trainer.curves, checkpoints, {"constant_error": trainer.constant_error()}, time.monotonic() - started
-    )

@@ -1,4 +1,6 @@
-"""What a step minimises, and at what rate (protocol §4)."""
+"""What a step minimises, with which optimiser, and at what rate (protocol §4)."""
+
+from typing import overload
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +33,27 @@ def action_loss(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     return imitation_error(predicted, batch.actions, batch.mask)
 
 
-def learning_rate(budget: Budget, step: int) -> float:
-    """Rate of step 0, 1, …: a linear warm-up, constant afterwards."""
-    return budget.learning_rate * min((step + 1) / budget.warmup_steps, 1.0)
+@overload
+def learning_rate(budget: Budget, step: int) -> float: ...
+@overload
+def learning_rate(budget: Budget, step: Tensor) -> Tensor: ...
+def learning_rate(budget: Budget, step: int | Tensor) -> float | Tensor:
+    """Rate of step 0, 1, …: a linear warm-up, constant afterwards. A step on a device gives the rate there."""
+    share = (step + 1) / budget.warmup_steps
+    return budget.learning_rate * (share.clamp(max=1.0) if isinstance(share, Tensor) else min(share, 1.0))
+
+
+def make_optimizer(model: nn.Module, budget: Budget, adam_eps: float) -> torch.optim.AdamW:
+    """AdamW with decay on every parameter (DEV-03).
+
+    It holds the hyperparameters and the state of a run on any device. On a CPU it takes the steps too; the captured
+    ones (`FlatAdamW`) are the same formula over one vector.
+    """
+    return torch.optim.AdamW(
+        model.parameters(),
+        lr=budget.learning_rate,
+        betas=(0.9, 0.999),
+        eps=adam_eps,
+        weight_decay=budget.weight_decay,
+        fused=True,
+    )

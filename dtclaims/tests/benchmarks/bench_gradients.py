@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dtclaims.lab.data.windows import Batch
 from dtclaims.lab.metrics import gradient_confusion
 from dtclaims.lab.models import DecisionTransformer, StackConfig
-from dtclaims.lab.train.loop import action_loss
+from dtclaims.lab.train.objective import action_loss
 from dtclaims.seeding import generator
 
 WINDOWS, STEPS = 50, 20

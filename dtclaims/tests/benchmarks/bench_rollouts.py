@@ -12,7 +12,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from dtclaims.lab.data.physics import BatchedEnv
 from dtclaims.lab.design.tasks import RETURN_SCALE, get_task
 from dtclaims.lab.models import DecisionTransformer, StackConfig
-from dtclaims.lab.train.evaluate import evaluate, physics_threads
+from dtclaims.lab.train.evaluate import ROLLOUTS, physics_threads
+from dtclaims.lab.train.rollouts import View
 
 TASK = get_task("halfcheetah")
 """Its episodes never terminate."""
@@ -28,19 +29,8 @@ def network(width: int, heads: int, device: str) -> DecisionTransformer:
 
 def ours(model: DecisionTransformer, episodes: int, steps: int, device: str, precision: str) -> np.ndarray:
     env = BatchedEnv(TASK, episodes, physics_threads(device))
-    rollouts = evaluate(
-        model,
-        env,
-        seeds=range(episodes),
-        target=TASK.target,
-        context=CONTEXT,
-        state_mean=MEAN,
-        state_std=STD,
-        action_dim=TASK.action_dim,
-        device=device,
-        max_steps=steps,
-        precision=precision,
-    )
+    view = View(TASK.target, CONTEXT, MEAN, STD, TASK.action_dim)
+    rollouts = ROLLOUTS[device](model, env, view, torch.device(device), precision).run(range(episodes), steps)
     env.close()
     return rollouts.returns
 

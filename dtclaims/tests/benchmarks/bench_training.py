@@ -22,9 +22,10 @@ from dtclaims.lab.data.windows import ACTION_PADDING, Batch, WindowSampler
 from dtclaims.lab.design.spec import Budget
 from dtclaims.lab.design.tasks import MAX_EPISODE_STEPS, RETURN_SCALE, get_task
 from dtclaims.lab.models import DecisionTransformer, StackConfig
-from dtclaims.lab.train.fast import FastTraining, step_operations
-from dtclaims.lab.train.loop import make_optimizer, update
-from dtclaims.lab.train.objective import action_loss
+from dtclaims.lab.train.fast import WORTH_COMPILING, CapturedSteps
+from dtclaims.lab.train.objective import action_loss, make_optimizer
+from dtclaims.lab.train.plain import update
+from dtclaims.tests.support.operations import step_operations
 
 TASK = get_task("hopper")
 BUDGET = Budget(1, 200, 64, 1e-4, 5000, 1)
@@ -109,7 +110,8 @@ def ours(
     model = network(config, "cuda")
     sampler = WindowSampler(data, context, "cuda")
     optimizer = make_optimizer(model, BUDGET, 1e-8)
-    fast = FastTraining(model, optimizer, sampler.gather, BUDGET, 0.25, precision, compiling=compiling)
+    steps_of_run = WORTH_COMPILING if compiling else 0
+    fast = CapturedSteps(model, optimizer, sampler.gather, BUDGET, 0.25, precision, steps=steps_of_run)
 
     def steps(count: int) -> None:
         starts = sampler.draw(count * BUDGET.batch_size, np.random.default_rng(0)).reshape(count, -1)

@@ -31,7 +31,7 @@ def offered(qkv: Tensor, heads: int) -> bool:
 
 @functools.cache
 def _kernels() -> Any:
-    from dtclaims.lab.train import short_attention_kernels
+    from dtclaims.lab.models import short_attention_kernels
 
     return short_attention_kernels
 
