@@ -1,0 +1,149 @@
+"""The two kinds of jobs of this lab: a run, and a measurement of runs or of the data. Plain data, made without torch."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dtclaims.closure import resolved
+from dtclaims.harness.lab import CodeUsed, Cost, Job
+from dtclaims.lab.design.arms import get_arm
+from dtclaims.lab.design.spec import RunSpec
+from dtclaims.lab.design.tasks import get_task
+from dtclaims.lab.inputs import Inputs, portable
+from dtclaims.lab.measurements.bench import Measurement
+from dtclaims.lab.models.choices import network_choices
+from dtclaims.lab.train.choices import run_choices
+
+VERSIONS = ("gymnasium", "mujoco", "numpy", "torch")
+WHAT = ("task", "arm", "context", "seed", "scale", "epochs", "clip")
+"""Fields of a specification that say what a run is; the others say what the switches make of it."""
+TABLES = ("ARMS", "TASKS")
+"""Of whose rows a job takes its own, as resolved values."""
+
+RUN_CODE = (
+    "dtclaims.lab.train.job:train_run",
+    "dtclaims.lab.models.backbones:load_backbone",
+    "dtclaims.lab.data.trajectories:Trajectories",
+)
+"""Where a run's code begins: how it trains, and what it is handed. Data count by their content, however they are read."""
+BENCH_CODE = (
+    "dtclaims.lab.measurements.bench:Bench",
+    "dtclaims.lab.models.backbones:load_backbone",
+    "dtclaims.lab.data.trajectories:Trajectories",
+)
+"""What every measurement rests on beside its own function."""
+
+GUESS_SECONDS = {
+    "mini": {1: 8.0, 20: 25.0},
+    "small": {1: 40.0, 20: 120.0},
+    "full": {1: 400.0, 20: 1200.0},
+    "paper": {1: 400.0, 20: 1200.0},
+}
+"""Cost of a whole run where none like it was timed yet."""
+
+
+@dataclass(frozen=True)
+class RunOrder:
+    """A run in this lab's words."""
+
+    spec: RunSpec
+    inputs: Inputs
+
+
+@dataclass(frozen=True)
+class MeasureOrder:
+    """A measurement in this lab's words."""
+
+    quantity: str
+    switches: Mapping[str, str]
+    parameters: Mapping[str, Any]
+    seed: int
+    inputs: tuple[Inputs, ...]
+    """Of each run; of the data alone, one."""
+
+
+def run_job(spec: RunSpec, inputs: Inputs, *, device: str, precision: str) -> Job:
+    """A training run as a job (protocol §§3-6)."""
+    said = asdict(spec)
+    arm = get_arm(spec.arm)
+    return Job(
+        kind="run",
+        name=spec.name,
+        what={name: said[name] for name in WHAT},
+        how={
+            **{name: value for name, value in said.items() if name not in WHAT},
+            # Not part of the budget's fields, but what the kept files are.
+            "kept_epochs": list(spec.kept_epochs),
+            "data": portable(inputs.data),
+            "backbones": {source: portable(found) for source, found in inputs.backbones.items()},
+        },
+        resolved={"arm": resolved(arm), "task": resolved(get_task(spec.task))},
+        code=CodeUsed(RUN_CODE, run_choices(arm, device), TABLES),
+        versions=VERSIONS,
+        device=device,
+        precision=precision,
+        keeps_files=True,
+        cost=_cost(spec),
+        seed=spec.seed,
+        task=spec.task,
+        order=RunOrder(spec, inputs),
+    )
+
+
+def _cost(spec: RunSpec) -> Cost:
+    deep = "image" in spec.arm
+    guesses = GUESS_SECONDS[spec.scale]
+    whole = (guesses[1] if spec.context == 1 else guesses[20]) * (2 if deep else 1)
+    like = (spec.scale, f"K{spec.context}", "24 blocks" if deep else "12 blocks")
+    return Cost(like, spec.epochs, whole * spec.epochs / spec.budget.epochs)
+
+
+def measure_job(
+    measurement: Measurement,
+    runs: tuple[Job, ...],
+    inputs: tuple[Inputs, ...],
+    *,
+    switches: Mapping[str, str],
+    parameters: Mapping[str, Any],
+    seed: int,
+    task: str,
+    scale: str,
+    device: str,
+    precision: str,
+) -> Job:
+    """A measurement of stored runs, or of the data alone, as a job (protocol §7)."""
+    function = measurement.from_networks
+    assert function is not None
+    alone = {} if runs else {"task": task, "seed": seed, "scale": scale}
+    arms = [get_arm(run.what["arm"]) for run in runs]
+    chosen: dict[str, tuple[str, ...]] = {}
+    for arm in arms:
+        for table, entry in network_choices(arm, device).items():
+            chosen[table] = tuple(dict.fromkeys((*chosen.get(table, ()), entry)))
+    # A fresh random network is built beside every arm's own.
+    chosen = {t: tuple(dict.fromkeys((*e, *ZERO_POINT.get(t, ())))) for t, e in chosen.items()}
+    of = " and ".join(run.name for run in runs) or task
+    return Job(
+        kind="measurement",
+        name=f"{measurement.name} of {of}",
+        what={"quantity": measurement.name, **alone},
+        how={
+            "switches": dict(switches),
+            "parameters": dict(parameters),
+            **({} if runs else {"data": portable(inputs[0].data)}),
+        },
+        resolved={} if runs else {"task": resolved(get_task(task))},
+        code=CodeUsed((f"{function.__module__}:{function.__qualname__}", *BENCH_CODE), chosen, TABLES),
+        versions=VERSIONS,
+        device=device,
+        precision=precision,
+        needs=runs,
+        cost=Cost((measurement.name,)),
+        seed=seed,
+        task=task,
+        order=MeasureOrder(measurement.name, switches, parameters, seed, inputs),
+    )
+
+
+ZERO_POINT = {"BUILDERS": ("fresh",), "CHANGES": ("unchanged",)}
+"""Entries that any measurement of networks may take beside its arms' own (`Bench.random_network`)."""

@@ -1,0 +1,121 @@
+"""Jobs of this lab, done. The only way from the harness to torch."""
+
+import gc
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from dtclaims import __version__
+from dtclaims.addresses import key_of, versions
+from dtclaims.harness.lab import Job, Provenance, Workbench
+from dtclaims.lab.inputs import Inputs
+from dtclaims.lab.jobs import VERSIONS, MeasureOrder, RunOrder
+from dtclaims.lab.measurements import MEASUREMENTS, Bench
+from dtclaims.lab.results import SIZES
+
+if TYPE_CHECKING:
+    from dtclaims.lab.data.trajectories import Trajectories
+    from dtclaims.lab.models import Backbone
+
+    Loaded = tuple[Trajectories, dict[str, Backbone]]
+
+
+def perform(job: Job, bench: Workbench) -> Any:
+    """Train the run or take the measurement that a job is.
+
+    Raises:
+        RunFailed: the loss stopped being finite, or a run that is measured is gone.
+        DataError: the data are no longer what the plan was made with.
+    """
+    _settle()
+    try:
+        return _train(job, bench) if isinstance(job.order, RunOrder) else _measure(job, bench)
+    finally:
+        if bench.device.startswith("cuda"):
+            _free_gpu()
+
+
+@cache
+def _settle() -> None:
+    """Once a process: two processes of one thread each beat one process of two by far at these sizes."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _free_gpu() -> None:
+    """Give memory that is kept for later back to the processes that share the GPU."""
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()
+
+
+def _train(job: Job, bench: Workbench) -> dict[str, Any]:
+    from dtclaims.lab.train.job import train_run
+
+    order: RunOrder = job.order
+    data, backbones = _load(order.inputs)
+    assert bench.folder is not None
+    result = train_run(
+        order.spec,
+        data,
+        backbones,
+        bench.folder,
+        device=bench.device,
+        precision=job.precision,  # type: ignore[arg-type]
+        cores=bench.cores,
+        report=bench.report,
+        note=bench.note,
+        tell=bench.tell,
+        check=bench.check,
+    )
+    return {**result, "provenance": provenance(job, bench.device, data).to_json()}
+
+
+def provenance(job: Job, device: str, data: "Trajectories") -> Provenance:
+    """Where a run's numbers come from; runs are pooled only if this agrees."""
+    import torch
+
+    order: RunOrder = job.order
+    name = torch.cuda.get_device_name(torch.device(device)) if device.startswith("cuda") else "cpu"
+    inputs = order.inputs
+    said = {source: {n: v for n, v in one.items() if n != "path"} for source, one in inputs.backbones.items()}
+    of = {
+        "data": {order.spec.task: {"sha256": data.sha256, **{n: v for n, v in inputs.data.items() if n != "path"}}},
+        "backbones": {source: one for source, one in said.items() if one["kind"] != SIZES},
+        # Apart: an arm that takes sizes only says nothing of the weights that another arm has.
+        "sizes": {source: one for source, one in said.items() if one["kind"] == SIZES},
+    }
+    shared = {"versions": {**versions(*VERSIONS), "dtclaims": __version__}, "device": name, "precision": job.precision}
+    return Provenance(shared, {part: found for part, found in of.items() if found})
+
+
+def _measure(job: Job, bench: Workbench) -> Any:
+    order: MeasureOrder = job.order
+    measure = MEASUREMENTS[order.quantity].from_networks
+    assert measure is not None
+    return measure(_bench(job, order, bench), order.switches, **order.parameters)
+
+
+def _bench(job: Job, order: MeasureOrder, bench: Workbench) -> Bench:
+    if not job.needs:
+        return Bench(None, _load(order.inputs[0])[0], {}, bench.device, order.seed)
+    first, *others = (
+        Bench(bench.stored(run), *_load(inputs), bench.device, order.seed)
+        for run, inputs in zip(job.needs, order.inputs, strict=True)
+    )
+    return replace(first, other=others[0]) if others else first
+
+
+_loaded: "dict[str, Loaded]" = {}
+"""A worker does many jobs on the same data and backbones."""
+
+
+def _load(inputs: Inputs) -> "Loaded":
+    said: Mapping[str, Any] = {"data": inputs.data, "backbones": inputs.backbones}
+    key = key_of(said)
+    if key not in _loaded:
+        _loaded[key] = (inputs.load_data(), inputs.load_backbones())
+    return _loaded[key]
