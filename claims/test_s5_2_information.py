@@ -9,10 +9,10 @@ from statistics import median
 from typing import Any
 
 from dtclaims import Need, Paper, above, below, claim, equivalent, mean
-from dtclaims.lab.design.tasks import ALL_TASKS
 from dtclaims.errors import MeasurementError, UndefinedMeasurement
 from dtclaims.harness.stats.ranks import rank_correlation
 from dtclaims.lab.design.blocks import replaced
+from dtclaims.lab.design.tasks import ALL_TASKS
 
 # Return-to-go, state, action; the last step has no action token, as that action is the label.
 TOKENS_PER_STEP = 3

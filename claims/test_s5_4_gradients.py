@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dtclaims import Need, Paper, above, below, claim, composite, equivalent, holds_in, mean
-from dtclaims.lab.design.tasks import ALL_TASKS
 from dtclaims.harness.stats.ranks import rank_correlation
+from dtclaims.lab.design.tasks import ALL_TASKS
 
 RANDOM = Need("gradients", arm="random_init")
 LANGUAGE = Need("gradients", arm="language_pretrained")

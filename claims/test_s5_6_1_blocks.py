@@ -8,9 +8,9 @@ is the block with the entries of each of its tensors permuted.
 from collections.abc import Mapping
 
 from dtclaims import Need, Paper, above, below, claim, composite, holds_in, mean
-from dtclaims.lab.design.tasks import ALL_TASKS
 from dtclaims.errors import UndefinedMeasurement
 from dtclaims.lab.design.blocks import OTHERS, against_random, against_sham, by_block, gains, replaced
+from dtclaims.lab.design.tasks import ALL_TASKS
 
 FULL_RETURN = Need("block_return", arm="language_pretrained", context=1)
 FULL_ERROR = Need("block_error", arm="language_pretrained", context=1)

@@ -8,10 +8,10 @@ Most claims are about ratios or signs of gaps, which mean the same in both units
 from collections.abc import Sequence
 
 from dtclaims import Need, Paper, above, below, by, claim, composite, holds_in, mean
-from dtclaims.lab.design.tasks import ALL_TASKS
 from dtclaims.errors import UndefinedMeasurement
 from dtclaims.harness.stats.ranks import partial_rank_correlation, rank_correlation
 from dtclaims.lab.design.blocks import EDGES, MIDDLE, OTHERS, against_random, against_sham, by_block, gains, replaced
+from dtclaims.lab.design.tasks import ALL_TASKS
 
 # Published: the paper's own runs, trained without context. Corrected: runs that have a context to attend to (DEV-08).
 CONTEXT = by("att_dist", fused=1, causal=20)

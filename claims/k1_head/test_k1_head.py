@@ -11,8 +11,7 @@ nothing is selected on the number it reports (DEV-10). Declared before any run a
 from collections.abc import Callable
 from typing import Any
 
-from dtclaims import Need, Paper, above, below, claim
-from dtclaims import Claim
+from dtclaims import Claim, Need, Paper, above, below, claim
 from dtclaims.lab.design.tasks import ALL_TASKS
 
 Declare = Callable[[Callable[..., float]], Claim]

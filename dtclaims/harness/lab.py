@@ -385,6 +385,10 @@ class Wish:
     """Whether claims that need a GPU are asked for (`-m gpu`)."""
     options: Mapping[str, str]
     """The lab's own, those that were given."""
+    recorded: Sequence[Mapping[str, Any]] = ()
+    """Identities of results that there are; they say what data and weights are meant that are not at hand."""
+    only_recorded: bool = False
+    """Whether nothing is to be looked for beside them: a file of evidence is judged anywhere."""
 
 
 class Session(Protocol):

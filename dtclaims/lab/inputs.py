@@ -7,24 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtclaims.errors import BackboneError, DataError, UsageError, WrongTask
-from dtclaims.lab.data.collect import obtain, policy_folder, shipped_recipe
-from dtclaims.lab.data.minari import ID, data_folder, minari_root
-from dtclaims.lab.data.sources import LEGACY, d4rl_root, in_folder, load, search, unlike_d4rl
-from dtclaims.lab.data.trajectories import Trajectories
+from dtclaims.harness.lab import Unavailable
 from dtclaims.lab.design.scales import SCALES, Scale
 from dtclaims.lab.design.tasks import get_task
+from dtclaims.lab.results import SIZES
 from dtclaims.places import fixture_dir, home, read_card, sha256_file
 
 if TYPE_CHECKING:
+    from dtclaims.lab.data.trajectories import Trajectories
     from dtclaims.lab.models import Backbone
-
-
-@dataclass(frozen=True)
-class Unavailable:
-    """Something a run needs is not at hand: why, and what would make it run."""
-
-    reason: str
-    remedy: str
 
 
 @dataclass(frozen=True)
@@ -37,12 +28,15 @@ class Inputs:
     backbones: Mapping[str, Mapping[str, Any]]
     """By source, identity of the backbones the run's arm needs: part of its key."""
 
-    def load_data(self, progress: Callable[[int, int], None] | None = None) -> Trajectories:
+    def load_data(self, progress: Callable[[int, int], None] | None = None) -> "Trajectories":
         """Read the data, collecting it first if need be.
 
         Raises:
             DataError: the data are not (or no longer) what the plan was made with.
         """
+        from dtclaims.lab.data.collect import obtain, shipped_recipe
+        from dtclaims.lab.data.sources import load
+
         if self.data["kind"] != "collected":
             data = load(self.data["path"], self.task)
             if data.sha256 != self.data["sha256"]:
@@ -75,10 +69,6 @@ class Sources:
     """`--data`: see `find_data`."""
     backbones: Mapping[str, str] = field(default_factory=dict)
     """By source: a folder or a hub name (`--language-model`, `--image-model`)."""
-
-
-SIZES = "sizes"
-"""Kind of a backbone that an arm takes its sizes from, and nothing else."""
 
 
 def sizes_of(source: str, scale: Scale) -> dict[str, Any]:
@@ -122,9 +112,14 @@ def find_backbone(source: str, scale: Scale, given: str | None = None) -> dict[s
 
 
 def _folder_identity(folder: Path, name: str) -> dict[str, Any]:
+    from dtclaims.lab.models.hub import ARCHITECTURE_FIELDS, hub_shape
+
     if (folder / "card.json").is_file():
-        sha256 = read_card(folder)["files"]["model.safetensors"]["sha256"]
-        return {"kind": "self-pre-trained", "name": folder.name, "sha256": sha256, "path": str(folder)}
+        card = read_card(folder)
+        sha256 = card["files"]["model.safetensors"]["sha256"]
+        shape = {name: stated for name, stated in card.get("config", {}).items() if name in ARCHITECTURE_FIELDS}
+        own = {"kind": "self-pre-trained", "name": folder.name, "sha256": sha256}
+        return {**own, "config": shape, "path": str(folder)}
     weights = next((folder / file for file in CHECKPOINTS if (folder / file).is_file()), None)
     if weights is None:
         raise BackboneError(
@@ -133,7 +128,8 @@ def _folder_identity(folder: Path, name: str) -> dict[str, Any]:
             expected=f"card.json or config.json, and {' or '.join(CHECKPOINTS)}",
             remedy="Give a folder that `dtclaims pretrain` wrote, or a checkpoint from Hugging Face's hub.",
         )
-    return {"kind": "given", "name": Path(name).name, "sha256": sha256_file(weights), "path": str(folder)}
+    known = {"kind": "given", "name": Path(name).name, "sha256": sha256_file(weights)}
+    return {**known, "config": hub_shape(folder), "path": str(folder)}
 
 
 def _pretrain_command(source: str, scale: str) -> str:
@@ -165,6 +161,8 @@ def find_data(task: str, scale: Scale, source: str | None = None) -> dict[str, A
     Raises:
         DataError: the source asked for breaks its format.
     """
+    from dtclaims.lab.data.collect import policy_folder, shipped_recipe
+
     paper = scale.name == "paper"
     if source not in (None, AUTO):
         return _given(task, source, paper)
@@ -187,6 +185,9 @@ def check_source(source: str | None) -> None:
     Raises:
         UsageError: no such file, folder or local Minari data set.
     """
+    from dtclaims.lab.data.minari import ID, data_folder, minari_root
+    from dtclaims.lab.data.sources import LEGACY
+
     if source in (None, AUTO, LEGACY) or Path(source).expanduser().exists():
         return
     if ID.fullmatch(source) and data_folder(minari_root() / source) is not None:
@@ -200,6 +201,9 @@ def check_source(source: str | None) -> None:
 
 
 def _given(task: str, source: str, paper: bool) -> dict[str, Any] | Unavailable:
+    from dtclaims.lab.data.minari import data_folder
+    from dtclaims.lab.data.sources import in_folder
+
     path = Path(source).expanduser()
     if path.is_dir() and data_folder(path) is None:
         try:
@@ -214,6 +218,8 @@ def _given(task: str, source: str, paper: bool) -> dict[str, Any] | Unavailable:
 
 
 def _searched(task: str, paper: bool) -> dict[str, Any] | Unavailable:
+    from dtclaims.lab.data.sources import d4rl_root, search
+
     reasons = []
     for path in search(get_task(task)):
         try:
@@ -244,11 +250,15 @@ def _identity(task: str, source: str, paper: bool, remedy: str) -> dict[str, Any
 @lru_cache(maxsize=32)
 def _content(task: str, source: str, stamp: object) -> tuple[str, str | None]:
     """Digest of a source's content, and in what it is unlike D4RL's; read once while its files stay as they are."""
+    from dtclaims.lab.data.sources import load, unlike_d4rl
+
     data = load(source, task)
     return data.sha256, unlike_d4rl(data)
 
 
 def _stamp(source: str) -> object:
+    from dtclaims.lab.data.minari import data_folder
+
     path = Path(source).expanduser()
     folder = data_folder(path) if path.is_dir() else None
     files = sorted(folder.iterdir()) if folder else [path]
@@ -275,5 +285,11 @@ def auto_scale(gpu_selected: bool, tasks: list[str], sources: Sources) -> tuple[
 
 
 def portable(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """An identity without this machine's paths: what goes into keys."""
-    return {name: value for name, value in identity.items() if name != "path"}
+    """What an identity is of by its content: what goes into keys.
+
+    Neither places nor names: equal content is equal, whatever a file or folder is called. Of weights, the tensors and
+    the shape that their configuration gives them; a kind is kept where it says what there is.
+    """
+    if "config" in identity and identity["kind"] != SIZES:
+        return {"sha256": identity["sha256"], "config": dict(identity["config"])}
+    return {name: value for name, value in identity.items() if name not in ("path", "name")}

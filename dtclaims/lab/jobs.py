@@ -1,4 +1,4 @@
-"""The two kinds of jobs of this lab: a run, and a measurement of runs or of the data. Plain data, made without torch."""
+"""The two kinds of jobs of this lab: a run, and a measurement of runs or of the data. Made without torch."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -25,7 +25,7 @@ RUN_CODE = (
     "dtclaims.lab.models.backbones:load_backbone",
     "dtclaims.lab.data.trajectories:Trajectories",
 )
-"""Where a run's code begins: how it trains, and what it is handed. Data count by their content, however they are read."""
+"""Where a run's code begins: how it trains, and what it is handed. Data count by content, however they are read."""
 BENCH_CODE = (
     "dtclaims.lab.measurements.bench:Bench",
     "dtclaims.lab.models.backbones:load_backbone",

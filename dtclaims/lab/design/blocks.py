@@ -6,7 +6,7 @@ are compared with either `random` or, where a sham is subtracted (DEV-13), `perm
 
 from collections.abc import Mapping
 
-from dtclaims.harness.declare.claim import Need
+from dtclaims.harness.lab import Need
 from dtclaims.lab.design.arms import BLOCKS
 
 RB_EPOCHS = {"hopper": 10, "halfcheetah": 5, "walker2d": 5}

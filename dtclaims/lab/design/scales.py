@@ -5,25 +5,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dtclaims.errors import UsageError
+from dtclaims.harness.lab import Scale as AnyScale
 from dtclaims.lab.design.spec import Budget
 
 
-@dataclass(frozen=True)
-class Scale:
-    """Backbone, data and budget of every run at one scale."""
+@dataclass(frozen=True, kw_only=True)
+class Scale(AnyScale):
+    """Backbones, data and budget of every run at one scale."""
 
-    name: str
     backbones: Mapping[str, str]
     """By source: a folder under `fixtures/backbones` or `DTCLAIMS_HOME/backbones`, or `hub:NAME` for a checkpoint in
     the Hugging Face cache."""
     medium_steps: int
     """Environment steps of the medium set that is collected where no file is given."""
     budget: Budget
-    needs_gpu: bool
-    label: str
-    """What a verdict at this scale is evidence of; printed with every report."""
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By source: shape of the network, where the backbone does not ship and random arms are to run without it."""
+    says: str = field(default="", metadata={"prose": True})
+    """What a verdict at the scale says, in a few words."""
 
 
 def _own(scale: str) -> dict[str, str]:
@@ -65,6 +64,9 @@ SCALES: dict[str, Scale] = {
                 held_out_steps=800,
             ),
             needs_gpu=False,
+            seeds=3,
+            tasks=("hopper",),
+            per_gpu=16,
             label="mini: toy-sized networks, self-pre-trained backbone, self-collected data. "
             "Shows that the pipeline works and a direction at toy size; it is not a verdict on the paper.",
         ),
@@ -83,6 +85,7 @@ SCALES: dict[str, Scale] = {
                 evaluation_episodes=20,
             ),
             needs_gpu=True,
+            per_gpu=16,
             label="small: reduced networks, self-pre-trained backbone, self-collected data. "
             "A conceptual replication; it is not the paper's own verdict.",
         ),
@@ -92,6 +95,7 @@ SCALES: dict[str, Scale] = {
             medium_steps=1_000_000,
             budget=PAPER_BUDGET,
             needs_gpu=True,
+            per_gpu=4,
             label="full: the paper's sizes and training budget, self-pre-trained backbones, self-collected data. "
             "A replication with other weights and data; it is not the paper's own verdict.",
             sizes=PAPER_SIZES,
@@ -102,6 +106,7 @@ SCALES: dict[str, Scale] = {
             medium_steps=1_000_000,
             budget=PAPER_BUDGET,
             needs_gpu=True,
+            per_gpu=4,
             label="paper: the paper's sizes, weights and data.",
         ),
     )

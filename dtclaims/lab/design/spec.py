@@ -3,8 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dtclaims.harness.lab import Setting
 from dtclaims.lab.design.arms import get_arm
-from dtclaims.lab.design.switches import Protocol
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ ROLES = {
 compared with (DEV-04)."""
 
 
-def arm_under(name: str, protocol: Protocol) -> tuple[str, str]:
+def arm_under(name: str, protocol: Setting) -> tuple[str, str]:
     """The arm and architecture that a name in a claim means under a protocol.
 
     Raises:
@@ -131,7 +131,7 @@ def resolve(
     seed: int,
     scale: str,
     budget: Budget,
-    protocol: Protocol,
+    protocol: Setting,
     paper_epochs: int = Budget.PAPER_EPOCHS,
     clip: bool = True,
     head: str | None = None,

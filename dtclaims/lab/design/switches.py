@@ -5,28 +5,7 @@ one audited difference. Switches of training decide which runs a claim needs, sw
 measurement how those runs are read: two protocols that agree on the former share their runs.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import Literal
-
-from dtclaims.errors import UsageError
-
-ProtocolName = Literal["published", "corrected"]
-
-
-@dataclass(frozen=True)
-class Switch:
-    """One audited difference between what was published and a valid comparison."""
-
-    name: str
-    published: str
-    corrected: str
-    deviations: tuple[str, ...]
-    stage: Literal["training", "measurement", "both"]
-    """Whether it decides which runs are trained, how they are read, or both."""
-    meaning: str
-
+from dtclaims.harness.lab import Setting, Switch, protocols_of
 
 SWITCHES: dict[str, Switch] = {
     switch.name: switch
@@ -160,51 +139,4 @@ SWITCHES: dict[str, Switch] = {
 }
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """A named setting of every switch."""
-
-    name: str
-    switches: Mapping[str, str] = field(hash=False)
-
-    def __getitem__(self, switch: str) -> str:
-        return self.switches[switch]
-
-    @property
-    def base(self) -> str:
-        """`published` or `corrected`: the end it starts from."""
-        return self.name.partition("+")[0]
-
-    def corrects(self, switch: str) -> bool:
-        """Whether the switch is at its corrected value."""
-        return self.switches[switch] == SWITCHES[switch].corrected
-
-    def flipped(self, switch: str) -> "Protocol":
-        """This protocol with one switch at its other value, named like `published+head`.
-
-        Raises:
-            UsageError: no such switch.
-        """
-        if switch not in SWITCHES:
-            raise UsageError("unknown switch", given=repr(switch), expected=f"one of {', '.join(SWITCHES)}")
-        value = SWITCHES[switch].published if self.corrects(switch) else SWITCHES[switch].corrected
-        return Protocol(f"{self.name}+{switch}", MappingProxyType({**self.switches, switch: value}))
-
-
-PROTOCOLS: dict[str, Protocol] = {
-    name: Protocol(name, MappingProxyType({switch.name: getattr(switch, name) for switch in SWITCHES.values()}))
-    for name in ("published", "corrected")
-}
-
-
-def get_protocols(choice: str) -> list[Protocol]:
-    """The protocols meant by `published`, `corrected` or `both`.
-
-    Raises:
-        UsageError: any other word.
-    """
-    if choice == "both":
-        return list(PROTOCOLS.values())
-    if choice not in PROTOCOLS:
-        raise UsageError("unknown protocol", given=repr(choice), expected="published, corrected or both")
-    return [PROTOCOLS[choice]]
+PROTOCOLS: dict[str, Setting] = protocols_of(SWITCHES)

@@ -10,18 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
-from dtclaims.harness.declare.claim import ALL_TASKS
-from dtclaims.harness.plan.planner import Plan, PlannedRun
+from dtclaims.harness.lab import Job, PlanView, Setting, Stored
 from dtclaims.harness.stats.intervals import t_quantile
-from dtclaims.harness.store.results import Results
-from dtclaims.harness.store.store import StoredRun
 from dtclaims.lab.design.blocks import RB_EPOCHS
 from dtclaims.lab.design.spec import arm_under
-from dtclaims.lab.design.switches import PROTOCOLS, Protocol
-from dtclaims.lab.design.tasks import get_task
+from dtclaims.lab.design.tasks import ALL_TASKS, get_task
 from dtclaims.lab.figures.paper_values import across_seeds, box
-from dtclaims.lab.measurements import MEASUREMENTS
-from dtclaims.lab.measurements.curves import error_curve
+from dtclaims.lab.measurements.curves import error_curve, score
+from dtclaims.lab.results import budget_of
 
 Series = dict[str, Any]
 Panel = dict[str, Any]
@@ -40,17 +36,15 @@ class OurFigures:
 
     Args:
         plan: whose runs and measurements to look at.
-        store: where their values are.
-        protocols: names of those to draw.
+        protocols: those to draw.
         alpha: of the intervals in tables, on each side.
     """
 
-    def __init__(self, plan: Plan, store: Results, protocols: Iterable[str], alpha: float) -> None:
+    def __init__(self, plan: PlanView, protocols: Iterable[Setting], alpha: float) -> None:
         self._plan = plan
-        self._store = store
-        self._protocols = [PROTOCOLS[name] for name in protocols if name in PROTOCOLS]
+        self._protocols = list(protocols)
         self._alpha = alpha
-        self._runs: dict[str, StoredRun | None] = {}
+        self._runs: dict[str, Stored | None] = {}
 
     def figures(self) -> dict[str, Any]:
         """Figures 1 to 10, those that have something of ours."""
@@ -84,40 +78,40 @@ class OurFigures:
     # --- what is stored -------------------------------------------------------------------------------
 
     def _measured(
-        self, name: str, arm: str, context: int, protocol: Protocol, task: str, **wanted: Any
+        self, name: str, arm: str, context: int, protocol: Setting, task: str, **wanted: Any
     ) -> dict[int, Any]:
         """Seed → value of a measurement of one arm, as far as it is stored."""
         found: dict[int, Any] = {}
-        for one in self._plan.measurements.values():
-            if one.name != name or len(one.runs) != 1 or dict(one.parameters) != wanted:
+        for reading, keys in self._plan.readings():
+            if reading.quantity != name or reading.derived or dict(reading.parameters) != wanted:
                 continue
-            switches = {switch: protocol[switch] for switch in one.switches}
-            run = self._plan.runs[one.runs[0]]
-            if switches != dict(one.switches) or not self._is(run, arm, context, protocol, task):
+            switches = {switch: protocol[switch] for switch in reading.switches}
+            runs = reading.jobs[0].needs
+            if len(runs) != 1 or switches != dict(reading.switches):
                 continue
-            value = self._store.find_measurement(one.identity)
+            if not self._is(runs[0], arm, context, protocol, task):
+                continue
+            value = self._plan.value(keys[0])
             if value is not None:
-                found[run.spec.seed] = value
+                found[runs[0].order.spec.seed] = value
         return dict(sorted(found.items()))
 
-    def _curves(self, arm: str, context: int, protocol: Protocol, task: str) -> dict[int, StoredRun]:
+    def _curves(self, arm: str, context: int, protocol: Setting, task: str) -> dict[int, Stored]:
         """Seed → stored run of one arm."""
-        found: dict[int, StoredRun] = {}
-        for key, run in self._plan.runs.items():
-            if self._is(run, arm, context, protocol, task):
+        found: dict[int, Stored] = {}
+        for job, key in self._plan.jobs():
+            if self._is(job, arm, context, protocol, task):
                 if key not in self._runs:
-                    self._runs[key] = self._store.find(key)
-                stored = self._runs[key]
-                if stored is not None and (
-                    run.spec.seed not in found or len(_curve(stored)) > len(_curve(found[run.spec.seed]))
-                ):
-                    found[run.spec.seed] = stored
+                    self._runs[key] = self._plan.stored(key)
+                stored, seed = self._runs[key], job.order.spec.seed
+                if stored is not None and (seed not in found or len(_curve(stored)) > len(_curve(found[seed]))):
+                    found[seed] = stored
         return dict(sorted(found.items()))
 
     @staticmethod
-    def _is(run: PlannedRun, arm: str, context: int, protocol: Protocol, task: str) -> bool:
+    def _is(run: Job, arm: str, context: int, protocol: Setting, task: str) -> bool:
         """Whether a planned run is one of an arm under a protocol, all its switches as the protocol has them."""
-        spec = run.spec
+        spec = run.order.spec
         name, architecture = arm_under(arm, protocol)
         return (
             (spec.arm, spec.architecture, spec.context, spec.task) == (name, architecture, context, task)
@@ -141,7 +135,7 @@ class OurFigures:
     def _of_hopper(self, draw: Any, *what: str) -> list[Series]:
         return [one for protocol in self._protocols for one in draw(protocol, *what)]
 
-    def _lines(self, name: str, protocol: Protocol, task: str, key: str, places: str | None = None) -> list[Series]:
+    def _lines(self, name: str, protocol: Setting, task: str, key: str, places: str | None = None) -> list[Series]:
         """A line per arm: one list in the value of a measurement of the K = 20 runs.
 
         Args:
@@ -161,7 +155,7 @@ class OurFigures:
                 series.append(_line(called, arm, protocol, x, values))
         return series
 
-    def _similarity(self, protocol: Protocol, task: str) -> list[Series]:
+    def _similarity(self, protocol: Setting, task: str) -> list[Series]:
         """CKA by layer; a network of 24 blocks over the same axis as one of 12, as in the paper (protocol §7.1)."""
         series = self._lines("cka", protocol, task, "state")
         shortest = min((len(one["x"]) for one in series), default=0)
@@ -169,7 +163,7 @@ class OurFigures:
             one["x"] = [place * shortest / len(one["x"]) for place in one["x"]]
         return series
 
-    def _information(self, protocol: Protocol, side: str) -> list[Series]:
+    def _information(self, protocol: Setting, side: str) -> list[Series]:
         return self._lines("information_profile", protocol, "hopper", side, "tokens")
 
     def _by_arm(self, what: str) -> list[Panel]:
@@ -189,10 +183,10 @@ class OurFigures:
             panels.append(self._panel(called[0].upper() + called[1:], series))
         return panels
 
-    def _gradients(self, arm: str, protocol: Protocol) -> dict[int, Any]:
+    def _gradients(self, arm: str, protocol: Setting) -> dict[int, Any]:
         return self._measured("gradients", arm, 20, protocol, "hopper")
 
-    def _confusion(self, protocol: Protocol) -> list[Series]:
+    def _confusion(self, protocol: Setting) -> list[Series]:
         return [
             {
                 **_line(called, arm, protocol, [place], {s: [v["cosine_minimum"]] for s, v in found.items()}),
@@ -202,14 +196,14 @@ class OurFigures:
             if (found := self._gradients(arm, protocol))
         ]
 
-    def _norms(self, protocol: Protocol) -> list[Series]:
+    def _norms(self, protocol: Setting) -> list[Series]:
         return [
             _series(called, arm, protocol, "box", **box({place: [norm for v in found.values() for norm in v["norms"]]}))
             for place, (arm, called) in enumerate(ARMS.items())
             if (found := self._gradients(arm, protocol))
         ]
 
-    def _shares(self, protocol: Protocol) -> list[Series]:
+    def _shares(self, protocol: Setting) -> list[Series]:
         arm = "image_pretrained"
         values = {}
         for seed, value in self._gradients(arm, protocol).items():
@@ -219,7 +213,7 @@ class OurFigures:
             return []
         return [{**_line(ARMS[arm], arm, protocol, range(3), values), "style": "points"}]
 
-    def _returns(self, protocol: Protocol, task: str) -> list[Series]:
+    def _returns(self, protocol: Setting, task: str) -> list[Series]:
         series = []
         for context in (1, 20):
             for arm, called in list(ARMS.items())[:2]:
@@ -230,7 +224,7 @@ class OurFigures:
                     series.append(_line(f"{called}, K={context}", arm, protocol, epochs, values))
         return series
 
-    def _blocks(self, protocol: Protocol, curve: str) -> list[Series]:
+    def _blocks(self, protocol: Setting, curve: str) -> list[Series]:
         from dtclaims.lab.metrics.curves import published_ema
 
         names = dict(list(ARMS.items())[:2])
@@ -248,7 +242,7 @@ class OurFigures:
                 series.append(_line(called, arm, protocol, epochs, values))
         return series
 
-    def _gaps(self, protocol: Protocol, task: str) -> list[Series]:
+    def _gaps(self, protocol: Setting, task: str) -> list[Series]:
         if protocol.corrects("att_dist"):
             # A relative change of another distance, in another unit than the paper's axis.
             return []
@@ -265,14 +259,12 @@ class OurFigures:
 
     def _cells(self, arms: Sequence[str], context: int) -> list[dict[str, Any]]:
         cells = []
-        score = MEASUREMENTS["score"]
-        assert score.from_curves is not None
         for protocol in self._protocols:
-            switches = {switch: protocol[switch] for switch in score.switches}
+            switches = {switch: protocol[switch] for switch in ("selection", "score_refs")}
             for task in ALL_TASKS:
                 for arm in arms:
                     runs = self._curves(arm, context, protocol, task)
-                    values = [score.from_curves(run, switches) for run in runs.values()]
+                    values = [score(run, switches) for run in runs.values()]
                     if values:
                         cells.append(
                             {
@@ -286,14 +278,14 @@ class OurFigures:
         return cells
 
 
-def _curve(run: StoredRun) -> list[float]:
+def _curve(run: Stored) -> list[float]:
     found: list[float] = run.result["curves"]["return_mean"]
     return found
 
 
-def _paper_epochs(run: StoredRun) -> list[float]:
+def _paper_epochs(run: Stored) -> list[float]:
     """The paper's epoch that each of the run's stands for."""
-    return [run.budget.paper_epoch(epoch) for epoch in range(1, len(_curve(run)) + 1)]
+    return [budget_of(run).paper_epoch(epoch) for epoch in range(1, len(_curve(run)) + 1)]
 
 
 def _numbers(values: Sequence[float | None]) -> list[float]:
@@ -301,7 +293,7 @@ def _numbers(values: Sequence[float | None]) -> list[float]:
 
 
 def _line(
-    called: str, arm: str, protocol: Protocol, x: Iterable[float], values: Mapping[int, Sequence[float]]
+    called: str, arm: str, protocol: Setting, x: Iterable[float], values: Mapping[int, Sequence[float]]
 ) -> Series:
     """A line over the seeds: mean, least and greatest; a gap where a seed has none."""
     columns = across_seeds(values)
@@ -309,7 +301,7 @@ def _line(
     return _series(called, arm, protocol, "line", x=[float(value) for value in x], **gaps)
 
 
-def _series(called: str, arm: str, protocol: Protocol, style: str, **values: Any) -> Series:
+def _series(called: str, arm: str, protocol: Setting, style: str, **values: Any) -> Series:
     return {"name": called, "arm": arm, "protocol": protocol.name, "seed": None, "style": style, **values}
 
 

@@ -7,15 +7,14 @@ from collections.abc import Mapping
 from itertools import pairwise
 from statistics import pstdev
 
-from dtclaims.harness.store.store import StoredRun
+from dtclaims.harness.lab import Stored
 from dtclaims.lab.design.spec import Budget
 from dtclaims.lab.measurements.bench import BEYOND_MINI, Measurement, table
 from dtclaims.lab.measurements.curves import error_curve
+from dtclaims.lab.results import budget_of
 
 
-def action_errors(
-    run: StoredRun, switches: Mapping[str, str], *, first: int = 1, last: int | None = None
-) -> list[float]:
+def action_errors(run: Stored, switches: Mapping[str, str], *, first: int = 1, last: int | None = None) -> list[float]:
     """Action error of every epoch of a span, not smoothed (DEV-12).
 
     Args:
@@ -24,17 +23,17 @@ def action_errors(
         first: epoch of the paper's 40 at which the span starts.
         last: the one at which it ends, included; None for the end of the run.
     """
-    span = run.budget.span(first, Budget.PAPER_EPOCHS if last is None else last)
+    span = budget_of(run).span(first, Budget.PAPER_EPOCHS if last is None else last)
     return [float(value) for value in run.result["curves"][error_curve(switches)][span]]
 
 
-def action_error_jumps(run: StoredRun, switches: Mapping[str, str], *, first: int = 1, last: int = 10) -> float:
+def action_error_jumps(run: Stored, switches: Mapping[str, str], *, first: int = 1, last: int = 10) -> float:
     """Standard deviation of the steps between neighbouring epochs of the error curve: how unsteady it is (App. G.3)."""
     errors = action_errors(run, switches, first=first, last=last)
     return pstdev(after - before for before, after in pairwise(errors))
 
 
-def errors_and_returns(run: StoredRun, switches: Mapping[str, str]) -> dict[str, list[float]]:
+def errors_and_returns(run: Stored, switches: Mapping[str, str]) -> dict[str, list[float]]:
     """Action error and mean return of every epoch of the run (App. M, footnote 7)."""
     returns = [float(value) for value in run.result["curves"]["return_mean"]]
     return {"error": action_errors(run, switches), "return": returns}

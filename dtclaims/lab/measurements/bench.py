@@ -4,12 +4,13 @@ Importing this package does not import torch: judging stored results must not ne
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from dtclaims.harness.store.store import StoredRun
+from dtclaims.harness.lab import Stored
 from dtclaims.lab.design.spec import Budget
+from dtclaims.lab.results import budget_of, checkpoint, spec_of
 from dtclaims.seeding import derive, generator
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ BEYOND_MINI = ALL_SCALES[1:]
 class Bench:
     """A stored run laid out for measuring: its data, its networks, the device. Without a run, the data alone."""
 
-    run: StoredRun | None
+    run: Stored | None
     all_data: "Trajectories"
     backbones: "Mapping[str, Backbone]"
     device: str
@@ -45,21 +46,20 @@ class Bench:
     """The run it is compared with."""
 
     @property
-    def stored(self) -> StoredRun:
+    def stored(self) -> Stored:
         """The run."""
         assert self.run is not None
         return self.run
 
-    @property
+    @cached_property
     def spec(self) -> Mapping[str, Any]:
         """The run's specification as stored."""
-        spec: Mapping[str, Any] = self.stored.identity["spec"]
-        return spec
+        return asdict(spec_of(self.stored.identity))
 
     @property
     def budget(self) -> Budget:
         """The budget of the run's scale."""
-        return self.stored.budget
+        return budget_of(self.stored)
 
     @cached_property
     def data(self) -> "Trajectories":
@@ -76,7 +76,7 @@ class Bench:
         if paper_epoch == 0:
             initial = self._build(self.spec["arm"], self.spec["architecture"], self.spec["seed"])
             return {name: tensor.detach() for name, tensor in initial.state_dict().items()}
-        return self.stored.checkpoint(self.budget.epoch(paper_epoch))
+        return checkpoint(self.stored, self.budget.epoch(paper_epoch))
 
     def network(self, paper_epoch: int) -> "DecisionTransformer":
         """The run's model at the epoch that stands for one of the paper's, in eval mode."""
@@ -156,8 +156,6 @@ class Measurement:
     """(bench, switches, **parameters) to plain JSON data. Runs once, in a worker; the value is stored."""
     from_curves: Callable[..., Any] | None = None
     """(stored run, switches, **parameters) to plain data. Runs whenever asked, without torch."""
-    code: tuple[str, ...] = ()
-    """Modules of ours that its value depends on, beside the model's."""
     scales: tuple[str, ...] = ALL_SCALES
     """Where it is offered; some cost more than a laptop has."""
 

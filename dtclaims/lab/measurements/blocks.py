@@ -4,39 +4,40 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dtclaims.harness.store.store import StoredRun
+from dtclaims.harness.lab import Stored
 from dtclaims.lab.data.scores import score_reference
 from dtclaims.lab.design.blocks import RB_EPOCHS
 from dtclaims.lab.design.tasks import get_task
 from dtclaims.lab.measurements.bench import Measurement, table
 from dtclaims.lab.measurements.curves import Values, error_curve, scores
+from dtclaims.lab.results import budget_of, spec_of
 
 
-def score_at(run: StoredRun, switches: Mapping[str, str], *, epoch: int = 4) -> float:
+def score_at(run: Stored, switches: Mapping[str, str], *, epoch: int = 4) -> float:
     """Normalised score at one of the paper's epochs: the one whose checkpoint measurements of networks read."""
-    return float(scores(run, switches)[run.budget.epoch(epoch) - 1])
+    return float(scores(run, switches)[budget_of(run).epoch(epoch) - 1])
 
 
-def score_curve(run: StoredRun, switches: Mapping[str, str]) -> list[tuple[float, float]]:
+def score_curve(run: Stored, switches: Mapping[str, str]) -> list[tuple[float, float]]:
     """(epoch of the paper's 40, normalised score) of every epoch."""
     values = scores(run, switches)
-    return [(run.budget.paper_epoch(epoch), float(value)) for epoch, value in enumerate(values, start=1)]
+    return [(budget_of(run).paper_epoch(epoch), float(value)) for epoch, value in enumerate(values, start=1)]
 
 
-def block_return(run: StoredRun, switches: Mapping[str, str]) -> float:
+def block_return(run: Stored, switches: Mapping[str, str]) -> float:
     """Mean normalised score over the epochs of block replacement, of such a run or of one that trained longer (V_b)."""
     from dtclaims.lab.metrics.curves import normalized_score
 
-    reference = score_reference(get_task(run.identity["spec"]["task"]), switches["score_refs"])
+    reference = score_reference(get_task(spec_of(run.identity).task), switches["score_refs"])
     return float(normalized_score(_early(run, "return_mean", switches), reference).mean())
 
 
-def block_error(run: StoredRun, switches: Mapping[str, str]) -> float:
+def block_error(run: Stored, switches: Mapping[str, str]) -> float:
     """Mean action error over the epochs of block replacement, of such a run or of one that trained longer (E_b)."""
     return float(_early(run, error_curve(switches), switches).mean())
 
 
-def _early(run: StoredRun, curve: str, switches: Mapping[str, str]) -> Values:
+def _early(run: Stored, curve: str, switches: Mapping[str, str]) -> Values:
     """A curve up to the last epoch of block replacement: smoothed as the paper's figures are, or as it is (DEV-12, 31).
 
     Raises:
@@ -44,7 +45,7 @@ def _early(run: StoredRun, curve: str, switches: Mapping[str, str]) -> Values:
     """
     from dtclaims.lab.metrics.curves import published_ema
 
-    epochs = run.budget.epoch(RB_EPOCHS[run.identity["spec"]["task"]])
+    epochs = budget_of(run).epoch(RB_EPOCHS[spec_of(run.identity).task])
     values = np.asarray(run.result["curves"][curve][:epochs], dtype=np.float64)
     return published_ema(values) if switches["action_error"] == "last_batch" else values
 

@@ -5,24 +5,25 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from dtclaims.harness.store.store import StoredRun
+from dtclaims.harness.lab import Stored
 from dtclaims.lab.data.scores import score_reference
 from dtclaims.lab.design.tasks import get_task
 from dtclaims.lab.measurements.bench import Measurement, table
+from dtclaims.lab.results import budget_of, spec_of
 
 Values = npt.NDArray[np.float64]
 
 
-def scores(run: StoredRun, switches: Mapping[str, str]) -> Values:
+def scores(run: Stored, switches: Mapping[str, str]) -> Values:
     """Normalised score of every epoch (DEV-29)."""
     from dtclaims.lab.metrics.curves import normalized_score
 
-    task = get_task(run.identity["spec"]["task"])
+    task = get_task(spec_of(run.identity).task)
     reference = score_reference(task, switches["score_refs"])
     return np.asarray(normalized_score(np.asarray(run.result["curves"]["return_mean"]), reference))
 
 
-def score(run: StoredRun, switches: Mapping[str, str], *, minus: Mapping[str, float] | None = None) -> float:
+def score(run: Stored, switches: Mapping[str, str], *, minus: Mapping[str, float] | None = None) -> float:
     """One normalised score per run: the best epoch, or the mean of the last quarter (DEV-10).
 
     Args:
@@ -32,22 +33,22 @@ def score(run: StoredRun, switches: Mapping[str, str], *, minus: Mapping[str, fl
     """
     values = scores(run, switches)
     value = values.max() if switches["selection"] == "best" else values[-max(1, len(values) // 4) :].mean()
-    return float(value) - (minus[run.identity["spec"]["task"]] if minus else 0.0)
+    return float(value) - (minus[spec_of(run.identity).task] if minus else 0.0)
 
 
-def spanned(run: StoredRun, values: Values, first: int, last: int) -> Values:
+def spanned(run: Stored, values: Values, first: int, last: int) -> Values:
     """The part of a curve that stands for a span of the paper's epochs; the last epoch where a short run has none."""
-    span = run.budget.span(first, last)
+    span = budget_of(run).span(first, last)
     return values[min(span.start, len(values) - 1) : span.stop]
 
 
-def score_span(run: StoredRun, switches: Mapping[str, str], *, first: int = 1, last: int = 10) -> float:
+def score_span(run: Stored, switches: Mapping[str, str], *, first: int = 1, last: int = 10) -> float:
     """Mean normalised score over a span of the paper's epochs, both included."""
     return float(spanned(run, scores(run, switches), first, last).mean())
 
 
 def curve_span(
-    run: StoredRun, switches: Mapping[str, str], *, curve: str = "saturated", first: int = 1, last: int = 10
+    run: Stored, switches: Mapping[str, str], *, curve: str = "saturated", first: int = 1, last: int = 10
 ) -> float:
     """Mean of any logged curve over a span of the paper's epochs, both included.
 
@@ -61,7 +62,7 @@ def curve_span(
     return float(spanned(run, np.asarray(run.result["curves"][curve]), first, last).mean())
 
 
-def error_over_constant(run: StoredRun, switches: Mapping[str, str], *, first: int = 1, last: int = 10) -> float:
+def error_over_constant(run: Stored, switches: Mapping[str, str], *, first: int = 1, last: int = 10) -> float:
     """Mean action error over a span of the paper's epochs as a multiple of the best constant prediction's (DEV-11).
 
     1 and more: nothing was learned that the mean action does not already know.

@@ -13,8 +13,8 @@ from dtclaims.lab.measurements.bench import Bench, Measurement, per_seed, table
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from dtclaims.harness.lab import ProtocolName
     from dtclaims.lab.data.windows import Batch
-    from dtclaims.lab.design.switches import ProtocolName
 
 PUBLISHED_COSINES, PUBLISHED_NORMS = 50, 100
 CORRECTED_WINDOWS = 200
@@ -103,14 +103,5 @@ MEASUREMENTS = table(
             "as squared norm over the sum of squares.",
         },
         from_networks=gradients,
-        code=(
-            "lab/measurements/gradients.py",
-            "lab/metrics/gradient_inputs.py",
-            "lab/metrics/gradient_readings.py",
-            "lab/metrics/gradient_samples.py",
-            "lab/metrics/gradients.py",
-            "lab/metrics/inputs.py",
-            "lab/train/objective.py",
-        ),
     ),
 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dtclaims.errors import UndefinedMeasurement
-from dtclaims.lab.design.switches import ProtocolName
+from dtclaims.harness.lab import ProtocolName
 from dtclaims.lab.metrics.gradient_inputs import is_block
 from dtclaims.lab.metrics.inputs import Floats
 

@@ -21,8 +21,8 @@ import torch
 from torch import nn
 
 from dtclaims.errors import MeasurementError, UsageError
+from dtclaims.harness.lab import ProtocolName
 from dtclaims.lab.data.windows import Batch
-from dtclaims.lab.design.switches import ProtocolName
 from dtclaims.lab.metrics.gradient_inputs import (
     Loss,
     block_checked,

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from dtclaims.errors import MeasurementError, UndefinedMeasurement, UsageError
-from dtclaims.lab.design.switches import ProtocolName
+from dtclaims.harness.lab import ProtocolName
 from dtclaims.lab.metrics.estimates import MutualInformation, above_chance, found
 from dtclaims.lab.metrics.heldout import Split, scaled, split
 from dtclaims.lab.metrics.inputs import Array, Floats, as_tensor, check_same_samples

@@ -11,32 +11,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from dtclaims.errors import BackboneError, UsageError
-from dtclaims.lab.models.hub import CONFIG
+from dtclaims.lab.models.hub import ARCHITECTURE_FIELDS, CONFIG, HUB_FIELDS, HUB_NORMS, HUB_VARIANTS
 from dtclaims.lab.models.transformer import StackConfig
 
 UNUSED = ("wte.weight", "wpe.weight", "lm_head.weight", ".attn.bias", ".attn.masked_bias")
 """Ends of names that are left out: token and position embeddings and the language head, because the Decision
 Transformer embeds and predicts for itself (protocol §3.1; DEV-28), and the hub's stored causal masks."""
-
-HUB_NORMS = {"gpt2": "layer", "imagegpt": "rms"}
-"""The hub's model types that are read, and the norm each has (DEV-07)."""
-
-HUB_FIELDS = {
-    "n_layer": "blocks",
-    "n_embd": "width",
-    "n_head": "heads",
-    "activation_function": "activation",
-    "n_inner": "mlp_width",
-    "layer_norm_epsilon": "eps",
-}
-"""Hugging Face's names for what a stack needs to know."""
-
-HUB_VARIANTS = {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False}
-"""Options of the hub's GPT-2 and ImageGPT that make another network, and their values in the one we have."""
-
-ARCHITECTURE_FIELDS = ("blocks", "width", "heads", "activation", "mlp_width", "eps", "norm")
-"""What a checkpoint says of its shape. Its dropouts are not taken over: fine-tuning uses the reference's
-for every arm (protocol §3.2)."""
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

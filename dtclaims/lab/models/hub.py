@@ -3,11 +3,13 @@
 The cache is the standard one: HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE mean what they mean to every tool of the hub.
 """
 
+import json
 import os
 import ssl
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 from dtclaims.errors import BackboneError
 
@@ -15,8 +17,44 @@ CONFIG = "config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 """Files the weights can be in; the first that is there is read."""
 
+HUB_NORMS = {"gpt2": "layer", "imagegpt": "rms"}
+"""The hub's model types that are read, and the norm each has (DEV-07)."""
+
+HUB_FIELDS = {
+    "n_layer": "blocks",
+    "n_embd": "width",
+    "n_head": "heads",
+    "activation_function": "activation",
+    "n_inner": "mlp_width",
+    "layer_norm_epsilon": "eps",
+}
+"""Hugging Face's names for what a stack needs to know."""
+
+HUB_VARIANTS = {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False}
+"""Options of the hub's GPT-2 and ImageGPT that make another network, and their values in the one we have."""
+
+ARCHITECTURE_FIELDS = ("blocks", "width", "heads", "activation", "mlp_width", "eps", "norm")
+"""What a checkpoint says of its shape. Its dropouts are not taken over: fine-tuning uses the reference's
+for every arm (protocol §3.2)."""
+
 SECONDS = 5
 """How long the hub may take to answer."""
+
+
+def hub_shape(folder: Path) -> dict[str, Any]:
+    """What a hub checkpoint's config.json says of its network: the fields that are read, as they are stated.
+
+    Raises:
+        BackboneError: unreadable, or no object.
+    """
+    path = folder / CONFIG
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise BackboneError("the configuration cannot be read", given=f"{path}: {error}") from None
+    if not isinstance(stated, dict):
+        raise BackboneError("the configuration is no object", given=str(path))
+    return {name: stated[name] for name in ("model_type", *HUB_FIELDS, *HUB_VARIANTS) if name in stated}
 
 
 def find_folder(given: str, *, download: bool = False) -> Path:

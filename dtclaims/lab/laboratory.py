@@ -1,0 +1,362 @@
+"""This paper's lab, as the harness sees it (`dtclaims.harness.lab.Lab`)."""
+
+import inspect
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from dtclaims.addresses import key_of
+from dtclaims.errors import UsageError
+from dtclaims.harness.lab import (
+    Circumstances,
+    Command,
+    Job,
+    Need,
+    PlanView,
+    Progress,
+    Quantity,
+    Reading,
+    Setting,
+    Stored,
+    Unavailable,
+    Wish,
+    Workbench,
+)
+from dtclaims.harness.lab import Scale as AnyScale
+from dtclaims.lab import results
+from dtclaims.lab.data.scores import score_reference
+from dtclaims.lab.design.arms import ARMS, get_arm
+from dtclaims.lab.design.options import OPTIONS
+from dtclaims.lab.design.scales import SCALES, Scale, get_scale
+from dtclaims.lab.design.spec import ROLES, Budget, RunSpec, resolve
+from dtclaims.lab.design.switches import SWITCHES
+from dtclaims.lab.design.tasks import ALL_TASKS, get_task
+from dtclaims.lab.inputs import (
+    Inputs,
+    Sources,
+    auto_scale,
+    check_source,
+    find_backbone,
+    find_data,
+    portable,
+    sizes_of,
+)
+from dtclaims.lab.jobs import MeasureOrder, RunOrder, measure_job, run_job
+from dtclaims.lab.measurements import MEASUREMENTS
+from dtclaims.lab.measurements.bench import Measurement
+
+Identity = Mapping[str, Any]
+
+RUN_WORDS = ("arm", "context", "epochs", "clip", "head", "adam_eps", "versus", "next_seed")
+"""Words of a condition that say which run, or which two, a quantity is read from."""
+WORDS = (*RUN_WORDS, "parameters")
+HEADS = ("tied", "tied_low_scale", "untied")
+CONTEXT = 20
+"""K where a need names none."""
+
+
+class Session:
+    """The lab with one user's choices made (`dtclaims.harness.lab.Session`)."""
+
+    def __init__(self, scale: Scale, reason: str, sources: Sources, wish: Wish) -> None:
+        self.scale, self.reason, self.sources = scale, reason, sources
+        self._recorded = Recorded(wish.recorded)
+        self._only_recorded = wish.only_recorded
+        self._data: dict[tuple[str, str], dict[str, Any] | Unavailable] = {}
+        self._backbones: dict[tuple[str, str, bool], dict[str, Any] | Unavailable] = {}
+        self._runs: dict[str, Job] = {}
+        self.notes: list[str] = []
+
+    @property
+    def label(self) -> str:
+        """The scale's words, which speak of collected data, made true of the data that are used."""
+        names = sorted(
+            {str(one["name"]) for one in self._data.values() if not isinstance(one, Unavailable) and "name" in one}
+        )
+        return (
+            self.scale.label.replace("self-collected data", f"data from {', '.join(names)}")
+            if names
+            else self.scale.label
+        )
+
+    def check(self, need: Need, scale: AnyScale) -> None:
+        """Refuse a need that could be resolved under no circumstances.
+
+        Raises:
+            UsageError: a word that no condition has, or a value that the word cannot take.
+        """
+        if unknown := [word for word in need.condition if word not in WORDS]:
+            raise UsageError(
+                f"{need.quantity} is needed under a condition that this lab does not know",
+                given=", ".join(unknown),
+                expected=f"some of {', '.join(WORDS)}",
+            )
+        measurement = MEASUREMENTS[need.quantity]
+        for name in ("arm", "versus"):
+            arm = need.condition.get(name)
+            if isinstance(arm, str) and arm not in ROLES and arm not in ARMS:
+                get_arm(arm)
+        head = need.condition.get("head")
+        if head is not None and head not in HEADS:
+            raise UsageError("unknown head", given=repr(head), expected=f"one of {', '.join(HEADS)}")
+        function = measurement.from_curves or measurement.from_networks
+        known = [*inspect.signature(function).parameters.values()][2:] if function else []
+        if wrong := sorted(set(need.condition.get("parameters", {})) - {one.name for one in known}):
+            raise UsageError(
+                f"{need.quantity} has no such parameters",
+                given=", ".join(wrong),
+                expected=", ".join(one.name for one in known) or "none",
+            )
+
+    def resolve(self, need: Need, at: Circumstances, *, device: str, precision: str) -> Reading | Unavailable:
+        """The runs and the measurement that a need means, and how its value is read from them."""
+        measurement, condition = MEASUREMENTS[need.quantity], need.under(at.protocol)
+        task = at.task or ALL_TASKS[0]
+        switches = {name: at.protocol[name] for name in measurement.switches}
+        parameters: dict[str, Any] = dict(condition.get("parameters", {}))
+        runs: list[Job] = []
+        inputs: list[Inputs] = []
+        for arm, seed in self._pair(condition, at):
+            spec = None if arm is None else self._spec(arm, condition, task, seed, at)
+            found = self._inputs(spec.arm if spec else None, task, at.scale.name)
+            if isinstance(found, Unavailable):
+                return found
+            inputs.append(found)
+            if spec is not None:
+                runs.append(self._run(spec, found, device, precision))
+        if condition.get("next_seed") and len(at.seeds) < 2:
+            return Unavailable("it compares runs of two seeds", "Ask for --seeds 2 or more.")
+        rests_on = _rests_on(measurement, task, switches)
+        if measurement.from_curves is not None:
+            return Reading(need.quantity, tuple(runs), True, switches, parameters, rests_on)
+        job = measure_job(
+            measurement,
+            tuple(runs),
+            tuple(inputs),
+            switches=switches,
+            parameters=parameters,
+            seed=at.seed,
+            task=task,
+            scale=at.scale.name,
+            device=device,
+            precision=precision,
+        )
+        return Reading(need.quantity, (job,), False, switches, parameters, rests_on)
+
+    @staticmethod
+    def _pair(condition: Mapping[str, Any], at: Circumstances) -> list[tuple[str | None, int]]:
+        """Arms and seeds of the runs that a need reads; no arm for the data alone."""
+        arm, versus, other = condition.get("arm"), condition.get("versus"), at.seed
+        if versus is None and not condition.get("next_seed"):
+            return [(arm, at.seed)]
+        if condition.get("next_seed"):
+            other = at.seeds[(at.seeds.index(at.seed) + 1) % len(at.seeds)]
+        return [(arm, at.seed), (versus or arm, other)]
+
+    def _spec(self, arm: str, condition: Mapping[str, Any], task: str, seed: int, at: Circumstances) -> RunSpec:
+        epochs = condition.get("epochs", Budget.PAPER_EPOCHS)
+        return resolve(
+            task=task,
+            arm=arm,
+            context=condition.get("context", CONTEXT),
+            seed=seed,
+            scale=at.scale.name,
+            budget=self.scale.budget,
+            protocol=at.protocol,
+            paper_epochs=epochs[task] if isinstance(epochs, Mapping) else epochs,
+            clip=condition.get("clip", True),
+            head=condition.get("head"),
+            adam_eps=condition.get("adam_eps"),
+        )
+
+    def _run(self, spec: RunSpec, inputs: Inputs, device: str, precision: str) -> Job:
+        """One object for one run, however many quantities are read from it."""
+        name = key_of({"name": spec.name, "device": device, "precision": precision})
+        if name not in self._runs:
+            self._runs[name] = run_job(spec, inputs, device=device, precision=precision)
+        return self._runs[name]
+
+    def _inputs(self, arm: str | None, task: str, scale: str) -> Inputs | Unavailable:
+        data = self._data_of(task, get_scale(scale))
+        if isinstance(data, Unavailable):
+            return data
+        backbones: dict[str, dict[str, Any]] = {}
+        for source in get_arm(arm).sources if arm is not None else ():
+            found = self._backbone(source, get_scale(scale), sizes_only=get_arm(arm or "").source != source)
+            if isinstance(found, Unavailable):
+                return found
+            backbones[source] = found
+        return Inputs(task, data, backbones)
+
+    def _data_of(self, task: str, scale: Scale) -> dict[str, Any] | Unavailable:
+        key = (task, scale.name)
+        if key not in self._data:
+            here = None if self._only_recorded else find_data(task, scale, self.sources.data)
+            theirs = self._recorded.data.get(task, [])
+            self._data[key] = self._here_or_theirs(here, theirs, f"the data of {task}", f"runs on {task}")
+        return self._data[key]
+
+    def _backbone(self, source: str, scale: Scale, *, sizes_only: bool) -> dict[str, Any] | Unavailable:
+        key = (source, scale.name, sizes_only)
+        if key not in self._backbones:
+            given = self.sources.backbones.get(source)
+            if sizes_only and given is None and source in scale.sizes:
+                recorded = self._recorded.sizes.get(source)
+                self._backbones[key] = dict(recorded[0]) if recorded else sizes_of(source, scale)
+            else:
+                here = None if self._only_recorded else find_backbone(source, scale, given)
+                theirs = self._recorded.backbones.get(source, [])
+                what = f"the {source} backbone"
+                self._backbones[key] = self._here_or_theirs(here, theirs, what, f"runs with {what}")
+        return self._backbones[key]
+
+    def _here_or_theirs(
+        self, here: dict[str, Any] | Unavailable | None, theirs: Sequence[Identity], what: str, of: str
+    ) -> dict[str, Any] | Unavailable:
+        """What is at hand, else what most recorded results had."""
+        if here is not None and not isinstance(here, Unavailable):
+            return here
+        if not theirs:
+            return here or Unavailable(f"the evidence holds no {of}", "Make them, and the evidence again.")
+        by_key = {key_of(one): one for one in theirs}
+        (key, count), *_ = Counter(map(key_of, theirs)).most_common()
+        if here is not None:
+            name = by_key[key].get("name") or by_key[key].get("kind")
+            self.notes.append(
+                f"{what}, not at hand here, is taken to be {name}, of {count} of {len(theirs)} stored runs"
+            )
+        return dict(by_key[key])
+
+    def inputs_at_hand(self) -> tuple[Sequence[Identity], bool]:
+        """Identities of the data and backbones of this installation, and whether all that runs may need are here."""
+        here = [find_data(task, self.scale, self.sources.data) for task in ALL_TASKS]
+        here += [
+            find_backbone(source, self.scale, self.sources.backbones.get(source)) for source in self.scale.backbones
+        ]
+        found = [portable(one) for one in here if not isinstance(one, Unavailable)]
+        return found, len(found) == len(here)
+
+    def prepare(self, jobs: Sequence[Job], phase: Callable[[str], Progress]) -> None:
+        """Collect the data before the workers need them, so that these find the set on disk."""
+        needed: dict[str, Inputs] = {}
+        for job in jobs:
+            for inputs in _inputs_of(job.order):
+                needed[key_of(inputs.data)] = inputs
+        for inputs in needed.values():
+            inputs.load_data(phase(f"collecting {inputs.task} data"))
+
+
+def _inputs_of(order: RunOrder | MeasureOrder) -> tuple[Inputs, ...]:
+    return (order.inputs,) if isinstance(order, RunOrder) else order.inputs
+
+
+def _rests_on(measurement: Measurement, task: str, switches: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The returns that mean score 0 and 100, where scores are read (DEV-29)."""
+    if "score_refs" not in switches:
+        return {}
+    low, high = score_reference(get_task(task), switches["score_refs"])
+    return {"score_reference": {task: {"name": switches["score_refs"], "random": low, "expert": high}}}
+
+
+class Recorded:
+    """Data and backbones that recorded results had."""
+
+    def __init__(self, identities: Iterable[Identity]) -> None:
+        self.data: dict[str, list[Identity]] = {}
+        self.backbones: dict[str, list[Identity]] = {}
+        self.sizes: dict[str, list[Identity]] = {}
+        for identity in identities:
+            if "spec" in identity or identity.get("kind") == "run":
+                data, backbones = results.inputs_of(identity)
+                self.data.setdefault(results.spec_of(identity).task, []).append(data)
+                for source, one in backbones.items():
+                    kept = self.sizes if one.get("kind") == results.SIZES else self.backbones
+                    kept.setdefault(source, []).append(one)
+            else:
+                # What is measured of the data alone is the only thing that a claim may rest on.
+                measured = identity.get("parameters", {}).get("data") or identity.get("how", {}).get("data")
+                if isinstance(measured, Mapping) and "task" in measured:
+                    self.data.setdefault(measured["task"], []).append(measured)
+
+
+class Laboratory:
+    """S. Takagi, "On the Effect of Pre-training for Transformer in Different Modality on Offline Reinforcement
+    Learning" (NeurIPS 2022)."""
+
+    name = "takagi-2022"
+    tasks = ALL_TASKS
+    switches = SWITCHES
+    scales: Mapping[str, AnyScale] = SCALES
+    options = OPTIONS
+    diagnostics = ("saturated", "clipped", "action_error", "held_out_error")
+    shown = ("arm", "task", "context")
+
+    @property
+    def words(self) -> Mapping[str, Any]:
+        """What a report calls things."""
+        return {
+            "scales": {one.name: one.says for one in SCALES.values()},
+            "run": "arm, task, context length",
+            "values": {"context": "K={}"},
+        }
+
+    @property
+    def quantities(self) -> Mapping[str, Quantity]:
+        """The measurements, as the harness knows them."""
+        return _quantities()
+
+    def session(self, wish: Wish) -> Session:
+        """The lab with a user's choices made: scale, data and backbones.
+
+        Raises:
+            UsageError: `--data` names nothing that is here, or there is no such scale.
+        """
+        data = wish.options.get("data")
+        if not wish.only_recorded:
+            check_source(data)
+        models = {kind: name for kind in ("language", "image") if (name := wish.options.get(f"{kind}_model"))}
+        sources = Sources(data, models)
+        if wish.scale is not None:
+            name, reason = wish.scale, "as asked"
+        else:
+            name, reason = auto_scale(wish.gpu, list(wish.tasks), sources)
+        return Session(get_scale(name), reason, sources, wish)
+
+    def perform(self, job: Job, bench: Workbench) -> Any:
+        """Train a run or take a measurement (imports torch)."""
+        from dtclaims.lab.perform import perform
+
+        return perform(job, bench)
+
+    def derive(self, reading: Reading, stored: Sequence[Stored]) -> Any:
+        """What is read from a run's curves."""
+        function = MEASUREMENTS[reading.quantity].from_curves
+        assert function is not None
+        return function(*stored, reading.switches, **reading.parameters)
+
+    def meaning(self, identity: Identity) -> Identity:
+        """What a result is of, whatever code and versions made it."""
+        return results.meaning(identity)
+
+    def figures(self, view: PlanView, protocols: Sequence[Setting], alpha: float) -> tuple[Any, Any]:
+        """Figures 1 to 10 and tables 1, 2 and 4: the paper's own values, ours beside them."""
+        from dtclaims.lab.figures.ours import OurFigures
+        from dtclaims.lab.figures.paper_values import complete
+
+        ours = OurFigures(view, protocols, alpha)
+        return complete(ours.figures(), ours.tables())
+
+    def commands(self) -> Sequence[Command]:
+        """`data …`, `pretrain …`, `doctor`."""
+        from dtclaims.lab.commands import COMMANDS
+
+        return COMMANDS
+
+
+@cache
+def _quantities() -> dict[str, Quantity]:
+    return {one.name: Quantity(one.name, one.says, one.switches, one.scales) for one in MEASUREMENTS.values()}
+
+
+LAB = Laboratory()
