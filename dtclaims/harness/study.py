@@ -1,6 +1,7 @@
 """One session over a set of claims: plan, run, judge, report. pytest and the command line both drive this."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -9,7 +10,10 @@ from dtclaims.harness.declare.experiments import Experiment, name_of
 from dtclaims.harness.declare.papers import common_publication
 from dtclaims.harness.engine.progress import clock
 from dtclaims.harness.judge.attribution import attribution, next_set, relevant, variants
+from dtclaims.harness.judge.document import Document
+from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.judging import Judge, report_document
+from dtclaims.harness.judge.words import UNDECIDED
 from dtclaims.harness.plan.planner import Cell, Plan, make_plan
 from dtclaims.harness.settings import Settings
 from dtclaims.harness.store.recorded import Recorded
@@ -106,7 +110,7 @@ class Study:
         found = []
         for cell in self.cells:
             singles = self._variants.get(cell.name)
-            if not singles or self._judge.cell(cell)["verdict"] in ("not_run", "error"):
+            if not singles or self._judge.cell(cell).verdict in UNDECIDED:
                 continue
             larger = next_set(cell, singles, self._judge.cell, self._tried[cell.name])
             if larger is not None:
@@ -114,16 +118,16 @@ class Study:
                 found.append(larger)
         return found
 
-    def judge(self, cell: Cell) -> dict[str, Any]:
+    def judge(self, cell: Cell) -> Entry:
         """The report's entry of one cell."""
         entry = self._judge.cell(cell)
         singles = self._variants.get(cell.name)
         if not singles:
             return entry
-        return {**entry, "attribution": attribution(cell, singles, self._judge.cell, self._tried[cell.name])}
+        return replace(entry, attribution=attribution(cell, singles, self._judge.cell, self._tried[cell.name]))
 
-    def document(self, entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """The report as plain data."""
+    def document(self, entries: Sequence[Entry]) -> Document:
+        """The report."""
         settings = self.settings
         names = [protocol.name for protocol in settings.protocols]
         figures, tables = self._figures_and_tables(names) if self.publication.figures else ({}, {})
@@ -146,7 +150,7 @@ class Study:
         ours = OurFigures(self.plan, self.results, protocols, self.settings.alpha)
         return ours.figures(), ours.tables()
 
-    def write_report(self, document: dict[str, Any]) -> dict[str, Path]:
+    def write_report(self, document: Document) -> dict[str, Path]:
         """Write report.json, report.html and report.md; their paths by format."""
         from dtclaims.harness.report import render
 

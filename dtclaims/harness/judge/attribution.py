@@ -6,11 +6,12 @@ found is the smallest of those tried, not of all there are.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
+from dtclaims.harness.judge.entries import Attribution, Entry, Variant
+from dtclaims.harness.judge.words import UNDECIDED
 from dtclaims.harness.plan.planner import Cell, Plan
 
-Verdicts = Callable[[Cell], dict[str, Any]]
+Verdicts = Callable[[Cell], Entry]
 
 
 def variants(cell: Cell, factors: tuple[str, ...]) -> dict[str, Cell]:
@@ -44,16 +45,16 @@ def next_set(cell: Cell, singles: Mapping[str, Cell], judge: Verdicts, tried: in
 
 def ordered(cell: Cell, singles: Mapping[str, Cell], judge: Verdicts) -> list[str]:
     """Switches by how far each alone moves the mean effect, most first."""
-    base = judge(cell)["effect"]["mean"]
+    base = judge(cell).effect.mean
 
     def moved(switch: str) -> float:
-        mean = judge(singles[switch])["effect"]["mean"]
+        mean = judge(singles[switch]).effect.mean
         return abs(mean - base) if mean is not None and base is not None else 0.0
 
     return sorted(singles, key=lambda switch: (-moved(switch), switch))
 
 
-def attribution(cell: Cell, singles: Mapping[str, Cell], judge: Verdicts, tried: int) -> dict[str, Any]:
+def attribution(cell: Cell, singles: Mapping[str, Cell], judge: Verdicts, tried: int) -> Attribution:
     """What the report says of the switches: each one's effect and verdict, and the smallest set that flips it.
 
     Args:
@@ -63,18 +64,17 @@ def attribution(cell: Cell, singles: Mapping[str, Cell], judge: Verdicts, tried:
         tried: how many switches the largest set tried had; at least 1.
     """
     order = ordered(cell, singles, judge)
-    return {
-        "variants": {switch: _variant(judge(singles[switch])) for switch in order},
-        "smallest": _smallest(cell, order, judge, tried),
-    }
+    return Attribution(
+        {switch: _variant(judge(singles[switch])) for switch in order}, tuple(_smallest(cell, order, judge, tried))
+    )
 
 
 def _smallest(cell: Cell, order: list[str], judge: Verdicts, tried: int) -> list[str]:
     """The first set that flips the verdict: of single switches, then of the foremost 2, 3, … up to `tried`; or none."""
-    verdict = judge(cell)["verdict"]
+    verdict = judge(cell).verdict
     sets = [[switch] for switch in order] + [order[:size] for size in range(2, tried + 1)]
     for one in sets:
-        if judge(_flipped(cell, one))["verdict"] not in ("not_run", "error", verdict):
+        if judge(_flipped(cell, one)).verdict not in {*UNDECIDED, verdict}:
             return one
     return []
 
@@ -86,6 +86,5 @@ def _flipped(cell: Cell, switches: Iterable[str]) -> Cell:
     return Cell(cell.claim, protocol, cell.scale, cell.tasks)
 
 
-def _variant(entry: Mapping[str, Any]) -> dict[str, Any]:
-    effect = entry["effect"]
-    return {"effect": effect["mean"], "low": effect["low"], "high": effect["high"], "verdict": entry["verdict"]}
+def _variant(entry: Entry) -> Variant:
+    return Variant(entry.effect.mean, entry.effect.low, entry.effect.high, entry.verdict)

@@ -1,31 +1,33 @@
 """From stored measurements to the claims of a report. Needs no torch."""
 
-import datetime
-import platform
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import dtclaims
 from dtclaims.addresses import versions
 from dtclaims.errors import DtclaimsError, PoolingError
 from dtclaims.harness.declare.claim import ALL_TASKS, SINGLE
 from dtclaims.harness.declare.experiments import Experiment
 from dtclaims.harness.declare.papers import Publication
+from dtclaims.harness.judge.builder import Basis, Declared, failed, judged, not_run, with_parts
+from dtclaims.harness.judge.document import Document, Paper, made_now, with_holm
+from dtclaims.harness.judge.entries import Entry, PaperValue, RunUsed
+from dtclaims.harness.judge.exhibits import read_figures, read_tables
 from dtclaims.harness.judge.looks import count_looks
+from dtclaims.harness.judge.words import Words
 from dtclaims.harness.plan.planner import Cell, Plan
-from dtclaims.harness.stats import Predicate, Verdict, holm, judge_components
 from dtclaims.harness.store.pooling import pool
 from dtclaims.harness.store.results import Results
 from dtclaims.harness.store.store import StoredRun
 from dtclaims.lab.data.scores import score_reference
 from dtclaims.lab.design.scales import Scale
 from dtclaims.lab.design.tasks import get_task
+from dtclaims.lab.design.words import RUN, SCALES, VALUES
 from dtclaims.lab.measurements import MEASUREMENTS
-from dtclaims.places import home
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -37,63 +39,58 @@ class Judge:
     alpha: float
     failures: Mapping[str, str] = field(default_factory=dict)
     """Run or measurement key → what went wrong in this session."""
-    _entries: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    _entries: dict[tuple[str, str, str], Entry] = field(default_factory=dict)
 
-    def cell(self, cell: Cell) -> dict[str, Any]:
+    def cell(self, cell: Cell) -> Entry:
         """The report's entry of one claim under one protocol at one scale."""
         if cell.name not in self._entries:
             self._entries[cell.name] = self._entry(cell)
         return self._entries[cell.name]
 
-    def _entry(self, cell: Cell) -> dict[str, Any]:
-        entry = _declared(cell)
+    def _entry(self, cell: Cell) -> Entry:
+        declared = declared_of(cell)
         missing = self.plan.unavailable.get(cell.name)
         if missing is not None:
-            return {**entry, "verdict": "not_run", "reason": missing.reason, "remedy": missing.remedy}
-        own = self._own(cell, entry) if cell.form is not None else None
+            return not_run(declared, missing.reason, missing.remedy)
+        own = self._own(cell, declared) if cell.form is not None else None
         if not cell.claim.parts:
             assert own is not None
             return own
         # A part that this protocol cannot test is left out: the composite says what can be said.
         parts = [part for part in cell.parts if cell.protocol.base in part.claim.protocols]
-        return _with_parts(cell, own or entry, own is not None, [self.cell(part) for part in parts])
+        return with_parts(declared, own, [self.cell(part) for part in parts])
 
-    def _own(self, cell: Cell, entry: dict[str, Any]) -> dict[str, Any]:
+    def _own(self, cell: Cell, declared: Declared) -> Entry:
         """What a cell's own effect says, its parts aside."""
         keys = self.plan.run_keys(cell)
-        failed = [self.failures[key] for key in (*keys, *self.plan.measurement_keys(cell)) if key in self.failures]
-        if failed:
-            return {**entry, "verdict": "error", "reason": failed[0]}
+        went_wrong = [self.failures[key] for key in (*keys, *self.plan.measurement_keys(cell)) if key in self.failures]
+        if went_wrong:
+            return failed(declared, went_wrong[0])
         runs = {key: self.store.find(key) for key in keys}
         absent = [key for key, run in runs.items() if run is None]
         if absent:
-            return {
-                **entry,
-                "verdict": "not_run",
-                "reason": f"{len(absent)} of {len(keys)} runs are not in {self.store.called}",
-                "remedy": _remedy(cell, self.plan),
-            }
+            reason = f"{len(absent)} of {len(keys)} runs are not in {self.store.called}"
+            return not_run(declared, reason, _remedy(cell, self.plan))
         stored = {key: run for key, run in runs.items() if run is not None}
-        entry["runs"] = [self._run_entry(run) for run in stored.values()]
-        entry["diagnostics"] = _diagnostics(list(stored.values()))
-        entry["provenance"] = self._experiments(cell)
+        basis = Basis(
+            tuple(self._run_used(run) for run in stored.values()),
+            _diagnostics(list(stored.values())),
+            self._experiments(cell),
+        )
         if stored:
             try:
-                entry["provenance"] |= pool([_provenance(cell, run) for run in stored.values()])
+                pooled = pool([_provenance(cell, run) for run in stored.values()])
             except PoolingError as error:
-                return {**entry, "verdict": "error", "reason": str(error)}
+                return failed(declared, str(error), basis)
+            basis = replace(basis, provenance={**basis.provenance, **pooled})
         try:
             effects = self._effects(cell, stored)
         except NotMeasured:
-            return {
-                **entry,
-                "verdict": "not_run",
-                "reason": f"a measurement is not in {self.store.called}",
-                "remedy": _remedy(cell, self.plan),
-            }
+            return not_run(declared, f"a measurement is not in {self.store.called}", _remedy(cell, self.plan), basis)
         except Exception as error:
-            return {**entry, "verdict": "error", "reason": _explain(error)}
-        return {**entry, **_judged(cell, effects, self.alpha, count_looks(cell.name, self.plan, self.store))}
+            return failed(declared, _explain(error), basis)
+        looks = count_looks(cell.name, self.plan, self.store)
+        return judged(declared, declared.judge(effects, alpha=self.alpha, looks=looks), effects, basis)
 
     def _effects(self, cell: Cell, stored: Mapping[str, StoredRun]) -> dict[str, dict[int, float]]:
         """Component → seed → effect."""
@@ -124,17 +121,10 @@ class Judge:
         found = {one.name: one.identity["depends"] for one in planned if isinstance(MEASUREMENTS[one.name], Experiment)}
         return {"experiments": found} if found else {}
 
-    def _run_entry(self, run: StoredRun) -> dict[str, Any]:
+    def _run_used(self, run: StoredRun) -> RunUsed:
         spec = run.identity["spec"]
-        return {
-            "key": run.key,
-            "arm": spec["arm"],
-            "task": spec["task"],
-            "context": spec["context"],
-            "seed": spec["seed"],
-            "cached": self.plan.runs[run.key].cached,
-            "seconds": run.result["seconds"],
-        }
+        condition = {name: spec[name] for name in ("arm", "task", "context")}
+        return RunUsed(run.key, condition, spec["seed"], self.plan.runs[run.key].cached, run.result["seconds"])
 
 
 class NotMeasured(Exception):
@@ -148,53 +138,43 @@ def component(part: str, task: str, cell: Cell) -> str:
     return task if part == SINGLE else f"{part} ({task})"
 
 
-def _components(cell: Cell, parts: Mapping[str, Any]) -> dict[str, Any]:
+def _components(cell: Cell, parts: Mapping[str, T]) -> dict[str, T]:
     """By component what is declared by part."""
     return {component(part, task, cell): value for task in cell.judged_tasks for part, value in parts.items()}
 
 
-def _declared(cell: Cell) -> dict[str, Any]:
+def declared_of(cell: Cell) -> Declared:
     """What an entry says before anything is judged."""
     claim, form, base = cell.claim, cell.form, cell.protocol.base
     says = dict.fromkeys(need.measurement for need in form.needs.values()) if form else {}
     measured = [form.doc, *(MEASUREMENTS[name].says[base] for name in says)] if form else []
     if claim.parts:
         measured.append(f"Holds only if its parts do: {', '.join(claim.parts)}.")
-    unit = next(iter(form.units.values())) if form else "none of its own"
-    return {
-        "id": claim.id,
-        "section": claim.section,
-        "headline": claim.headline,
-        "quote": claim.quote,
-        "scope": _scope(cell),
-        "protocol": cell.protocol.name,
-        "scale": cell.scale.name,
-        "verdict": "not_run",
-        "reason": "",
-        "provisional": False,
-        "n": 0,
-        "effect": {
-            "mean": None,
-            "low": None,
-            "high": None,
-            "per_seed": {},
-            "unit": unit,
-            "name": form.effect if form else "its parts' verdicts",
-        },
-        "statistics": None,
-        "components": {},
-        "predicate": _predicate(next(iter(form.predicates.values()))) if form else dict(PARTS_PREDICATE),
-        "paper_value": {"text": claim.paper.text, "numbers": _paper_numbers(cell)},
-        "deviations": list(claim.deviations),
-        "switches": {} if cell.experiments_only else dict(cell.protocol.switches),
-        "measured": " ".join(measured),
-        "runs": [],
-        "remedy": None,
-        "provenance": {},
-    }
-
-
-PARTS_PREDICATE = {"kind": "parts", "threshold": None, "null": None, "text": "all parts hold"}
+    whole = Declared(
+        id=claim.id,
+        section=claim.section,
+        headline=claim.headline,
+        quote=claim.quote,
+        scope=_scope(cell),
+        protocol=cell.protocol.name,
+        scale=cell.scale.name,
+        paper=PaperValue(claim.paper.text, numbers=tuple(_paper_numbers(cell))),
+        deviations=tuple(claim.deviations),
+        switches={} if cell.experiments_only else dict(cell.protocol.switches),
+        measured=" ".join(measured),
+        parts=tuple(claim.parts),
+    )
+    if form is None:
+        return whole
+    return replace(
+        whole,
+        effect=form.effect,
+        predicates=_components(cell, form.predicates),
+        units=_components(cell, form.units),
+        any_of=tuple(
+            frozenset(component(part, task, cell) for task in cell.judged_tasks) for part in sorted(form.any_of)
+        ),
+    )
 
 
 def _scope(cell: Cell) -> str:
@@ -224,50 +204,6 @@ def _paper_numbers(cell: Cell) -> list[float]:
     return [number for found in by_task for number in found] if all(len(one) == count for one in by_task) else []
 
 
-def _with_parts(
-    cell: Cell, entry: dict[str, Any], has_effect: bool, parts: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """The entry of a claim that holds only if its parts do: refuted if one is, reproduced if all are."""
-    verdicts = {part["id"]: part["verdict"] for part in parts}
-    untested = [name for name in cell.claim.parts if name not in verdicts]
-    if has_effect:
-        verdicts = {"its own effect": entry["verdict"], **verdicts}
-    order = ("error", "refuted", "not_run", "inconclusive", "reproduced")
-    verdict = min(verdicts.values(), key=order.index)
-    decisive = [name for name, one in verdicts.items() if one == verdict]
-    others = [entry, *parts] if has_effect else list(parts)
-    reason = f"{_word(verdict)}: {', '.join(decisive)}" if verdict != "reproduced" else "every part is reproduced"
-    if has_effect and entry["reason"]:
-        reason = f"{reason}; own effect: {entry['reason']}"
-    if untested:
-        reason += f"; left out, as this protocol cannot test it: {', '.join(untested)}"
-    remedies = [one["remedy"] for one in others if one["verdict"] == verdict and one["remedy"]]
-    judged = [one["n"] for one in others if one["verdict"] not in ("error", "not_run")]
-    runs = {run["key"]: run for one in others for run in one["runs"]}
-    return {
-        **entry,
-        "verdict": verdict,
-        "reason": reason,
-        "provisional": any(one["provisional"] for one in others),
-        "n": min(judged, default=0),
-        "parts": [{"id": part["id"], "verdict": part["verdict"]} for part in parts],
-        "runs": list(runs.values()),
-        "remedy": remedies[0] if verdict == "not_run" and remedies else None,
-        "provenance": entry["provenance"] or next((one["provenance"] for one in others if one["provenance"]), {}),
-        "p_value": _largest([one.get("p_value") for one in others]),
-    }
-
-
-def _largest(p_values: Sequence[float | None]) -> float | None:
-    """The p of a claim that needs all of several things (statistics rule 8); None if one of them has none."""
-    known = [p for p in p_values if p is not None]
-    return max(known) if known and len(known) == len(p_values) else None
-
-
-def _word(verdict: str) -> str:
-    return verdict.replace("_", " ")
-
-
 def _diagnostics(runs: Sequence[StoredRun]) -> dict[str, float]:
     """What explains failures, averaged over the last epoch of the runs (DEV-11): how saturated, clipped and wrong."""
     found: dict[str, list[float]] = {}
@@ -278,68 +214,6 @@ def _diagnostics(runs: Sequence[StoredRun]) -> dict[str, float]:
         for name, value in run.result.get("diagnostics", {}).items():
             found.setdefault(name, []).append(value)
     return {name: sum(values) / len(values) for name, values in found.items()}
-
-
-def _judged(cell: Cell, effects: Mapping[str, Mapping[int, float]], alpha: float, looks: int) -> dict[str, Any]:
-    form = cell.form
-    assert form is not None
-    predicates, units = _components(cell, form.predicates), _components(cell, form.units)
-    groups = [frozenset(component(part, task, cell) for task in cell.judged_tasks) for part in sorted(form.any_of)]
-    combined = judge_components(effects, predicates, any_of=groups, alpha=alpha, looks=looks)
-    components = {
-        name: {
-            "verdict": verdict.outcome,
-            "effect": _effect(form.effect, units[name], verdict, effects[name]),
-            "predicate": _predicate(predicates[name]),
-            "statistics": _statistics(verdict),
-        }
-        for name, verdict in combined.components.items()
-    }
-    first = next(iter(components.values()))
-    principal = next(iter(combined.components.values()))
-    return {
-        "verdict": combined.outcome,
-        "reason": combined.reason,
-        "provisional": combined.provisional,
-        "n": principal.n,
-        "p_value": combined.p_value,
-        "effect": first["effect"],
-        "statistics": first["statistics"],
-        "components": components if len(components) > 1 else {},
-    }
-
-
-def _predicate(predicate: Predicate) -> dict[str, Any]:
-    stated = predicate.to_json()
-    return {"kind": stated["kind"], "threshold": stated["value"], "null": stated["null"], "text": str(predicate)}
-
-
-def _effect(name: str, unit: str, verdict: Verdict, per_seed: Mapping[int, float]) -> dict[str, Any]:
-    sound = verdict.outcome != "error"
-    return {
-        "mean": verdict.mean,
-        "low": verdict.low,
-        "high": verdict.high,
-        "per_seed": {str(seed): value for seed, value in per_seed.items()} if sound else {},
-        "unit": unit,
-        "name": name,
-    }
-
-
-def _statistics(verdict: Verdict) -> dict[str, Any]:
-    fields = (
-        "sd",
-        "agree",
-        "p_value",
-        "fresh_seed_bound",
-        "superiority",
-        "effect_size",
-        "seeds_needed",
-        "alpha",
-        "looks",
-    )
-    everything = verdict.to_json()
-    return {name: everything[name] for name in fields}
 
 
 def _remedy(cell: Cell, plan: Plan) -> str:
@@ -377,7 +251,7 @@ def _explain(error: Exception) -> str:
 
 
 def report_document(
-    entries: Sequence[Mapping[str, Any]],
+    entries: Sequence[Entry],
     *,
     publication: Publication,
     scale: Scale,
@@ -388,8 +262,8 @@ def report_document(
     store: Results,
     figures: Mapping[str, Any] | None = None,
     tables: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """The whole report as plain data (report.json, schema 1).
+) -> Document:
+    """The whole report.
 
     Args:
         entries: of the judged cells, in the order to show.
@@ -406,66 +280,27 @@ def report_document(
     from dtclaims.lab.figures.paper_values import complete
 
     drawn, listed = complete(figures or {}, tables or {}) if publication.figures else ({}, {})
-    return {
-        "schema": 1,
-        "paper": publication.to_json(),
-        "provenance": {
-            "dtclaims": dtclaims.__version__,
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "command": " ".join(sys.argv[:1] and [_program(), *sys.argv[1:]]),
-            "seeds": list(plan.seeds),
-            "scale": scale.name,
-            "scale_reason": scale_reason,
-            "protocols": list(protocols),
-            "device": plan.device,
-            "alpha": alpha,
-            "store": _home_relative(store),
-            "versions": {**versions(), "python": platform.python_version()},
-            "label": publication.label or _label(scale, plan),
-        },
-        "claims": with_holm(entries, alpha),
-        "figures": drawn,
-        "tables": listed,
-    }
-
-
-def with_holm(entries: Sequence[Mapping[str, Any]], alpha: float) -> list[dict[str, Any]]:
-    """The entries, the reproduced headline ones marked by whether they stand after Holm (statistics rule 9).
-
-    The family is all headline claims that were judged: of those whose numbers are not there, nothing was asked.
-    """
-    stands: dict[tuple[str, str, str], bool] = {}
-    for column in dict.fromkeys((entry["protocol"], entry["scale"]) for entry in entries):
-        family = {
-            entry["id"]: entry.get("p_value")
-            for entry in entries
-            if (entry["protocol"], entry["scale"]) == column
-            and entry["headline"]
-            and entry["verdict"] not in ("not_run", "error")
-        }
-        stands |= {(name, *column): kept for name, kept in holm(family, alpha).items()}
-    marked = []
-    for entry in entries:
-        name = (entry["id"], entry["protocol"], entry["scale"])
-        asked = entry["verdict"] == "reproduced" and name in stands
-        marked.append({**entry, "holm": stands[name]} if asked else dict(entry))
-    return marked
+    return Document(
+        paper=Paper(**publication.to_json()),
+        provenance=made_now(
+            seeds=plan.seeds,
+            scale=scale.name,
+            scale_reason=scale_reason,
+            protocols=protocols,
+            device=plan.device,
+            alpha=alpha,
+            store=store.root,
+            versions=versions(),
+            label=publication.label or _label(scale, plan),
+        ),
+        claims=with_holm(entries, alpha),
+        figures=read_figures(drawn),
+        tables=read_tables(listed),
+        words=Words(SCALES, RUN, VALUES),
+    )
 
 
 def _label(scale: Scale, plan: Plan) -> str:
     """What the verdicts are evidence of; the scale's own words speak of collected data."""
     names = sorted({str(run.inputs.data["name"]) for run in plan.runs.values() if "name" in run.inputs.data})
     return scale.label.replace("self-collected data", f"data from {', '.join(names)}") if names else scale.label
-
-
-def _program() -> str:
-    name = Path(sys.argv[0]).name
-    return "pytest" if name in ("pytest", "__main__.py", "py.test") else name
-
-
-def _home_relative(store: Results) -> str:
-    """The store's place without the user's name: reports are shared."""
-    try:
-        return f"DTCLAIMS_HOME/{store.root.resolve().relative_to(home().resolve())}"
-    except ValueError:
-        return store.root.name

@@ -73,5 +73,3 @@ class Words(Record):
             for name, value in values.items()
             if value is not None and value != ""
         ]
-
-
