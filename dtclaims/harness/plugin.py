@@ -14,6 +14,7 @@ from dtclaims.errors import DtclaimsError, UsageError
 
 if TYPE_CHECKING:
     from dtclaims.harness.declare.claim import Claim
+    from dtclaims.harness.judge.entries import Entry
     from dtclaims.harness.plan.planner import Cell
     from dtclaims.harness.report.expect import Record
     from dtclaims.harness.settings import Settings
@@ -52,7 +53,7 @@ MARKERS = (
 SETTINGS: "pytest.StashKey[Settings]" = pytest.StashKey()
 STUDY: "pytest.StashKey[Study]" = pytest.StashKey()
 EXPECTED: "pytest.StashKey[Record | None]" = pytest.StashKey()
-ENTRIES = pytest.StashKey[list[dict[str, Any]]]()
+ENTRIES: "pytest.StashKey[list[Entry]]" = pytest.StashKey()
 WRITTEN = pytest.StashKey[list[str]]()
 
 
@@ -80,7 +81,7 @@ class ClaimItem(pytest.Item):
 
         entry = self.config.stash[STUDY].judge(self.cell)
         self.config.stash[ENTRIES].append(entry)
-        verdict, reason = entry["verdict"], entry["reason"]
+        verdict, reason = entry.verdict, entry.reason
         self.user_properties += properties(entry)
         record = self.config.stash[EXPECTED]
         if record is not None:
@@ -90,7 +91,7 @@ class ClaimItem(pytest.Item):
         elif verdict in self.config.stash[SETTINGS].fail_on:
             raise ClaimRefuted(f"{self.claim.id} ({self.cell.protocol.name}): {verdict.replace('_', ' ')}: {reason}")
         if verdict in ("inconclusive", "not_run", "error"):
-            remedy = f" {entry['remedy']}" if entry["remedy"] else ""
+            remedy = f" {entry.remedy}" if entry.remedy else ""
             raise pytest.skip.Exception(f"{reason}.{remedy}", _use_item_location=True)
 
     def repr_failure(self, excinfo: Any, style: Any = None) -> Any:

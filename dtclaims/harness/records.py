@@ -1,14 +1,14 @@
 """Frozen dataclasses as JSON and back, and the schema that describes them: the types are the only table.
 
 A field without a default is required. One with a default may be absent, and is then not written where it has that
-default. `maybe`, `stated` and `others` make the fields of another kind.
+default. A field's metadata make it one of another kind: `ABSENT`, `OTHERS`, `WRITTEN`, `REQUIRED`.
 """
 
 import ast
 import inspect
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -33,25 +33,23 @@ class Must:
         object.__setattr__(self, "keywords", tuple(keywords.items()))
 
 
-def maybe() -> Any:
-    """A field whose None means that it is absent: JSON's null is refused."""
-    return field(default=None, metadata={"absent": True})
+ABSENT = {"absent": True}
+"""Metadata of a field whose default None means that it is absent: JSON's null is refused."""
+
+OTHERS = {"others": True}
+"""Metadata of a field that holds, by name, whatever the record has beside its other fields."""
 
 
-def stated(default: object, *, when: Callable[[Any], bool] = lambda _: True, required: bool = False) -> Any:
-    """A field that is written whatever its value.
-
-    Args:
-        default: what stands for an absent field, and what a new record has.
-        when: of which records; the others leave the field out where it has the default.
-        required: whether it may not be absent when read.
-    """
-    return field(default=default, kw_only=True, metadata={"written": when, "required": required})
+def written(when: Callable[[Any], bool]) -> dict[str, object]:
+    """Metadata of a field that may be absent when read, and is written whatever its value; `when`: of which records."""
+    return {"written": when}
 
 
-def others() -> Any:
-    """A field that holds, by name, whatever the record has beside its other fields."""
-    return field(metadata={"others": True})
+WRITTEN = written(lambda _: True)
+"""Metadata of a field that may be absent when read, and is always written."""
+
+REQUIRED = {**WRITTEN, "required": True}
+"""Metadata of a field that has a default in Python only."""
 
 
 class Record:
@@ -59,7 +57,8 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON types, fields in the order of their declaration."""
-        content: dict[str, Any] = _writer(type(self))(self)
+        kind: Any = type(self)
+        content: dict[str, Any] = _writer(kind)(self)
         return content
 
     @classmethod
@@ -73,9 +72,7 @@ class Record:
         Raises:
             ReportError: the first field that is missing, unknown or not as described, or what JSON cannot carry.
         """
-        schema.check_json(content, path)
-        schema.check(content, schema_of(cls), schema_of(cls), path)
-        found: Self = _reader(cls)(content)
+        found: Self = read_as(cls, content, path)
         return found
 
 
@@ -90,7 +87,6 @@ def read_as(kind: Any, content: object, path: str) -> Any:
     return _reader(kind)(content)
 
 
-@cache
 def schema_of(kind: Any, *, described: bool = False) -> dict[str, Any]:
     """The JSON Schema of a type, the dataclasses it holds in `$defs`.
 
@@ -98,6 +94,11 @@ def schema_of(kind: Any, *, described: bool = False) -> dict[str, Any]:
         kind: a dataclass, or any type its fields may have.
         described: with the docstrings of classes and fields, which are read from the source.
     """
+    return _schema_of(kind, described)
+
+
+@cache
+def _schema_of(kind: Any, described: bool) -> dict[str, Any]:
     defs: dict[str, Any] = {}
     node = _record(kind, defs, described) if is_dataclass(kind) else _node(kind, defs, described)
     return {**node, "$defs": defs}
@@ -156,7 +157,9 @@ def _union(options: tuple[Any, ...], defs: dict[str, Any], described: bool) -> d
 
 def _record(kind: Any, defs: dict[str, Any], described: bool) -> dict[str, Any]:
     hints, notes = _hints(kind), _notes(kind) if described else {}
-    properties, required, rest = {}, [], False
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    rest: bool | dict[str, Any] = False
     for one in fields(kind):
         hint = hints[one.name]
         if one.metadata.get("others"):
@@ -183,7 +186,7 @@ def _may_be_absent(one: "Field[Any]") -> bool:
     return has_default and not one.metadata.get("required")
 
 
-def _name(kind: type) -> str:
+def _name(kind: Any) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
@@ -266,13 +269,19 @@ def _write_record(kind: Any) -> Callable[[Any], Any]:
             value = getattr(record, one.name)
             if one.metadata.get("others"):
                 content |= value
-            elif not _may_be_absent(one) or one.metadata.get("written", lambda _: False)(record):
-                content[one.name] = writer(value)
-            elif value != (one.default if one.default_factory is MISSING else one.default_factory()):
+            elif not _may_be_absent(one) or one.metadata.get("written", _never)(record) or value != _default(one):
                 content[one.name] = writer(value)
         return content
 
     return write
+
+
+def _default(one: "Field[Any]") -> object:
+    return one.default if one.default_factory is MISSING else one.default_factory()
+
+
+def _never(_: object) -> bool:
+    return False
 
 
 def _same(value: Any) -> Any:

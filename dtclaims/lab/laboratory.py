@@ -26,6 +26,7 @@ from dtclaims.harness.lab import (
 from dtclaims.harness.lab import Scale as AnyScale
 from dtclaims.lab import results
 from dtclaims.lab.data.scores import score_reference
+from dtclaims.lab.design import words
 from dtclaims.lab.design.arms import ARMS, get_arm
 from dtclaims.lab.design.options import OPTIONS
 from dtclaims.lab.design.scales import SCALES, Scale, get_scale
@@ -295,11 +296,7 @@ class Laboratory:
     @property
     def words(self) -> Mapping[str, Any]:
         """What a report calls things."""
-        return {
-            "scales": {one.name: one.says for one in SCALES.values()},
-            "run": "arm, task, context length",
-            "values": {"context": "K={}"},
-        }
+        return {"scales": words.SCALES, "run": words.RUN, "values": words.VALUES}
 
     @property
     def quantities(self) -> Mapping[str, Quantity]:

@@ -97,10 +97,13 @@ def _curves(options: argparse.Namespace) -> int:
 
 def _costs(options: argparse.Namespace) -> int:
     from dtclaims.harness.report.costs import read_sessions, run_table, session_table
+    from dtclaims.lab.design.kinds import COLUMNS, kind_of
 
     evidence = _read(options.evidence)
     runs = {run.key: run for one in evidence for run in one.runs}
-    text = "Wall time of each run while it shared its device with others.\n\n" + run_table(runs.values())
+    text = "Wall time of each run while it shared its device with others.\n\n" + run_table(
+        runs.values(), COLUMNS, kind_of
+    )
     if options.sessions is not None:
         text += (
             f"\nSessions on GPUs, start-up and evaluation included.\n\n{session_table(read_sessions(options.sessions))}"

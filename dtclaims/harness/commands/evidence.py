@@ -47,7 +47,7 @@ def make(claims: Sequence[Claim], settings: Settings, out: Path, choices: Mappin
     # What is written has to say what the store says.
     for candidate in (rounded(content), content):
         judged = judge_evidence(check_evidence(candidate, out), claims=folder)
-        if same_verdicts(document["claims"], judged.document["claims"]):
+        if same_verdicts(document.claims, judged.document.claims):
             break
     else:
         raise StoreError("the file would not say what the store says", remedy="This is a fault of dtclaims; report it.")

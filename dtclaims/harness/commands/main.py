@@ -17,6 +17,7 @@ from dtclaims.harness.commands import store as store_commands
 from dtclaims.harness.commands.report import add_commands, joined
 from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims
+from dtclaims.harness.judge.document import Document
 from dtclaims.harness.settings import Settings, make_settings
 from dtclaims.harness.study import Study, cells_of
 
@@ -243,7 +244,7 @@ def _evidence(options: argparse.Namespace) -> None:
     )
 
 
-def _print_verdicts(study: Study, form: str = "lines") -> dict[str, Any]:
+def _print_verdicts(study: Study, form: str = "lines") -> Document:
     from dtclaims.harness.report import summary_lines
     from dtclaims.harness.report.markdown import matrix
 

@@ -67,7 +67,7 @@ def _diff(options: argparse.Namespace) -> int:
 
     before, after = read(options.before), read(options.after)
     differ, moved = compare(before, after)
-    behind = list(report_causes(before["provenance"], after["provenance"]))
+    behind = list(report_causes(before.provenance, after.provenance))
     if options.json:
         found = {"differ": [one.to_json() for one in differ], "moved": [one.to_json() for one in moved]}
         print(json.dumps({**found, "reports": behind}, indent=1, ensure_ascii=False))
@@ -97,7 +97,7 @@ def _expect(options: argparse.Namespace) -> int:
 
     document = read(options.report)
     record(document, options.out)
-    print(f"{len(document['claims'])} verdicts recorded: {options.out}")
+    print(f"{len(document.claims)} verdicts recorded: {options.out}")
     return 0
 
 
@@ -106,7 +106,7 @@ def _merge(options: argparse.Namespace) -> int:
 
     document = merge([read(path) for path in options.reports])
     write(document, options.out)
-    print(f"{len(document['claims'])} verdicts: {options.out}")
+    print(f"{len(document.claims)} verdicts: {options.out}")
     return 0
 
 

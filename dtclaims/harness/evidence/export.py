@@ -14,6 +14,7 @@ from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER
 from dtclaims.harness.engine.device import device_class
 from dtclaims.harness.evidence.form import KIND, VERSION
+from dtclaims.harness.judge.entries import Component, Entry
 from dtclaims.harness.judge.looks import earlier_looks
 from dtclaims.harness.study import Study
 from dtclaims.lab.measurements import MEASUREMENTS
@@ -90,19 +91,24 @@ def _round(value: Any, digits: int) -> Any:
     return {name: _round(one, digits) for name, one in value.items()} if isinstance(value, dict) else value
 
 
-def same_verdicts(ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]]) -> bool:
+def same_verdicts(ours: Sequence[Entry], theirs: Sequence[Entry]) -> bool:
     """Whether the entries of two reports agree: verdicts exactly, effects and their intervals to six digits."""
-    return len(ours) == len(theirs) and all(map(_agree, ours, theirs))
+    return len(ours) == len(theirs) and all(
+        _agree(one, other)
+        and one.components.keys() == other.components.keys()
+        and all(_agree(one.components[name], other.components[name]) for name in one.components)
+        for one, other in zip(ours, theirs, strict=True)
+    )
 
 
-def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    numbers = [(one["effect"][name], other["effect"][name]) for name in ("mean", "low", "high")]
-    parts, others = one.get("components", {}), other.get("components", {})
-    return (
-        one["verdict"] == other["verdict"]
-        and all(a == b or (None not in (a, b) and math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9)) for a, b in numbers)
-        and parts.keys() == others.keys()
-        and all(_agree(parts[name], others[name]) for name in parts)
+def _agree(one: Entry | Component, other: Entry | Component) -> bool:
+    pairs = [
+        (one.effect.mean, other.effect.mean),
+        (one.effect.low, other.effect.low),
+        (one.effect.high, other.effect.high),
+    ]
+    return one.verdict == other.verdict and all(
+        a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9)) for a, b in pairs
     )
 
 

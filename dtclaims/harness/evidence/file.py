@@ -10,8 +10,8 @@ from typing import Any
 from dtclaims.addresses import key_of
 from dtclaims.errors import ReportError, StoreError, UsageError
 from dtclaims.files import replacing
+from dtclaims.harness import schema
 from dtclaims.harness.evidence.form import KIND, LARGEST, LISTS, SCHEMA, VERSION
-from dtclaims.harness.report import schema
 from dtclaims.harness.store.store import StoredRun
 
 

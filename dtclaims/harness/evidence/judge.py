@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.declare.registry import load_claims
 from dtclaims.harness.evidence.file import Evidence
+from dtclaims.harness.judge.document import Document
 from dtclaims.harness.report.terminal import clean
 from dtclaims.harness.report.wording import ranges
 from dtclaims.harness.settings import DEFAULT_FAIL_ON, Settings, parse_factors, parse_fail_on, parse_tasks
@@ -27,7 +27,7 @@ class Judged:
     """What a file of evidence says."""
 
     evidence: Evidence
-    document: dict[str, Any]
+    document: Document
     """The report."""
     undeclared: list[str]
     """Claims of the recorded study that are declared no more."""

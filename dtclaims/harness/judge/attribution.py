@@ -8,6 +8,7 @@ found is the smallest of those tried, not of all there are.
 from collections.abc import Callable, Iterable, Mapping
 
 from dtclaims.harness.judge.entries import Attribution, Entry, Variant
+from dtclaims.harness.judge.words import UNDECIDED
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.plan.plan import Plan
 
@@ -74,7 +75,7 @@ def _smallest(cell: Cell, order: list[str], judge: Verdicts, tried: int) -> list
     verdict = judge(cell).verdict
     sets = [[switch] for switch in order] + [order[:size] for size in range(2, tried + 1)]
     for one in sets:
-        if judge(_flipped(cell, one)).verdict not in ("not_run", "error", verdict):
+        if judge(_flipped(cell, one)).verdict not in {*UNDECIDED, verdict}:
             return one
     return []
 

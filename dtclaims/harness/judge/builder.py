@@ -137,7 +137,7 @@ def with_parts(declared: Declared, own: Entry | None, parts: Sequence[Entry]) ->
     others = [*([] if own is None else [own]), *parts]
     verdicts: dict[str, Status] = {} if own is None else {OWN: own.verdict}
     verdicts |= {part.id: part.verdict for part in parts}
-    verdict = min(verdicts.values(), key=WORST_FIRST.index, default="not_run")
+    verdict: Status = min(verdicts.values(), key=WORST_FIRST.index, default="not_run")
     decisive = [name for name, one in verdicts.items() if one == verdict]
     reason = "every part is reproduced" if verdict == "reproduced" else f"{word(verdict)}: {', '.join(decisive)}"
     if own is not None and own.reason:

@@ -12,7 +12,7 @@ import dtclaims
 from dtclaims.harness.judge.entries import Base, Entry, Key, Level, Name
 from dtclaims.harness.judge.exhibits import Figure, Id, Table
 from dtclaims.harness.judge.words import Words
-from dtclaims.harness.records import Must, Record, maybe, stated
+from dtclaims.harness.records import ABSENT, REQUIRED, WRITTEN, Must, Record
 from dtclaims.harness.stats import holm
 from dtclaims.places import home
 
@@ -49,7 +49,7 @@ class ReportProvenance(Record):
     versions: Mapping[str, str]
     commit: str | None = None
     """Of the claims and this software."""
-    code: Mapping[str, str] | None = maybe()
+    code: Mapping[str, str] | None = field(default=None, metadata=ABSENT)
     """Digests of the modules that the runs and measurements depend on."""
     label: Name
     """What these verdicts are and are not, in one line that every rendering repeats."""
@@ -59,15 +59,15 @@ class ReportProvenance(Record):
 class Document(Record):
     """One judged set of claims. Written by `dtclaims`, read by its renderers and by anything that speaks JSON."""
 
-    schema: Literal[1] = stated(1, required=True)
+    schema: Literal[1] = field(default=1, metadata=REQUIRED)
     """The version of this layout."""
     paper: Paper
     provenance: ReportProvenance
     claims: tuple[Entry, ...]
     """One entry per (id, protocol, scale), in the order to show."""
-    figures: Mapping[Id, Figure] = field(default_factory=dict, metadata={"written": lambda _: True})
+    figures: Mapping[Id, Figure] = field(default_factory=dict, metadata=WRITTEN)
     """The paper's figures redrawn: by id, in the order to show."""
-    tables: Mapping[Id, Table] = field(default_factory=dict, metadata={"written": lambda _: True})
+    tables: Mapping[Id, Table] = field(default_factory=dict, metadata=WRITTEN)
     """The paper's tables remade: by id, in the order to show."""
     words: Words = field(default_factory=Words)
     """What the lab calls things."""

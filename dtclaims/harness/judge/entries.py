@@ -1,11 +1,11 @@
 """What a report says of one claim under one protocol at one scale, as frozen data (report.json, schema 1)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
 from dtclaims.harness.judge.words import PROTOCOLS, UNDECIDED, Status
-from dtclaims.harness.records import Must, Record, maybe, others, stated
+from dtclaims.harness.records import ABSENT, OTHERS, WRITTEN, Must, Record, written
 from dtclaims.harness.stats import Predicate, Verdict
 
 Name = Annotated[str, Must(pattern=r"\S")]
@@ -46,7 +46,7 @@ class PredicateShown(Record):
     threshold: float | None
     """The limit (above, below), the margin around `null` (equivalent) or the share of seeds (holds_in); null where
     parts are judged instead."""
-    null: float | None = stated(None)
+    null: float | None = field(default=None, kw_only=True, metadata=WRITTEN)
     text: str
 
     @classmethod
@@ -122,7 +122,7 @@ class PaperValue(Record):
     """What the paper reports."""
 
     text: str
-    numbers: tuple[float, ...] = stated(())
+    numbers: tuple[float, ...] = field(default=(), kw_only=True, metadata=WRITTEN)
     """The paper's effect, to mark in the plot. As many as there are components: one each, in their order."""
 
 
@@ -131,7 +131,7 @@ class RunUsed(Record):
     """A run that a verdict rests on."""
 
     key: Name
-    condition: Mapping[str, str | int | None] = others()
+    condition: Mapping[str, str | int | None] = field(metadata=OTHERS)
     """What tells it from other runs beside the seed, in the lab's words."""
     seed: int
     cached: bool
@@ -203,13 +203,13 @@ class Entry(Record):
     runs: tuple[RunUsed, ...]
     remedy: str | None
     provenance: Free
-    diagnostics: Mapping[str, float | None] | None = maybe()
+    diagnostics: Mapping[str, float | None] | None = field(default=None, metadata=ABSENT)
     """What explains a failure, such as the share of updates that were clipped."""
     parts: tuple[Part, ...] = ()
     """Of a composite."""
-    p_value: Share | None = stated(None, when=_was_judged)
+    p_value: Share | None = field(default=None, metadata=written(_was_judged))
     """One-sided p of the claim: of several components, the largest. What Holm's rule reads."""
-    attribution: Attribution | None = maybe()
+    attribution: Attribution | None = field(default=None, metadata=ABSENT)
     holm: bool | None = None
     """Whether the verdict stands after Holm over the headline claims; absent or null where that was not asked."""
 

@@ -1,17 +1,19 @@
 """Figures and tables that a lab shows beside the verdicts: ours and the paper's own values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from dtclaims.errors import ReportError
 from dtclaims.harness.judge.entries import Base, Count
-from dtclaims.harness.records import Must, Record, maybe, read_as, stated
+from dtclaims.harness.records import ABSENT, Must, Record, read_as, written
 
 Id = Annotated[str, Must(pattern=r"^[A-Za-z0-9._-]+$")]
 Numbers = tuple[float, ...]
 Gappy = tuple[float | None, ...]
 """Numbers, None where there is a gap."""
+
+OURS = written(lambda cell: cell.protocol is not None)
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,12 @@ class Series(Record):
     x: Numbers
     y: Gappy
     """Of a box, its median."""
-    low: Gappy | None = maybe()
+    low: Gappy | None = field(default=None, metadata=ABSENT)
     """With `high` a band around a line, bars on points, and the quartiles of a box."""
-    high: Gappy | None = maybe()
-    whisker_low: Gappy | None = maybe()
-    whisker_high: Gappy | None = maybe()
-    fliers: tuple[Numbers, ...] | None = maybe()
+    high: Gappy | None = field(default=None, metadata=ABSENT)
+    whisker_low: Gappy | None = field(default=None, metadata=ABSENT)
+    whisker_high: Gappy | None = field(default=None, metadata=ABSENT)
+    fliers: tuple[Numbers, ...] | None = field(default=None, metadata=ABSENT)
     """[x, y] of points beyond the whiskers."""
 
 
@@ -45,7 +47,7 @@ class Panel(Record):
     title: str
     x_label: str
     y_label: str
-    x_names: tuple[str, ...] | None = maybe()
+    x_names: tuple[str, ...] | None = field(default=None, metadata=ABSENT)
     """Names of x = 0, 1, 2, ... where x counts things."""
     series: tuple[Series, ...]
 
@@ -55,7 +57,7 @@ class Figure(Record):
     """A figure redrawn."""
 
     title: str
-    note: str | None = maybe()
+    note: str | None = field(default=None, metadata=ABSENT)
     panels: tuple[Panel, ...]
 
     @property
@@ -72,12 +74,12 @@ class Cell(Record):
     column: str
     protocol: Base | None
     """null: the paper's own values."""
-    n: Count | None = stated(None, when=lambda cell: cell.protocol is not None)
+    n: Count | None = field(default=None, kw_only=True, metadata=OURS)
     """Seeds behind it."""
     value: float | None
-    low: float | None = stated(None, when=lambda cell: cell.protocol is not None)
+    low: float | None = field(default=None, kw_only=True, metadata=OURS)
     """Lower end of the interval of ours."""
-    high: float | None = stated(None, when=lambda cell: cell.protocol is not None)
+    high: float | None = field(default=None, kw_only=True, metadata=OURS)
     plus_minus: float | None = None
     """What the paper prints."""
 
@@ -93,7 +95,7 @@ class Table(Record):
 
     title: str
     unit: str
-    note: str | None = maybe()
+    note: str | None = field(default=None, metadata=ABSENT)
     cells: tuple[Cell, ...]
 
 

@@ -156,7 +156,7 @@ def declared_of(cell: Cell) -> Declared:
         scope=_scope(cell),
         protocol=cell.protocol.name,
         scale=cell.scale.name,
-        paper=PaperValue(claim.paper.text, tuple(_paper_numbers(cell))),
+        paper=PaperValue(claim.paper.text, numbers=tuple(_paper_numbers(cell))),
         deviations=claim.deviations,
         switches=dict(cell.protocol.switches),
         measured=" ".join(measured),

@@ -1,12 +1,13 @@
-"""Reports: one JSON document, and what people read of it. Imports neither torch nor anything that judges."""
+"""Reports: one JSON document, and what people read of it. Imports no torch, and of the judge its types only."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dtclaims.errors import ReportError, UsageError
+from dtclaims.harness.judge.document import Document
 from dtclaims.harness.report import badge, crate, html, markdown
 from dtclaims.harness.report import document as _document
-from dtclaims.harness.report.document import Document, read, validate, write
+from dtclaims.harness.report.document import parse, read, validate, write
 from dtclaims.harness.report.expect import Difference, Record, check_expectations, compare, read_record, record
 from dtclaims.harness.report.frame import csv, frame
 from dtclaims.harness.report.junit import properties
@@ -22,6 +23,7 @@ __all__ = [
     "compare",
     "frame",
     "merge",
+    "parse",
     "properties",
     "read",
     "read_record",
@@ -63,7 +65,10 @@ def render(document: Document, directory: Path, formats: Sequence[str] = ("json"
     texts = {path: FORMATS[name](document) for name, path in paths.items()}
     if "badge" in formats:
         paths["badge"] = directory / "badge.json"
-        texts |= {directory / name: text for name, text in badge.files(validate(document)).items()}
+        texts |= {
+            directory / name: text
+            for name, text in badge.files(validate(document).claims, document.words.scales).items()
+        }
     if "crate" in formats:
         beside = [path.name for path in paths.values()]
         paths["crate"] = directory / crate.NAME

@@ -1,35 +1,36 @@
 """What changed between two entries of one claim, in words: seeds, code, data, threshold, versions."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
 
+from dtclaims.harness.judge.document import ReportProvenance
+from dtclaims.harness.judge.entries import Component, Entry
 from dtclaims.harness.report.wording import flat, interval, number, ranges
 
 MOST = 6
 """Changed records named one by one; of more, the rest are counted."""
 
 
-def causes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+def causes(old: Entry, new: Entry) -> Iterator[str]:
     """Each change that can move a verdict, as a phrase; the declaration first, then seeds, origin and numbers.
 
     Args:
         old: an entry of a valid report.
         new: the entry of the same claim, protocol and scale in another.
     """
-    if old["predicate"]["text"] != new["predicate"]["text"]:
-        yield f"threshold: {old['predicate']['text']} -> {new['predicate']['text']}"
-    yield from _part_thresholds(old["components"], new["components"])
+    if old.predicate.text != new.predicate.text:
+        yield f"threshold: {old.predicate.text} -> {new.predicate.text}"
+    yield from _part_thresholds(old.components, new.components)
     yield from _named("level", _level(old), _level(new))
-    yield from _named("switch", dict(flat(old["switches"])), dict(flat(new["switches"])))
-    if old["measured"] != new["measured"] or old["scope"] != new["scope"]:
+    yield from _named("switch", dict(flat(old.switches)), dict(flat(new.switches)))
+    if old.measured != new.measured or old.scope != new.scope:
         yield "what is measured: described in other words"
     yield from _seeds(old, new)
-    yield from _origins(dict(flat(old["provenance"])), dict(flat(new["provenance"])))
+    yield from _origins(dict(flat(old.provenance)), dict(flat(new.provenance)))
     yield from _parts(old, new)
     yield from _numbers(old, new)
 
 
-def report_causes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+def report_causes(old: ReportProvenance, new: ReportProvenance) -> Iterator[str]:
     """What differs between two reports as a whole: software, code, versions, level and device.
 
     Args:
@@ -37,42 +38,44 @@ def report_causes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[st
         new: that of another.
     """
     single = ("dtclaims", "commit", "scale", "device", "alpha", "label")
-    before, after = ({name: str(part[name]) for name in single if part.get(name) is not None} for part in (old, new))
+    before, after = (
+        {name: str(value) for name in single if (value := getattr(part, name)) is not None} for part in (old, new)
+    )
     for name in single:
         if name in before and name in after:
             yield from _named("report", {name: before[name]}, {name: after[name]})
-    yield from _named("code", old.get("code", {}), new.get("code", {}))
-    yield from _named("version", old["versions"], new["versions"])
+    yield from _named("code", old.code or {}, new.code or {})
+    yield from _named("version", old.versions, new.versions)
 
 
-def _part_thresholds(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+def _part_thresholds(old: Mapping[str, Component], new: Mapping[str, Component]) -> Iterator[str]:
     for name in dict.fromkeys((*old, *new)):
-        before, after = (part[name]["predicate"]["text"] if name in part else None for part in (old, new))
+        before, after = (part[name].predicate.text if name in part else None for part in (old, new))
         if before is None or after is None:
             yield f"component {name}: {'gone' if after is None else 'new'}"
         elif before != after:
             yield f"threshold of {name}: {before} -> {after}"
 
 
-def _level(entry: Mapping[str, Any]) -> dict[str, str]:
+def _level(entry: Entry) -> dict[str, str]:
     # Components share their claim's level.
-    numbers = entry["statistics"]
-    return {} if numbers is None else {"alpha": f"{numbers['alpha']:g}", "looks": str(numbers["looks"])}
+    numbers = entry.statistics
+    return {} if numbers is None else {"alpha": f"{numbers.alpha:g}", "looks": str(numbers.looks)}
 
 
-def _seeds(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+def _seeds(old: Entry, new: Entry) -> Iterator[str]:
     before, after = _seeds_of(old), _seeds_of(new)
     if before != after:
         yield f"seeds: {ranges(before) or 'none'} -> {ranges(after) or 'none'}"
     shared = before & after
-    keys, others = ({run["key"] for run in entry["runs"] if run["seed"] in shared} for entry in (old, new))
+    keys, others = ({run.key for run in entry.runs if run.seed in shared} for entry in (old, new))
     if keys and others and keys != others:
         yield f"runs: {len(others - keys)} of {len(others)} on the same seeds are other runs"
 
 
-def _seeds_of(entry: Mapping[str, Any]) -> set[int]:
-    parts = [entry, *entry["components"].values()]
-    return {int(seed) for part in parts for seed in part["effect"]["per_seed"]} | {run["seed"] for run in entry["runs"]}
+def _seeds_of(entry: Entry) -> set[int]:
+    effects = [entry.effect, *(component.effect for component in entry.components.values())]
+    return {seed for effect in effects for seed in effect.per_seed} | {run.seed for run in entry.runs}
 
 
 def _origins(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
@@ -109,25 +112,25 @@ def _short(value: str) -> str:
     return value if len(value) <= 24 else f"{value[:12]}…"
 
 
-def _parts(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    before, after = ({part["id"]: part["verdict"] for part in entry.get("parts", ())} for entry in (old, new))
+def _parts(old: Entry, new: Entry) -> Iterator[str]:
+    before, after = ({part.id: str(part.verdict) for part in entry.parts} for entry in (old, new))
     yield from _named("part", before, after)
 
 
-def _numbers(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    if old["components"] or new["components"]:
-        both: Iterable[str] = [name for name in old["components"] if name in new["components"]]
-        pairs = [(f"{name}: ", old["components"][name]["effect"], new["components"][name]["effect"]) for name in both]
+def _numbers(old: Entry, new: Entry) -> Iterator[str]:
+    if old.components or new.components:
+        both = [name for name in old.components if name in new.components]
+        pairs = [(f"{name}: ", old.components[name].effect, new.components[name].effect) for name in both]
     else:
-        pairs = [("", old["effect"], new["effect"])]
+        pairs = [("", old.effect, new.effect)]
     for name, before, after in pairs:
-        moved = [seed for seed, value in before["per_seed"].items() if after["per_seed"].get(seed, value) != value]
+        moved = [seed for seed, value in before.per_seed.items() if after.per_seed.get(seed, value) != value]
         if moved:
             # In full where rounding would hide the change.
             seed = moved[0]
-            values = [effect["per_seed"][seed] for effect in (before, after)]
+            values = [effect.per_seed[seed] for effect in (before, after)]
             shown = [number(value) for value in values]
             first, second = shown if shown[0] != shown[1] else map(repr, values)
             yield f"{name}values of {len(moved)} shared seeds, as of seed {seed}: {first} -> {second}"
-        if (before["mean"], before["low"], before["high"]) != (after["mean"], after["low"], after["high"]):
+        if (before.mean, before.low, before.high) != (after.mean, after.low, after.high):
             yield f"{name}effect: {interval(before)} -> {interval(after)}"

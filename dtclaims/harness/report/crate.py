@@ -8,8 +8,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from dtclaims.harness.judge.document import Document
+from dtclaims.harness.judge.words import Words
 from dtclaims.harness.report import view
-from dtclaims.harness.report.document import Document, validate
+from dtclaims.harness.report.document import validate
 from dtclaims.harness.report.wording import count, flat
 
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
@@ -39,19 +41,19 @@ def render(document: Document, files: Sequence[str]) -> str:
         ReportError: not a valid report.
     """
     validate(document)
-    provenance, paper = document["provenance"], document["paper"]
-    runs = [_run(run) for run in view.runs(document)]
+    provenance, paper = document.provenance, document.paper
+    runs = [_run(use, document.words) for use in view.runs(document)]
     origins = [_origin(record) for record in view.shared(document, "provenance").values()]
     listed = [_file(name) for name in files if name in KINDS]
     judging: Entity = {
         "@id": "#judging",
         "@type": "CreateAction",
-        "name": f"Judging {count(len(document['claims']), 'verdict')}",
-        "description": provenance["command"],
+        "name": f"Judging {count(len(document.claims), 'verdict')}",
+        "description": provenance.command,
         "instrument": {"@id": "#dtclaims"},
         "object": [_ref(entity) for entity in (*origins, *(run["result"] for run in runs))],
         "result": [_ref(entity) for entity in listed],
-        "endTime": provenance["created"],
+        "endTime": provenance.created,
         "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
     }
     graph: list[Entity] = [
@@ -64,9 +66,9 @@ def render(document: Document, files: Sequence[str]) -> str:
         {
             "@id": "./",
             "@type": "Dataset",
-            "name": f"Verdicts on the claims of: {paper['title']}",
-            "description": provenance["label"],
-            "datePublished": provenance["created"],
+            "name": f"Verdicts on the claims of: {paper.title}",
+            "description": provenance.label,
+            "datePublished": provenance.created,
             "license": {"@id": "#licence"},
             "conformsTo": {"@id": PROFILE},
             "hasPart": [_ref(entity) for entity in listed],
@@ -88,18 +90,18 @@ def render(document: Document, files: Sequence[str]) -> str:
         {
             "@id": "#paper",
             "@type": "ScholarlyArticle",
-            "name": paper["title"],
-            "author": paper["authors"],
-            "isPartOf": paper["venue"],
-            "url": paper["url"],
-            **({} if paper["year"] is None else {"datePublished": str(paper["year"])}),
+            "name": paper.title,
+            "author": paper.authors,
+            "isPartOf": paper.venue,
+            "url": paper.url,
+            **({} if paper.year is None else {"datePublished": str(paper.year)}),
         },
         {
             "@id": "#dtclaims",
             "@type": "SoftwareApplication",
             "name": "dtclaims",
-            "softwareVersion": provenance["dtclaims"],
-            "softwareRequirements": [f"{name} {version}" for name, version in provenance["versions"].items()],
+            "softwareVersion": provenance.dtclaims,
+            "softwareRequirements": [f"{name} {version}" for name, version in provenance.versions.items()],
         },
         judging,
         *listed,
@@ -115,16 +117,16 @@ def _file(name: str) -> Entity:
     return {"@id": name, "@type": "File", "name": title, "encodingFormat": encoding}
 
 
-def _run(run: dict[str, Any]) -> dict[str, Entity]:
+def _run(use: view.Use, words: Words) -> dict[str, Entity]:
     """A training run as an action and what it left in the store."""
-    place = [run["arm"], run["task"], None if run["context"] is None else f"K={run['context']}", f"seed {run['seed']}"]
-    name = ", ".join(part for part in place if part)
-    key = "".join(char if char.isalnum() or char in "._-" else "-" for char in run["key"])
+    run = use.run
+    name = ", ".join([*words.condition(run.condition), f"seed {run.seed}"])
+    key = "".join(char if char.isalnum() or char in "._-" else "-" for char in run.key)
     result: Entity = {
         "@id": f"#stored-{key}",
         "@type": "CreativeWork",
         "name": f"Stored run: {name}",
-        "identifier": run["key"],
+        "identifier": run.key,
     }
     action: Entity = {
         "@id": f"#run-{key}",
@@ -134,12 +136,12 @@ def _run(run: dict[str, Any]) -> dict[str, Entity]:
         "result": [_ref(result)],
         "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
     }
-    if run["seconds"] is not None:
-        action["description"] = f"Took {run['seconds']:.0f} s."
+    if run.seconds is not None:
+        action["description"] = f"Took {run.seconds:.0f} s."
     return {"action": action, "result": result}
 
 
-def _origin(record: view.Record) -> Entity:
+def _origin(record: view.Shared) -> Entity:
     return {
         "@id": f"#{record.anchor}",
         "@type": "CreativeWork",

@@ -153,7 +153,7 @@ def _quarter(epochs: int) -> int:
 
 
 def _summary(result: Verdict) -> str:
-    return f"{result.n} | {wording.interval(result.to_json())} | {wording.number(result.sd)}"
+    return f"{result.n} | {wording.interval(result)} | {wording.number(result.sd)}"
 
 
 def _differences(means: Mapping[str, Mapping[int, float]], against: str) -> str:

@@ -55,6 +55,21 @@ class Line:
     band: Band | None
     """None for a single seed."""
 
+    @property
+    def last(self) -> "Last":
+        """Where it ends."""
+        low, high = (self.band[0][-1], self.band[1][-1]) if self.band else (None, None)
+        return Last(self.mean[-1], low, high)
+
+
+@dataclass(frozen=True)
+class Last:
+    """The mean at the last epoch with its interval."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
 
 @dataclass(frozen=True)
 class Curves:
@@ -270,9 +285,9 @@ def _described(figure: Curves) -> str:
     """The figure in words, for those who do not see it and for who wants to make it again."""
     told = []
     for letter, line in zip(LETTERS, figure.lines, strict=False):
-        low, high = (side[-1] for side in line.band) if line.band else (None, None)
-        last = interval({"mean": line.mean[-1], "low": low, "high": high})
-        told.append(f"{letter}, {line.name}, {count(len(line.seeds), 'seed')}: {last} at epoch {len(line.mean)}.")
+        told.append(
+            f"{letter}, {line.name}, {count(len(line.seeds), 'seed')}: {interval(line.last)} at epoch {len(line.mean)}."
+        )
     level = f" Horizontal line, {figure.level[0]}: {number(figure.level[1])}." if figure.level else ""
     return (
         f"{figure.y_label} by epoch; mean over seeds with its 95% t interval. {' '.join(told)}{level} "

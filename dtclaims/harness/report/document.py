@@ -1,62 +1,62 @@
-"""A report as plain JSON: checked when written and when read, so that no renderer meets a surprise."""
+"""A report at the edge: JSON checked when read and when written, so that no renderer meets a surprise."""
 
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from dtclaims.errors import ReportError
-from dtclaims.harness.report import schema
+from dtclaims.harness import schema
+from dtclaims.harness.judge.document import Document
+from dtclaims.harness.judge.entries import Component, Entry, Key
+from dtclaims.harness.judge.exhibits import check_figures
+from dtclaims.harness.judge.words import UNDECIDED
+from dtclaims.harness.records import schema_of
 
 SCHEMA = 1
 """The only version there is; a change that old readers would misread gets the next number."""
 
-Document: TypeAlias = dict[str, Any]
-"""A report of the shape in `schema.json`."""
 
-
-def validate(document: object) -> Document:
-    """The document itself, once it is known to be a report that every renderer can show.
+def parse(content: object) -> Document:
+    """A report of JSON types as a document, once it is known to be one that every renderer can show.
 
     Raises:
         ReportError: not a report, another schema version, a field that is missing, unknown or of another type, NaN or
             infinity anywhere, two entries of one (id, protocol, scale), an interval whose ends are swapped, an
-            effect on a claim that was not run, or a figure's series with lists of different lengths.
+            effect on a claim that was not run, a scale that the report's own words do not know, or a figure's series
+            with lists of different lengths.
     """
-    if not isinstance(document, dict) or "schema" not in document or "claims" not in document:
+    if not isinstance(content, dict) or "schema" not in content or "claims" not in content:
         raise ReportError(
             "this is not a dtclaims report",
-            given=schema.shown(document),
+            given=schema.shown(content),
             expected="an object with `schema`, `paper`, `provenance` and `claims`",
         )
-    if document["schema"] != SCHEMA or isinstance(document["schema"], bool):
+    if content["schema"] != SCHEMA or isinstance(content["schema"], bool):
         raise ReportError(
             "schema is a version this dtclaims does not know",
-            given=schema.shown(document["schema"]),
+            given=schema.shown(content["schema"]),
             expected=SCHEMA,
             remedy="Make the report again with this dtclaims, or read it with the one that wrote it.",
         )
-    schema.check_json(document, "")
-    schema.check(document, schema.load(), schema.load(), "")
-    seen: dict[tuple[str, str, str], int] = {}
-    for index, claim in enumerate(document["claims"]):
-        path = f"claims[{index}]"
-        key = (claim["id"], claim["protocol"], claim["scale"])
-        first = seen.setdefault(key, index)
-        if first != index:
-            raise ReportError(
-                f"{path} is a second verdict on the same claim",
-                given=schema.shown(key),
-                expected=f"one entry per (id, protocol, scale); the first is claims[{first}]",
-            )
-        _check_effect(claim, path)
-        for name, component in claim["components"].items():
-            _check_effect(component, f"{path}.components.{name}")
-    for name, figure in document.get("figures", {}).items():
-        for number, panel in enumerate(figure["panels"]):
-            for index, series in enumerate(panel["series"]):
-                _check_series(series, f"figures.{name}.panels[{number}].series[{index}]")
+    document = Document.from_json(content)
+    _check_claims(document)
+    check_figures(document.figures)
+    return document
+
+
+def validate(document: Document) -> Document:
+    """The document itself, once it is known that what is written of it can be read and shown.
+
+    Raises:
+        ReportError: as `parse`.
+    """
+    if not isinstance(document, Document):
+        raise ReportError(
+            "this is not a dtclaims report", given=schema.shown(document), expected="a document, as `parse` makes it"
+        )
+    parse(document.to_json())
     return document
 
 
@@ -64,16 +64,18 @@ def dump(document: Document) -> str:
     """The document as the text of report.json.
 
     Raises:
-        ReportError: as `validate`.
+        ReportError: as `parse`.
     """
-    return json.dumps(validate(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    content = document.to_json()
+    parse(content)
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write(document: Document, path: Path) -> Path:
     """Write a report, replacing an older one only when the new one is complete.
 
     Raises:
-        ReportError: as `validate`, or a folder that cannot be written to.
+        ReportError: as `parse`, or a folder that cannot be written to.
     """
     replace_all({path: dump(document)})
     return path
@@ -83,13 +85,19 @@ def read(path: Path) -> Document:
     """Read a report that `write` made; `read(write(d, path)) == d`.
 
     Raises:
-        ReportError: no such file, damaged JSON, JSON that is not a report, or as `validate`.
+        ReportError: no such file, damaged JSON, JSON that is not a report, or as `parse`.
     """
-    document = read_json(path)
+    content = read_json(path)
     try:
-        return validate(document)
+        return parse(content)
     except ReportError as error:
         raise at(path, error) from None
+
+
+def schema_text() -> str:
+    """The JSON Schema of report.json, as `schema.json` publishes it."""
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "dtclaims report"}
+    return json.dumps({**head, **schema_of(Document, described=True)}, indent=2, ensure_ascii=False) + "\n"
 
 
 def read_json(path: Path) -> Any:
@@ -144,33 +152,44 @@ def replace_all(texts: Mapping[Path, str]) -> None:
             ready.unlink(missing_ok=True)
 
 
-def _check_effect(part: dict[str, Any], path: str) -> None:
-    effect = part["effect"]
+def _check_claims(document: Document) -> None:
+    seen: dict[Key, int] = {}
+    for index, entry in enumerate(document.claims):
+        path = f"claims[{index}]"
+        first = seen.setdefault(entry.key, index)
+        if first != index:
+            raise ReportError(
+                f"{path} is a second verdict on the same claim",
+                given=schema.shown(entry.key),
+                expected=f"one entry per (id, protocol, scale); the first is claims[{first}]",
+            )
+        _check_effect(entry, path, composite=bool(entry.parts))
+        for name, component in entry.components.items():
+            _check_effect(component, f"{path}.components.{name}")
+    scales = {"provenance.scale": document.provenance.scale}
+    scales |= {f"claims[{index}].scale": entry.scale for index, entry in enumerate(document.claims)}
+    known = document.words.scales
+    for path, scale in scales.items():
+        if known and scale not in known:
+            raise ReportError(f"{path} is unknown", given=schema.shown(scale), expected=f"one of {', '.join(known)}")
+
+
+def _check_effect(part: Entry | Component, path: str, *, composite: bool = False) -> None:
+    effect = part.effect
     # A composite may have an effect of its own while one of its parts was not run.
-    if part["verdict"] in ("not_run", "error") and not part.get("parts"):
+    if part.verdict in UNDECIDED and not composite:
         for name in ("mean", "low", "high"):
-            if effect[name] is not None:
+            if getattr(effect, name) is not None:
                 raise ReportError(
-                    f"{path}.effect.{name} has a value though the verdict is {part['verdict']}", given=effect[name]
+                    f"{path}.effect.{name} has a value though the verdict is {part.verdict}",
+                    given=getattr(effect, name),
                 )
-        if effect["per_seed"]:
-            raise ReportError(f"{path}.effect.per_seed has values though the verdict is {part['verdict']}")
-    if (effect["low"] is None) != (effect["high"] is None):
+        if effect.per_seed:
+            raise ReportError(f"{path}.effect.per_seed has values though the verdict is {part.verdict}")
+    if (effect.low is None) != (effect.high is None):
         raise ReportError(f"{path}.effect has half an interval", expected="low and high, or null for both")
-    if effect["low"] is not None and effect["low"] > effect["high"]:
-        raise ReportError(f"{path}.effect.low is above high", given=f"{effect['low']} and {effect['high']}")
-
-
-def _check_series(series: dict[str, Any], path: str) -> None:
-    length = len(series["x"])
-    for name in ("y", "low", "high", "whisker_low", "whisker_high"):
-        if name in series and len(series[name]) != length:
-            raise ReportError(f"{path}.{name} is not as long as x", given=len(series[name]), expected=length)
-    for given, other in (("low", "high"), ("high", "low"), ("whisker_low", "whisker_high")):
-        if given in series and other not in series:
-            raise ReportError(f"{path} has {given} without {other}")
-    if any(len(flier) != 2 for flier in series.get("fliers", ())):
-        raise ReportError(f"{path}.fliers holds something else than pairs", expected="[x, y]")
+    if effect.low is not None and effect.high is not None and effect.low > effect.high:
+        raise ReportError(f"{path}.effect.low is above high", given=f"{effect.low} and {effect.high}")
 
 
 def _refuse_constant(name: str) -> None:

@@ -8,34 +8,30 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from dtclaims.errors import ReportError
-from dtclaims.harness.report import schema
+from dtclaims.harness import records
+from dtclaims.harness.judge.document import Document
+from dtclaims.harness.judge.entries import Entry, Key
+from dtclaims.harness.judge.words import PROTOCOLS, Status, word
+from dtclaims.harness.records import REQUIRED, Must
 from dtclaims.harness.report.causes import causes
-from dtclaims.harness.report.document import SCHEMA, Document, at, read_json, replace_all, validate
-from dtclaims.harness.report.wording import word
-
-Key = tuple[str, str, str]
-"""(id, protocol, scale)."""
+from dtclaims.harness.report.document import at, parse, read_json, replace_all, validate
 
 ABSENT = "absent"
 """Stands for the verdict of an entry that one of two reports does not have."""
 
-SHORT = {
-    "type": "object",
-    "required": ["schema", "verdicts"],
-    "additionalProperties": False,
-    "properties": {
-        "schema": {"const": SCHEMA},
-        "verdicts": {
-            "type": "object",
-            "propertyNames": {"pattern": r"\S/(published|corrected)/(mini|small|full|paper)$"},
-            "additionalProperties": {"$ref": "#/$defs/verdict"},
-        },
-    },
-}
-"""The short form, in the terms of `schema.json`."""
+Place = Annotated[str, Must(pattern=rf"\S/({'|'.join(PROTOCOLS)})/[^/]*\S[^/]*$")]
+"""`id/protocol/scale`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Short(records.Record):
+    """The short form of recorded verdicts."""
+
+    schema: Literal[1] = field(default=1, metadata=REQUIRED)
+    verdicts: Mapping[Place, Status]
 
 
 @dataclass(frozen=True)
@@ -68,20 +64,19 @@ class Record:
     """Recorded verdicts by key, and the whole entries where the record is a report."""
 
     verdicts: Mapping[Key, str]
-    entries: Mapping[Key, Mapping[str, Any]] = field(default_factory=dict)
+    entries: Mapping[Key, Entry] = field(default_factory=dict)
 
-    def difference(self, entry: Mapping[str, Any]) -> Difference | None:
+    def difference(self, entry: Entry) -> Difference | None:
         """How an entry's verdict differs from the recorded one; None if it does not, or if none was recorded."""
-        key = key_of(entry)
-        before = self.verdicts.get(key, entry["verdict"])
-        if before == entry["verdict"]:
+        before = self.verdicts.get(entry.key, entry.verdict)
+        if before == entry.verdict:
             return None
-        old = self.entries.get(key)
-        return Difference(*key, before, entry["verdict"], tuple(causes(old, entry)) if old else ())
+        old = self.entries.get(entry.key)
+        return Difference(*entry.key, before, entry.verdict, tuple(causes(old, entry)) if old else ())
 
     def differences(self, document: Document) -> list[Difference]:
         """`difference` of every entry of a report that has one, in the report's order."""
-        found = (self.difference(entry) for entry in document["claims"])
+        found = (self.difference(entry) for entry in document.claims)
         return [difference for difference in found if difference is not None]
 
 
@@ -94,12 +89,12 @@ def read_record(path: Path) -> Record:
     content = read_json(path)
     try:
         if isinstance(content, dict) and "verdicts" in content:
-            schema.check(content, SHORT, schema.load(), "")
-            return Record({_split(name): verdict for name, verdict in content["verdicts"].items()})
-        entries = {key_of(entry): entry for entry in validate(content)["claims"]}
+            short = Short.from_json(content)
+            return Record({_split(name): verdict for name, verdict in short.verdicts.items()})
+        entries = {entry.key: entry for entry in parse(content).claims}
     except ReportError as error:
         raise at(path, error) from None
-    return Record({key: entry["verdict"] for key, entry in entries.items()}, entries)
+    return Record({key: entry.verdict for key, entry in entries.items()}, entries)
 
 
 def check_expectations(document: Document, path: Path) -> list[Difference]:
@@ -117,8 +112,8 @@ def record(document: Document, path: Path) -> None:
     Raises:
         ReportError: not a valid report, or a file that cannot be written.
     """
-    verdicts = {"/".join(key_of(entry)): entry["verdict"] for entry in validate(document)["claims"]}
-    replace_all({path: json.dumps({"schema": SCHEMA, "verdicts": verdicts}, indent=1, ensure_ascii=False) + "\n"})
+    short = Short(verdicts={"/".join(entry.key): entry.verdict for entry in validate(document).claims})
+    replace_all({path: json.dumps(short.to_json(), indent=1, ensure_ascii=False) + "\n"})
 
 
 def compare(before: Document, after: Document) -> tuple[list[Difference], list[Difference]]:
@@ -127,7 +122,7 @@ def compare(before: Document, after: Document) -> tuple[list[Difference], list[D
     Raises:
         ReportError: not valid reports.
     """
-    old, new = ({key_of(entry): entry for entry in validate(document)["claims"]} for document in (before, after))
+    old, new = ({entry.key: entry for entry in validate(document).claims} for document in (before, after))
     changed = list(_changes(old, new))
     return (
         [difference for difference in changed if difference.before != difference.after],
@@ -135,21 +130,16 @@ def compare(before: Document, after: Document) -> tuple[list[Difference], list[D
     )
 
 
-def key_of(entry: Mapping[str, Any]) -> Key:
-    """What identifies an entry."""
-    return entry["id"], entry["protocol"], entry["scale"]
-
-
-def _changes(old: Mapping[Key, Mapping[str, Any]], new: Mapping[Key, Mapping[str, Any]]) -> Iterator[Difference]:
+def _changes(old: Mapping[Key, Entry], new: Mapping[Key, Entry]) -> Iterator[Difference]:
     for key in dict.fromkeys((*old, *new)):
         if key not in new:
-            yield Difference(*key, old[key]["verdict"], ABSENT, ("only in the first report",))
+            yield Difference(*key, old[key].verdict, ABSENT, ("only in the first report",))
         elif key not in old:
-            yield Difference(*key, ABSENT, new[key]["verdict"], ("only in the second report",))
+            yield Difference(*key, ABSENT, new[key].verdict, ("only in the second report",))
         elif found := tuple(causes(old[key], new[key])):
-            yield Difference(*key, old[key]["verdict"], new[key]["verdict"], found)
-        elif old[key]["verdict"] != new[key]["verdict"]:
-            yield Difference(*key, old[key]["verdict"], new[key]["verdict"], ("nothing else in the reports changed",))
+            yield Difference(*key, old[key].verdict, new[key].verdict, found)
+        elif old[key].verdict != new[key].verdict:
+            yield Difference(*key, old[key].verdict, new[key].verdict, ("nothing else in the reports changed",))
 
 
 def _split(name: str) -> Key:

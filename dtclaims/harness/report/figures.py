@@ -5,10 +5,11 @@ Colours come from the page's style sheet by class, so that one drawing serves li
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 from markupsafe import Markup, escape
 
+from dtclaims.harness.judge.exhibits import Figure, Panel, Series
 from dtclaims.harness.report.axis import Axis, padded, px
 from dtclaims.harness.report.wording import number
 
@@ -24,40 +25,37 @@ COLOURS = 4
 FEW = 24
 """Up to so many points each is a circle; more are dots and dashes."""
 
-SPREAD = ("low", "high", "whisker_low", "whisker_high")
 
-
-def protocols(figure: Mapping[str, Any]) -> list[str | None]:
+def protocols(figure: Figure) -> list[str | None]:
     """The protocols that a figure has series of, `published` first; [None] if it has only the paper's."""
-    found = {series["protocol"] for panel in figure["panels"] for series in panel["series"]} - {None}
-    return sorted(found, reverse=True) or [None]
+    found = {series.protocol for series in figure.series if series.protocol is not None}
+    return [*sorted(found, reverse=True)] or [None]
 
 
-def names(figure: Mapping[str, Any]) -> list[str]:
+def names(figure: Figure) -> list[str]:
     """The names of a figure's legend, in order of first appearance in the paper's series, then in ours."""
-    series = [series for panel in figure["panels"] for series in panel["series"]]
-    series.sort(key=lambda one: one["protocol"] is not None)
-    return list(dict.fromkeys(one["name"] for one in series))
+    series = sorted(figure.series, key=lambda one: one.protocol is not None)
+    return list(dict.fromkeys(one.name for one in series))
 
 
-def legend(figure: Mapping[str, Any]) -> list[tuple[str, Markup]]:
+def legend(figure: Figure) -> list[tuple[str, Markup]]:
     """Each name with the attributes that give its mark the colour of its series."""
     return [(name, Markup(attributes)) for name, attributes in _colours(names(figure)).items()]
 
 
-def sources(figure: Mapping[str, Any], protocol: str | None) -> str:
+def sources(figure: Figure, protocol: str | None) -> str:
     """What is drawn, in words: whose values are shown how, and how many panels were not measured."""
-    measured = sum(any(s["protocol"] == protocol for s in panel["series"]) for panel in figure["panels"])
+    measured = sum(any(s.protocol == protocol for s in panel.series) for panel in figure.panels)
     if protocol is None or not measured:
         return "The paper's own values; this report has none to set beside them."
-    seeds = {s["seed"] for panel in figure["panels"] for s in panel["series"] if s["protocol"] == protocol}
+    seeds = {series.seed for series in figure.series if series.protocol == protocol}
     band = "over the seeds of this report" if seeds == {None} else "by seed"
-    missing = len(figure["panels"]) - measured
-    note = f" {missing} of {len(figure['panels'])} panels were not measured." if missing else ""
+    missing = len(figure.panels) - measured
+    note = f" {missing} of {len(figure.panels)} panels were not measured." if missing else ""
     return f"Ours {band}: filled and solid. The paper's own values: hollow and dashed.{note}"
 
 
-def draw(figure: Mapping[str, Any], protocol: str | None = None, anchor: str = "", *, spread: bool = True) -> Markup:
+def draw(figure: Figure, protocol: str | None = None, anchor: str = "", *, spread: bool = True) -> Markup:
     """The panels of a figure: one protocol's series over the paper's own.
 
     Args:
@@ -73,8 +71,8 @@ def draw(figure: Mapping[str, Any], protocol: str | None = None, anchor: str = "
     colours = _colours(names(figure))
     first = protocol == protocols(figure)[0]
     drawings = [
-        _panel(panel, protocol, colours, figure["title"], f"{anchor}-{index}" if anchor else "", first)
-        for index, panel in enumerate(figure["panels"] if spread else map(_bare, figure["panels"]))
+        _panel(panel, protocol, colours, figure.title, f"{anchor}-{index}" if anchor else "", first)
+        for index, panel in enumerate(figure.panels if spread else map(_bare, figure.panels))
     ]
     return Markup("").join(drawings)
 
@@ -91,15 +89,15 @@ def _colours(found: Sequence[str]) -> dict[str, str]:
 
 
 def _panel(
-    panel: Mapping[str, Any], protocol: str | None, colours: Mapping[str, str], title: str, anchor: str, first: bool
+    panel: Panel, protocol: str | None, colours: Mapping[str, str], title: str, anchor: str, first: bool
 ) -> Markup:
-    values = [value for series in panel["series"] for value in _values(series)]
-    xs = [x for series in panel["series"] for x in (*series["x"], *(at for at, _ in series.get("fliers", ())))]
+    values = [value for series in panel.series for value in _values(series)]
+    xs = [x for series in panel.series for x in (*series.x, *(at for at, _ in series.fliers or ()))]
     if not values:
         return Markup()
-    shown = [series for series in panel["series"] if series["protocol"] in (protocol, None)]
-    categories = panel.get("x_names", [])
-    boxes = any(series["style"] == "box" for series in shown)
+    shown = [series for series in panel.series if series.protocol in (protocol, None)]
+    categories = panel.x_names or ()
+    boxes = any(series.style == "box" for series in shown)
     apart = 0.6 if categories or boxes else 0.0
     ends, width = padded(min(values), max(values), 0.05), padded(min(xs) - apart, max(xs) + apart, 0.02)
     if ends is None or width is None:
@@ -108,9 +106,9 @@ def _panel(
     slots = _slots(shown)
     ours, theirs = (
         "".join(
-            _series(series, x, y, slots[id(series)], colours[series["name"]])
+            _series(series, x, y, slots[id(series)], colours[series.name])
             for series in shown
-            if (series["protocol"] is None) == paper
+            if (series.protocol is None) == paper
         )
         for paper in (False, True)
     )
@@ -119,45 +117,45 @@ def _panel(
         theirs = f'<g id="{anchor}">{theirs}</g>' if first else f'<use href="#{anchor}"/>'
     # The paper's last: its thin lines stay visible over our bands.
     body = [_frame(panel, x, y, categories), f'<g transform="scale({UNIT})">{ours}{theirs}</g>']
-    label = f"{title}: {panel['title']}, {panel['y_label']} by {panel['x_label'] or 'group'}"
+    label = f"{title}: {panel.title}, {panel.y_label} by {panel.x_label or 'group'}"
     # Every piece is made of numbers and fixed words, and text was escaped where it entered.
     return Markup('<svg class="fig" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         WIDTH, HEIGHT, label, Markup("".join(body))
     )
 
 
-def _bare(panel: Mapping[str, Any]) -> dict[str, Any]:
+def _bare(panel: Panel) -> Panel:
     """A panel without the bands and bars of lines and points."""
-    series = [
-        one if one["style"] == "box" else {name: value for name, value in one.items() if name not in SPREAD}
-        for one in panel["series"]
-    ]
-    return {**panel, "series": series}
+    bare = tuple(
+        one if one.style == "box" else replace(one, low=None, high=None, whisker_low=None, whisker_high=None)
+        for one in panel.series
+    )
+    return replace(panel, series=bare)
 
 
-def _values(series: Mapping[str, Any]) -> Iterator[float]:
-    for name in ("y", *SPREAD):
-        yield from (value for value in series.get(name, ()) if value is not None)
-    yield from (value for _, value in series.get("fliers", ()))
+def _values(series: Series) -> Iterator[float]:
+    for values in (series.y, series.low, series.high, series.whisker_low, series.whisker_high):
+        yield from (value for value in values or () if value is not None)
+    yield from (value for _, value in series.fliers or ())
 
 
-def _slots(shown: Sequence[Mapping[str, Any]]) -> dict[int, tuple[float, float]]:
+def _slots(shown: Sequence[Series]) -> dict[int, tuple[float, float]]:
     """Where within its x each box stands: offset and half width, in units of x. Series that never meet share one."""
-    boxes = [series for series in shown if series["style"] == "box"]
-    meeting = max((sum(x in series["x"] for series in boxes) for one in boxes for x in one["x"]), default=1)
+    boxes = [series for series in shown if series.style == "box"]
+    meeting = max((sum(x in series.x for series in boxes) for one in boxes for x in one.x), default=1)
     half = 0.42 / meeting
     slots = {}
     for series in shown:
-        place = sum(set(other["x"]) & set(series["x"]) != set() for other in boxes[: _index(boxes, series)])
+        place = sum(set(other.x) & set(series.x) != set() for other in boxes[: _index(boxes, series)])
         slots[id(series)] = (half * (2 * place + 1 - meeting), 0.85 * half)
     return slots
 
 
-def _index(boxes: Sequence[Mapping[str, Any]], series: Mapping[str, Any]) -> int:
+def _index(boxes: Sequence[Series], series: Series) -> int:
     return next((index for index, other in enumerate(boxes) if other is series), 0)
 
 
-def _frame(panel: Mapping[str, Any], x: Axis, y: Axis, categories: Sequence[str]) -> str:
+def _frame(panel: Panel, x: Axis, y: Axis, categories: Sequence[str]) -> str:
     marks, places = y.ticks()
     lines = "".join(f"M{LEFT} {px(y(mark))}H{RIGHT}" for mark in marks)
     texts = "".join(f'<text x="{LEFT - 4}" y="{px(y(mark) + 3.5)}">{number(mark, places)}</text>' for mark in marks)
@@ -172,63 +170,65 @@ def _frame(panel: Mapping[str, Any], x: Axis, y: Axis, categories: Sequence[str]
         below = "".join(f'<text x="{px(x(s))}" y="{BOTTOM + 13}">{number(s, decimals)}</text>' for s in stops)
     zero = f'<path class="axis" d="M{LEFT} {px(y(0))}H{RIGHT}"/>' if y.holds(0) else ""
     return (
-        f'<text class="head" x="0" y="10">{escape(panel["title"])}</text>'
-        f'<text class="unit" x="{RIGHT}" y="10">{escape(panel["y_label"])}</text>'
+        f'<text class="head" x="0" y="10">{escape(panel.title)}</text>'
+        f'<text class="unit" x="{RIGHT}" y="10">{escape(panel.y_label)}</text>'
         f'<path class="zero" d="{lines}"/>{zero}<path class="axis" d="M{LEFT} {TOP}V{BOTTOM}H{RIGHT}"/>'
         f'<g class="yt">{texts}</g><g class="tick">{below}</g>'
-        f'<text class="tick" x="{(LEFT + RIGHT) / 2:g}" y="{BOTTOM + 27}">{escape(panel["x_label"])}</text>'
+        f'<text class="tick" x="{(LEFT + RIGHT) / 2:g}" y="{BOTTOM + 27}">{escape(panel.x_label)}</text>'
     )
 
 
-def _series(series: Mapping[str, Any], x: Axis, y: Axis, slot: tuple[float, float], colour: str) -> str:
-    theirs = series["protocol"] is None
-    kinds = ["theirs" if theirs else "ours"] + (["seed"] if series["seed"] is not None and not theirs else [])
-    match series["style"]:
+def _series(series: Series, x: Axis, y: Axis, slot: tuple[float, float], colour: str) -> str:
+    theirs = series.protocol is None
+    kinds = ["theirs" if theirs else "ours"] + (["seed"] if series.seed is not None and not theirs else [])
+    match series.style:
         case "line":
             body = _line(series, x, y)
         case "box":
             body = _boxes(series, x, y, slot)
         case _:
             body = _points(series, x, y)
-    who = "the paper" if theirs else series["protocol"]
-    seed = "" if series["seed"] is None else f", seed {series['seed']}"
-    title = f"<title>{escape(series['name'])}: {who}{seed}</title>"
+    who = "the paper" if theirs else series.protocol
+    seed = "" if series.seed is None else f", seed {series.seed}"
+    title = f"<title>{escape(series.name)}: {who}{seed}</title>"
     return f'<g {colour}><g class="{" ".join(kinds)}">{title}{body}</g></g>'
 
 
-def _line(series: Mapping[str, Any], x: Axis, y: Axis) -> str:
-    line = "".join(_path(stretch) for stretch in _stretches(series, series["y"], x, y))
+def _line(series: Series, x: Axis, y: Axis) -> str:
+    line = "".join(_path(stretch) for stretch in _stretches(series, series.y, x, y))
     return f'{_band(series, x, y)}<path class="line" d="{line}"/>' if line else ""
 
 
-def _band(series: Mapping[str, Any], x: Axis, y: Axis) -> str:
-    if "low" not in series:
+def _band(series: Series, x: Axis, y: Axis) -> str:
+    if series.low is None or series.high is None:
         return ""
-    lows, highs = (list(_stretches(series, series[name], x, y)) for name in ("low", "high"))
+    lows, highs = (list(_stretches(series, ends, x, y)) for ends in (series.low, series.high))
     area = "".join(f"{_path([*low, *reversed(high)])}z" for low, high in zip(lows, highs, strict=False))
     return f'<path class="band" d="{area}"/>'
 
 
-def _points(series: Mapping[str, Any], x: Axis, y: Axis) -> str:
-    places = [(x(at), y(value)) for at, value in zip(series["x"], series["y"], strict=True) if value is not None]
+def _points(series: Series, x: Axis, y: Axis) -> str:
+    places = [(x(at), y(value)) for at, value in zip(series.x, series.y, strict=True) if value is not None]
     bars = ""
-    if "low" in series:
-        ends = zip(series["x"], series["low"], series["high"], strict=True)
+    if series.low is not None and series.high is not None:
         drawn = "".join(
-            f"M{_whole(x(at))} {_whole(y(low))}V{_whole(y(high))}" for at, low, high in ends if None not in (low, high)
+            f"M{_whole(x(at))} {_whole(y(low))}V{_whole(y(high))}"
+            for at, low, high in zip(series.x, series.low, series.high, strict=True)
+            if low is not None and high is not None
         )
         bars = f'<path class="whisker" d="{drawn}"/>'
     if len(places) > FEW:
-        length = 5 if series["protocol"] is None else 0
+        length = 5 if series.protocol is None else 0
         return f'{bars}<path class="specks" d="{_path(places, f"h{length}", "m", -length)}"/>'
     return bars + "".join(f'<circle cx="{_whole(left)}" cy="{_whole(top)}" r="8"/>' for left, top in places)
 
 
-def _boxes(series: Mapping[str, Any], x: Axis, y: Axis, slot: tuple[float, float]) -> str:
+def _boxes(series: Series, x: Axis, y: Axis, slot: tuple[float, float]) -> str:
     shift, half = slot
     boxes, middles, whiskers = "", "", ""
-    for index, at in enumerate(series["x"]):
-        value, low, high, bottom, top = (series[name][index] if name in series else None for name in ("y", *SPREAD))
+    lists = (series.y, series.low, series.high, series.whisker_low, series.whisker_high)
+    for index, at in enumerate(series.x):
+        value, low, high, bottom, top = (values[index] if values is not None else None for values in lists)
         left, right, centre = (_whole(x(at + shift + side)) for side in (-half, half, 0))
         if low is not None and high is not None:
             boxes += f"M{left} {_whole(y(low))}H{right}V{_whole(y(high))}H{left}z"
@@ -238,18 +238,16 @@ def _boxes(series: Mapping[str, Any], x: Axis, y: Axis, slot: tuple[float, float
                 )
         if value is not None:
             middles += f"M{left} {_whole(y(value))}H{right}"
-    specks = _path([(x(at + shift), y(value)) for at, value in series.get("fliers", ())], "h0", "m")
+    specks = _path([(x(at + shift), y(value)) for at, value in series.fliers or ()], "h0", "m")
     return (
         f'<path class="whisker" d="{whiskers}"/><path class="box" d="{boxes}"/><path class="middle" d="{middles}"/>'
         f'<path class="specks" d="{specks}"/>'
     )
 
 
-def _stretches(
-    series: Mapping[str, Any], values: Sequence[float | None], x: Axis, y: Axis
-) -> Iterator[list[tuple[float, float]]]:
+def _stretches(series: Series, values: Sequence[float | None], x: Axis, y: Axis) -> Iterator[list[tuple[float, float]]]:
     """The points of a line between its gaps."""
-    pairs = zip(series["x"], values, strict=True)
+    pairs = zip(series.x, values, strict=True)
     for gap, stretch in itertools.groupby(pairs, key=lambda pair: pair[1] is None):
         if not gap:
             yield [(x(at), y(value)) for at, value in stretch if value is not None]

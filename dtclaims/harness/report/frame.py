@@ -1,8 +1,10 @@
 """A report as a table, for people who go on with pandas or a spreadsheet."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from dtclaims.harness.report.document import Document, validate
+from dtclaims.harness.judge.document import Document
+from dtclaims.harness.report.document import validate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,26 +22,27 @@ def frame(document: Document) -> "pd.DataFrame":
     # Heavy, and only wanted here.
     import pandas as pd
 
+    unmeasured: Mapping[int | None, float | None] = {None: None}
     rows = [
         {
-            "claim": entry["id"],
-            "section": entry["section"],
-            "headline": entry["headline"],
-            "protocol": entry["protocol"],
-            "scale": entry["scale"],
-            "verdict": entry["verdict"],
-            "provisional": entry["provisional"],
-            "seed": None if seed is None else int(seed),
+            "claim": entry.id,
+            "section": entry.section,
+            "headline": entry.headline,
+            "protocol": entry.protocol,
+            "scale": entry.scale,
+            "verdict": entry.verdict,
+            "provisional": entry.provisional,
+            "seed": seed,
             "effect": value,
-            "unit": entry["effect"]["unit"],
-            "mean": entry["effect"]["mean"],
-            "low": entry["effect"]["low"],
-            "high": entry["effect"]["high"],
-            "claimed": entry["predicate"]["text"],
-            "paper": entry["paper_value"]["text"],
+            "unit": entry.effect.unit,
+            "mean": entry.effect.mean,
+            "low": entry.effect.low,
+            "high": entry.effect.high,
+            "claimed": entry.predicate.text,
+            "paper": entry.paper_value.text,
         }
-        for entry in validate(document)["claims"]
-        for seed, value in (entry["effect"]["per_seed"] or {None: None}).items()
+        for entry in validate(document).claims
+        for seed, value in (entry.effect.per_seed or unmeasured).items()
     ]
     return pd.DataFrame(rows).astype({"seed": "Int64", "effect": float, "mean": float, "low": float, "high": float})
 

@@ -1,48 +1,54 @@
 """An append-only history: one JSON line per verdict and commit, which a dashboard reads."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal
 
 from filelock import FileLock
 
 from dtclaims.errors import ReportError
-from dtclaims.harness.report import schema
-from dtclaims.harness.report.document import SCHEMA, Document, at, replace_all, validate
+from dtclaims.harness import schema
+from dtclaims.harness.judge.document import Created, Document
+from dtclaims.harness.judge.entries import Base, Count, Key, Name, Part
+from dtclaims.harness.judge.words import Status
+from dtclaims.harness.records import REQUIRED, Must, Record
+from dtclaims.harness.report.document import SCHEMA, at, replace_all, validate
 
-Line = dict[str, Any]
-"""One verdict at one commit, of the shape in `LINE`."""
 
-LINE = {
-    "type": "object",
-    "required": [
-        "schema", "commit", "created", "paper", "id", "section", "headline", "protocol", "scale", "verdict",
-        "provisional", "n", "mean", "low", "high", "unit", "claimed", "dtclaims",
-    ],
-    "additionalProperties": False,
-    "properties": {
-        "schema": {"const": SCHEMA},
-        "commit": {"type": "string", "pattern": r"^\S+$"},
-        "created": {"$ref": "#/$defs/created"},
-        "paper": {"type": "string", "pattern": r"\S"},
-        "id": {"type": "string", "pattern": r"\S"},
-        "section": {"type": "string"},
-        "headline": {"type": "boolean"},
-        "protocol": {"enum": ["published", "corrected"]},
-        "scale": {"enum": ["mini", "small", "full", "paper"]},
-        "verdict": {"$ref": "#/$defs/verdict"},
-        "provisional": {"type": "boolean"},
-        "n": {"type": "integer", "minimum": 0},
-        "mean": {"$ref": "#/$defs/number_or_null"},
-        "low": {"$ref": "#/$defs/number_or_null"},
-        "high": {"$ref": "#/$defs/number_or_null"},
-        "unit": {"type": "string"},
-        "claimed": {"type": "string"},
-        "dtclaims": {"type": "string"},
-    },
-}  # fmt: skip
-"""A line, in the terms of `schema.json`."""
+@dataclass(frozen=True, kw_only=True)
+class Line(Record):
+    """One verdict at one commit."""
+
+    schema: Literal[1] = field(default=1, metadata=REQUIRED)
+    commit: Annotated[str, Must(pattern=r"^\S+$")]
+    created: Created
+    paper: Name
+    id: Name
+    section: str
+    headline: bool
+    protocol: Base
+    scale: Name
+    verdict: Status
+    provisional: bool
+    n: Count
+    mean: float | None
+    low: float | None
+    high: float | None
+    unit: str
+    claimed: str
+    dtclaims: str
+
+    @property
+    def key(self) -> tuple[str, Key]:
+        """What identifies a line: the commit, and the entry it judged."""
+        return self.commit, (self.id, self.protocol, self.scale)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """A history does not say what a claim is made of."""
+        return ()
 
 
 def lines_of(document: Document, commit: str) -> list[Line]:
@@ -51,26 +57,31 @@ def lines_of(document: Document, commit: str) -> list[Line]:
     Raises:
         ReportError: not a valid report, or a commit that is empty or holds white space.
     """
-    provenance = validate(document)["provenance"]
+    provenance = validate(document).provenance
     found = [
-        {
-            "schema": SCHEMA,
-            "commit": commit,
-            "created": provenance["created"],
-            "paper": document["paper"]["title"],
-            **{name: entry[name] for name in ("id", "section", "headline", "protocol", "scale", "verdict")},
-            **{name: entry[name] for name in ("provisional", "n")},
+        Line(
+            commit=commit,
+            created=provenance.created,
+            paper=document.paper.title,
+            id=entry.id,
+            section=entry.section,
+            headline=entry.headline,
+            protocol=entry.protocol,
+            scale=entry.scale,
+            verdict=entry.verdict,
+            provisional=entry.provisional,
+            n=entry.n,
             # Of several components there is no one effect.
-            **{name: None if entry["components"] else entry["effect"][name] for name in ("mean", "low", "high")},
-            "unit": entry["effect"]["unit"],
-            "claimed": entry["predicate"]["text"],
-            "dtclaims": provenance["dtclaims"],
-        }
-        for entry in document["claims"]
+            mean=None if entry.components else entry.effect.mean,
+            low=None if entry.components else entry.effect.low,
+            high=None if entry.components else entry.effect.high,
+            unit=entry.effect.unit,
+            claimed=entry.predicate.text,
+            dtclaims=provenance.dtclaims,
+        )
+        for entry in document.claims
     ]
-    for line in found:
-        schema.check(line, LINE, schema.load(), "history")
-    return found
+    return [Line.from_json(line.to_json(), "history") for line in found]
 
 
 def read(path: Path) -> list[Line]:
@@ -85,16 +96,16 @@ def read(path: Path) -> list[Line]:
     except (OSError, ValueError) as error:
         raise ReportError(f"cannot read the history {path}", given=error) from None
     found: list[Line] = []
-    seen: dict[tuple[str, ...], int] = {}
+    seen: dict[tuple[str, Key], int] = {}
     for number, one in enumerate(text.split("\n"), 1):
         if not one and number > text.count("\n"):
             break
         line = _line(one, f"{path}, line {number}")
-        first = seen.setdefault(_key(line), number)
+        first = seen.setdefault(line.key, number)
         if first != number:
             raise ReportError(
                 f"{path}, line {number} is a second verdict on one claim at one commit",
-                given=" ".join(_key(line)),
+                given=_told(line),
                 expected=f"one line per claim, protocol, scale and commit; the first is line {first}",
             )
         found.append(line)
@@ -113,19 +124,19 @@ def merge(histories: Iterable[Sequence[Line]]) -> list[Line]:
     Raises:
         ReportError: histories of different papers, or with different verdicts on one claim at one commit.
     """
-    found: dict[tuple[str, ...], Line] = {}
+    found: dict[tuple[str, Key], Line] = {}
     for line in (line for history in histories for line in history):
-        known = found.setdefault(_key(line), line)
-        if known["verdict"] != line["verdict"]:
+        known = found.setdefault(line.key, line)
+        if known.verdict != line.verdict:
             raise ReportError(
                 "one claim has two verdicts at one commit",
-                given=f"{' '.join(_key(line))}: {known['verdict']} and {line['verdict']}",
+                given=f"{_told(line)}: {known.verdict} and {line.verdict}",
                 remedy="Give runs of one commit on different machines a --commit of their own.",
             )
-    papers = {line["paper"] for line in found.values()}
+    papers = {line.paper for line in found.values()}
     if len(papers) > 1:
         raise ReportError("the histories are of different papers", given="; ".join(sorted(papers)))
-    return sorted(found.values(), key=lambda line: str(line["created"]))
+    return sorted(found.values(), key=lambda line: line.created)
 
 
 def add(document: Document, path: Path, commit: str) -> int:
@@ -147,11 +158,13 @@ def add(document: Document, path: Path, commit: str) -> int:
         with FileLock(path.with_name(f".{path.name}.lock")):
             old = read(path) if path.exists() else []
             merge([old, new])
-            known = {_key(line) for line in old}
-            fresh = [line for line in new if _key(line) not in known]
+            known = {line.key for line in old}
+            fresh = [line for line in new if line.key not in known]
             if fresh:
                 before = path.read_text(encoding="utf-8") if old else ""
-                replace_all({path: before + "".join(f"{json.dumps(line, ensure_ascii=False)}\n" for line in fresh)})
+                replace_all(
+                    {path: before + "".join(f"{json.dumps(line.to_json(), ensure_ascii=False)}\n" for line in fresh)}
+                )
     except OSError as error:
         raise ReportError("cannot write the history", given=f"{error.strerror}: {error.filename}") from None
     return len(fresh)
@@ -159,28 +172,26 @@ def add(document: Document, path: Path, commit: str) -> int:
 
 def _line(text: str, place: str) -> Line:
     try:
-        line: Line = json.loads(text, parse_constant=_refuse_constant)
+        content = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise ReportError(f"{place} is broken: no JSON", given=str(error), remedy="Remove or mend that line.") from None
-    if not isinstance(line, dict):
-        raise ReportError(f"{place} is broken: no verdict", given=schema.shown(line))
-    if "schema" in line and (line["schema"] != SCHEMA or isinstance(line["schema"], bool)):
+    if not isinstance(content, dict):
+        raise ReportError(f"{place} is broken: no verdict", given=schema.shown(content))
+    if "schema" in content and (content["schema"] != SCHEMA or isinstance(content["schema"], bool)):
         raise ReportError(
             f"{place}: schema is a version this dtclaims does not know",
-            given=schema.shown(line["schema"]),
+            given=schema.shown(content["schema"]),
             expected=SCHEMA,
             remedy="Read the history with the dtclaims that wrote it.",
         )
     try:
-        schema.check_json(line, "")
-        schema.check(line, LINE, schema.load(), "")
+        return Line.from_json(content)
     except ReportError as error:
         raise at(place, error) from None
-    return line
 
 
-def _key(line: Mapping[str, Any]) -> tuple[str, ...]:
-    return line["commit"], line["id"], line["protocol"], line["scale"]
+def _told(line: Line) -> str:
+    return " ".join((line.commit, line.id, line.protocol, line.scale))
 
 
 def _refuse_constant(name: str) -> None:

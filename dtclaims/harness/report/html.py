@@ -10,8 +10,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from dtclaims.harness.judge.document import Document
+from dtclaims.harness.judge.entries import Entry
+from dtclaims.harness.judge.words import PROTOCOLS, VERDICTS, word
 from dtclaims.harness.report import figures, stripplot, view, wording
-from dtclaims.harness.report.document import Document, validate
+from dtclaims.harness.report.document import validate
 
 MAX_BYTES = 1_000_000
 """A page stays below this if leaving out `DETAILS` can achieve it."""
@@ -43,24 +46,24 @@ def render(document: Document) -> str:
 
 
 def _context(document: Document) -> dict[str, Any]:
-    columns = view.columns(document)
-    groups = view.groups(document)
+    groups = view.groups(document.claims, document.words.scales)
+    matrix = view.matrix(document)
+    runs = view.runs(document)
     return {
         "document": document,
-        "columns": columns,
-        "scales": sorted({scale for scale, _ in columns}, key=list(wording.SCALES).index),
+        **matrix,
+        "scales": view.scales(document.claims, document.words.scales),
         "groups": groups,
         "cards": [card for group in groups for card in group.cards],
-        "counts": {column: view.counts(document, column) for column in columns},
-        "holm": {column: view.holm(document, column) for column in columns},
-        "runs": view.runs(document),
-        "sections": list(dict.fromkeys(entry["section"] for entry in document["claims"])),
-        "protocols": list(dict.fromkeys(protocol for _, protocol in columns)),
+        "runs": runs,
+        "conditions": view.conditions(runs),
+        "sections": list(dict.fromkeys(entry.section for entry in document.claims)),
+        "protocols": list(dict.fromkeys(protocol for _, protocol in matrix["columns"])),
         "anchors": view.anchors(groups),
         "switches": view.shared(document, "switches"),
         "origins": view.shared(document, "provenance"),
-        "figures": document.get("figures", {}),
-        "tables": {name: view.table(table) for name, table in document.get("tables", {}).items()},
+        "figures": document.figures,
+        "tables": {name: view.table(table) for name, table in document.tables.items()},
         **script(),
     }
 
@@ -89,7 +92,7 @@ def page_environment(**names: object) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(wording=wording, **names)
+    environment.globals.update(wording=wording, word=word, VERDICTS=VERDICTS, PROTOCOLS=PROTOCOLS, **names)
     return environment
 
 
@@ -98,6 +101,7 @@ def _environment() -> Environment:
     return page_environment(
         plot=stripplot.plot,
         minis=_minis,
+        one_scope=view.one_scope,
         fingerprint=view.fingerprint,
         draw=figures.draw,
         legend=figures.legend,
@@ -106,15 +110,14 @@ def _environment() -> Environment:
     )
 
 
-def _minis(entry: dict[str, Any]) -> dict[str, Any]:
+def _minis(entry: Entry) -> dict[str, Markup]:
     """A small plot for each component, on one axis where their units allow it."""
-    components: dict[str, dict[str, Any]] = entry["components"]
-    numbers = entry["paper_value"].get("numbers", [])
+    components, numbers = entry.components, entry.paper_value.numbers
     paper = {name: [numbers[index]] if len(numbers) == len(components) else [] for index, name in enumerate(components)}
     plots = {}
     for name, component in components.items():
-        alike = [other for other in components if components[other]["effect"]["unit"] == component["effect"]["unit"]]
-        drawn = [other for other in alike if components[other]["effect"]["mean"] is not None]
+        alike = [other for other in components if components[other].effect.unit == component.effect.unit]
+        drawn = [other for other in alike if components[other].effect.mean is not None]
         ends = stripplot.domain((components[other] for other in alike), [x for other in alike for x in paper[other]])
         plots[name] = stripplot.mini(component, paper[name], ends, ticks=name == drawn[-1] if drawn else False)
     return plots

@@ -1,7 +1,6 @@
 """JUnit properties of a claim's test: what a CI system shows beside its outcome."""
 
-from collections.abc import Mapping
-from typing import Any
+from dtclaims.harness.judge.entries import Entry
 
 NAMES = (
     "verdict",
@@ -24,30 +23,31 @@ NAMES = (
 """The properties of every claim's test, in this order. A claim without a value has the property with an empty value."""
 
 
-def properties(entry: Mapping[str, Any]) -> list[tuple[str, str]]:
+def properties(entry: Entry) -> list[tuple[str, str]]:
     """An entry's properties, in the order of `NAMES`, for `item.user_properties`.
 
     `parts` lists a claim's components and the claims it is made of, as in `hopper: reproduced; walker2d: refuted`.
     """
-    effect, statistics = entry["effect"], entry["statistics"] or {}
-    parts = {**entry["components"], **{part["id"]: part for part in entry.get("parts", ())}}
+    effect = entry.effect
+    parts = {name: component.verdict for name, component in entry.components.items()}
+    parts |= {part.id: part.verdict for part in entry.parts}
     values = (
-        entry["verdict"],
-        entry["reason"],
-        entry["section"],
-        entry["headline"],
-        entry["protocol"],
-        entry["scale"],
-        entry["provisional"],
-        entry["n"],
-        effect["mean"],
-        effect["low"],
-        effect["high"],
-        effect["unit"],
-        entry["predicate"]["text"],
-        entry["paper_value"]["text"],
-        statistics.get("seeds_needed"),
-        "; ".join(f"{name}: {part['verdict']}" for name, part in parts.items()),
+        entry.verdict,
+        entry.reason,
+        entry.section,
+        entry.headline,
+        entry.protocol,
+        entry.scale,
+        entry.provisional,
+        entry.n,
+        effect.mean,
+        effect.low,
+        effect.high,
+        effect.unit,
+        entry.predicate.text,
+        entry.paper_value.text,
+        None if entry.statistics is None else entry.statistics.seeds_needed,
+        "; ".join(f"{name}: {verdict}" for name, verdict in parts.items()),
     )
     return [(name, _text(value)) for name, value in zip(NAMES, values, strict=True)]
 

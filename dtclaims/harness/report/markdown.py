@@ -6,16 +6,16 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from dtclaims.harness.judge.document import Document
+from dtclaims.harness.judge.words import VERDICTS, word
 from dtclaims.harness.report import view, wording
-from dtclaims.harness.report.document import Document, validate
+from dtclaims.harness.report.document import validate
 
 MAX_BYTES = 1_000_000
 """GitHub drops a whole step summary above 1 MiB; what is left out here stays in report.json."""
 
 LONGEST = 600
 """Characters of one field. A summary is for reading; report.json holds the rest."""
-
-SYMBOLS = {"reproduced": "✓", "refuted": "✗", "inconclusive": "≈", "not_run": "○", "error": "⚠"}
 
 ACTIVE = {ord(char): f"&#{ord(char)};" for char in "\\`*_{}[]<>#|~&@$"}
 """Characters that Markdown, GitHub or HTML could take for markup, as references, which no renderer reads as markup."""
@@ -29,26 +29,22 @@ def render(document: Document, limit: int = MAX_BYTES) -> str:
     Raises:
         ReportError: not a valid report.
     """
-    groups = view.groups(validate(document))
+    groups = view.groups(validate(document).claims, document.words.scales)
     cards = [card for group in groups for card in group.cards]
-    columns = view.columns(document)
     context = {
         "document": document,
-        "columns": columns,
-        "counts": {column: view.counts(document, column) for column in columns},
-        "holm": {column: view.holm(document, column) for column in columns},
+        **view.matrix(document),
         "names": {group.cards[0].id: group.name for group in groups},
     }
     template = _environment().get_template("report.md.j2")
     detailed, rows = cards, len(cards)
     while True:
-        tables = document.get("tables", {}) if detailed else {}
-        listed = {name: view.table(table) for name, table in tables.items()}
+        listed = {name: view.table(table) for name, table in document.tables.items()} if detailed else {}
         text = template.render(context, cards=cards[:rows], detailed=detailed, all=len(cards), tables=listed)
         if len(text.encode()) <= limit or not rows:
             return text
         if detailed:
-            headline = [card for card in cards if card.entry["headline"]]
+            headline = [card for card in cards if card.headline]
             detailed = headline if len(headline) < len(detailed) else []
         else:
             rows //= 2
@@ -63,18 +59,15 @@ def matrix(document: Document, title: str = "") -> str:
     Raises:
         ReportError: not a valid report.
     """
-    cards = [card for group in view.groups(validate(document)) for card in group.cards]
-    run = [card for card in cards if any(panel.entry["verdict"] != "not_run" for panel in card.panels)]
-    columns = view.columns(document)
+    cards = [card for group in view.groups(validate(document).claims, document.words.scales) for card in group.cards]
+    run = [card for card in cards if any(panel.entry.verdict != "not_run" for panel in card.panels)]
     template = _environment().get_template("matrix.md.j2")
     return template.render(
         title=title,
-        columns=columns,
         cards=run,
         left_out=len(cards) - len(run),
-        counts={column: view.counts(document, column) for column in columns},
-        holm={column: view.holm(document, column) for column in columns},
-        label=document["provenance"]["label"],
+        label=document.provenance.label,
+        **view.matrix(document),
     )
 
 
@@ -101,5 +94,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(wording=wording, SYMBOLS=SYMBOLS)
+    environment.globals.update(wording=wording, word=word, VERDICTS=VERDICTS)
     return environment

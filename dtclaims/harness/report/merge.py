@@ -1,11 +1,15 @@
 """Several reports as one: the same claims at several scales, in one matrix."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 from dtclaims.errors import ReportError
-from dtclaims.harness.report.document import Document, validate
-from dtclaims.harness.report.wording import PROTOCOLS, SCALES
+from dtclaims.harness.judge.document import Document, ReportProvenance
+from dtclaims.harness.judge.words import PROTOCOLS, Words
+from dtclaims.harness.report.document import validate
+
+T = TypeVar("T")
 
 
 def merge(documents: Sequence[Document]) -> Document:
@@ -23,50 +27,58 @@ def merge(documents: Sequence[Document]) -> Document:
     for document in documents:
         validate(document)
     for name, values in (
-        ("papers", [document["paper"]["title"] for document in documents]),
-        ("levels", [document["provenance"]["alpha"] for document in documents]),
+        ("papers", [document.paper.title for document in documents]),
+        ("levels", [document.provenance.alpha for document in documents]),
     ):
         if len(set(values)) > 1:
             raise ReportError(
                 f"the reports are of different {name}", given=" and ".join(map(str, dict.fromkeys(values)))
             )
-    order = list(SCALES)
-    ranked = sorted(documents, key=lambda document: order.index(document["provenance"]["scale"]), reverse=True)
-    merged = {
-        **documents[0],
-        "provenance": _provenance([document["provenance"] for document in documents], ranked[0]["provenance"]["scale"]),
-        "claims": [entry for document in documents for entry in document["claims"]],
-    }
-    for name in ("figures", "tables"):
-        found = next((document[name] for document in ranked if document.get(name)), None)
-        if found is not None:
-            merged[name] = found
+    words = _words([document.words for document in documents])
+    # Scales that no report has words for count as larger the later they come.
+    order = list(dict.fromkeys((*words.scales, *(document.provenance.scale for document in documents))))
+    ranked = sorted(documents, key=lambda document: order.index(document.provenance.scale), reverse=True)
+    merged = replace(
+        documents[0],
+        provenance=_provenance([document.provenance for document in documents], ranked[0].provenance.scale),
+        claims=tuple(entry for document in documents for entry in document.claims),
+        figures=next((document.figures for document in ranked if document.figures), {}),
+        tables=next((document.tables for document in ranked if document.tables), {}),
+        words=words,
+    )
     return validate(merged)
 
 
-def _provenance(parts: Sequence[dict[str, Any]], scale: str) -> dict[str, Any]:
-    def side_by_side(name: str) -> str:
-        return "; ".join(dict.fromkeys(str(part[name]) for part in parts))
+def _words(found: Sequence[Words]) -> Words:
+    """Of all, the first that has a word."""
+    return Words(
+        scales={name: meaning for one in reversed(found) for name, meaning in one.scales.items()},
+        run=next((one.run for one in found if one.run), ""),
+        values={name: text for one in reversed(found) for name, text in one.values.items()},
+    )
 
-    def common(name: str) -> Any:
-        return parts[0][name] if all(part[name] == parts[0][name] for part in parts) else None
 
-    versions = parts[0]["versions"].items()
-    merged: dict[str, Any] = {
-        "dtclaims": side_by_side("dtclaims"),
-        "created": max(part["created"] for part in parts),
-        "command": side_by_side("command"),
-        "seeds": sorted({seed for part in parts for seed in part["seeds"]}),
-        "scale": scale,
-        "scale_reason": common("scale_reason"),
-        "protocols": [name for name in PROTOCOLS if any(name in part["protocols"] for part in parts)],
-        "device": side_by_side("device"),
-        "alpha": parts[0]["alpha"],
-        "store": common("store"),
-        "versions": {name: value for name, value in versions if all(p["versions"].get(name) == value for p in parts)},
-        "label": side_by_side("label"),
-    }
-    for name in ("commit", "code"):
-        if all(name in part and part[name] == parts[0].get(name) for part in parts):
-            merged[name] = parts[0][name]
-    return merged
+def _provenance(parts: Sequence[ReportProvenance], scale: str) -> ReportProvenance:
+    def side_by_side(of: Callable[[ReportProvenance], str]) -> str:
+        return "; ".join(dict.fromkeys(of(part) for part in parts))
+
+    def common(of: Callable[[ReportProvenance], T]) -> T | None:
+        return of(parts[0]) if all(of(part) == of(parts[0]) for part in parts) else None
+
+    versions = parts[0].versions.items()
+    return ReportProvenance(
+        dtclaims=side_by_side(lambda part: part.dtclaims),
+        created=max(part.created for part in parts),
+        command=side_by_side(lambda part: part.command),
+        seeds=tuple(sorted({seed for part in parts for seed in part.seeds})),
+        scale=scale,
+        scale_reason=common(lambda part: part.scale_reason),
+        protocols=tuple(name for name in PROTOCOLS if any(name in part.protocols for part in parts)),
+        device=side_by_side(lambda part: part.device),
+        alpha=parts[0].alpha,
+        store=common(lambda part: part.store),
+        versions={name: value for name, value in versions if all(p.versions.get(name) == value for p in parts)},
+        commit=common(lambda part: part.commit),
+        code=common(lambda part: part.code),
+        label=side_by_side(lambda part: part.label),
+    )

@@ -4,11 +4,12 @@ Colours come from the page's style sheet by class, so that one drawing serves li
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from markupsafe import Markup, escape
 
+from dtclaims.harness.judge.entries import Effect, PredicateShown
 from dtclaims.harness.report.axis import Axis, padded, px
 from dtclaims.harness.report.wording import number
 
@@ -19,21 +20,33 @@ OFF_SCALE = 3.0
 """A paper's number that would stretch the axis by more than this is an arrow at its edge instead."""
 
 
-def claimed(predicate: Mapping[str, Any]) -> tuple[float, float] | None:
+class Drawn(Protocol):
+    """What has a plot: a claim, or one of its components."""
+
+    @property
+    def effect(self) -> Effect:
+        """By seed, with mean and interval."""
+
+    @property
+    def predicate(self) -> PredicateShown:
+        """What was declared of it."""
+
+
+def claimed(predicate: PredicateShown) -> tuple[float, float] | None:
     """The claimed range of the effect as (low, high), open ends infinite; None where parts are judged instead."""
-    cut = predicate["threshold"]
-    match predicate["kind"]:
+    cut = predicate.threshold
+    match predicate.kind:
         case "above" | "holds_in" if cut is not None:
             return cut, math.inf
         case "below" if cut is not None:
             return -math.inf, cut
         case "equivalent" if cut is not None:
-            centre = predicate.get("null") or 0.0
+            centre = predicate.null or 0.0
             return centre - abs(cut), centre + abs(cut)
     return None
 
 
-def domain(parts: Iterable[Mapping[str, Any]], paper: Sequence[float] = ()) -> tuple[float, float] | None:
+def domain(parts: Iterable[Drawn], paper: Sequence[float] = ()) -> tuple[float, float] | None:
     """The range an axis must show for some claims or components, with a margin; None if there is nothing to show.
 
     Args:
@@ -43,10 +56,10 @@ def domain(parts: Iterable[Mapping[str, Any]], paper: Sequence[float] = ()) -> t
     values: list[float] = []
     cuts: list[float] = []
     for part in parts:
-        effect = part["effect"]
-        values += [effect[name] for name in ("mean", "low", "high") if effect[name] is not None]
-        values += effect["per_seed"].values()
-        cuts += [cut for cut in claimed(part["predicate"]) or () if math.isfinite(cut)]
+        effect = part.effect
+        values += [value for value in (effect.mean, effect.low, effect.high) if value is not None]
+        values += effect.per_seed.values()
+        cuts += [cut for cut in claimed(part.predicate) or () if math.isfinite(cut)]
     if not values:
         return None
     low, high = min(values + cuts), max(values + cuts)
@@ -57,7 +70,7 @@ def domain(parts: Iterable[Mapping[str, Any]], paper: Sequence[float] = ()) -> t
     return padded(low, high)
 
 
-def plot(part: Mapping[str, Any], paper: Sequence[float]) -> Markup:
+def plot(part: Drawn, paper: Sequence[float]) -> Markup:
     """The full plot of a claim: rows for seeds, mean and paper above an axis with ticks.
 
     Args:
@@ -74,40 +87,38 @@ def plot(part: Mapping[str, Any], paper: Sequence[float]) -> Markup:
     bottom = 66 if paper else 52
     rows = [("seeds", 27), ("mean", 44)] + ([("paper", 58)] if paper else [])
     body = [
-        _side(part["predicate"], axis, 13, bottom),
+        _side(part.predicate, axis, 13, bottom),
         _ticks(axis, 13, bottom),
-        _cut(part["predicate"], axis, 13, bottom),
-        _cut_label(part["predicate"], axis),
+        _cut(part.predicate, axis, 13, bottom),
+        _cut_label(part.predicate, axis),
         *(f'<text x="0" y="{y}">{name}</text>' for name, y in rows),
-        *_dots(part["effect"], axis, 24),
-        _mean(part["effect"], axis, 41),
+        *_dots(part.effect, axis, 24),
+        _mean(part.effect, axis, 41),
         *(_paper(value, axis, 54, label=True) for value in paper),
     ]
-    return _svg(body, bottom + 16, part["effect"], paper)
+    return _svg(body, bottom + 16, part.effect, paper)
 
 
-def mini(
-    part: Mapping[str, Any], paper: Sequence[float], ends: tuple[float, float] | None, *, ticks: bool = True
-) -> Markup:
+def mini(part: Drawn, paper: Sequence[float], ends: tuple[float, float] | None, *, ticks: bool = True) -> Markup:
     """One slim row for a component. Rows that share `ends` stand on one axis, and only the last needs its ticks."""
-    if ends is None or part["effect"]["mean"] is None:
+    if ends is None or part.effect.mean is None:
         return Markup()
     axis = Axis(*ends, start=8, end=WIDTH - 8)
-    dots = "".join(f"M{px(axis(value))} 13h0" for value in part["effect"]["per_seed"].values())
+    dots = "".join(f"M{px(axis(value))} 13h0" for value in part.effect.per_seed.values())
     body = [
-        _side(part["predicate"], axis, 0, 32),
+        _side(part.predicate, axis, 0, 32),
         _ticks(axis, 0, 32) if ticks else "",
-        _cut(part["predicate"], axis, 0, 32),
+        _cut(part.predicate, axis, 0, 32),
         f'<path class="dots" d="{dots}"/>',
-        _mean(part["effect"], axis, 24),
+        _mean(part.effect, axis, 24),
         *(_paper(value, axis, 4, label=False) for value in paper),
     ]
-    return _svg(body, 46 if ticks else 32, part["effect"], paper)
+    return _svg(body, 46 if ticks else 32, part.effect, paper)
 
 
-def _svg(body: Iterable[str], height: int, effect: Mapping[str, Any], paper: Sequence[float]) -> Markup:
+def _svg(body: Iterable[str], height: int, effect: Effect, paper: Sequence[float]) -> Markup:
     told = f"; paper {', '.join(map(number, paper))}" if paper else ""
-    seeds = ", ".join(f"{seed}: {number(value)}" for seed, value in effect["per_seed"].items())
+    seeds = ", ".join(f"{seed}: {number(value)}" for seed, value in effect.per_seed.items())
     # Every piece is made of numbers and fixed words, and text was escaped where it entered.
     # A title is the name that is read out and what hovering shows.
     return Markup('<svg viewBox="0 0 {} {}" role="img"><title>{}</title>{}</svg>').format(
@@ -115,7 +126,7 @@ def _svg(body: Iterable[str], height: int, effect: Mapping[str, Any], paper: Seq
     )
 
 
-def _side(predicate: Mapping[str, Any], axis: Axis, top: int, bottom: int) -> str:
+def _side(predicate: PredicateShown, axis: Axis, top: int, bottom: int) -> str:
     """The claimed side, shaded."""
     span = claimed(predicate)
     if span is None:
@@ -124,14 +135,14 @@ def _side(predicate: Mapping[str, Any], axis: Axis, top: int, bottom: int) -> st
     return f'<rect class="side" x="{px(left)}" y="{top}" width="{px(right - left)}" height="{bottom - top}"/>'
 
 
-def _cut(predicate: Mapping[str, Any], axis: Axis, top: int, bottom: int) -> str:
+def _cut(predicate: PredicateShown, axis: Axis, top: int, bottom: int) -> str:
     """A dashed line at each finite end of the claimed side."""
     cuts = [cut for cut in claimed(predicate) or () if math.isfinite(cut)]
     lines = "".join(f"M{px(axis(cut))} {top}V{bottom}" for cut in cuts)
     return f'<path class="cut" d="{lines}"/>' if lines else ""
 
 
-def _cut_label(predicate: Mapping[str, Any], axis: Axis) -> str:
+def _cut_label(predicate: PredicateShown, axis: Axis) -> str:
     span = claimed(predicate)
     if span is None:
         return ""
@@ -139,7 +150,7 @@ def _cut_label(predicate: Mapping[str, Any], axis: Axis) -> str:
     if math.isfinite(low) and math.isfinite(high):
         text, at = f"claimed {number(low)} to {number(high)}", (axis(low) + axis(high)) / 2
     elif math.isfinite(low):
-        text, at = f"claimed {'≥' if predicate['kind'] == 'holds_in' else '>'} {number(low)}", axis(low)
+        text, at = f"claimed {'≥' if predicate.kind == 'holds_in' else '>'} {number(low)}", axis(low)
     else:
         text, at = f"claimed < {number(high)}", axis(high)
     # Half of the text, at about 5.6 units a letter, must fit on either side.
@@ -157,11 +168,11 @@ def _ticks(axis: Axis, top: int, y: int) -> str:
     return f'{zero}<path class="axis" d="{lines}"/>{texts}'
 
 
-def _dots(effect: Mapping[str, Any], axis: Axis, y: int) -> list[str]:
+def _dots(effect: Effect, axis: Axis, y: int) -> list[str]:
     """One circle per seed. Seeds too close to tell apart are moved up and down in turn."""
     placed: list[float] = []
     dots = []
-    for value in effect["per_seed"].values():
+    for value in effect.per_seed.values():
         x = axis(value)
         near = sum(abs(x - other) < 6.5 for other in placed)
         placed.append(x)
@@ -171,14 +182,14 @@ def _dots(effect: Mapping[str, Any], axis: Axis, y: int) -> list[str]:
     return dots
 
 
-def _mean(effect: Mapping[str, Any], axis: Axis, y: int) -> str:
+def _mean(effect: Effect, axis: Axis, y: int) -> str:
     """A diamond at the mean on a bar over the interval."""
-    if effect["mean"] is None:
+    if effect.mean is None:
         return ""
     bar = ""
-    if effect["low"] is not None:
-        bar = f"M{px(axis(effect['low']))} {y - 3}v6m0-3H{px(axis(effect['high']))}m0-3v6"
-    return f'<path class="mean" d="{bar}M{px(axis(effect["mean"]))} {y - 5}l5 5-5 5-5-5z"/>'
+    if effect.low is not None and effect.high is not None:
+        bar = f"M{px(axis(effect.low))} {y - 3}v6m0-3H{px(axis(effect.high))}m0-3v6"
+    return f'<path class="mean" d="{bar}M{px(axis(effect.mean))} {y - 5}l5 5-5 5-5-5z"/>'
 
 
 def _paper(value: float, axis: Axis, y: int, *, label: bool) -> str:

@@ -2,10 +2,12 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from dtclaims.harness.judge.document import Document
+from dtclaims.harness.judge.entries import Entry
+from dtclaims.harness.judge.words import word
 from dtclaims.harness.report import view, wording
-from dtclaims.harness.report.document import Document, validate
+from dtclaims.harness.report.document import validate
 
 NARROWEST = 80
 
@@ -30,35 +32,38 @@ def summary_lines(document: Document, width: int = 120) -> list[str]:
     """
     validate(document)
     width = max(width, NARROWEST)
-    entries = [panel.entry for group in view.groups(document) for card in group.cards for panel in card.panels]
+    known = document.words.scales
+    entries = [
+        panel.entry for group in view.groups(document.claims, known) for card in group.cards for panel in card.panels
+    ]
     full, short = [[_row(entry, short=short) for entry in entries] for short in (False, True)]
     lines: list[str] = []
     for rows, gap, least in ((full, 2, MILD), (short, 1, MILD), (short, 1, HARD)):
         lines = _table(rows, width, gap, least)
         if all(len(line) <= width for line in lines):
             break
-    for scale, protocol in view.columns(document):
-        counts = view.counts(document, (scale, protocol))
-        text = ", ".join(f"{n} {wording.word(verdict)}" for verdict, n in counts.items() if n)
-        if stand := view.holm(document, (scale, protocol)):
+    for scale, protocol in view.columns(document.claims, known):
+        counts = view.counts(document.claims, (scale, protocol))
+        text = ", ".join(f"{n} {word(verdict)}" for verdict, n in counts.items() if n)
+        if stand := view.holm(document.claims, (scale, protocol)):
             text += f"; after Holm {stand[0]} of {stand[1]} reproduced headlines stand"
         lines += textwrap.wrap(f"{protocol} ({scale}): {text}", width, subsequent_indent="  ")
-    return lines + textwrap.wrap(clean(document["provenance"]["label"]), width)
+    return lines + textwrap.wrap(clean(document.provenance.label), width)
 
 
-def _row(entry: Mapping[str, Any], *, short: bool) -> dict[str, str]:
-    verdict = wording.word(entry["verdict"]).upper()
-    if entry["provisional"]:
+def _row(entry: Entry, *, short: bool) -> dict[str, str]:
+    verdict = word(entry.verdict).upper()
+    if entry.provisional:
         verdict += " [prov.]" if short else " [provisional]"
     return {
-        "claim": clean(entry["id"]),
-        "protocol": entry["protocol"][:4] if short else entry["protocol"],
-        "scale": entry["scale"],
+        "claim": clean(entry.id),
+        "protocol": entry.protocol[:4] if short else entry.protocol,
+        "scale": entry.scale,
         "verdict": verdict,
-        "effect": clean(wording.interval(entry["effect"]) if wording.measured(entry) else wording.gist(entry) or "-"),
-        "claimed": clean(entry["predicate"]["text"]),
-        "n": str(entry["n"]),
-        "paper": clean(entry["paper_value"]["text"]),
+        "effect": clean(wording.interval(entry.effect) if wording.measured(entry) else wording.gist(entry) or "-"),
+        "claimed": clean(entry.predicate.text),
+        "n": str(entry.n),
+        "paper": clean(entry.paper_value.text),
     }
 
 

@@ -2,88 +2,121 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from dtclaims.harness.report.document import Document
-from dtclaims.harness.report.wording import PROTOCOLS, SCALES, VERDICTS, cell_text, section_name
+from dtclaims.harness.judge.document import Document
+from dtclaims.harness.judge.entries import Entry, Free, Key, Part, RunUsed
+from dtclaims.harness.judge.exhibits import Table
+from dtclaims.harness.judge.words import PROTOCOLS, STATUSES, Status
+from dtclaims.harness.report.wording import cell_text, section_name
 
 Column = tuple[str, str]
 """(scale, protocol)."""
 
 
+class Judged(Protocol):
+    """As much of a verdict as its place on a page needs: an entry of a report, or a line of a history."""
+
+    @property
+    def id(self) -> str:
+        """The claim's."""
+
+    @property
+    def section(self) -> str:
+        """Of the paper."""
+
+    @property
+    def headline(self) -> bool:
+        """Whether the claim feeds a headline of the paper."""
+
+    @property
+    def protocol(self) -> str:
+        """Judged under."""
+
+    @property
+    def scale(self) -> str:
+        """Judged at."""
+
+    @property
+    def verdict(self) -> Status:
+        """What came of it."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """Of a composite."""
+
+
+E = TypeVar("E", bound=Judged)
+
+
 @dataclass(frozen=True)
-class Panel:
+class Panel(Generic[E]):
     """One verdict: a claim under one protocol at one scale."""
 
-    entry: Mapping[str, Any]
+    entry: E
     anchor: str
 
     @property
     def column(self) -> Column:
         """Where the panel stands in the matrix."""
-        return self.entry["scale"], self.entry["protocol"]
+        return self.entry.scale, self.entry.protocol
 
 
 @dataclass(frozen=True)
-class Card:
+class Card(Generic[E]):
     """One claim with all of its verdicts."""
 
     id: str
     anchor: str
-    panels: Sequence[Panel]
+    panels: Sequence[Panel[E]]
 
     @property
-    def entry(self) -> Mapping[str, Any]:
+    def entry(self) -> E:
         """The entry that speaks for the claim where its entries should agree: quote, section, title."""
         return self.panels[0].entry
 
     @property
     def headline(self) -> bool:
         """Whether the claim feeds a headline of the paper."""
-        return bool(self.entry["headline"])
+        return self.entry.headline
 
     @property
     def composite(self) -> bool:
         """Whether the claim is made of other claims."""
-        return any(panel.entry.get("parts") for panel in self.panels)
-
-    @property
-    def one_scope(self) -> bool:
-        """Whether every entry has the same scope."""
-        return len({panel.entry["scope"] for panel in self.panels}) == 1
+        return any(panel.entry.parts for panel in self.panels)
 
     @property
     def differs(self) -> bool:
         """Whether two protocols reach different decisions at one scale. A missing verdict is not a decision."""
-        decided: dict[str, set[str]] = {}
+        decided: dict[str, set[Status]] = {}
         for panel in self.panels:
-            if panel.entry["verdict"] in ("reproduced", "refuted", "inconclusive"):
-                decided.setdefault(panel.entry["scale"], set()).add(panel.entry["verdict"])
+            if panel.entry.verdict in ("reproduced", "refuted", "inconclusive"):
+                decided.setdefault(panel.entry.scale, set()).add(panel.entry.verdict)
         return any(len(found) > 1 for found in decided.values())
 
     @property
     def marks(self) -> set[str]:
         """Words to filter by: `headline`, `differing`, and `has-` each verdict that occurs."""
-        marks = {f"has-{panel.entry['verdict']}" for panel in self.panels}
+        marks = {f"has-{panel.entry.verdict}" for panel in self.panels}
         if self.headline:
             marks.add("headline")
         if self.differs:
             marks.add("differing")
         return marks
 
-    def at(self, column: Column) -> Panel | None:
+    def at(self, column: Column) -> Panel[E] | None:
         """The panel of one column, if the report has it."""
         return next((panel for panel in self.panels if panel.column == column), None)
 
 
 @dataclass(frozen=True)
-class Group:
+class Group(Generic[E]):
     """Cards under one heading."""
 
     name: str
-    cards: Sequence[Card]
+    cards: Sequence[Card[E]]
 
     @property
     def marks(self) -> set[str]:
@@ -91,66 +124,80 @@ class Group:
         return {mark for card in self.cards for mark in card.marks}
 
 
-def columns(document: Document) -> list[Column]:
-    """The (scale, protocol) pairs that occur, small scales first and `published` before `corrected`."""
-    found = {(entry["scale"], entry["protocol"]) for entry in document["claims"]}
-    return [(scale, protocol) for scale in SCALES for protocol in PROTOCOLS if (scale, protocol) in found]
+def one_scope(card: Card[Entry]) -> bool:
+    """Whether every entry of a claim has the same scope."""
+    return len({panel.entry.scope for panel in card.panels}) == 1
 
 
-def groups(document: Document) -> list[Group]:
-    """All cards: the headlines, then the others by section, each in the document's order.
+def scales(entries: Iterable[Judged], known: Iterable[str]) -> list[str]:
+    """The scales that occur: those that are known in their order, then the others as they come."""
+    found = dict.fromkeys(entry.scale for entry in entries)
+    return [scale for scale in dict.fromkeys((*known, *found)) if scale in found]
+
+
+def columns(entries: Sequence[Judged], known: Iterable[str]) -> list[Column]:
+    """The (scale, protocol) pairs that occur, small scales first and `published` before `corrected`.
+
+    Args:
+        entries: of a report or of a history.
+        known: scales in their order (`Words.scales`).
+    """
+    found = {(entry.scale, entry.protocol) for entry in entries}
+    order = scales(entries, known)
+    return [(scale, protocol) for scale in order for protocol in PROTOCOLS if (scale, protocol) in found]
+
+
+def groups(entries: Sequence[E], known: Iterable[str]) -> list[Group[E]]:
+    """All cards: the headlines, then the others by section, each in the order of the entries.
 
     The headlines are the headline claims made of other claims; where a report has none, all headline claims.
     """
-    by_id: dict[str, list[Mapping[str, Any]]] = {}
-    for entry in document["claims"]:
-        by_id.setdefault(entry["id"], []).append(entry)
-    order = columns(document)
+    by_id: dict[str, list[E]] = {}
+    for entry in entries:
+        by_id.setdefault(entry.id, []).append(entry)
+    order = columns(entries, known)
     taken: set[str] = set()
-    cards: list[Card] = []
-    for id_, entries in by_id.items():
-        entries.sort(key=lambda entry: order.index((entry["scale"], entry["protocol"])))
+    cards: list[Card[E]] = []
+    for id_, found in by_id.items():
+        found.sort(key=lambda entry: order.index((entry.scale, entry.protocol)))
         anchor = _anchor(id_, taken)
-        panels = [Panel(entry, f"{anchor}--{entry['protocol']}-{entry['scale']}") for entry in entries]
+        panels = [Panel(entry, f"{anchor}--{entry.protocol}-{entry.scale}") for entry in found]
         cards.append(Card(id_, anchor, panels))
     headline = [card for card in cards if card.headline]
     headline = [card for card in headline if card.composite] or headline
-    sections: dict[str, list[Card]] = {}
+    first = {card.id for card in headline}
+    sections: dict[str, list[Card[E]]] = {}
     for card in cards:
-        if card not in headline:
-            sections.setdefault(card.entry["section"], []).append(card)
-    first = [Group("Headline claims", headline)] if headline else []
-    return first + [Group(section_name(section), found) for section, found in sections.items()]
+        if card.id not in first:
+            sections.setdefault(card.entry.section, []).append(card)
+    begin = [Group("Headline claims", headline)] if headline else []
+    return begin + [Group(section_name(section), some) for section, some in sections.items()]
 
 
 @dataclass(frozen=True)
-class Record:
+class Shared:
     """A free-form record that several entries share, so that a page shows it once."""
 
     anchor: str
-    content: Mapping[str, Any]
+    content: Free
     used: int
 
 
-def shared(document: Document, field: str) -> dict[str, Record]:
+def shared(document: Document, field: Literal["switches", "provenance"]) -> dict[str, Shared]:
     """The distinct values of one free-form field of the entries, by `fingerprint`, most used first; empty ones not."""
-    found: dict[str, list[Mapping[str, Any]]] = {}
-    for entry in document["claims"]:
-        if entry[field]:
-            found.setdefault(fingerprint(entry[field]), []).append(entry[field])
+    found: dict[str, list[Free]] = {}
+    for entry in document.claims:
+        record = entry.switches if field == "switches" else entry.provenance
+        if record:
+            found.setdefault(fingerprint(record), []).append(record)
     # sorted is stable: among equals the first used comes first.
     order = sorted(found, key=lambda key: -len(found[key]))
-    return {key: Record(f"{field}-{place}", found[key][0], len(found[key])) for place, key in enumerate(order, 1)}
+    return {key: Shared(f"{field}-{place}", found[key][0], len(found[key])) for place, key in enumerate(order, 1)}
 
 
-def anchors(found: Sequence[Group]) -> dict[tuple[str, str, str], str]:
+def anchors(found: Sequence[Group[Entry]]) -> dict[Key, str]:
     """The panel of each (id, protocol, scale)."""
-    return {
-        (card.id, panel.entry["protocol"], panel.entry["scale"]): panel.anchor
-        for group in found
-        for card in group.cards
-        for panel in card.panels
-    }
+    return {panel.entry.key: panel.anchor for group in found for card in group.cards for panel in card.panels}
 
 
 @dataclass(frozen=True)
@@ -161,52 +208,82 @@ class Row:
     lines: Sequence[tuple[str, Sequence[str]]]
 
 
-def table(table: Mapping[str, Any]) -> dict[str, Any]:
-    """A table of a report as texts: `columns` and `rows`, beside its title, unit and note."""
-    cells = {(cell["row"], cell["protocol"], cell["column"]): cell for cell in table["cells"]}
-    columns_ = list(dict.fromkeys(cell["column"] for cell in table["cells"]))
+@dataclass(frozen=True)
+class Texts:
+    """A table as texts."""
+
+    title: str
+    unit: str
+    note: str
+    columns: Sequence[str]
+    rows: Sequence[Row]
+
+
+def table(table: Table) -> Texts:
+    """A table of a report as texts."""
+    cells = {(cell.row, cell.protocol, cell.column): cell for cell in table.cells}
+    columns_ = list(dict.fromkeys(cell.column for cell in table.cells))
     rows = []
-    for name in dict.fromkeys(cell["row"] for cell in table["cells"]):
+    for name in dict.fromkeys(cell.row for cell in table.cells):
         lines = [
             (source or "paper", [cell_text(cells.get((name, source, column))) for column in columns_])
             for source in (None, *PROTOCOLS)
             if any((name, source, column) in cells for column in columns_)
         ]
         rows.append(Row(name, lines))
-    return {**{"note": ""}, **table, "columns": columns_, "rows": rows}
+    return Texts(table.title, table.unit, table.note or "", columns_, rows)
 
 
-def fingerprint(value: Mapping[str, Any]) -> str:
+def fingerprint(value: Free) -> str:
     """Text that two records have in common exactly when they say the same."""
     return json.dumps(value, sort_keys=True)
 
 
-def counts(document: Document, column: Column) -> dict[str, int]:
+def counts(entries: Iterable[Judged], column: Column) -> dict[Status, int]:
     """How often each verdict occurs in one column, all five verdicts included."""
-    found = [entry["verdict"] for entry in document["claims"] if (entry["scale"], entry["protocol"]) == column]
-    return {verdict: found.count(verdict) for verdict in VERDICTS}
+    found = [entry.verdict for entry in entries if (entry.scale, entry.protocol) == column]
+    return {verdict: found.count(verdict) for verdict in STATUSES}
 
 
-def holm(document: Document, column: Column) -> tuple[int, int] | None:
+def holm(entries: Iterable[Entry], column: Column) -> tuple[int, int] | None:
     """Reproduced headline claims that stand after Holm, and all reproduced ones; None if there is none."""
-    answers = [
-        entry["holm"]
-        for entry in document["claims"]
-        if (entry["scale"], entry["protocol"]) == column and entry.get("holm") is not None
-    ]
+    answers = [entry.holm for entry in entries if (entry.scale, entry.protocol) == column and entry.holm is not None]
     return (sum(answers), len(answers)) if answers else None
 
 
-def runs(document: Document) -> list[dict[str, Any]]:
-    """Every run once, in order of first use, with the number of verdicts that use it as `used`."""
-    found: dict[str, dict[str, Any]] = {}
-    for entry in document["claims"]:
-        for key, run in {run["key"]: run for run in entry["runs"]}.items():
-            known = found.setdefault(key, {**run, "used": 0})
-            known["used"] += 1
+@dataclass(frozen=True)
+class Use:
+    """A run, and how many verdicts rest on it."""
+
+    run: RunUsed
+    used: int
+
+
+def runs(document: Document) -> list[Use]:
+    """Every run once, in order of first use."""
+    found: dict[str, Use] = {}
+    for entry in document.claims:
+        for key, run in {run.key: run for run in entry.runs}.items():
+            known = found.get(key, Use(run, 0))
             # The claim that had the run made says so; later ones find it in the store.
-            known["cached"] = known["cached"] and run["cached"]
+            cached = known.run.cached and run.cached
+            found[key] = Use(replace(known.run, cached=cached), known.used + 1)
     return list(found.values())
+
+
+def conditions(found: Sequence[Use]) -> list[str]:
+    """The names of what tells runs apart, in order of first use."""
+    return list(dict.fromkeys(name for use in found for name in use.run.condition))
+
+
+def matrix(document: Document) -> Mapping[str, Any]:
+    """What every page says of a report's columns: `columns`, and by column `counts` and `holm`."""
+    found = columns(document.claims, document.words.scales)
+    return {
+        "columns": found,
+        "counts": {column: counts(document.claims, column) for column in found},
+        "holm": {column: holm(document.claims, column) for column in found},
+    }
 
 
 def _anchor(id_: str, taken: set[str]) -> str:

@@ -3,27 +3,10 @@
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-VERDICTS = {
-    "reproduced": "the whole interval lies on the claimed side, and the seeds agree",
-    "refuted": "the whole interval lies on the other side, and the seeds agree on that",
-    "inconclusive": "these seeds allow neither, which is not evidence against the claim",
-    "not_run": "nothing was measured; the card gives the command that would",
-    "error": "a run or a measurement failed, so there is no number to judge",
-}
-"""Each verdict and its meaning, from the one a reader hopes for to the one that says least."""
-
-PROTOCOLS = {
-    "published": "what the reference code really does, audited differences included",
-    "corrected": "the same comparison with the audited confounds removed",
-}
-SCALES = {
-    "mini": "toy size: the pipeline works, and the direction at toy size",
-    "small": "reduced size: a conceptual replication",
-    "full": "the paper's size and length, on data and backbones of our own",
-    "paper": "the paper's size; its own claim where weights and data are the paper's",
-}
+from dtclaims.harness.judge.entries import Attribution, Component, Entry, Estimate, RunUsed, Statistics
+from dtclaims.harness.judge.exhibits import Cell
+from dtclaims.harness.judge.words import Words
 
 NAMES = {
     "agree": "Seeds agreeing",
@@ -44,11 +27,6 @@ UNPRINTABLE = {
 """What stands in for control characters, which HTML forbids, and for marks that reorder the text around them."""
 
 MINUS = "\N{MINUS SIGN}"
-
-
-def word(verdict: str) -> str:
-    """The verdict as prose: `not_run` is "not run"."""
-    return verdict.replace("_", " ")
 
 
 def section_name(section: str) -> str:
@@ -82,38 +60,38 @@ def number(value: float | None, places: int | None = None) -> str:
     return text.replace("-", MINUS)
 
 
-def interval(effect: Mapping[str, Any]) -> str:
+def interval(effect: Estimate) -> str:
     """Mean and interval, as in `65.1 [60.2, 70.0]`; the mean alone where there is no interval."""
-    low, high = effect["low"], effect["high"]
-    places = decimals(low, high)
-    return mean(effect) if low is None else f"{mean(effect)} [{number(low, places)}, {number(high, places)}]"
+    places = decimals(effect.low, effect.high)
+    if effect.low is None:
+        return mean(effect)
+    return f"{mean(effect)} [{number(effect.low, places)}, {number(effect.high, places)}]"
 
 
-def mean(effect: Mapping[str, Any]) -> str:
+def mean(effect: Estimate) -> str:
     """The mean with the decimals its interval deserves."""
-    return number(effect["mean"], decimals(effect["low"], effect["high"]))
+    return number(effect.mean, decimals(effect.low, effect.high))
 
 
-def basis(part: Mapping[str, Any], seeds: int) -> str:
+def basis(part: Entry | Component, seeds: int) -> str:
     """What a measured value rests on, as in `5 seeds, 90% interval`."""
-    numbers = part["statistics"]
-    if numbers is None or part["effect"]["low"] is None:
+    if part.statistics is None or part.effect.low is None:
         return count(seeds, "seed")
-    return f"{count(seeds, 'seed')}, {percent(1 - 2 * numbers['alpha'] / numbers['looks'])} interval"
+    return f"{count(seeds, 'seed')}, {percent(1 - 2 * part.statistics.level)} interval"
 
 
-def measured(entry: Mapping[str, Any]) -> bool:
+def measured(entry: Entry) -> bool:
     """Whether a verdict rests on one number; a claim of several components has one for each instead."""
-    return entry["effect"]["mean"] is not None and not entry["components"]
+    return entry.effect.mean is not None and not entry.components
 
 
-def gist(entry: Mapping[str, Any]) -> str:
+def gist(entry: Entry) -> str:
     """The result in a few words: how many parts hold, or for a claim without parts the mean."""
-    parts = [part["verdict"] for part in (*entry["components"].values(), *entry.get("parts", ()))]
-    if not parts and entry["effect"]["mean"] is not None:
-        return mean(entry["effect"])
+    parts = [*(one.verdict for one in entry.components.values()), *(part.verdict for part in entry.parts)]
+    if not parts and entry.effect.mean is not None:
+        return mean(entry.effect)
     # Of what was not run, none holding would read as a finding.
-    return f"{parts.count('reproduced')} of {len(parts)} parts hold" if parts and entry["verdict"] != "not_run" else ""
+    return f"{parts.count('reproduced')} of {len(parts)} parts hold" if parts and entry.verdict != "not_run" else ""
 
 
 def at_least(share: float) -> str:
@@ -147,26 +125,25 @@ def figure_name(id_: str) -> str:
     return f"{'Figure' if kind == 'fig' else 'Table'} {number_}" if kind else id_
 
 
-def cell_text(cell: Mapping[str, Any] | None) -> str:
+def cell_text(cell: Cell | None) -> str:
     """A number of a table: `79.5 ± 1.3` as the paper prints it, `65.1 [60.2, 70.0], n=5` as ours."""
-    if cell is None or cell["value"] is None:
+    if cell is None or cell.value is None:
         return "–"
-    if cell["protocol"] is None:
-        printed = [value for value in (cell["value"], cell.get("plus_minus")) if value is not None]
+    if cell.protocol is None:
+        printed = [value for value in (cell.value, cell.plus_minus) if value is not None]
         places = max(len(repr(value).partition(".")[2]) for value in printed)
         return " ± ".join(number(value, places) for value in printed)
-    text = interval({"mean": cell["value"], "low": cell.get("low"), "high": cell.get("high")})
-    return text if cell.get("n") is None else f"{text}, n={cell['n']}"
+    return interval(cell) if cell.n is None else f"{interval(cell)}, n={cell.n}"
 
 
-def attribution(tried: Mapping[str, Any]) -> str:
+def attribution(tried: Attribution) -> str:
     """Which switches the verdict hangs on, in a sentence."""
-    match tried["smallest"]:
+    match tried.smallest:
         case None:
             return "The verdict with one switch set as the other protocol sets it."
-        case []:
+        case ():
             return "No set of switches that was tried changes the verdict."
-        case [name]:
+        case (name,):
             return f"One switch is enough to change the verdict: {name}."
         case names:
             return f"The smallest set of switches that changes the verdict: {', '.join(names)}."
@@ -188,7 +165,7 @@ def ranges(numbers: Iterable[int]) -> str:
     return ", ".join(f"{part[0]}–{part[-1]}" if len(part) > 2 else ", ".join(map(str, part)) for part in stretches)
 
 
-def statistics(part: Mapping[str, Any], seeds: int) -> list[tuple[str, str]]:
+def statistics(part: Entry | Component, seeds: int) -> list[tuple[str, str]]:
     """What must stand beside a verdict, in words, as (name, sentence) pairs.
 
     Args:
@@ -198,59 +175,57 @@ def statistics(part: Mapping[str, Any], seeds: int) -> list[tuple[str, str]]:
     Returns:
         Nothing where the report has no statistics; a quantity without a value is left out.
     """
-    numbers = part["statistics"]
+    numbers = part.statistics
     if numbers is None:
         return []
-    level = numbers["alpha"] / numbers["looks"]
-    bound = numbers["fresh_seed_bound"]
+    bound = numbers.fresh_seed_bound
     holds = f"the claim holds on at least {at_least(bound)} of them" if bound else "the claim may hold on none of them"
     sentences = {
-        "agree": f"{numbers['agree']} of {seeds} on the claimed side",
-        "fresh_seed_bound": f"{holds} ({percent(1 - level)} confidence)",
-        "sd": f"sd {number(numbers['sd'])} between seeds",
-        "p_value": f"{p_value(numbers['p_value'])}, one-sided; level {number(level)}",
-        "superiority": number(numbers["superiority"]),
-        "effect_size": f"d = {number(numbers['effect_size'])}",
+        "agree": f"{numbers.agree} of {seeds} on the claimed side",
+        "fresh_seed_bound": f"{holds} ({percent(1 - numbers.level)} confidence)",
+        "sd": f"sd {number(numbers.sd)} between seeds",
+        "p_value": f"{p_value(numbers.p_value)}, one-sided; level {number(numbers.level)}",
+        "superiority": number(numbers.superiority),
+        "effect_size": f"d = {number(numbers.effect_size)}",
     }
-    facts = [(NAMES[name], sentence) for name, sentence in sentences.items() if numbers[name] is not None]
-    if part["effect"]["mean"] is not None:
-        facts.append((NAMES["seeds_needed"], _seeds_needed(numbers["seeds_needed"], seeds)))
-    if numbers["looks"] > 1:
-        facts.append(("Looks", f"judged {numbers['looks']} times on a growing sample, each at level {number(level)}"))
+    facts = [(NAMES[name], sentence) for name, sentence in sentences.items() if getattr(numbers, name) is not None]
+    if part.effect.mean is not None:
+        facts.append((NAMES["seeds_needed"], _seeds_needed(numbers.seeds_needed, seeds)))
+    if numbers.looks > 1:
+        each = f"each at level {number(numbers.level)}"
+        facts.append(("Looks", f"judged {numbers.looks} times on a growing sample, {each}"))
     return facts
 
 
-def statistics_table(components: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+def statistics_table(components: Mapping[str, Component]) -> list[tuple[str, list[str]]]:
     """The same for components side by side: (name, one cell per component), rows without any value left out."""
     rows = [
-        (name, [_cell(key, part["statistics"], len(part["effect"]["per_seed"])) for part in components.values()])
+        (name, [_cell(key, part.statistics, len(part.effect.per_seed)) for part in components.values()])
         for key, name in NAMES.items()
     ]
     return [(name, cells) for name, cells in rows if any(cell != "–" for cell in cells)]
 
 
-def runs(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A claim's runs, one line per arm, task and context: `language_pretrained · hopper · K=20 · seeds 0–4`."""
-    groups: dict[tuple[str, str | None, int | None], list[int]] = {}
-    for run in entries:
-        groups.setdefault((run["arm"], run["task"], run["context"]), []).append(run["seed"])
-    lines = []
-    for (arm, task, context), seeds in groups.items():
-        parts = [arm, task, None if context is None else f"K={context}"]
-        name = "seed" if len(set(seeds)) == 1 else "seeds"
-        lines.append(" · ".join([part for part in parts if part] + [f"{name} {ranges(seeds)}"]))
-    return lines
+def runs(used: Sequence[RunUsed], words: Words) -> list[str]:
+    """A claim's runs, one line per condition: `with ours · large · seeds 0–4`."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for run in used:
+        groups.setdefault(tuple(words.condition(run.condition)), []).append(run.seed)
+    return [
+        " · ".join([*parts, f"{'seed' if len(set(seeds)) == 1 else 'seeds'} {ranges(seeds)}"])
+        for parts, seeds in groups.items()
+    ]
 
 
-def cost(entries: Sequence[Mapping[str, Any]]) -> str:
+def cost(used: Sequence[RunUsed]) -> str:
     """What the runs cost: `10 runs: 4 from the store, 6 made now in 2 min 03 s`."""
-    fresh = [run for run in entries if not run["cached"]]
-    stored = len(entries) - len(fresh)
-    seconds = math.fsum(run["seconds"] or 0 for run in fresh)
+    fresh = [run for run in used if not run.cached]
+    stored = len(used) - len(fresh)
+    seconds = math.fsum(run.seconds or 0 for run in fresh)
     parts = [f"{stored} from the store"] if stored else []
     if fresh:
         parts.append(f"{len(fresh)} made now" + (f" in {duration(seconds)}" if seconds else ""))
-    return f"{count(len(entries), 'run')}: {', '.join(parts)}" if parts else "no training runs"
+    return f"{count(len(used), 'run')}: {', '.join(parts)}" if parts else "no training runs"
 
 
 def flat(value: object, name: str = "") -> list[tuple[str, str]]:
@@ -275,17 +250,18 @@ def p_value(p: float | None) -> str:
     return "< 0.0001" if p is not None and p < 1e-4 else number(p)
 
 
-def _cell(key: str, numbers: Mapping[str, Any] | None, seeds: int) -> str:
-    if numbers is None or numbers[key] is None:
-        return "none helps" if numbers is not None and key == "seeds_needed" and seeds > 1 else "–"
-    match key:
+def _cell(name: str, numbers: Statistics | None, seeds: int) -> str:
+    value: float | None = None if numbers is None else getattr(numbers, name)
+    if value is None:
+        return "none helps" if numbers is not None and name == "seeds_needed" and seeds > 1 else "–"
+    match name:
         case "agree":
-            return f"{numbers[key]} of {seeds}"
+            return f"{value} of {seeds}"
         case "fresh_seed_bound":
-            return f"≥ {at_least(numbers[key])}"
+            return f"≥ {at_least(value)}"
         case "p_value":
-            return p_value(numbers[key])
-    return number(numbers[key])
+            return p_value(value)
+    return number(value)
 
 
 def _seeds_needed(needed: int | None, seeds: int) -> str:

@@ -21,8 +21,6 @@ class Scale(AnyScale):
     budget: Budget
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By source: shape of the network, where the backbone does not ship and random arms are to run without it."""
-    says: str = field(default="", metadata={"prose": True})
-    """What a verdict at the scale says, in a few words."""
 
 
 def _own(scale: str) -> dict[str, str]:
