@@ -8,17 +8,21 @@ from typing import Any
 
 import platformdirs
 
-from dtclaims.errors import FixtureError
+from dtclaims.errors import FixtureError, UsageError
 
-ROOT = Path(__file__).resolve().parent.parent
-"""The checkout: dtclaims runs from one, because the claims themselves are files in it."""
+PACKAGE = Path(__file__).resolve().parent
+SHIPPED = PACKAGE / "_shipped"
+"""Where a wheel carries what lies outside the package in a checkout: claims, evidence, the paper's values, examples."""
+
+ROOT = SHIPPED if SHIPPED.is_dir() else PACKAGE.parent
+"""The checkout, or what of it an installation carries: the same paths lead to the same files in both."""
 
 
 def fixture_dir() -> Path:
-    """The folder `fixtures/` of the checkout.
+    """The folder `fixtures/`; an installation's has no weights, policies and recorded arrays.
 
     Raises:
-        FixtureError: dtclaims was installed without its checkout.
+        FixtureError: it is not there.
     """
     folder = ROOT / "fixtures"
     if not folder.is_dir():
@@ -31,9 +35,22 @@ def fixture_dir() -> Path:
 
 
 def home() -> Path:
-    """Where dtclaims keeps what it makes: `DTCLAIMS_HOME`, or the user's cache folder."""
+    """Where dtclaims keeps what it makes: `DTCLAIMS_HOME`, or the user's cache folder.
+
+    Raises:
+        UsageError: neither is known, as for a user id without a home.
+    """
     override = os.environ.get("DTCLAIMS_HOME")
-    return Path(override).expanduser() if override else Path(platformdirs.user_cache_dir("dtclaims"))
+    try:
+        folder = Path(override or platformdirs.user_cache_dir("dtclaims")).expanduser()
+    except RuntimeError:
+        raise UsageError(
+            "there is no home folder to keep things in",
+            given=override or "a user without one",
+            expected="a folder that can be written",
+            remedy="Set DTCLAIMS_HOME to one.",
+        ) from None
+    return folder
 
 
 def sha256_file(path: Path) -> str:

@@ -5,45 +5,37 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dtclaims.errors import UsageError
-from dtclaims.harness.declare.claim import ALL_TASKS
 from dtclaims.harness.engine.device import device_class, resolve_device
-from dtclaims.harness.engine.engine import EXECUTORS
 from dtclaims.harness.engine.loggers import check_loggers
-from dtclaims.lab.design.scales import SCALES, Scale, get_scale
-from dtclaims.lab.design.switches import SWITCHES, Protocol, get_protocols
-from dtclaims.lab.inputs import Sources, auto_scale, check_source
+from dtclaims.harness.extensions import NONE, Extensions
+from dtclaims.harness.lab import Lab, Scale, Session, Setting, Wish, protocols_of
+from dtclaims.harness.options import KNOWN, PRECISIONS, PROTOCOLS, no_such, parse_seeds, value_of, words
 from dtclaims.places import home
 
 ALPHA = 0.05
-MINI_SEEDS = 3
-"""Enough for a provisional verdict within a coffee break."""
-DEFAULT_SEEDS = 5
-"""The fewest for a verdict that is not provisional (statistics C.3)."""
-FAILABLE = ("error", "refuted", "inconclusive", "not-run")
-DEFAULT_FAIL_ON = "error,refuted"
+AUTO = "auto"
 
 
 @dataclass(frozen=True)
 class Settings:
     """What to judge, on what, and where things go."""
 
-    scale: Scale
-    scale_reason: str
-    protocols: tuple[Protocol, ...]
+    lab: Lab
+    session: Session
+    """The lab with the user's choices made."""
+    protocols: tuple[Setting, ...]
     seeds: tuple[int, ...]
     device: str
     store: Path
     report: Path
     fail_on: frozenset[str]
+    tasks: tuple[str, ...] = ()
+    """Claims are judged on those of them they speak of; none where the lab has none."""
     alpha: float = ALPHA
-    tasks: tuple[str, ...] = ALL_TASKS
-    """Claims are judged on those of them they speak of."""
-    sources: Sources = field(default_factory=Sources)
-    """Where data and backbones come from."""
     precision: str = "float32"
-    """Of the matrix products of training and roll-outs."""
-    executor: str = "processes"
-    """What carries the runs out: `processes`, `inline` or `ray`."""
+    """Of the matrix products of the jobs."""
+    executor: str = KNOWN["executor"].default
+    """What carries the jobs out."""
     ray_address: str | None = None
     """Of a running Ray cluster; None starts one here."""
     workers: int | None = None
@@ -52,104 +44,108 @@ class Settings:
     """Names of the loggers that are told of every epoch."""
     factors: tuple[str, ...] = ()
     """Switches whose part in a verdict is asked for (`--factor`)."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """The lab's own, those that were given."""
+    extensions: Extensions = NONE
+    """What other plugins provide."""
+
+    @property
+    def scale(self) -> Scale:
+        """How large the jobs are."""
+        return self.session.scale
+
+    @property
+    def scale_reason(self) -> str:
+        """Why that large."""
+        return self.session.reason
 
     def header(self) -> str:
         """One line with the effective settings."""
-        protocols = " and ".join(protocol.name for protocol in self.protocols)
-        seeds = ",".join(map(str, self.seeds))
-        given = {"data": self.sources.data} | {f"{kind} model": name for kind, name in self.sources.backbones.items()}
-        own = "".join(f"{what} {name}, " for what, name in given.items() if name)
-        return (
-            f"dtclaims: scale {self.scale.name} ({self.scale_reason}), {protocols}, {', '.join(self.tasks)}, "
-            f"seeds {seeds}, {own}"
-            f"device {self.device}, {self.precision}, alpha {self.alpha}, store {self.store}, report {self.report}"
+        given = [f"{name.replace('_', ' ')} {value}" for name, value in self.options.items()]
+        parts = (
+            f"scale {self.scale.name} ({self.scale_reason})",
+            " and ".join(protocol.name for protocol in self.protocols),
+            *((", ".join(self.tasks),) if self.tasks else ()),
+            f"seeds {','.join(map(str, self.seeds))}",
+            *given,
+            f"device {self.device}",
+            self.precision,
+            f"alpha {self.alpha}",
+            f"store {self.store}",
+            f"report {self.report}",
         )
+        return f"dtclaims: {', '.join(parts)}"
 
 
 def make_settings(
     choices: Mapping[str, str | None],
+    lab: Lab,
     *,
     gpu_selected: bool = False,
     tasks: Sequence[str] = (),
     stored: bool = False,
+    extensions: Extensions = NONE,
 ) -> Settings:
     """Check a user's choices; absent ones get their default.
 
     Args:
-        choices: `scale`, `protocol`, `task`, `seeds`, `data`, `language_model`, `image_model`, `device`, `precision`,
-            `executor`, `ray_address`, `workers`, `logger`,
-            `store`, `report`, `fail_on`, `factor`, as typed.
+        choices: as typed, by the names of `OPTIONS` and of the lab's own.
+        lab: the paper's.
         gpu_selected: whether claims that need a GPU were asked for (`-m gpu`).
-        tasks: of the claims; decides whether `auto` can mean the paper's scale.
-        stored: nothing will be trained: results may be of a device that is not here.
+        tasks: of the claims; may decide what the lab takes `auto` for.
+        stored: nothing will be done: results may be of a device that is not here.
+        extensions: what other plugins provide.
 
     Raises:
         UsageError: a choice that cannot be used.
+        MissingDependency: a logger whose package is not installed.
     """
-    data = choices.get("data") or None
-    check_source(data)
-    models = {kind: name for kind in ("language", "image") if (name := choices.get(f"{kind}_model"))}
-    sources = Sources(data, models)
-    wanted = choices.get("scale") or "auto"
-    if wanted == "auto":
-        name, reason = auto_scale(gpu_selected, list(tasks), sources)
-    else:
-        name, reason = wanted, "as asked"
-    scale = get_scale(name)
-    device = _device(choices.get("device") or "auto", scale, stored=stored)
-    default_seeds = MINI_SEEDS if scale is SCALES["mini"] else DEFAULT_SEEDS
+    own = {option.name: given for option in lab.options if (given := choices.get(option.name))}
+    scale = value_of("scale", choices)
+    if scale != AUTO and scale not in lab.scales:
+        raise no_such("unknown scale", scale, [AUTO, *lab.scales])
+    session = lab.session(Wish(None if scale == AUTO else scale, tuple(tasks), gpu_selected, own))
+    device = _device(value_of("device", choices), session.scale, stored=stored)
     return Settings(
-        scale=scale,
-        scale_reason=reason,
-        protocols=tuple(get_protocols(choices.get("protocol") or "both")),
-        seeds=parse_seeds(choices.get("seeds") or str(default_seeds)),
+        lab=lab,
+        session=session,
+        protocols=parse_protocols(value_of("protocol", choices), lab),
+        seeds=parse_seeds(choices.get("seeds") or str(session.scale.seeds)),
         device=device,
-        store=Path(choices.get("store") or home() / "store").expanduser(),
-        report=Path(choices.get("report") or "claims-report").expanduser(),
-        fail_on=parse_fail_on(choices.get("fail_on") or DEFAULT_FAIL_ON),
-        tasks=parse_tasks(choices.get("task") or ("hopper" if scale is SCALES["mini"] else "all")),
-        sources=sources,
-        precision=parse_precision(choices.get("precision") or "auto", device),
-        executor=parse_executor(choices.get("executor") or "processes"),
-        ray_address=choices.get("ray_address") or None,
-        workers=parse_workers(choices.get("workers") or ""),
-        loggers=check_loggers([word.strip() for word in (choices.get("logger") or "").split(",") if word.strip()]),
-        factors=parse_factors(choices.get("factor") or ""),
+        store=value_of("store", choices) or home() / "store",
+        report=value_of("report", choices),
+        fail_on=value_of("fail_on", choices),
+        tasks=parse_tasks(choices.get("task") or ",".join(session.scale.tasks or lab.tasks), lab),
+        precision=parse_precision(value_of("precision", choices), device),
+        executor=extensions.engine_called(value_of("executor", choices)),
+        ray_address=value_of("ray_address", choices) or None,
+        workers=value_of("workers", choices),
+        loggers=check_loggers(extensions.loggers_called(value_of("logger", choices))),
+        factors=parse_factors(choices.get("factor") or "", lab),
+        options=own,
+        extensions=extensions,
     )
 
 
 def _device(choice: str, scale: Scale, *, stored: bool) -> str:
     """The device that results are of. Stored ones of scales that need a GPU were made on one."""
-    if stored and (choice == "cuda" or (choice == "auto" and scale.needs_gpu)):
+    if stored and (choice == "cuda" or (choice == AUTO and scale.needs_gpu)):
         return "cuda"
     return resolve_device(choice)
 
 
-def parse_executor(text: str) -> str:
-    """The name of an executor.
+def parse_protocols(text: str, lab: Lab) -> tuple[Setting, ...]:
+    """The protocols meant by `published`, `corrected` or `both`.
 
     Raises:
-        UsageError: no such executor.
+        UsageError: any other word.
     """
-    if text not in EXECUTORS:
-        raise UsageError("unknown executor", given=repr(text), expected=f"one of {', '.join(EXECUTORS)}")
-    return text
-
-
-def parse_workers(text: str) -> int | None:
-    """How many jobs at once; None if nothing was asked for.
-
-    Raises:
-        UsageError: not a whole number from 1 on.
-    """
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise UsageError("--workers cannot be read", given=repr(text), expected="a whole number from 1 on")
-    return int(text)
-
-
-PRECISIONS = ("bfloat16", "tf32", "float32")
+    known = protocols_of(lab.switches)
+    if text == "both":
+        return tuple(known.values())
+    if text not in known:
+        raise no_such("unknown protocol", text, PROTOCOLS)
+    return (known[text],)
 
 
 def parse_precision(text: str, device: str) -> str:
@@ -159,77 +155,39 @@ def parse_precision(text: str, device: str) -> str:
         UsageError: no such precision, or a reduced one without a GPU.
     """
     gpu = device_class(device) == "cuda"
-    if text == "auto":
-        return "bfloat16" if gpu else "float32"
     if text not in PRECISIONS:
-        raise UsageError("unknown precision", given=repr(text), expected=f"auto or one of {', '.join(PRECISIONS)}")
+        raise no_such("unknown precision", text, PRECISIONS)
+    if text == AUTO:
+        return "bfloat16" if gpu else "float32"
     if text != "float32" and not gpu:
         raise UsageError("reduced precision needs a GPU", given=f"{text} on {device}", expected="float32")
     return text
 
 
-def parse_tasks(text: str) -> tuple[str, ...]:
-    """`all`, or some of the three tasks.
+def parse_tasks(text: str, lab: Lab) -> tuple[str, ...]:
+    """`all`, or some of the lab's tasks, in its order.
 
     Raises:
-        UsageError: a word that is no task.
+        UsageError: a word that is no task of the lab.
     """
-    if text.strip() == "all":
-        return ALL_TASKS
-    named = [word.strip().lower() for word in text.split(",") if word.strip()]
-    unknown = [word for word in named if word not in ALL_TASKS]
+    named = [word.lower() for word in words(text)]
+    if named == ["all"] or (not named and not lab.tasks):
+        return lab.tasks
+    unknown = [word for word in named if word not in lab.tasks]
     if unknown or not named:
-        raise UsageError("--task cannot be read", given=repr(text), expected=f"all, or some of {', '.join(ALL_TASKS)}")
-    return tuple(task for task in ALL_TASKS if task in named)
+        raise no_such("--task cannot be read", unknown or [repr(text)], ["all", *lab.tasks])
+    return tuple(task for task in lab.tasks if task in named)
 
 
-def parse_factors(text: str) -> tuple[str, ...]:
-    """Some switches, or `all`.
+def parse_factors(text: str, lab: Lab) -> tuple[str, ...]:
+    """Some of the lab's switches, or `all`.
 
     Raises:
         UsageError: a word that is no switch.
     """
-    if text.strip() == "all":
-        return tuple(SWITCHES)
-    named = [word.strip() for word in text.split(",") if word.strip()]
-    unknown = [word for word in named if word not in SWITCHES]
-    if unknown:
-        raise UsageError("--factor names no switch", given=", ".join(unknown), expected=f"all, {', '.join(SWITCHES)}")
-    return tuple(named)
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """`5` means seeds 0 to 4; `3,7,11` (or `7,`) means just those.
-
-    Raises:
-        UsageError: no seeds, not whole numbers, negative or repeated ones.
-    """
-    parts = [part.strip() for part in text.split(",")]
-    listed = len(parts) > 1
-    if listed and parts[-1] == "":
-        parts.pop()
-    if not all(part.isascii() and part.isdigit() for part in parts):
-        raise UsageError(
-            "--seeds cannot be read", given=repr(text), expected="a count such as 5, or a list such as 0,1,2"
-        )
-    numbers = tuple(int(part) for part in parts)
-    if not listed:
-        numbers = tuple(range(numbers[0]))
-    if not numbers or len(set(numbers)) != len(numbers) or max(numbers) >= 2**31:
-        raise UsageError(
-            "--seeds names no usable seeds", given=repr(text), expected="one or more different seeds below 2^31"
-        )
-    return numbers
-
-
-def parse_fail_on(text: str) -> frozenset[str]:
-    """The verdicts that fail a test.
-
-    Raises:
-        UsageError: a word that is no verdict.
-    """
-    words = [word.strip().replace("_", "-") for word in text.split(",") if word.strip()]
-    unknown = [word for word in words if word not in FAILABLE]
-    if unknown:
-        raise UsageError("--fail-on cannot be read", given=", ".join(unknown), expected=", ".join(FAILABLE))
-    return frozenset(word.replace("-", "_") for word in words)
+    named = words(text)
+    if named == ("all",):
+        return tuple(lab.switches)
+    if unknown := [word for word in named if word not in lab.switches]:
+        raise no_such("--factor names no switch", unknown, ["all", *lab.switches])
+    return named

@@ -68,7 +68,7 @@ class Study:
             seeds=settings.seeds,
             device=settings.device,
             store=self.results,
-            sources=settings.sources,
+            sources=settings.session.sources,
             precision=settings.precision,
             recorded=self._recorded,
         )

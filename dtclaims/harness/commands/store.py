@@ -1,4 +1,4 @@
-"""Commands about the store: `dtclaims store ls | verify | gc | export | import`. Need no torch."""
+"""Commands about the store: `dtclaims store ls | verify | gc | export | import`."""
 
 import argparse
 import json
@@ -9,8 +9,11 @@ from typing import Any
 
 from dtclaims.errors import StoreError, StoreLocked
 from dtclaims.files import read_json
+from dtclaims.harness.commands.parser import FOLDER, argument, option
 from dtclaims.harness.declare.claim import ALL_TASKS
-from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims
+from dtclaims.harness.declare.registry import load_claims
+from dtclaims.harness.lab import Argument, Command
+from dtclaims.harness.options import value_of
 from dtclaims.harness.plan.planner import Cell, make_plan
 from dtclaims.harness.store.archive import export_store, import_store
 from dtclaims.harness.store.store import Store
@@ -20,45 +23,9 @@ from dtclaims.lab.design.switches import PROTOCOLS
 from dtclaims.lab.inputs import Sources, Unavailable, find_backbone, find_data, portable
 from dtclaims.places import home
 
-Command = Callable[[argparse.Namespace], int]
-"""Its exit code."""
-
-
-def add_commands(commands: Any) -> None:
-    """Register `store` and its commands.
-
-    Args:
-        commands: what `ArgumentParser.add_subparsers` returned.
-    """
-    text = "look after the store of runs and measurements"
-    group = commands.add_parser("store", help=text, description=text).add_subparsers(required=True, metavar="COMMAND")
-
-    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
-        one: argparse.ArgumentParser = group.add_parser(name, help=text, description=text)
-        one.set_defaults(command=command)
-        one.add_argument("--store", type=Path, default=None, metavar="DIR", help="default: DTCLAIMS_HOME/store")
-        return one
-
-    ls = add("ls", _ls, "list what is stored: kind, key, size, age, name")
-    ls.add_argument("pattern", nargs="?", default="*", help="part of a name (* and ? stand for others), or a key")
-    ls.add_argument("--measurements", action="store_true", help="measurements too")
-    ls.add_argument("--json", action="store_true", help="as JSON")
-    add("verify", _verify, "compute every checksum and name what is damaged; exit code 1 if anything is")
-    gc = add("gc", _gc, "say what no claim and no code can use any more; --yes deletes it")
-    gc.add_argument("--yes", action="store_true", help="delete, instead of only saying what would go")
-    gc.add_argument("--drop-checkpoints", action="store_true", help="drop the checkpoints of the runs that stay, too")
-    gc.add_argument("--claims", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="folder of claim files")
-    export = add("export", _export, "write runs and measurements to one tar file")
-    export.add_argument("file", type=Path, metavar="FILE.tar")
-    export.add_argument("--runs", default="*", metavar="PATTERN", help="only runs of this name or key (as for ls)")
-    export.add_argument("--results-only", action="store_true", help="without checkpoints: small")
-    add("import", _import, "take over what an exported file holds and the store does not").add_argument(
-        "file", type=Path, metavar="FILE.tar"
-    )
-
 
 def _open(options: argparse.Namespace, *, create: bool = False) -> Store:
-    return Store((options.store or home() / "store").expanduser(), create=create)
+    return Store(value_of("store", vars(options)) or home() / "store", create=create)
 
 
 def _ls(options: argparse.Namespace) -> int:
@@ -177,3 +144,44 @@ def duration(seconds: float) -> str:
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"
     return "now"
+
+
+def _command(word: str, text: str, run: Callable[[argparse.Namespace], int], *arguments: Argument) -> Command:
+    return Command(("store", word), text, run, (option("store", metavar="DIR"), *arguments))
+
+
+COMMANDS = (
+    _command(
+        "ls",
+        "list what is stored: kind, key, size, age, name",
+        _ls,
+        argument("pattern", nargs="?", default="*", help="part of a name (* and ? stand for others), or a key"),
+        argument("--measurements", action="store_true", help="measurements too"),
+        argument("--json", action="store_true", help="as JSON"),
+    ),
+    _command(
+        "verify", "compute every checksum and name what is damaged; exit code 1 if anything is", _verify
+    ),
+    _command(
+        "gc",
+        "say what no claim and no code can use any more; --yes deletes it",
+        _gc,
+        argument("--yes", action="store_true", help="delete, instead of only saying what would go"),
+        argument("--drop-checkpoints", action="store_true", help="drop the checkpoints of the runs that stay, too"),
+        FOLDER,
+    ),
+    _command(
+        "export",
+        "write runs and measurements to one tar file",
+        _export,
+        argument("file", type=Path, metavar="FILE.tar"),
+        argument("--runs", default="*", metavar="PATTERN", help="only runs of this name or key (as for ls)"),
+        argument("--results-only", action="store_true", help="without checkpoints: small"),
+    ),
+    _command(
+        "import",
+        "take over what an exported file holds and the store does not",
+        _import,
+        argument("file", type=Path, metavar="FILE.tar"),
+    ),
+)

@@ -1,12 +1,13 @@
-"""Which paper a folder of claims is about: its `paper.json`.
+"""Which paper a folder of claims is about, and which lab does its work: its `paper.json`.
 
     {
       "title": "...", "authors": "...", "venue": "...", "year": 2026, "url": "https://...",
+      "lab": "my_lab:LAB",
       "label": "what verdicts on these claims are evidence of; every rendering of a report repeats it"
     }
 
-`label` may be left out; the scale's own then stands in its place. `figures` is for this project's own claims: it adds
-the figures and tables that dtclaims knows of that paper.
+`lab` names a module, one beside the file or one that can be imported, and the lab in it. `label` may be left out; the
+scale's own then stands in its place. `figures` asks for the figures and tables that the lab draws of the paper.
 """
 
 import json
@@ -30,18 +31,29 @@ class Publication:
     year: int | None
     """None only where there is no `paper.json`."""
     url: str
+    lab: str | None = None
+    """`module:ATTRIBUTE`; None only where there is no `paper.json`."""
     label: str | None = None
     """Replaces the scale's label in reports."""
     figures: bool = False
-    """Whether reports show the figures and tables of `dtclaims.lab.figures.paper_values`."""
+    """Whether reports show the figures and tables that the lab draws."""
 
     def to_json(self) -> dict[str, Any]:
         """What a report's `paper` holds."""
-        return {name: value for name, value in asdict(self).items() if name not in ("label", "figures")}
+        return {name: value for name, value in asdict(self).items() if name not in ("lab", "label", "figures")}
 
 
-TYPES = {"title": str, "authors": str, "venue": str, "year": int, "url": str, "label": str, "figures": bool}
-REQUIRED = ("title", "authors", "venue", "year", "url")
+TYPES = {
+    "title": str,
+    "authors": str,
+    "venue": str,
+    "year": int,
+    "url": str,
+    "lab": str,
+    "label": str,
+    "figures": bool,
+}
+REQUIRED = ("title", "authors", "venue", "year", "url", "lab")
 
 
 def read_publication(folder: Path) -> Publication:
@@ -66,7 +78,7 @@ def read_publication(folder: Path) -> Publication:
         raise UsageError(f"{path} lacks {', '.join(missing)}", expected=expected)
     for name, value in content.items():
         # Exactly the type: true is an int to Python.
-        if type(value) is not TYPES[name] or (name in ("title", "label") and not str(value).strip()):
+        if type(value) is not TYPES[name] or (name in ("title", "lab", "label") and not str(value).strip()):
             kind = {str: "some text", int: "a whole number", bool: "true or false"}[TYPES[name]]
             raise UsageError(f"{path} has a {name} that cannot be used", given=repr(value), expected=kind)
     return Publication(**content)

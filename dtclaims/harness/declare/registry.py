@@ -1,14 +1,13 @@
 """The claims of a folder, by id."""
 
-import importlib.util
-import sys
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 
 from dtclaims.errors import UsageError
 from dtclaims.harness.declare.claim import Claim
+from dtclaims.harness.declare.importing import import_claims as import_claims
+from dtclaims.harness.declare.labs import load_lab as load_lab
 from dtclaims.places import ROOT
 
 DEFAULT_FOLDER = ROOT / "claims"
@@ -29,21 +28,6 @@ def load_claims(folder: Path = DEFAULT_FOLDER) -> dict[str, Claim]:
     for file in files:
         found += [value for value in vars(import_claims(file)).values() if isinstance(value, Claim)]
     return index(found)
-
-
-def import_claims(file: Path) -> ModuleType:
-    """Import a file of claims or experiments. It may import the modules beside it, as it may under pytest."""
-    folder = str(file.resolve().parent)
-    if folder not in sys.path:
-        sys.path.append(folder)
-    name = f"dtclaims_claims_{file.stem}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def parts_of(claim: Claim) -> list[Claim]:

@@ -14,7 +14,10 @@ The physics of each takes a core."""
 
 def cuda_devices() -> int:
     """How many CUDA devices this torch could use: the driver is asked, torch's build is read from its version."""
-    if importlib.metadata.version("torch").endswith("+cpu"):
+    try:
+        if importlib.metadata.version("torch").endswith("+cpu"):
+            return 0
+    except importlib.metadata.PackageNotFoundError:
         return 0
     try:
         driver = ctypes.CDLL("libcuda.so.1")

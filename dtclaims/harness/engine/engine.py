@@ -1,9 +1,10 @@
 """What carries jobs out: one small interface, and what it tells."""
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 if TYPE_CHECKING:
     from dtclaims.harness.engine.work import Job
@@ -65,3 +66,13 @@ class Engine(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+def imported(address: str) -> Any:
+    """What is at an address `module:name`, of an engine or logger that another plugin provides; None if nothing is.
+
+    Raises:
+        ImportError: no such module.
+    """
+    module, _, name = address.partition(":")
+    return getattr(importlib.import_module(module), name, None)

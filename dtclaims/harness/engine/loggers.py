@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dtclaims.errors import MissingDependency, UsageError
+from dtclaims.harness.engine.engine import imported
 from dtclaims.lab.design.spec import RunSpec
 
 PROJECT = "dtclaims"
@@ -93,6 +94,9 @@ def check_loggers(names: Sequence[str]) -> tuple[str, ...]:
         MissingDependency: its package is not installed.
     """
     for name in names:
+        if ":" in name:
+            # Of another plugin (`dtclaims.harness.extensions`), which was loaded.
+            continue
         if name not in LOGGERS:
             raise UsageError("unknown logger", given=repr(name), expected=f"some of {', '.join(LOGGERS)}")
         if importlib.util.find_spec(name) is None:
@@ -101,6 +105,12 @@ def check_loggers(names: Sequence[str]) -> tuple[str, ...]:
                 remedy=f"`pip install {name}`, or `pip install 'dtclaims[loggers]'`.",
             )
     return tuple(names)
+
+
+def maker(name: str) -> Callable[[Path, str, RunSpec, int], Logger]:
+    """What makes a logger: one of ours by its name, another's by its address `module:name`."""
+    made: Callable[[Path, str, RunSpec, int], Logger] = imported(name) if ":" in name else LOGGERS[name]
+    return made
 
 
 @contextlib.contextmanager
@@ -129,7 +139,7 @@ def telling(
 
     def begin(name: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        loggers[name] = LOGGERS[name](folder, key, spec, done)
+        loggers[name] = maker(name)(folder, key, spec, done)
 
     for name in names:
         attempt(name, lambda name=name: begin(name))  # type: ignore[misc]

@@ -1,0 +1,175 @@
+"""What a user may choose, each option once: its name, help, default and how it is read.
+
+pytest (`--NAME` and, in the ini file, `claims_NAME`) and every command of `dtclaims` take their options from here, and
+a lab's own from `Lab.options`.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dtclaims.errors import UsageError
+from dtclaims.harness.engine.engine import EXECUTORS
+from dtclaims.harness.engine.loggers import LOGGERS
+from dtclaims.harness.lab import Option
+
+PROTOCOLS = ("published", "corrected", "both")
+PRECISIONS = ("auto", "bfloat16", "tf32", "float32")
+FAILABLE = ("error", "refuted", "inconclusive", "not-run")
+
+
+@dataclass(frozen=True)
+class Choice(Option):
+    """An option of the harness."""
+
+    default: str = ""
+    """As typed; empty where it depends on other choices, or is none."""
+    read: Callable[[str], Any] = str
+    """From what was typed; what takes the lab to understand stays text."""
+
+    @property
+    def text(self) -> str:
+        """Help with the default."""
+        return f"{self.help} (default: {self.default})" if self.default else self.help
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """`5` means seeds 0 to 4; `3,7,11` (or `7,`) means just those.
+
+    Raises:
+        UsageError: no seeds, not whole numbers, negative or repeated ones.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    listed = len(parts) > 1
+    if listed and parts[-1] == "":
+        parts.pop()
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise UsageError(
+            "--seeds cannot be read", given=repr(text), expected="a count such as 5, or a list such as 0,1,2"
+        )
+    numbers = tuple(int(part) for part in parts)
+    if not listed:
+        numbers = tuple(range(numbers[0]))
+    if not numbers or len(set(numbers)) != len(numbers) or max(numbers) >= 2**31:
+        raise UsageError(
+            "--seeds names no usable seeds", given=repr(text), expected="one or more different seeds below 2^31"
+        )
+    return numbers
+
+
+def parse_workers(text: str) -> int | None:
+    """How many jobs at once; None if nothing was asked for.
+
+    Raises:
+        UsageError: not a whole number from 1 on.
+    """
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise UsageError("--workers cannot be read", given=repr(text), expected="a whole number from 1 on")
+    return int(text)
+
+
+def parse_fail_on(text: str) -> frozenset[str]:
+    """The verdicts that fail a test.
+
+    Raises:
+        UsageError: a word that is no verdict.
+    """
+    named = [word.replace("_", "-") for word in words(text)]
+    if unknown := [word for word in named if word not in FAILABLE]:
+        raise no_such("--fail-on cannot be read", unknown, FAILABLE)
+    return frozenset(word.replace("-", "_") for word in named)
+
+
+def parse_folder(text: str) -> Path | None:
+    """A folder or file; None if none was named.
+
+    Raises:
+        UsageError: `~` where there is no home.
+    """
+    try:
+        return Path(text).expanduser() if text else None
+    except RuntimeError as error:
+        raise UsageError("the folder cannot be found", given=text, expected=str(error)) from None
+
+
+def words(text: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def no_such(problem: str, given: str | Iterable[str], known: Iterable[str]) -> UsageError:
+    """The error for words that mean nothing; a near miss is asked back.
+
+    Args:
+        problem: what went wrong.
+        given: the word, or some of them.
+        known: what could have been meant.
+    """
+    listed = list(known)
+    unknown = [given] if isinstance(given, str) else list(given)
+    near = [match for word in unknown for match in difflib.get_close_matches(word, listed, 1)]
+    return UsageError(
+        problem,
+        given=repr(given) if isinstance(given, str) else ", ".join(unknown),
+        expected=f"one of {', '.join(listed)}" if len(listed) > 1 else ", ".join(listed) or "nothing",
+        remedy=f"Did you mean {' and '.join(near)}?" if near else None,
+    )
+
+
+OPTIONS: tuple[Choice, ...] = (
+    Choice("scale", "how large the jobs are: a scale of the paper's lab, or auto, which leaves it to the lab", "auto"),
+    Choice("protocol", "how claims are tested: published, corrected or both", "both"),
+    Choice("task", "all, or some of the lab's tasks, separated by commas; where none is named, the scale's own"),
+    Choice(
+        "seeds", "how many (5) or which (0,1,2); where none are named, as many as the scale takes", "", parse_seeds
+    ),
+    Choice("factor", "switches whose part in each verdict is wanted (one at a time from either end), or all", "", words),
+    Choice("device", "auto, cpu, cuda or cuda:i", "auto"),
+    Choice("precision", "auto (bfloat16 on a GPU, else float32), bfloat16, tf32 or float32", "auto"),
+    Choice(
+        "executor",
+        f"what does the jobs: {', '.join(EXECUTORS)}; processes are several per GPU where there are some",
+        "processes",
+    ),
+    Choice("ray_address", "a running Ray cluster for --executor ray; where none is named, one is started here"),
+    Choice("workers", "jobs at once; where nothing is said, one per core, or several per GPU", "", parse_workers),
+    Choice("logger", f"tell these of every epoch: {', '.join(LOGGERS)}; none unless asked for", "", words),
+    Choice("store", "folder of results; where none is named, DTCLAIMS_HOME/store, else in the user's cache", "", parse_folder),
+    Choice("report", "folder for report.json, report.html and report.md", "claims-report", parse_folder),
+    Choice(
+        "expect",
+        "recorded verdicts (a report.json, or what `dtclaims report expect` wrote): a test fails only where its "
+        "verdict differs, and says what changed",
+        "",
+        parse_folder,
+    ),
+    Choice("fail_on", f"verdicts that fail a test, of {', '.join(FAILABLE)}", "error,refuted", parse_fail_on),
+)
+"""In the order of the help."""
+
+KNOWN: Mapping[str, Choice] = {option.name: option for option in OPTIONS}
+
+
+def flag(option: Option) -> str:
+    """What is typed: `--ray-address`."""
+    return f"--{option.name.replace('_', '-')}"
+
+
+def help_of(option: Option) -> str:
+    """An option's help as argparse takes it."""
+    text = option.text if isinstance(option, Choice) else option.help
+    return text.replace("%", "%%")
+
+
+def value_of(name: str, choices: Mapping[str, str | None]) -> Any:
+    """A choice of the harness as read, its default where nothing was typed.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    option = KNOWN[name]
+    return option.read(choices.get(name) or option.default)

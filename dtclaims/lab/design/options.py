@@ -1,0 +1,19 @@
+"""This paper's own options: what a user may choose beside what the harness knows."""
+
+from dtclaims.harness.lab import Option
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "data",
+        "trajectories to use instead of the scale's own: a file (D4RL HDF5, Decision Transformer pickle, Minari), "
+        "a folder with one file per task, a local Minari id, legacy, or auto to search DTCLAIMS_HOME, D4RL's and "
+        "Minari's folders",
+    ),
+    Option(
+        "language_model", "folder or hub name of a GPT-2 to use instead of the scale's own language backbone"
+    ),
+    Option(
+        "image_model", "folder or hub name of an ImageGPT to use instead of the scale's own image backbone"
+    ),
+)
+"""The scale's own are used where nothing is given."""
