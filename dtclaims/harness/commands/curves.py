@@ -3,66 +3,23 @@
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dtclaims.errors import ReportError, UsageError
+from dtclaims.harness.commands.parser import argument
+from dtclaims.harness.lab import Command
+from dtclaims.harness.options import words
 from dtclaims.harness.report.document import replace_all
 
 if TYPE_CHECKING:
     from dtclaims.harness.evidence import Evidence
 
-Command = Callable[[argparse.Namespace], int]
-"""Its exit code."""
-
+NARROWED = {"task": "TASK", "context": "K", "arm": "ARM"}
+"""Options that choose runs by a field of theirs, with what stands for its values in the help."""
 LEVELLED = ("action_error", "held_out_error", "loss_mean")
 """Curves that are compared with the best constant prediction unless another level is named."""
-
-
-def add_commands(commands: Any) -> None:
-    """Register the commands.
-
-    Args:
-        commands: what `ArgumentParser.add_subparsers` returned.
-    """
-
-    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
-        one: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-        one.set_defaults(command=command)
-        one.add_argument("evidence", type=Path, nargs="+", metavar="EVIDENCE", help="a file of `dtclaims evidence`")
-        one.add_argument("--out", type=Path, default=None, metavar="FILE", help="default: print it")
-        return one
-
-    curves = add("curves", _curves, "draw learning curves by variant, mean and 95%% interval over seeds, or table them")
-    curves.add_argument("--curve", required=True, metavar="NAME", help="score, or one that runs log, such as saturated")
-    curves.add_argument("--format", choices=("svg", "table"), default="svg", help="a figure (default) or Markdown")
-    curves.add_argument("--task", nargs="+", default=[], metavar="TASK", help="only these")
-    curves.add_argument("--context", nargs="+", default=[], metavar="K", help="only these")
-    curves.add_argument("--arm", nargs="+", default=[], metavar="ARM", help="only these")
-    curves.add_argument(
-        "--where",
-        nargs="+",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="only runs of this head=untied, held_out=true, ...",
-    )
-    curves.add_argument(
-        "--level",
-        choices=("constant_error", "none"),
-        help="a line to compare with (default: constant_error for errors, else none)",
-    )
-    curves.add_argument("--title", default="", help="default: what the runs have in common")
-    curves.add_argument("--last", type=int, metavar="N", help="tables: mean over the last N epochs (default a quarter)")
-    curves.add_argument("--against", metavar="TEXT", help="tables: paired differences to the variant of this name")
-    costs = add("costs", _costs, "table what runs cost, from the times they recorded")
-    costs.add_argument(
-        "--sessions",
-        type=Path,
-        default=None,
-        metavar="FILE",
-        help="a JSON list of sessions kept by hand: command, seconds, gpus, runs",
-    )
 
 
 def _curves(options: argparse.Namespace) -> int:
@@ -75,7 +32,9 @@ def _curves(options: argparse.Namespace) -> int:
     if options.format == "svg" and (options.against or options.last):
         raise UsageError("--against and --last are for tables", remedy="Add --format table.")
     evidence = _read(options.evidence)
-    wanted = {name: getattr(options, name) for name in ("task", "context", "arm") if getattr(options, name)}
+    # Between commas as everywhere, or as words of their own.
+    asked = {name: [one for given in getattr(options, name) for one in words(given)] for name in NARROWED}
+    wanted = {name: chosen for name, chosen in asked.items() if chosen}
     for condition in options.where:
         name, equals, value = condition.partition("=")
         if not equals:
@@ -120,13 +79,13 @@ def _read(paths: Sequence[Path]) -> "list[Evidence]":
 
 def _spoken(name: str, options: argparse.Namespace) -> str:
     """The command line that was given, its options in a fixed order, the file that it writes last."""
-    words = ["dtclaims", name, *(path.as_posix() for path in options.evidence)]
+    spoken = ["dtclaims", name, *(path.as_posix() for path in options.evidence)]
     for option, value in sorted(vars(options).items(), key=lambda pair: pair[0] == "out"):
         if option in ("command", "evidence") or value in (None, "", []) or (option, value) == ("format", "svg"):
             continue
-        words.append(f"--{option}")
-        words += value if isinstance(value, list) else [value.as_posix() if isinstance(value, Path) else str(value)]
-    return shlex.join(words)
+        spoken.append(f"--{option}")
+        spoken += value if isinstance(value, list) else [value.as_posix() if isinstance(value, Path) else str(value)]
+    return shlex.join(spoken)
 
 
 def _origin(evidence: "Sequence[Evidence]") -> str:
@@ -146,3 +105,58 @@ def _write(text: str, path: Path | None) -> None:
     except ReportError as error:
         raise ReportError(f"cannot write {path}", given=error.given, expected=error.expected) from None
     print(f"wrote {path}")
+
+
+FILES = argument("evidence", type=Path, nargs="+", metavar="EVIDENCE", help="a file of `dtclaims evidence`")
+OUT = argument("--out", type=Path, default=None, metavar="FILE", help="where to write it; else it is printed")
+
+COMMANDS = (
+    Command(
+        ("curves",),
+        "draw learning curves by variant, mean and 95% interval over seeds, or table them",
+        _curves,
+        (
+            FILES,
+            OUT,
+            argument("--curve", required=True, metavar="NAME", help="score, or one that runs log, such as saturated"),
+            argument("--format", choices=("svg", "table"), default="svg", help="a figure (default) or Markdown"),
+            *(
+                argument(f"--{name}", nargs="+", default=[], metavar=metavar, help="only these, separated by commas")
+                for name, metavar in NARROWED.items()
+            ),
+            argument(
+                "--where",
+                nargs="+",
+                default=[],
+                metavar="FIELD=VALUE",
+                help="only runs of this head=untied, held_out=true, ...",
+            ),
+            argument(
+                "--level",
+                choices=("constant_error", "none"),
+                help="a line to compare with (default: constant_error for errors, else none)",
+            ),
+            argument("--title", default="", help="default: what the runs have in common"),
+            argument(
+                "--last", type=int, metavar="N", help="tables: mean over the last N epochs (default: a quarter)"
+            ),
+            argument("--against", metavar="TEXT", help="tables: paired differences to the variant of this name"),
+        ),
+    ),
+    Command(
+        ("costs",),
+        "table what runs cost, from the times they recorded",
+        _costs,
+        (
+            FILES,
+            OUT,
+            argument(
+                "--sessions",
+                type=Path,
+                default=None,
+                metavar="FILE",
+                help="a JSON list of sessions kept by hand: command, seconds, gpus, runs",
+            ),
+        ),
+    ),
+)

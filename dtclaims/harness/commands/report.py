@@ -1,63 +1,15 @@
-"""Commands about results that exist: `report diff|expect|merge`, `history add`, `dashboard`, `curves`, `costs`.
-
-Need no torch."""
+"""Commands about results that exist: `report diff|expect|merge`, `history add`, `dashboard`. Need no lab."""
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dtclaims.errors import UsageError
-from dtclaims.harness.commands import curves as curve_commands
+from dtclaims.harness.commands.parser import argument
 from dtclaims.harness.commit import commit_of
-
-Command = Callable[[argparse.Namespace], int]
-"""Its exit code."""
-
-JOINED = {("report", "diff"), ("report", "expect"), ("report", "merge"), ("history", "add")}
-"""Commands of two words. `report` has an argument of its own, so they cannot be its subcommands."""
-
-
-def joined(arguments: Sequence[str]) -> list[str]:
-    """The arguments with the name of a command of two words as one."""
-    first = tuple(arguments[:2])
-    return [" ".join(first), *arguments[2:]] if first in JOINED else list(arguments)
-
-
-def add_commands(commands: Any) -> None:
-    """Register the commands.
-
-    Args:
-        commands: what `ArgumentParser.add_subparsers` returned; arguments must have passed through `joined`.
-    """
-
-    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
-        one: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-        one.set_defaults(command=command)
-        return one
-
-    diff = add("report diff", _diff, "say which verdicts differ between two reports, and why; exit code 1 if any does")
-    diff.add_argument("before", type=Path, metavar="A", help="a report.json")
-    diff.add_argument("after", type=Path, metavar="B", help="another")
-    diff.add_argument("--json", action="store_true", help="as JSON")
-    expect = add("report expect", _expect, "record a report's verdicts for `pytest claims --expect FILE`")
-    expect.add_argument("report", type=Path, metavar="REPORT", help="a report.json")
-    expect.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to record them")
-    merge = add("report merge", _merge, "put reports of several scales into one, as one matrix")
-    merge.add_argument("reports", type=Path, nargs="+", metavar="REPORT", help="a report.json")
-    merge.add_argument("--out", type=Path, required=True, metavar="FILE", help="the report.json of all")
-    add_line = add("history add", _history_add, "append a report's verdicts to a history, one line per verdict")
-    add_line.add_argument("report", type=Path, metavar="REPORT", help="a report.json")
-    add_line.add_argument("--to", type=Path, required=True, metavar="FILE", help="the history, made if there is none")
-    add_line.add_argument(
-        "--commit", default=None, metavar="SHA", help="what was judged (default: GITHUB_SHA, else git's HEAD)"
-    )
-    dashboard = add("dashboard", _dashboard, "write a static site that shows histories: which claims hold over time")
-    dashboard.add_argument("histories", type=Path, nargs="+", metavar="HISTORY", help="files of `history add`")
-    dashboard.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the site")
-    dashboard.add_argument("--repository", default="", metavar="URL", help="where commits can be looked up")
-    curve_commands.add_commands(commands)
+from dtclaims.harness.lab import Command
 
 
 def _diff(options: argparse.Namespace) -> int:
@@ -132,3 +84,56 @@ def _dashboard(options: argparse.Namespace) -> int:
     page = dashboard.write(lines, options.out, repository=options.repository)
     print(f"dashboard: {page}")
     return 0
+
+
+A_REPORT = argument("report", type=Path, metavar="REPORT", help="a report.json")
+
+COMMANDS = (
+    Command(
+        ("report", "diff"),
+        "say which verdicts differ between two reports, and why; exit code 1 if any does",
+        _diff,
+        (
+            argument("before", type=Path, metavar="A", help="a report.json"),
+            argument("after", type=Path, metavar="B", help="another"),
+            argument("--json", action="store_true", help="as JSON"),
+        ),
+    ),
+    Command(
+        ("report", "expect"),
+        "record a report's verdicts for `pytest claims --expect FILE`",
+        _expect,
+        (A_REPORT, argument("--out", type=Path, required=True, metavar="FILE", help="where to record them")),
+    ),
+    Command(
+        ("report", "merge"),
+        "put reports of several scales into one, as one matrix",
+        _merge,
+        (
+            argument("reports", type=Path, nargs="+", metavar="REPORT", help="a report.json"),
+            argument("--out", type=Path, required=True, metavar="FILE", help="the report.json of all"),
+        ),
+    ),
+    Command(
+        ("history", "add"),
+        "append a report's verdicts to a history, one line per verdict",
+        _history_add,
+        (
+            A_REPORT,
+            argument("--to", type=Path, required=True, metavar="FILE", help="the history, made if there is none"),
+            argument(
+                "--commit", default=None, metavar="SHA", help="what was judged (default: GITHUB_SHA, else git's HEAD)"
+            ),
+        ),
+    ),
+    Command(
+        ("dashboard",),
+        "write a static site that shows histories: which claims hold over time",
+        _dashboard,
+        (
+            argument("histories", type=Path, nargs="+", metavar="HISTORY", help="files of `history add`"),
+            argument("--out", type=Path, required=True, metavar="DIR", help="folder of the site"),
+            argument("--repository", default="", metavar="URL", help="where commits can be looked up"),
+        ),
+    ),
+)

@@ -1,4 +1,4 @@
-"""Commands about the store: `dtclaims store ls | verify | gc | export | import`. Need no torch."""
+"""Commands about the store: `dtclaims store ls | verify | gc | export | import`."""
 
 import argparse
 import json
@@ -9,56 +9,20 @@ from typing import Any
 
 from dtclaims.errors import StoreError, StoreLocked
 from dtclaims.files import read_json
-from dtclaims.harness.declare.claim import ALL_TASKS
-from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims
-from dtclaims.harness.plan.planner import Cell, make_plan
+from dtclaims.harness.commands.parser import FOLDER, argument, option
+from dtclaims.harness.declare.registry import load_claims, load_lab
+from dtclaims.harness.lab import Argument, Command, Wish, protocols_of
+from dtclaims.harness.options import value_of
+from dtclaims.harness.plan.cells import Cell
+from dtclaims.harness.plan.planner import make_plan
 from dtclaims.harness.store.archive import export_store, import_store
 from dtclaims.harness.store.store import Store
-from dtclaims.harness.store.upkeep import Entry, Wanted, core, damaged, delete, entries, matching_runs, unneeded
-from dtclaims.lab.design.scales import get_scale
-from dtclaims.lab.design.switches import PROTOCOLS
-from dtclaims.lab.inputs import Sources, Unavailable, find_backbone, find_data, portable
+from dtclaims.harness.store.upkeep import Entry, Wanted, damaged, delete, entries, matching_runs, unneeded, what_of
 from dtclaims.places import home
-
-Command = Callable[[argparse.Namespace], int]
-"""Its exit code."""
-
-
-def add_commands(commands: Any) -> None:
-    """Register `store` and its commands.
-
-    Args:
-        commands: what `ArgumentParser.add_subparsers` returned.
-    """
-    text = "look after the store of runs and measurements"
-    group = commands.add_parser("store", help=text, description=text).add_subparsers(required=True, metavar="COMMAND")
-
-    def add(name: str, command: Command, text: str) -> argparse.ArgumentParser:
-        one: argparse.ArgumentParser = group.add_parser(name, help=text, description=text)
-        one.set_defaults(command=command)
-        one.add_argument("--store", type=Path, default=None, metavar="DIR", help="default: DTCLAIMS_HOME/store")
-        return one
-
-    ls = add("ls", _ls, "list what is stored: kind, key, size, age, name")
-    ls.add_argument("pattern", nargs="?", default="*", help="part of a name (* and ? stand for others), or a key")
-    ls.add_argument("--measurements", action="store_true", help="measurements too")
-    ls.add_argument("--json", action="store_true", help="as JSON")
-    add("verify", _verify, "compute every checksum and name what is damaged; exit code 1 if anything is")
-    gc = add("gc", _gc, "say what no claim and no code can use any more; --yes deletes it")
-    gc.add_argument("--yes", action="store_true", help="delete, instead of only saying what would go")
-    gc.add_argument("--drop-checkpoints", action="store_true", help="drop the checkpoints of the runs that stay, too")
-    gc.add_argument("--claims", type=Path, default=DEFAULT_FOLDER, metavar="DIR", help="folder of claim files")
-    export = add("export", _export, "write runs and measurements to one tar file")
-    export.add_argument("file", type=Path, metavar="FILE.tar")
-    export.add_argument("--runs", default="*", metavar="PATTERN", help="only runs of this name or key (as for ls)")
-    export.add_argument("--results-only", action="store_true", help="without checkpoints: small")
-    add("import", _import, "take over what an exported file holds and the store does not").add_argument(
-        "file", type=Path, metavar="FILE.tar"
-    )
 
 
 def _open(options: argparse.Namespace, *, create: bool = False) -> Store:
-    return Store((options.store or home() / "store").expanduser(), create=create)
+    return Store(value_of("store", vars(options)) or home() / "store", create=create)
 
 
 def _ls(options: argparse.Namespace) -> int:
@@ -116,23 +80,28 @@ def _gc(options: argparse.Namespace) -> int:
 
 def _wanted(store: Store, folder: Path) -> Callable[[Mapping[str, Any]], Wanted]:
     """What all claims need, on any task under any protocol, of runs like a given one, on the seeds that are stored."""
-    claims = load_claims(folder)
-    seeds = sorted({0, 1, *(_seed(entry) for entry in entries(store) if entry.kind == "run")})
+    claims, lab = load_claims(folder), load_lab(folder)
+    seeds = tuple(sorted({0, 1, *(_seed(entry) for entry in entries(store) if entry.kind == "run")}))
     known: dict[tuple[str, str, str], Wanted] = {}
 
     def wanted(identity: Mapping[str, Any]) -> Wanted:
-        like = (identity["spec"]["scale"], identity["device"], identity["precision"])
+        like = (identity["what"]["scale"], identity["device"], identity["precision"])
         if like not in known:
-            scale = get_scale(like[0])
+            session = lab.session(Wish(like[0], lab.tasks, False, {}))
+            protocols = protocols_of(lab.switches).values()
             cells = [
-                Cell(claim, protocol, scale, ALL_TASKS) for claim in claims.values() for protocol in PROTOCOLS.values()
+                Cell(claim, protocol, session.scale, lab, lab.tasks)
+                for claim in claims.values()
+                for protocol in protocols
             ]
-            plan = make_plan(cells, seeds=seeds, device=like[1], store=store, sources=Sources(), precision=like[2])
-            here = [find_data(task, scale) for task in ALL_TASKS]
-            here += [find_backbone(source, scale) for source in scale.backbones]
-            inputs = tuple(portable(one) for one in here if not isinstance(one, Unavailable))
-            cores = frozenset(core(run.identity["spec"]) for run in plan.runs.values())
-            known[like] = Wanted(cores, inputs, certain=len(inputs) == len(here))
+            plan = make_plan(
+                cells, lab=lab, session=session, seeds=seeds, device=like[1], store=store, precision=like[2]
+            )
+            runs: dict[str, list[Mapping[str, Any]]] = {}
+            for run in plan.runs.values():
+                runs.setdefault(what_of(run.identity), []).append(run.identity)
+            inputs, certain = session.inputs_at_hand()
+            known[like] = Wanted(runs, tuple(inputs), certain)
         return known[like]
 
     return wanted
@@ -140,7 +109,7 @@ def _wanted(store: Store, folder: Path) -> Callable[[Mapping[str, Any]], Wanted]
 
 def _seed(entry: Entry) -> int:
     try:
-        return int(read_json(entry.path / "identity.json")["spec"]["seed"])
+        return int(read_json(entry.path / "identity.json")["what"]["seed"])
     except (StoreError, KeyError, TypeError, ValueError):
         return 0
 
@@ -177,3 +146,44 @@ def duration(seconds: float) -> str:
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"
     return "now"
+
+
+def _command(word: str, text: str, run: Callable[[argparse.Namespace], int], *arguments: Argument) -> Command:
+    return Command(("store", word), text, run, (option("store", metavar="DIR"), *arguments))
+
+
+COMMANDS = (
+    _command(
+        "ls",
+        "list what is stored: kind, key, size, age, name",
+        _ls,
+        argument("pattern", nargs="?", default="*", help="part of a name (* and ? stand for others), or a key"),
+        argument("--measurements", action="store_true", help="measurements too"),
+        argument("--json", action="store_true", help="as JSON"),
+    ),
+    _command(
+        "verify", "compute every checksum and name what is damaged; exit code 1 if anything is", _verify
+    ),
+    _command(
+        "gc",
+        "say what no claim and no code can use any more; --yes deletes it",
+        _gc,
+        argument("--yes", action="store_true", help="delete, instead of only saying what would go"),
+        argument("--drop-checkpoints", action="store_true", help="drop the checkpoints of the runs that stay, too"),
+        FOLDER,
+    ),
+    _command(
+        "export",
+        "write runs and measurements to one tar file",
+        _export,
+        argument("file", type=Path, metavar="FILE.tar"),
+        argument("--runs", default="*", metavar="PATTERN", help="only runs of this name or key (as for ls)"),
+        argument("--results-only", action="store_true", help="without checkpoints: small"),
+    ),
+    _command(
+        "import",
+        "take over what an exported file holds and the store does not",
+        _import,
+        argument("file", type=Path, metavar="FILE.tar"),
+    ),
+)

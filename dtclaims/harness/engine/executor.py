@@ -12,7 +12,7 @@ from types import FrameType
 
 from dtclaims.errors import UsageError
 from dtclaims.harness.engine.device import cpu_count, device_class, gpus_for, runs_per_gpu
-from dtclaims.harness.engine.engine import EXECUTORS, Advanced, Ended, Engine, Event, Noted
+from dtclaims.harness.engine.engine import EXECUTORS, Advanced, Ended, Engine, Event, Noted, imported
 from dtclaims.harness.engine.inline import Inline
 from dtclaims.harness.engine.loggers import check_loggers
 from dtclaims.harness.engine.processes import Processes
@@ -125,6 +125,10 @@ def make_engine(plan: Plan, store: Store, executor: str, workers: int | None, ra
         return RayCluster(store.root, each if device_class(plan.device) == "cuda" else None, ray_address, workers)
     if executor == "processes":
         return Processes(store.root, places(plan, workers))
+    if ":" in executor:
+        # Of another plugin (`dtclaims.harness.extensions`).
+        made: Engine = imported(executor)(store.root, plan.device, workers)
+        return made
     raise UsageError("unknown executor", given=repr(executor), expected=", ".join(EXECUTORS))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dtclaims.errors import MissingDependency, UsageError
+from dtclaims.harness.engine.engine import imported
 
 Config = Mapping[str, Any]
 PROJECT = "dtclaims"
@@ -75,7 +76,10 @@ class Trackio:
         self._trackio.finish()
 
 
-LOGGERS: dict[str, Callable[[Path, str, str, Config, int], Logger]] = {
+Maker = Callable[[Path, str, str, Config, int], Logger]
+"""From a folder, and key, name, what it is and epochs done of a run, to a logger."""
+
+LOGGERS: dict[str, Maker] = {
     "tensorboard": TensorBoard,
     "wandb": WandB,
     "trackio": Trackio,
@@ -90,6 +94,9 @@ def check_loggers(names: Sequence[str]) -> tuple[str, ...]:
         MissingDependency: its package is not installed.
     """
     for name in names:
+        if ":" in name:
+            # Of another plugin (`dtclaims.harness.extensions`), which was loaded.
+            continue
         if name not in LOGGERS:
             raise UsageError("unknown logger", given=repr(name), expected=f"some of {', '.join(LOGGERS)}")
         if importlib.util.find_spec(name) is None:
@@ -98,6 +105,12 @@ def check_loggers(names: Sequence[str]) -> tuple[str, ...]:
                 remedy=f"`pip install {name}`, or `pip install 'dtclaims[loggers]'`.",
             )
     return tuple(names)
+
+
+def maker(name: str) -> Maker:
+    """What makes a logger: one of ours by its name, another's by its address `module:name`."""
+    made: Maker = imported(name) if ":" in name else LOGGERS[name]
+    return made
 
 
 @contextlib.contextmanager
@@ -133,7 +146,7 @@ def telling(
 
     def begin(logger: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        loggers[logger] = LOGGERS[logger](folder, key, name, config, done)
+        loggers[logger] = maker(logger)(folder, key, name, config, done)
 
     for one in names:
         attempt(one, lambda one=one: begin(one))  # type: ignore[misc]

@@ -17,7 +17,7 @@ from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted
 from dtclaims.harness.engine.loggers import telling
 from dtclaims.harness.lab import Job, Stored
 from dtclaims.harness.store.locks import Lock
-from dtclaims.harness.store.store import Store
+from dtclaims.harness.store.store import NAME, Store
 
 REPORT_EVERY = 0.2
 """Seconds between two reports of one job's progress."""
@@ -84,13 +84,14 @@ def _make(store: Store, order: Order, send: Callable[[Event], None], cores: int)
         if folder is None:
             value = plain(lab.perform(order.job, bench), order.job)
             lock.check()
-            store.put_measurement(order.identity, value)
+            store.put_measurement(order.identity, value, order.job.name)
             bench.report(1, 1)
             return True
         # With a manifest it was whole when its worker was stopped.
         if not (folder / "manifest.json").is_file():
             # Says what the folder is, should the job never be finished.
             write_json(folder / "identity.json", order.identity)
+            write_json(folder / NAME, {"name": order.job.name})
             result = plain(lab.perform(order.job, bench), order.job)
             cost = {"like": list(order.job.cost.like), "steps": order.job.cost.steps}
             write_json(folder / "result.json", {**result, "cost": cost})

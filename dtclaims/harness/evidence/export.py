@@ -176,8 +176,8 @@ def _study(study: Study) -> dict[str, Any]:
         "precision": settings.precision,
         "sources": {
             # Where they lay says nothing elsewhere.
-            "data": Path(settings.sources.data).name if settings.sources.data else None,
-            "backbones": {source: Path(name).name for source, name in settings.sources.backbones.items()},
+            "data": Path(settings.session.sources.data).name if settings.session.sources.data else None,
+            "backbones": {source: Path(name).name for source, name in settings.session.sources.backbones.items()},
         },
         "factors": list(settings.factors),
     }

@@ -77,7 +77,7 @@ def _data(settings: Settings, stored: Sequence[Identity], notes: list[str]) -> d
     """Identity of the data by task: what is here, else what most stored runs had."""
     found = {}
     for task in settings.tasks:
-        here = find_data(task, settings.scale, settings.sources.data)
+        here = find_data(task, settings.scale, settings.session.sources.data)
         theirs = [run["data"] for run in stored if run["spec"]["task"] == task]
         found[task] = _here_or_theirs(here, theirs, f"the data of {task}", notes)
     return {task: one for task, one in found.items() if one is not None}
@@ -88,7 +88,7 @@ def _backbones(settings: Settings, stored: Sequence[Identity], notes: list[str])
     found = {}
     weights = [(source, one) for run in stored for source, one in run["backbones"].items() if one["kind"] != SIZES]
     for source in dict.fromkeys(source for source, _ in weights):
-        here = find_backbone(source, settings.scale, settings.sources.backbones.get(source))
+        here = find_backbone(source, settings.scale, settings.session.sources.backbones.get(source))
         theirs = [one for name, one in weights if name == source]
         found[source] = _here_or_theirs(here, theirs, f"the {source} backbone", notes)
     return {source: one for source, one in found.items() if one is not None}

@@ -10,12 +10,13 @@ from dtclaims.harness.evidence.file import Evidence
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.report.terminal import clean
 from dtclaims.harness.report.wording import ranges
-from dtclaims.harness.settings import DEFAULT_FAIL_ON, Settings, parse_factors, parse_fail_on, parse_tasks
+from dtclaims.harness.options import value_of
+from dtclaims.harness.settings import Settings, parse_factors, parse_protocols, parse_tasks
 from dtclaims.harness.store.recorded import Recorded, spec_of
 from dtclaims.harness.study import Study, cells_of
-from dtclaims.lab.design.scales import Scale, get_scale
-from dtclaims.lab.design.switches import PROTOCOLS
+from dtclaims.lab.design.scales import Scale
 from dtclaims.lab.inputs import Sources
+from dtclaims.lab.interim import LAB, SCALES, InterimSession
 from dtclaims.places import ROOT
 
 MOST_SEEDS = 1000
@@ -142,25 +143,26 @@ def settings_of(evidence: Evidence, report: Path | None = None) -> Settings:
             f"{evidence.root}: too many seeds", given=len(study["seeds"]), expected=f"at most {MOST_SEEDS}"
         )
     made = evidence.made
+    reason = f"evidence of {made['date'][:10]}, commit {(made['commit'] or 'unknown')[:12]}"
+    sources = Sources(study["sources"]["data"], study["sources"]["backbones"])
     return Settings(
-        scale=_scale(evidence),
-        scale_reason=f"evidence of {made['date'][:10]}, commit {(made['commit'] or 'unknown')[:12]}",
-        protocols=tuple(PROTOCOLS[name] for name in study["protocols"]),
+        lab=LAB,
+        session=InterimSession(_scale(evidence), reason, sources),
+        protocols=tuple(parse_protocols(name, LAB)[0] for name in study["protocols"]),
         seeds=tuple(study["seeds"]),
         device=study["device"],
         store=evidence.root,
         report=report or Path("claims-report"),
-        fail_on=parse_fail_on(DEFAULT_FAIL_ON),
-        tasks=parse_tasks(",".join(study["tasks"])),
-        sources=Sources(study["sources"]["data"], study["sources"]["backbones"]),
+        fail_on=value_of("fail_on", {}),
+        tasks=parse_tasks(",".join(study["tasks"]), LAB),
         precision=study["precision"],
-        factors=parse_factors(",".join(study["factors"])),
+        factors=parse_factors(",".join(study["factors"]), LAB),
     )
 
 
 def _scale(evidence: Evidence) -> Scale:
     """The scale, with the budget that its runs had."""
-    scale = get_scale(evidence.study["scale"])
+    scale: Scale = SCALES[evidence.study["scale"]]
     budgets = {spec_of(run.identity).budget for run in evidence.runs}
     if len(budgets) > 1:
         raise StoreError(f"{evidence.root} holds runs of several budgets", given=" and ".join(map(str, budgets)))

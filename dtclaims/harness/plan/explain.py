@@ -1,16 +1,17 @@
-"""Why a run is, or is not, found in the store."""
+"""Why a job's result is, or is not, found in the store."""
 
 from dtclaims.addresses import differences
 from dtclaims.errors import UsageError
-from dtclaims.harness.plan.planner import Plan, PlannedRun
+from dtclaims.harness.plan.plan import Plan, PlannedJob
 from dtclaims.harness.store.store import Store
 
-SAME_RUN = ("task", "arm", "context", "seed", "scale", "epochs", "clip")
 SHOWN = 60
 
 
 def explain(plan: Plan, store: Store, wanted: str) -> list[str]:
-    """Lines that say whether a planned run is a hit and, if not, which fields differ from the nearest stored run.
+    """Lines that say whether a planned run is a hit and, if not, in what it differs from the nearest stored run.
+
+    Parts of its code are named by what they are: `code.function update`.
 
     Args:
         plan: what the claims need now.
@@ -22,16 +23,16 @@ def explain(plan: Plan, store: Store, wanted: str) -> list[str]:
         StoreError: the run is stored but damaged.
     """
     run = _planned(plan, store, wanted)
-    lines = [f"{run.key}  {run.spec.name}"]
+    lines = [f"{run.key}  {run.job.name}"]
     if store.find(run.key) is not None:
         return [*lines, "hit: the store has it, nothing that it depends on has changed"]
     rivals = []
     for key in store.run_keys():
         stored = store.find(key)
-        if stored is not None and all(stored.identity["spec"][name] == run.identity["spec"][name] for name in SAME_RUN):
+        if stored is not None and stored.identity.get("what") == run.identity["what"]:
             rivals.append((differences(run.identity, stored.identity), key))
     if not rivals:
-        same = ", ".join(f"{name} {run.identity['spec'][name]}" for name in SAME_RUN)
+        same = ", ".join(f"{name} {value}" for name, value in run.job.what.items())
         return [*lines, f"miss: the store has no run of {same}"]
     changed, key = min(rivals, key=lambda rival: (len(rival[0]), rival[1]))
     lines.append(f"miss: the nearest stored run is {key}; it differs in")
@@ -39,20 +40,18 @@ def explain(plan: Plan, store: Store, wanted: str) -> list[str]:
     return lines
 
 
-def _planned(plan: Plan, store: Store, wanted: str) -> PlannedRun:
+def _planned(plan: Plan, store: Store, wanted: str) -> PlannedJob:
     """The planned run that `wanted` means; a stored key means the run that would take its place now."""
-    found = [run for run in plan.runs.values() if run.key.startswith(wanted) or run.spec.name == wanted]
+    runs = plan.runs.values()
+    found = [run for run in runs if run.key.startswith(wanted) or run.job.name == wanted]
     if not found:
         for key in store.run_keys():
             stored = store.find(key) if key.startswith(wanted) else None
             if stored is not None:
-                spec = stored.identity["spec"]
-                found += [
-                    run for run in plan.runs.values() if all(run.identity["spec"][n] == spec[n] for n in SAME_RUN)
-                ]
+                found += [run for run in runs if run.identity["what"] == stored.identity.get("what")]
     if len({run.key for run in found}) == 1:
         return found[0]
-    listed = ", ".join(f"{run.key} ({run.spec.name})" for run in found[:6])
+    listed = ", ".join(f"{run.key} ({run.job.name})" for run in found[:6])
     raise UsageError(
         f"{'several runs match' if found else 'no run matches'} {wanted!r}",
         given=listed or None,

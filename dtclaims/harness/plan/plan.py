@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from dtclaims.harness.lab import Job, Reading, Unavailable
 from dtclaims.harness.plan.cells import Cell, Name
 
-Identity = Mapping[str, object]
+Identity = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ SCHEMA = 1
 KEY = "[0-9a-f]{20}"
 MEMBER = re.compile(
     rf"{HEADER}"
-    rf"|runs/{KEY}/(identity\.json|result\.json|manifest\.json|epoch_[0-9]{{3}}\.safetensors)"
+    rf"|runs/{KEY}/(identity\.json|name\.json|result\.json|manifest\.json|epoch_[0-9]{{3}}\.safetensors)"
     rf"|(measurements|looks)/{KEY}\.json"
 )
 """The only names that an archive may hold; nothing else is written anywhere."""
@@ -76,7 +76,7 @@ def export_store(store: Store, path: Path, *, runs: Iterable[str], checkpoints: 
 
 
 def _measured_runs(path: Path) -> set[str]:
-    return set(read_measurement(path)["identity"]["runs"])
+    return set(read_measurement(path)["identity"]["needs"])
 
 
 def _add_run(tar: tarfile.TarFile, store: Store, key: str, checkpoints: bool) -> None:

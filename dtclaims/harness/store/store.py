@@ -2,6 +2,7 @@
 
     STORE/dtclaims-store.json         says that the folder is ours
     STORE/runs/KEY/identity.json      what the run depends on (its hash is KEY)
+    STORE/runs/KEY/name.json          what people call it
     STORE/runs/KEY/result.json        curves, provenance, cost
     STORE/runs/KEY/…                  files of the lab's, such as checkpoints
     STORE/runs/KEY/manifest.json      size and SHA-256 of every file; written last
@@ -36,7 +37,9 @@ STATE = "state.safetensors"
 """In a workspace, the state after the last finished epoch."""
 OWN = (STATE, "manifest.json")
 """Files that a manifest does not list."""
-RESULT = ("identity.json", "result.json")
+NAME = "name.json"
+"""What people call the run."""
+RESULT = ("identity.json", "result.json", NAME)
 """What every run has; the other files are the lab's, and may be dropped."""
 SCHEMA = 1
 """Of the folder's layout."""
@@ -233,13 +236,13 @@ class Store:
         path = self.root / "measurements" / f"{key_of(identity)}.json"
         return read_measurement(path)["value"] if path.is_file() else None
 
-    def put_measurement(self, identity: Mapping[str, Any], value: Any) -> None:
+    def put_measurement(self, identity: Mapping[str, Any], value: Any, name: str = "") -> None:
         """Store a measurement's value (plain JSON data, finite numbers).
 
         Raises:
             StoreError: the disk is full, or the store may not be written.
         """
-        content = {"identity": identity, "value": value, "sha256": _digest(value)}
+        content = {"name": name, "identity": identity, "value": value, "sha256": _digest(value)}
         write_json(self.folder("measurements") / f"{key_of(identity)}.json", content)
 
     def looks(self, cell: tuple[str, ...]) -> list[dict[str, str]]:

@@ -10,14 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dtclaims.addresses import code_digests, versions
+from dtclaims.addresses import differences, key_of
 from dtclaims.errors import StoreError, StoreLocked, UsageError
 from dtclaims.files import PARTIAL, bytes_in, check_file, read_json, writing
-from dtclaims.harness.declare.experiments import name_of
-from dtclaims.harness.plan.explain import SAME_RUN
-from dtclaims.harness.store.store import OWN, Store, read_measurement
-from dtclaims.lab.design.spec import Budget, RunSpec
-from dtclaims.lab.identity import SCHEMA
+from dtclaims.harness.store.store import NAME, OWN, Store, read_measurement
 
 OWN_KINDS = ("collected", "self-pre-trained", "hub")
 """Kinds of data and backbones that this project makes or names; all others are the user's."""
@@ -48,8 +44,7 @@ def entries(store: Store, pattern: str = "*") -> list[Entry]:
     """Runs, finished or not, and measurements whose key starts with `pattern` or whose name it matches."""
     found = [_run_entry("run", path) for path in _folders(store.root / "runs")]
     found += [_run_entry("unfinished run", path) for path in _folders(store.root / "work")]
-    names = {one.key: one.name for one in found}
-    found += [_measurement_entry(path, names) for path in _files(store.root / "measurements")]
+    found += [_measurement_entry(path) for path in _files(store.root / "measurements")]
     return [one for one in found if one.key.startswith(pattern) or fnmatch.fnmatch(one.name, f"*{pattern}*")]
 
 
@@ -90,21 +85,26 @@ def check_run(store: Store, folder: Path) -> None:
         raise StoreError(f"{folder} holds files that are not its own", given=", ".join(unknown), remedy="Delete them.")
 
 
-def core(spec: Mapping[str, Any]) -> tuple[object, ...]:
-    """What a run is, apart from switches: `--factor` may ask for any of these, so they are no reason to delete."""
-    return *(spec[name] for name in SAME_RUN), *sorted(spec["budget"].items())
+MADE_WITH = ("schema", "versions", "code", "resolved")
+"""Parts of an identity that say what made a result."""
+
+
+def what_of(identity: Mapping[str, Any]) -> str:
+    """A digest of what a result is, apart from switches: `--factor` may ask for any of these, so they are no reason to
+    delete."""
+    return key_of({"kind": identity["kind"], "what": identity["what"]})
 
 
 @dataclass(frozen=True)
 class Wanted:
     """What the claims need now, of one kind of runs."""
 
-    cores: frozenset[tuple[object, ...]]
-    """`core` of all runs that they need."""
+    runs: Mapping[str, list[Mapping[str, Any]]]
+    """`what_of` → identities of the runs that they need."""
     inputs: tuple[Mapping[str, Any], ...]
-    """Identities of the data and backbones of this installation."""
+    """Identities of the data and weights of this installation."""
     certain: bool
-    """Whether these are all: not where data or backbones that claims need are missing here."""
+    """Whether these are all: not where data or weights that claims need are missing here."""
 
 
 def unneeded(store: Store, wanted: Callable[[Mapping[str, Any]], Wanted]) -> list[tuple[Entry, str]]:
@@ -182,43 +182,42 @@ def matching_runs(store: Store, pattern: str) -> list[Entry]:
 def _why_unneeded(entry: Entry, wanted: Callable[[Mapping[str, Any]], Wanted]) -> str | None:
     try:
         identity = read_json(entry.path / "identity.json")
-        stale = _stale(identity)
-        if stale is not None:
-            return stale
+        if "what" not in identity:
+            return f"made under schema {identity['schema']}"
         now = wanted(identity)
-        needed = core(identity["spec"]) in now.cores
-        made_with = [identity["data"], *identity["backbones"].values()]
+        like = now.runs.get(what_of(identity), [])
+        made_with = [one for one in _inputs(identity["how"]) if one.get("kind") in OWN_KINDS or "config" in one]
     except UsageError as error:
         return str(error)
     except (StoreError, KeyError, TypeError, AttributeError) as error:
         # A finished run that cannot be read is for `verify` to name, and for the user to delete.
         return f"unreadable: {error}" if entry.kind != "run" else None
-    older = [one for one in made_with if one["kind"] in OWN_KINDS and one not in now.inputs]
+    if like and (stale := min((_changed(identity, one) for one in like), key=len)):
+        return f"what makes it has changed: {', '.join(stale)}"
+    older = [one for one in made_with if one not in now.inputs]
     if older and now.certain:
-        return f"made with another {older[0].get('name', older[0]['kind'])} than this installation's"
-    return "no claim needs it" if now.certain and not needed else None
+        return f"made with another {older[0].get('kind', 'checkpoint')} than this installation's"
+    return "no claim needs it" if now.certain and not like else None
 
 
-def _stale(identity: Mapping[str, Any]) -> str | None:
-    """In what today's code and libraries differ from those that made something; None if they do not."""
-    if identity["schema"] != SCHEMA:
-        return f"made under schema {identity['schema']}"
-    for name, version in identity.get("versions", {}).items():
-        if versions().get(name) != version:
-            return f"made with {name} {version}, here is {versions().get(name)}"
-    code: Mapping[str, str] = identity["code"]
-    try:
-        changed = sorted(name for name, digest in code_digests(code).items() if digest != code[name])
-    except FileNotFoundError as error:
-        return f"made by code that is gone: {Path(error.filename).name}"
-    return f"the code has changed: {', '.join(changed)}" if changed else None
+def _inputs(how: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Identities of data and weights in what a run is made of: objects, and objects of them."""
+    found = [one for one in how.values() if isinstance(one, Mapping)]
+    return [*found, *(inner for one in found for inner in one.values() if isinstance(inner, Mapping))]
+
+
+def _changed(identity: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """In what today's code, tables and libraries differ from those that made something."""
+    parts = [{name: one.get(name) for name in MADE_WITH} for one in (identity, now)]
+    return sorted(name for name, _, _ in differences(*parts))
 
 
 def _why_stale(entry: Entry, kept: set[str]) -> str | None:
     try:
         identity = read_json(entry.path)["identity"]
-        gone = [key for key in identity["runs"] if key not in kept]
-        return f"its run {gone[0]} goes or is gone" if gone else _stale(identity)
+        needs = identity.get("needs", identity.get("runs", []))
+        gone = [key for key in needs if key not in kept]
+        return f"its run {gone[0]} goes or is gone" if gone else None
     except (StoreError, KeyError, TypeError):
         return None
 
@@ -236,7 +235,7 @@ def _leftovers(store: Store) -> list[Entry]:
 def _run_entry(kind: Literal["run", "unfinished run"], path: Path) -> Entry:
     note = ""
     try:
-        name = spec_name(read_json(path / "identity.json")["spec"])
+        name = str(read_json(path / NAME)["name"])
         if kind == "run" and any(one.get("dropped") for one in read_json(path / "manifest.json").values()):
             note = "checkpoints dropped"
     except (StoreError, KeyError, TypeError, AttributeError):
@@ -244,24 +243,13 @@ def _run_entry(kind: Literal["run", "unfinished run"], path: Path) -> Entry:
     return Entry(kind, path.name, name, path, bytes_in(path), path.stat().st_mtime, note)
 
 
-def _measurement_entry(path: Path, names: Mapping[str, str]) -> Entry:
+def _measurement_entry(path: Path) -> Entry:
     try:
-        identity = read_json(path)["identity"]
-        of = " and ".join(names.get(run, run) for run in identity["runs"]) or "the data"
-        name, note = f"{identity['measurement']} of {of}", ""
-        if "seed" in identity:
-            name = name_of(identity)
+        name, note = str(read_json(path)["name"]), ""
     except (StoreError, KeyError, TypeError):
         name, note = "?", "unreadable"
     stat = path.stat()
     return Entry("measurement", path.stem, name, path, stat.st_size, stat.st_mtime, note)
-
-
-def spec_name(spec: Mapping[str, Any]) -> str:
-    """A run's name, as far as today's code can tell it."""
-    with contextlib.suppress(TypeError):
-        return RunSpec(**{**spec, "budget": Budget(**spec["budget"])}).name
-    return f"{spec['task']}/K{spec['context']}/{spec['arm']}/…/seed{spec['seed']}/{spec['scale']}"
 
 
 def _folders(root: Path) -> list[Path]:

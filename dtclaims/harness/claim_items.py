@@ -1,0 +1,232 @@
+"""Claims as pytest's items, and the desk of a session: its settings, its study, what was judged.
+
+PYTEST_DONT_REWRITE: nothing is asserted here.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
+
+import pytest
+
+from dtclaims.errors import DtclaimsError, UsageError
+from dtclaims.harness.pytest_options import asks_for_gpu, choices
+
+if TYPE_CHECKING:
+    from dtclaims.harness.declare.claim import Claim
+    from dtclaims.harness.extensions import Extensions
+    from dtclaims.harness.judge.entries import Entry
+    from dtclaims.harness.plan.cells import Cell
+    from dtclaims.harness.report.expect import Record
+    from dtclaims.harness.settings import Settings
+    from dtclaims.harness.study import Study
+
+
+class Desk:
+    """What one pytest session knows of the claims in it; nothing is looked up before the first of them is found."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.claims: list[Claim] = []
+        """All that were found, also those that are not selected."""
+        self.settings: dict[str, Settings] = {}
+        """By the name of the lab."""
+        self.study: Study | None = None
+        self.entries: dict[tuple[str, str, str], Entry] = {}
+        """By the name of the cell: of a claim that is run again, the last."""
+        self.summary: list[str] = []
+        self._error: DtclaimsError | None = None
+        self._record: Record | None = None
+
+    def take(self, claim: "Claim") -> "list[tuple[str, Cell]]":
+        """Name and cell of each item that a claim becomes; what is wrong is kept for `check`."""
+        from dtclaims.harness.study import cells_of
+
+        self.claims.append(claim)
+        wanted = self.config.getoption("claims_ids", None)
+        if self._error is not None or (wanted and claim.id not in wanted):
+            return []
+        try:
+            cells = cells_of([claim], self._settings_of(claim))
+        except DtclaimsError as error:
+            self._error = error
+            return []
+        return [(f"{claim.id}[{cell.protocol.name}-{cell.scale.name}]", cell) for cell in cells]
+
+    def _settings_of(self, claim: "Claim") -> "Settings":
+        from dtclaims.harness.declare.registry import load_lab
+        from dtclaims.harness.settings import make_settings
+
+        lab = load_lab(claim.file.parent)
+        if lab.name not in self.settings:
+            self.settings[lab.name] = make_settings(
+                choices(self.config),
+                lab,
+                gpu_selected=asks_for_gpu(self.config.getoption("markexpr", "")),
+                tasks=lab.tasks,
+                stored=bool(self.config.getoption("claims_judge_only", False)),
+                extensions=self._extensions(),
+            )
+        return self.settings[lab.name]
+
+    def _extensions(self) -> "Extensions":
+        from dtclaims.harness.engine.engine import EXECUTORS
+        from dtclaims.harness.engine.loggers import LOGGERS
+        from dtclaims.harness.extensions import Extensions, gathered
+        from dtclaims.harness.report import BUNDLES, FORMATS
+
+        hook = self.config.hook
+        return Extensions(
+            gathered("engine", hook.pytest_claims_engines(), EXECUTORS),
+            gathered("logger", hook.pytest_claims_loggers(), list(LOGGERS)),
+            gathered("report format", hook.pytest_claims_report_formats(), [*FORMATS, *BUNDLES]),
+        )
+
+    def check(self) -> None:
+        """Refuse a session that cannot be.
+
+        Raises:
+            DtclaimsError: a choice that cannot be used, an id that no claim or two claims have.
+        """
+        from dtclaims.harness.options import no_such
+
+        if self._error is not None:
+            raise self._error
+        if wanted := self.config.getoption("claims_ids", None):
+            known = sorted({one.id for one in self.claims})
+            if unknown := [name for name in wanted if name not in known]:
+                raise no_such("unknown claim", unknown, known or ["the id of a claim that is collected"])
+        if self.claims:
+            from dtclaims.harness.declare.registry import index
+
+            index({id(one): one for one in self.claims}.values())
+
+    def open(self, cells: "Sequence[Cell]") -> None:
+        """Plan what some cells need.
+
+        Raises:
+            DtclaimsError: claims of two labs, or as `Study`.
+        """
+        from dtclaims.harness.options import value_of
+        from dtclaims.harness.report.expect import read_record
+        from dtclaims.harness.study import Study
+
+        if len(self.settings) > 1:
+            raise UsageError(
+                "a session judges the claims of one lab",
+                given=" and ".join(self.settings),
+                remedy="Run each folder of claims in a session of its own.",
+            )
+        (settings,) = self.settings.values()
+        expected = value_of("expect", choices(self.config))
+        self._record = read_record(expected) if expected else None
+        # pytest may be given a file twice (--keep-duplicates).
+        self.study = Study(list({cell.name: cell for cell in cells}.values()), settings)
+
+    def judge(self, cell: "Cell") -> "Entry":
+        """The entry of one cell."""
+        assert self.study is not None
+        entry = self.study.judge(cell)
+        self.entries[cell.name] = entry
+        return entry
+
+    def failure(self, entry: "Entry") -> str | None:
+        """Why an entry fails its test; None if it does not."""
+        from dtclaims.harness.judge.words import word
+
+        assert self.study is not None
+        if self._record is not None:
+            difference = self._record.difference(entry)
+            return None if difference is None else str(difference)
+        if entry.verdict in self.study.settings.fail_on:
+            return f"{entry.id} ({entry.protocol}): {word(entry.verdict)}: {entry.reason}"
+        return None
+
+    @contextmanager
+    def stream(self, reporter: Any) -> Iterator[TextIO]:
+        """Where progress is shown: pytest's terminal, or nowhere if it has none."""
+        if reporter is not None:
+            yield reporter._tw._file
+            return
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
+            yield nowhere
+
+    def close(self, width: int) -> None:
+        """Write the report of what was judged.
+
+        Raises:
+            ReportError: it cannot be written; the table of verdicts is in the summary all the same.
+        """
+        if self.study is None or not self.entries:
+            return
+        from dtclaims.harness.report import summary_lines
+
+        document = self.study.document(list(self.entries.values()))
+        self.summary = summary_lines(document, width)
+        settings = self.study.settings
+        written = {**self.study.write_report(document), **settings.extensions.write(document, settings.report)}
+        self.summary = [*self.summary, *(f"report: {path}" for path in written.values())]
+
+
+class ClaimRefuted(Exception):
+    """The verdict on a claim is one that fails its test."""
+
+
+class ClaimItem(pytest.Item):
+    """One claim under one protocol at one scale."""
+
+    def __init__(self, *, claim: "Claim", cell: "Cell", desk: Desk, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.claim = claim
+        self.cell = cell
+        self.desk = desk
+        self.verdict: str | None = None
+        self.add_marker("claim")
+        if cell.scale.needs_gpu:
+            self.add_marker("gpu")
+            self.add_marker("slow")
+
+    def runtest(self) -> None:
+        """Judge the claim; the verdict decides the outcome."""
+        from dtclaims.harness.report.junit import properties
+
+        entry = self.desk.judge(self.cell)
+        self.verdict = entry.verdict
+        self.user_properties[:] = properties(entry)
+        failure = self.desk.failure(entry)
+        if failure is not None:
+            raise ClaimRefuted(failure)
+        if self.verdict in ("inconclusive", "not_run", "error"):
+            remedy = f" {entry.remedy}" if entry.remedy else ""
+            raise pytest.skip.Exception(f"{entry.reason}.{remedy}", _use_item_location=True)
+
+    def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
+        """A verdict needs no traceback."""
+        if isinstance(excinfo.value, ClaimRefuted):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Any, int, str]:
+        """Where the claim is declared."""
+        return self.path, self.claim.line - 1, self.name
+
+
+class ParallelItem(pytest.Item):
+    """Stands for all claims in a worker of pytest-xdist, where none can be judged."""
+
+    def __init__(self, *, message: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.message = message
+
+    def runtest(self) -> None:
+        """Say so."""
+        raise ClaimRefuted(self.message)
+
+    def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
+        """No traceback."""
+        return str(excinfo.value) if isinstance(excinfo.value, ClaimRefuted) else super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Any, None, str]:
+        """The file of the first claim."""
+        return self.path, None, self.name

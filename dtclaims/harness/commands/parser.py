@@ -1,0 +1,79 @@
+"""The command line as argparse takes it, made from a table of commands."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dtclaims import __version__
+from dtclaims.harness.declare.registry import DEFAULT_FOLDER
+from dtclaims.harness.lab import Argument, Command, Option
+from dtclaims.harness.options import KNOWN, flag, help_of
+
+GROUPS = {
+    "data": "policies and trajectories",
+    "history": "verdicts over commits",
+    "pretrain": "backbones of our own",
+    "store": "look after the store of results",
+}
+"""What the help says of commands that share their first word."""
+
+
+def option(one: Option | str, **settings: Any) -> Argument:
+    """The argument of an option, one of the harness's by its name."""
+    found = KNOWN[one] if isinstance(one, str) else one
+    metavar = found.name.upper()
+    return Argument((flag(found),), {"default": None, "metavar": metavar, "help": help_of(found), **settings})
+
+
+def argument(*flags: str, **settings: Any) -> Argument:
+    """An argument of one command, as `add_argument` takes it."""
+    return Argument(flags, settings)
+
+
+FOLDER = argument(
+    "--claims",
+    type=Path,
+    default=DEFAULT_FOLDER,
+    metavar="DIR",
+    help=f"folder of claim files (default: {DEFAULT_FOLDER.name})",
+)
+
+
+def joined(arguments: Sequence[str], commands: Sequence[Command]) -> list[str]:
+    """The arguments with a command of two words as one, where the first alone is a command with arguments too."""
+    first = tuple(arguments[:2])
+    known = {command.words for command in commands}
+    return [" ".join(first), *arguments[2:]] if first in known and first[:1] in known else list(arguments)
+
+
+def parser_of(commands: Sequence[Command]) -> argparse.ArgumentParser:
+    """The parser of a table of commands; what it parses has passed through `joined`, and has the command as `command`.
+
+    A group's name alone has `group`, the parser whose help lists its commands.
+    """
+    parser = argparse.ArgumentParser(prog="dtclaims", description="Does this paper's claim still hold?")
+    parser.add_argument("--version", action="version", version=f"dtclaims {__version__}")
+    top = parser.add_subparsers(required=True, metavar="COMMAND")
+    single = {command.words[0] for command in commands if len(command.words) == 1}
+    groups: dict[str, Any] = {}
+    for command in commands:
+        first, *rest = command.words
+        if not rest or first in single:
+            _add(top, " ".join(command.words), command)
+            continue
+        if first not in groups:
+            text = GROUPS.get(first, f"commands about {first}")
+            group = top.add_parser(first, help=text, description=text)
+            group.set_defaults(group=group)
+            groups[first] = group.add_subparsers(metavar="COMMAND")
+        _add(groups[first], " ".join(rest), command)
+    return parser
+
+
+def _add(of: Any, name: str, command: Command) -> None:
+    text = command.help.replace("%", "%%")
+    parser: argparse.ArgumentParser = of.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=command)
+    for one in command.arguments:
+        parser.add_argument(*one.flags, **one.settings)

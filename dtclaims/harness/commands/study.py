@@ -1,0 +1,166 @@
+"""Commands about the claims of a folder: `claims`, `plan`, `run`, `judge`, `evidence`, `report`, `explain`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dtclaims.harness.commands import evidence as evidence_commands
+from dtclaims.harness.commands.parser import FOLDER, argument, option
+from dtclaims.harness.declare.claim import Claim
+from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims, load_lab
+from dtclaims.harness.lab import Argument, Command, Option
+from dtclaims.harness.options import OPTIONS, no_such, value_of
+from dtclaims.harness.settings import Settings, make_settings
+from dtclaims.harness.study import Study, cells_of
+
+TESTS_ONLY = ("expect", "fail_on")
+"""Options that say when a test fails; commands have none."""
+HERE = tuple(one for one in OPTIONS if one.name not in TESTS_ONLY)
+
+
+def commands(own: Sequence[Option]) -> tuple[Command, ...]:
+    """The commands, with a lab's own options."""
+    chosen = (
+        *map(option, (*HERE, *own)),
+        argument("--claim", action="append", default=[], metavar="ID", help="only this claim; repeatable"),
+        FOLDER,
+    )
+
+    def study(word: str, text: str, run: Any, *arguments: Argument) -> Command:
+        return Command((word,), text, run, (*arguments, *chosen))
+
+    names = [one.name for one in (*HERE, *own)]
+
+    def judge(options: argparse.Namespace) -> None:
+        if options.files:
+            given = [name for name in names if name != "report" and getattr(options, name) is not None]
+            evidence_commands.judge(_as_recorded(options), given)
+        else:
+            _print_verdicts(_study(options, stored=True), options.format)
+
+    def evidence(options: argparse.Namespace) -> None:
+        choices = {name: getattr(options, name) for name in names}
+        evidence_commands.make(_chosen(options), _settings(options, stored=True), options.out, choices)
+
+    return (
+        Command(
+            ("claims",),
+            "list the registered claims",
+            _claims,
+            (argument("--json", action="store_true", help="as JSON"), FOLDER),
+        ),
+        study("plan", "print the jobs that the claims need, stored or not, with estimated times", _plan),
+        study("run", "do the jobs that are missing, and judge", _run),
+        study(
+            "judge",
+            "judge what is stored, or files of evidence, and print the verdicts; does no job",
+            judge,
+            argument("files", nargs="*", type=Path, metavar="FILE", help="evidence, instead of the store"),
+            argument(
+                "--format",
+                choices=evidence_commands.FORMATS,
+                default="lines",
+                help="lines, or markdown: a matrix of what was run (default: lines)",
+            ),
+        ),
+        study(
+            "evidence",
+            "write the stored results that verdicts rest on into one file; does no job",
+            evidence,
+            argument("out", type=Path, metavar="OUT.json"),
+        ),
+        study(
+            "report",
+            "judge what is stored and write the report, or render a report.json again",
+            _report,
+            argument("file", nargs="?", type=Path, help="a report.json to render again instead"),
+            argument(
+                "--formats",
+                default="json,html,md",
+                help="of json, html, md, csv, badge, crate (default: json,html,md)",
+            ),
+        ),
+        study(
+            "explain",
+            "say why a job's result is, or is not, found in the store",
+            _explain,
+            argument("run", metavar="JOB", help="a key, its first digits, or a name, as `dtclaims plan` prints them"),
+        ),
+    )
+
+
+def _as_recorded(options: argparse.Namespace) -> argparse.Namespace:
+    """With `claims` None where no folder was named: a file of evidence then says which."""
+    folder = None if options.claims == DEFAULT_FOLDER else options.claims
+    return argparse.Namespace(**{**vars(options), "claims": folder})
+
+
+def _settings(options: argparse.Namespace, *, stored: bool) -> Settings:
+    lab = load_lab(options.claims)
+    names = [one.name for one in (*HERE, *lab.options)]
+    return make_settings({name: getattr(options, name, None) for name in names}, lab, tasks=lab.tasks, stored=stored)
+
+
+def _chosen(options: argparse.Namespace) -> list[Claim]:
+    claims = load_claims(options.claims)
+    if unknown := [name for name in options.claim if name not in claims]:
+        raise no_such("unknown claim", unknown, claims)
+    return [claims[name] for name in options.claim] or list(claims.values())
+
+
+def _study(options: argparse.Namespace, *, stored: bool = False) -> Study:
+    chosen = _chosen(options)
+    settings = _settings(options, stored=stored)
+    return Study(cells_of(chosen, settings), settings)
+
+
+def _claims(options: argparse.Namespace) -> None:
+    claims = load_claims(options.claims)
+    if options.json:
+        print(json.dumps([one.to_json() for one in claims.values()], indent=1, ensure_ascii=False))
+        return
+    for one in claims.values():
+        print(f"{one.id}  {'(headline) ' if one.headline else ''}§{one.section}: {one.quote}")
+
+
+def _plan(options: argparse.Namespace) -> None:
+    study = _study(options)
+    print(study.settings.header(), *study.plan_lines(), sep="\n")
+
+
+def _run(options: argparse.Namespace) -> None:
+    study = _study(options)
+    print(study.settings.header())
+    study.run(sys.stdout)
+    _print_verdicts(study)
+
+
+def _print_verdicts(study: Study, form: str = "lines") -> dict[str, Any]:
+    from dtclaims.harness.report import summary_lines
+    from dtclaims.harness.report.markdown import matrix
+
+    document = study.document([study.judge(cell) for cell in study.cells])
+    print(matrix(document) if form == "markdown" else "\n".join(summary_lines(document)))
+    return document
+
+
+def _report(options: argparse.Namespace) -> None:
+    from dtclaims.harness.report import read, render
+
+    if options.file is not None:
+        document, folder = read(options.file), value_of("report", vars(options))
+    else:
+        study = _study(options, stored=True)
+        document, folder = _print_verdicts(study), study.settings.report
+    written = render(document, folder, options.formats.split(","))
+    print(*(f"report: {path}" for path in written.values()), sep="\n")
+
+
+def _explain(options: argparse.Namespace) -> None:
+    from dtclaims.harness.plan.explain import explain
+
+    study = _study(options)
+    print(*explain(study.plan, study.store, options.run), sep="\n")

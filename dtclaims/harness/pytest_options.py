@@ -1,0 +1,154 @@
+"""The options that a pytest session with claims has: the harness's, and those of the labs whose claims are asked for."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pytest
+
+from dtclaims.errors import DtclaimsError
+from dtclaims.harness.lab import Option
+from dtclaims.harness.options import OPTIONS, flag, help_of
+
+NAMES = pytest.StashKey[list[str]]()
+"""Options that were registered, by name."""
+CLASHES = pytest.StashKey[dict[str, str]]()
+"""Options that another plugin has: flag → the group that it is in there."""
+
+
+def loaded_by_conftest(pluginmanager: pytest.PytestPluginManager) -> bool:
+    """Whether conftest files are being loaded already, one of which loads this plugin."""
+    files = (getattr(plugin, "__file__", None) for plugin in pluginmanager.get_plugins())
+    return any(Path(file).name == "conftest.py" for file in files if isinstance(file, str))
+
+
+def add_options(parser: pytest.Parser, config: pytest.Config) -> None:
+    """Register the options, each with an ini twin `claims_NAME`; those that others have stay theirs.
+
+    Raises:
+        pytest.UsageError: a lab of the folders in the arguments cannot be used.
+    """
+    taken = _taken(parser)
+    group = parser.getgroup("dtclaims", "claims of a paper (dtclaims)")
+    names, clashes = config.stash.setdefault(NAMES, []), config.stash.setdefault(CLASHES, {})
+    for option in (*OPTIONS, *_lab_options(config)):
+        if option.name in names:
+            continue
+        names.append(option.name)
+        parser.addini(f"claims_{option.name}", f"default of {flag(option)}: {option.help}")
+        if flag(option) in taken:
+            clashes[flag(option)] = taken[flag(option)]
+            continue
+        metavar = option.name.upper()
+        group.addoption(flag(option), dest=f"claims_{option.name}", default=None, metavar=metavar, help=help_of(option))
+    for name, settings in SWITCHES.items():
+        if name in taken:
+            clashes[name] = taken[name]
+        else:
+            group.addoption(name, **settings)
+
+
+SWITCHES = {
+    "--claim": {
+        "dest": "claims_ids",
+        "action": "append",
+        "default": None,
+        "metavar": "ID",
+        "help": "only this claim; repeatable",
+    },
+    "--attribute": {
+        "dest": "claims_attribute",
+        "action": "store_true",
+        "help": "find the switches each verdict hangs on",
+    },
+    "--plan": {"dest": "claims_plan", "action": "store_true", "help": "print the jobs that the claims need, and stop"},
+    "--judge-only": {
+        "dest": "claims_judge_only",
+        "action": "store_true",
+        "help": "judge what is stored; do no job",
+    },
+}
+
+
+def _taken(parser: pytest.Parser) -> dict[str, str]:
+    """Options that are there already: flag → group. pytest has no public way to ask."""
+    groups = [*getattr(parser, "_groups", ()), getattr(parser, "_anonymous", None)]
+    found = {}
+    for group in groups:
+        for option in getattr(group, "options", ()):
+            found |= dict.fromkeys(option.names(), getattr(group, "name", "") or "custom options")
+    return found
+
+
+def _lab_options(config: pytest.Config) -> Iterable[Option]:
+    from dtclaims.harness.declare.registry import load_lab
+
+    asked = asked_folders(config)
+    for folder in dict.fromkeys((*asked, *_with_paper([config.rootpath / "claims"]))):
+        try:
+            yield from load_lab(folder).options
+        except DtclaimsError as error:
+            # What is wrong with a lab that is not asked for is no concern of this session.
+            if folder in asked:
+                raise pytest.UsageError(str(error)) from None
+
+
+def asked_folders(config: pytest.Config) -> list[Path]:
+    """Folders of papers among the arguments, or where pytest looks if there are none, and right below them."""
+    words = [str(word).partition("::")[0] for word in config.invocation_params.args if not str(word).startswith("-")]
+    places = [place for word in words if (place := config.invocation_params.dir / word).exists()]
+    if not places:
+        places = [config.rootpath / name for name in config.getini("testpaths")] or [config.invocation_params.dir]
+    return _with_paper(place if place.is_dir() else place.parent for place in places)
+
+
+def _with_paper(folders: Iterable[Path]) -> list[Path]:
+    found: list[Path] = []
+    for folder in folders:
+        if (folder / "paper.json").is_file():
+            found.append(folder)
+        elif folder.is_dir():
+            found += sorted(path.parent for path in folder.glob("*/paper.json"))
+    return list(dict.fromkeys(folder.resolve() for folder in found))
+
+
+def choices(config: pytest.Config) -> dict[str, str | None]:
+    """What was chosen, on the command line or in the ini file, as typed."""
+    found: dict[str, str | None] = {
+        name: config.getoption(f"claims_{name}", None) or config.getini(f"claims_{name}")
+        for name in config.stash.get(NAMES, [])
+    }
+    if config.getoption("claims_attribute", False) and not found.get("factor"):
+        found["factor"] = "all"
+    return found
+
+
+def clash_lines(clashes: Mapping[str, str]) -> list[str]:
+    """What to do about options that are not ours here."""
+    return [
+        f"dtclaims: {name} is an option of another plugin here ({group}); "
+        f"for the claims, -o claims_{name.lstrip('-').replace('-', '_')}=VALUE"
+        if name not in SWITCHES
+        else f"dtclaims: {name} is an option of another plugin here ({group}); `dtclaims --help` names a command for it"
+        for name, group in clashes.items()
+    ]
+
+
+def asks_for_gpu(expression: str) -> bool:
+    """Whether a marker expression selects claims that need a GPU and deselects those that do not."""
+    from _pytest.mark.expression import Expression
+
+    def selects(*markers: str) -> bool:
+        return Expression.compile(expression).evaluate(lambda name, /, **_: name in markers)
+
+    if not expression:
+        return False
+    try:
+        return selects("claim", "gpu", "slow") and not selects("claim")
+    except (SyntaxError, ValueError, pytest.UsageError):
+        # pytest says what is wrong with it when it selects.
+        return False
+
+
+def in_parallel(config: pytest.Config) -> bool:
+    """Whether pytest-xdist spreads this session over processes, of which this is the first."""
+    return not hasattr(config, "workerinput") and config.getoption("dist", "no") != "no"
