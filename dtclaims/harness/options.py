@@ -124,10 +124,10 @@ OPTIONS: tuple[Choice, ...] = (
     Choice("scale", "how large the jobs are: a scale of the paper's lab, or auto, which leaves it to the lab", "auto"),
     Choice("protocol", "how claims are tested: published, corrected or both", "both"),
     Choice("task", "all, or some of the lab's tasks, separated by commas; where none is named, the scale's own"),
+    Choice("seeds", "how many (5) or which (0,1,2); where none are named, as many as the scale takes", "", parse_seeds),
     Choice(
-        "seeds", "how many (5) or which (0,1,2); where none are named, as many as the scale takes", "", parse_seeds
+        "factor", "switches whose part in each verdict is wanted (one at a time from either end), or all", "", words
     ),
-    Choice("factor", "switches whose part in each verdict is wanted (one at a time from either end), or all", "", words),
     Choice("device", "auto, cpu, cuda or cuda:i", "auto"),
     Choice("precision", "auto (bfloat16 on a GPU, else float32), bfloat16, tf32 or float32", "auto"),
     Choice(
@@ -138,7 +138,12 @@ OPTIONS: tuple[Choice, ...] = (
     Choice("ray_address", "a running Ray cluster for --executor ray; where none is named, one is started here"),
     Choice("workers", "jobs at once; where nothing is said, one per core, or several per GPU", "", parse_workers),
     Choice("logger", f"tell these of every epoch: {', '.join(LOGGERS)}; none unless asked for", "", words),
-    Choice("store", "folder of results; where none is named, DTCLAIMS_HOME/store, else in the user's cache", "", parse_folder),
+    Choice(
+        "store",
+        "folder of results; where none is named, DTCLAIMS_HOME/store, else in the user's cache",
+        "",
+        parse_folder,
+    ),
     Choice("report", "folder for report.json, report.html and report.md", "claims-report", parse_folder),
     Choice(
         "expect",

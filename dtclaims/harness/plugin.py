@@ -89,7 +89,9 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
         return [ParallelItem.from_parent(collector, name="claims", message=str(PARALLEL))] if first else []
     return [
         # With its id: what pytest builds from a name in brackets is another one than it reads back from its cache.
-        ClaimItem.from_parent(collector, name=name, nodeid=f"{collector.nodeid}::{name}", claim=obj, cell=cell, desk=desk)
+        ClaimItem.from_parent(
+            collector, name=name, nodeid=f"{collector.nodeid}::{name}", claim=obj, cell=cell, desk=desk
+        )
         for name, cell in desk.take(obj)
     ]
 

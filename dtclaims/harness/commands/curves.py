@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dtclaims.errors import ReportError, UsageError
 from dtclaims.harness.commands.parser import argument
@@ -137,9 +137,7 @@ COMMANDS = (
                 help="a line to compare with (default: constant_error for errors, else none)",
             ),
             argument("--title", default="", help="default: what the runs have in common"),
-            argument(
-                "--last", type=int, metavar="N", help="tables: mean over the last N epochs (default: a quarter)"
-            ),
+            argument("--last", type=int, metavar="N", help="tables: mean over the last N epochs (default: a quarter)"),
             argument("--against", metavar="TEXT", help="tables: paired differences to the variant of this name"),
         ),
     ),

@@ -161,9 +161,7 @@ COMMANDS = (
         argument("--measurements", action="store_true", help="measurements too"),
         argument("--json", action="store_true", help="as JSON"),
     ),
-    _command(
-        "verify", "compute every checksum and name what is damaged; exit code 1 if anything is", _verify
-    ),
+    _command("verify", "compute every checksum and name what is damaged; exit code 1 if anything is", _verify),
     _command(
         "gc",
         "say what no claim and no code can use any more; --yes deletes it",

@@ -8,9 +8,9 @@ from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.declare.registry import load_claims
 from dtclaims.harness.evidence.file import Evidence
 from dtclaims.harness.judge.document import Document
+from dtclaims.harness.options import value_of
 from dtclaims.harness.report.terminal import clean
 from dtclaims.harness.report.wording import ranges
-from dtclaims.harness.options import value_of
 from dtclaims.harness.settings import Settings, parse_factors, parse_protocols, parse_tasks
 from dtclaims.harness.store.recorded import Recorded, spec_of
 from dtclaims.harness.study import Study, cells_of

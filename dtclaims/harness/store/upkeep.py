@@ -1,6 +1,5 @@
 """Looking after a store: what is in it, what is damaged, what nothing needs any more."""
 
-import contextlib
 import fnmatch
 import os
 import shutil

@@ -9,11 +9,7 @@ OPTIONS: tuple[Option, ...] = (
         "a folder with one file per task, a local Minari id, legacy, or auto to search DTCLAIMS_HOME, D4RL's and "
         "Minari's folders",
     ),
-    Option(
-        "language_model", "folder or hub name of a GPT-2 to use instead of the scale's own language backbone"
-    ),
-    Option(
-        "image_model", "folder or hub name of an ImageGPT to use instead of the scale's own image backbone"
-    ),
+    Option("language_model", "folder or hub name of a GPT-2 to use instead of the scale's own language backbone"),
+    Option("image_model", "folder or hub name of an ImageGPT to use instead of the scale's own image backbone"),
 )
 """The scale's own are used where nothing is given."""
