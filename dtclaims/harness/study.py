@@ -1,6 +1,6 @@
 """One session over a set of claims: plan, run, judge, report. pytest and the command line both drive this."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -113,6 +113,15 @@ class Study:
                 self._tried[cell.name] += 1
                 found.append(larger)
         return found
+
+    @property
+    def verdicts(self) -> Judge:
+        """What judges the cells of the present plan."""
+        return self._judge
+
+    def explained_by(self, cell: Cell) -> tuple[Mapping[str, Cell], int]:
+        """The cell with one switch flipped, by switch, and how many switches the largest set had that was tried."""
+        return self._variants.get(cell.name, {}), self._tried.get(cell.name, 1)
 
     def judge(self, cell: Cell) -> dict[str, Any]:
         """The report's entry of one cell."""

@@ -88,9 +88,15 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument(
         "--format", choices=evidence_commands.FORMATS, default="lines", help="markdown: a matrix of what was run"
     )
+    judge.add_argument(
+        "--restated", action="store_true", help="files: by the claims as they are declared today, not as recorded"
+    )
     _study_options(judge)
     evidence = add("evidence", _evidence, "write the stored results that verdicts rest on into one file; never trains")
     evidence.add_argument("out", type=Path, metavar="OUT.json")
+    evidence.add_argument(
+        "--upgrade", type=Path, metavar="OLD.json", help="write a file without declarations again, with today's"
+    )
     _study_options(evidence)
     report = add("report", _report, "judge what is stored and write the report, or render a report.json again")
     report.add_argument("file", nargs="?", type=Path, help="a report.json to render again instead")
@@ -228,13 +234,22 @@ def _run(options: argparse.Namespace) -> None:
 
 def _judge(options: argparse.Namespace) -> None:
     if options.files:
-        recorded = [name for name in STUDY_OPTIONS if name != "report" and getattr(options, name) is not None]
-        evidence_commands.judge(options, recorded)
+        evidence_commands.judge(options, [name for name in _given(options) if name != "report"])
+    elif options.restated:
+        raise UsageError("--restated is for files of evidence", remedy="A store is judged by today's claims anyway.")
     else:
         _print_verdicts(_study(options, stored=True), options.format)
 
 
+def _given(options: argparse.Namespace) -> list[str]:
+    return [name for name in STUDY_OPTIONS if getattr(options, name) is not None]
+
+
 def _evidence(options: argparse.Namespace) -> None:
+    if options.upgrade is not None:
+        given = _given(options) + ["claim"] * bool(options.claim)
+        evidence_commands.upgrade(options.upgrade, options.out, options.claims, given)
+        return
     evidence_commands.make(
         _chosen(options),
         _settings(options, stored=True),

@@ -58,6 +58,15 @@ class Judge:
         parts = [part for part in cell.parts if cell.protocol.base in part.claim.protocols]
         return _with_parts(cell, own or entry, own is not None, [self.cell(part) for part in parts])
 
+    def own(self, cell: Cell) -> dict[str, Any]:
+        """The entry of a cell that is tested by an effect of its own, as if it had no parts."""
+        return self._own(cell, _declared(cell))
+
+    def effects(self, cell: Cell) -> dict[str, dict[int, float]]:
+        """Component → seed → effect of a cell whose runs and measurements are there."""
+        found = {key: self.store.find(key) for key in self.plan.run_keys(cell)}
+        return self._effects(cell, {key: run for key, run in found.items() if run is not None})
+
     def _own(self, cell: Cell, entry: dict[str, Any]) -> dict[str, Any]:
         """What a cell's own effect says, its parts aside."""
         keys = self.plan.run_keys(cell)
