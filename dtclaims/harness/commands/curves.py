@@ -91,7 +91,7 @@ def _spoken(name: str, options: argparse.Namespace) -> str:
 def _origin(evidence: "Sequence[Evidence]") -> str:
     """Commit and version that made each file: `from evidence of commit abc1234 (dtclaims 0.1.0)`."""
     made = dict.fromkeys(
-        f"commit {(one.made['commit'] or 'unknown')[:7]} (dtclaims {one.made['dtclaims']})" for one in evidence
+        f"commit {(one.made.commit or 'unknown')[:7]} (dtclaims {one.made.dtclaims})" for one in evidence
     )
     return f"from evidence of {' and '.join(made)}"
 

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO, cast
 
 from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.commands.store import size
@@ -27,16 +27,10 @@ def make(claims: Sequence[Claim], settings: Settings, out: Path, choices: Mappin
     Raises:
         StoreError: the store has nothing of the study, something in it is damaged, or the file cannot be written.
     """
-    from dtclaims.harness.evidence import (
-        check_evidence,
-        command_of,
-        content_of,
-        gather,
-        judge_evidence,
-        rounded,
-        same_verdicts,
-        write_evidence,
-    )
+    from dtclaims.harness.evidence import check_evidence, judge_frozen, write_evidence
+    from dtclaims.harness.evidence.export import command_of, content_of, rounded, same_verdicts
+    from dtclaims.harness.evidence.freeze import upgraded
+    from dtclaims.harness.evidence.gather import gather
     from dtclaims.harness.report import summary_lines
 
     gathered = gather(cells_of(claims, settings), settings)
@@ -46,21 +40,54 @@ def make(claims: Sequence[Claim], settings: Settings, out: Path, choices: Mappin
     folder = claims[0].file.parent
     # What is written has to say what the store says.
     for candidate in (rounded(content), content):
-        judged = judge_evidence(check_evidence(candidate, out), claims=folder)
-        if same_verdicts(document.claims, judged.document.claims):
+        whole = upgraded(candidate, check_evidence(candidate, out), claims=folder)
+        judged = judge_frozen(check_evidence(whole, out))
+        if same_verdicts(document["claims"], judged.document["claims"]):
             break
     else:
         raise StoreError("the file would not say what the store says", remedy="This is a fault of dtclaims; report it.")
-    written = write_evidence(candidate, out)
+    written = write_evidence(whole, out)
     print(*gathered.notes, *summary_lines(document), sep="\n")
     print(f"{len(content['runs'])} runs, {len(content['measurements'])} measurements, {size(written)}: {out}")
+
+
+def upgrade(old: Path, out: Path, claims: Path | None, given: Sequence[str]) -> None:
+    """Write a file of schema 1 again with what its verdicts rest on: the declarations of its claims, which are today's.
+
+    Args:
+        old: the file.
+        out: the new one.
+        claims: folder of the claims; None is the recorded one.
+        given: options that were given and are recorded in a file.
+
+    Raises:
+        UsageError: options that a file has already answered, a file that holds its declarations, or claims of it that
+            are declared no more.
+        StoreError: a file that is damaged or no evidence.
+    """
+    from dtclaims.harness.evidence import check_evidence, judge_frozen, load, write_evidence
+    from dtclaims.harness.evidence.export import same_verdicts
+    from dtclaims.harness.evidence.freeze import upgraded
+    from dtclaims.harness.evidence.restated import judge_restated
+
+    _refuse(given, "--upgrade and --claims")
+    content = load(old)
+    evidence = check_evidence(content, old)
+    whole = upgraded(cast(dict[str, Any], content), evidence, claims=claims)
+    before, after = judge_restated(evidence, claims=claims), judge_frozen(check_evidence(whole, out))
+    if not same_verdicts(before.document["claims"], after.document["claims"]):
+        raise StoreError(
+            "the new file would not say what the old one says", remedy="This is a fault of dtclaims; report it."
+        )
+    written = write_evidence(whole, out)
+    print(f"{len(whole['cells'])} cells as declared today, {size(written)}: {out}")
 
 
 def judge(options: argparse.Namespace, given: Sequence[str]) -> None:
     """Judge files of evidence, one after the other.
 
     Args:
-        options: `files`, `claims`, `claim`, `report`, `format`.
+        options: `files`, `claims`, `claim`, `restated`, `report`, `format`.
         given: options that were given and are recorded in a file.
 
     Raises:
@@ -71,16 +98,12 @@ def judge(options: argparse.Namespace, given: Sequence[str]) -> None:
     from dtclaims.harness.report import render, summary_lines
     from dtclaims.harness.report.markdown import matrix
 
-    if given:
-        raise UsageError(
-            "evidence is judged as it was recorded",
-            given=", ".join(f"--{name.replace('_', '-')}" for name in given),
-            expected="files with no more than --claims, --claim, --report, --format",
-            remedy="Leave the options out, or the files to judge the store.",
-        )
+    _refuse(given, "--restated, --claims, --claim, --report and --format")
     folders = _folders(options.files, options.report)
     for place, (file, folder) in enumerate(zip(options.files, folders, strict=True)):
-        judged = judge_evidence(read_evidence(file), claims=options.claims, only=options.claim, report=folder)
+        judged = judge_evidence(
+            read_evidence(file), restated=options.restated, claims=options.claims, only=options.claim, report=folder
+        )
         if place:
             print()
         if options.format == "markdown":
@@ -90,6 +113,16 @@ def judge(options: argparse.Namespace, given: Sequence[str]) -> None:
         if folder is not None:
             written = render(judged.document, folder)
             print(*(f"report: {path}" for path in written.values()), sep="\n", file=_aside(options.format))
+
+
+def _refuse(given: Sequence[str], beside: str) -> None:
+    if given:
+        raise UsageError(
+            "evidence is judged as it was recorded",
+            given=", ".join(f"--{name.replace('_', '-')}" for name in given),
+            expected=f"files with no more than {beside}",
+            remedy="Leave the options out, or the files to judge the store.",
+        )
 
 
 def _aside(form: str) -> TextIO:

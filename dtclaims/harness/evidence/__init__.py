@@ -1,30 +1,34 @@
-"""Evidence: the results behind a study's verdicts in one file that travels with the code, and judged from it."""
+"""Evidence: what a study's verdicts rest on, in one file that travels with the code, and judged from it.
 
-from dtclaims.harness.evidence.export import command_of, content_of, rounded, same_verdicts
+What is here needs the file alone. Making one is in `export`, `freeze` and `gather`, judging one by today's claims in
+`restated`: those need the claims and what they are about.
+"""
+
 from dtclaims.harness.evidence.file import (
     Evidence,
     EvidenceMeasurement,
     EvidenceRun,
     check_evidence,
+    load,
     read_evidence,
     write_evidence,
 )
-from dtclaims.harness.evidence.gather import Gathered, gather
-from dtclaims.harness.evidence.judge import Judged, judge_evidence
+from dtclaims.harness.evidence.frozen import Frozen, FrozenCell, FrozenClaim, FrozenComponent
+from dtclaims.harness.evidence.judge import Judged, judge_evidence, judge_frozen
 
 __all__ = [
     "Evidence",
     "EvidenceMeasurement",
     "EvidenceRun",
-    "Gathered",
+    "Frozen",
+    "FrozenCell",
+    "FrozenClaim",
+    "FrozenComponent",
     "Judged",
     "check_evidence",
-    "command_of",
-    "content_of",
-    "gather",
     "judge_evidence",
+    "judge_frozen",
+    "load",
     "read_evidence",
-    "rounded",
-    "same_verdicts",
     "write_evidence",
 ]

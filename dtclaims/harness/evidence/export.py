@@ -13,8 +13,8 @@ from dtclaims.harness.commit import commit_of
 from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER
 from dtclaims.harness.engine.device import device_class
-from dtclaims.harness.evidence.form import KIND, VERSION
-from dtclaims.harness.judge.entries import Component, Entry
+from dtclaims.harness.evidence.form import KIND, RESULTS_ONLY
+from dtclaims.harness.evidence.freeze import Table, rounded_to
 from dtclaims.harness.judge.looks import earlier_looks
 from dtclaims.harness.study import Study
 from dtclaims.lab.measurements import MEASUREMENTS
@@ -22,7 +22,7 @@ from dtclaims.places import ROOT
 
 
 def content_of(study: Study, *, command: str) -> dict[str, Any]:
-    """What `write_evidence` writes of a study: results that are missing are left out.
+    """The results of a study as a file of schema 1 has them; those that are missing are left out.
 
     Args:
         study: planned with the results of a store (`gather`), and judged: that counts as a look.
@@ -31,7 +31,7 @@ def content_of(study: Study, *, command: str) -> dict[str, Any]:
     Raises:
         StoreError: the store has nothing of the study.
     """
-    inputs, provenances = _Table(), _Table()
+    inputs, provenances = Table(), Table()
     runs, common = _runs(study, inputs, provenances)
     measurements, code = _measurements(study)
     if not runs and not measurements:
@@ -41,7 +41,7 @@ def content_of(study: Study, *, command: str) -> dict[str, Any]:
             remedy="Name it with --store, and give the --scale, --device and --precision that it was made with.",
         )
     return {
-        "schema": VERSION,
+        "schema": RESULTS_ONLY,
         "kind": KIND,
         "made": {
             "command": command,
@@ -75,7 +75,7 @@ def rounded(content: Mapping[str, Any], digits: int = DIGITS) -> dict[str, Any]:
         **content,
         **{
             part: [
-                {name: _round(value, digits) if name in names else value for name, value in line.items()}
+                {name: rounded_to(value, digits) if name in names else value for name, value in line.items()}
                 for line in content[part]
             ]
             for part, names in results.items()
@@ -83,48 +83,23 @@ def rounded(content: Mapping[str, Any], digits: int = DIGITS) -> dict[str, Any]:
     }
 
 
-def _round(value: Any, digits: int) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.{digits}g}")
-    if isinstance(value, list):
-        return [_round(one, digits) for one in value]
-    return {name: _round(one, digits) for name, one in value.items()} if isinstance(value, dict) else value
-
-
-def same_verdicts(ours: Sequence[Entry], theirs: Sequence[Entry]) -> bool:
+def same_verdicts(ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the entries of two reports agree: verdicts exactly, effects and their intervals to six digits."""
-    return len(ours) == len(theirs) and all(
-        _agree(one, other)
-        and one.components.keys() == other.components.keys()
-        and all(_agree(one.components[name], other.components[name]) for name in one.components)
-        for one, other in zip(ours, theirs, strict=True)
+    return len(ours) == len(theirs) and all(map(_agree, ours, theirs))
+
+
+def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    numbers = [(one["effect"][name], other["effect"][name]) for name in ("mean", "low", "high")]
+    parts, others = one.get("components", {}), other.get("components", {})
+    return (
+        one["verdict"] == other["verdict"]
+        and all(a == b or (None not in (a, b) and math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9)) for a, b in numbers)
+        and parts.keys() == others.keys()
+        and all(_agree(parts[name], others[name]) for name in parts)
     )
 
 
-def _agree(one: Entry | Component, other: Entry | Component) -> bool:
-    pairs = [
-        (one.effect.mean, other.effect.mean),
-        (one.effect.low, other.effect.low),
-        (one.effect.high, other.effect.high),
-    ]
-    return one.verdict == other.verdict and all(
-        a == b or (a is not None and b is not None and math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9)) for a, b in pairs
-    )
-
-
-class _Table:
-    """Records that many lines share: each once, referred to by its place."""
-
-    def __init__(self) -> None:
-        self.rows: list[Any] = []
-
-    def place(self, record: Any) -> int:
-        if record not in self.rows:
-            self.rows.append(record)
-        return self.rows.index(record)
-
-
-def _runs(study: Study, inputs: _Table, provenances: _Table) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _runs(study: Study, inputs: Table, provenances: Table) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The runs, and what their identities have in common."""
     lines, common = [], dict[str, Any]()
     for planned in sorted(study.plan.runs.values(), key=lambda run: run.spec.name):
@@ -171,19 +146,19 @@ def _study(study: Study) -> dict[str, Any]:
         "tasks": list(settings.tasks),
         "seeds": list(settings.seeds),
         "claims": list(dict.fromkeys(cell.claim.id for cell in study.cells)),
-        "folder": _portable(study.cells[0].claim.file.parent),
+        "folder": portable_folder(study.cells[0].claim.file.parent),
         "device": device_class(settings.device),
         "precision": settings.precision,
         "sources": {
             # Where they lay says nothing elsewhere.
-            "data": Path(settings.session.sources.data).name if settings.session.sources.data else None,
-            "backbones": {source: Path(name).name for source, name in settings.session.sources.backbones.items()},
+            "data": Path(settings.sources.data).name if settings.sources.data else None,
+            "backbones": {source: Path(name).name for source, name in settings.sources.backbones.items()},
         },
         "factors": list(settings.factors),
     }
 
 
-def _portable(folder: Path) -> str:
+def portable_folder(folder: Path) -> str:
     """A folder of claims as it is found from the checkout, or from where the command is given."""
     folder = folder.resolve()
     for root in (ROOT, Path.cwd()):
@@ -200,7 +175,7 @@ def command_of(out: Path, choices: Mapping[str, str | None], claims: Sequence[Cl
             words += [f"--{name.replace('_', '-')}", Path(value).name]
     folder = claims[0].file.parent
     if folder.resolve() != DEFAULT_FOLDER:
-        words += ["--claims", _portable(folder)]
+        words += ["--claims", portable_folder(folder)]
     return shlex.join(words)
 
 

@@ -1,18 +1,21 @@
 """A file of evidence, read, checked and written; `dtclaims.harness.evidence.form` says what is in it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dtclaims.addresses import key_of
 from dtclaims.errors import ReportError, StoreError, UsageError
 from dtclaims.files import replacing
-from dtclaims.harness import schema
-from dtclaims.harness.evidence.form import KIND, LARGEST, LISTS, SCHEMA, VERSION
-from dtclaims.harness.store.store import StoredRun
+from dtclaims.harness.evidence.form import KIND, LARGEST, LISTS, SCHEMAS
+from dtclaims.harness.evidence.frozen import Frozen, frozen_of
+from dtclaims.harness.report import schema
+
+if TYPE_CHECKING:
+    from dtclaims.harness.store.store import StoredRun
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,10 @@ class EvidenceRun:
         """What it took to train."""
         return float(self.result["seconds"])
 
-    def stored(self) -> StoredRun:
+    def stored(self) -> "StoredRun":
         """The run as a store has it, without checkpoints."""
+        from dtclaims.harness.store.store import StoredRun
+
         return StoredRun(Path(self.key), self.identity, self.result, {})
 
     @property
@@ -56,6 +61,17 @@ class EvidenceRun:
         """Data, backbones, versions, name of the device, precision."""
         found: Mapping[str, Any] = self.result["provenance"]
         return found
+
+    def entry(self) -> dict[str, Any]:
+        """What a report says of the run."""
+        return {
+            "key": self.key,
+            "arm": self.spec.get("arm", ""),
+            **{name: self.spec.get(name) for name in ("task", "context")},
+            "seed": self.spec["seed"],
+            "cached": True,
+            "seconds": self.result["seconds"],
+        }
 
 
 @dataclass(frozen=True)
@@ -68,31 +84,69 @@ class EvidenceMeasurement:
 
 
 @dataclass(frozen=True)
+class Made:
+    """What made a file's results one file."""
+
+    command: str
+    dtclaims: str
+    commit: str | None
+    date: str
+
+
+@dataclass(frozen=True)
+class RecordedStudy:
+    """The choices of the study."""
+
+    scale: str
+    protocols: tuple[str, ...]
+    tasks: tuple[str, ...]
+    seeds: tuple[int, ...]
+    claims: tuple[str, ...]
+    """Ids."""
+    folder: str
+    """Of the claims, relative to the checkout. It is looked up only where they are asked for."""
+    device: str
+    precision: str
+    data: str | None
+    """Name of the data that were given, None for the scale's own."""
+    backbones: Mapping[str, str]
+    """Likewise, by source."""
+    factors: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """A file of evidence, checked. It serves a judge as a store does, and remembers nothing."""
 
     root: Path
     """The file."""
-    made: Mapping[str, Any]
-    study: Mapping[str, Any]
+    made: Made
+    study: RecordedStudy
     runs: tuple[EvidenceRun, ...]
     measurements: tuple[EvidenceMeasurement, ...]
     earlier: Mapping[tuple[str, ...], list[dict[str, str]]]
     """Cell → looks before this one."""
+    frozen: Frozen | None
+    """What its verdicts follow from; None in a file that holds results only."""
 
     called = "the evidence file: the claim's needs changed since it was made, or they were not exported"
 
     @cached_property
-    def _by_key(self) -> dict[str, StoredRun]:
-        return {run.key: run.stored() for run in self.runs}
+    def _by_key(self) -> dict[str, EvidenceRun]:
+        return {run.key: run for run in self.runs}
 
     @cached_property
     def _values(self) -> dict[str, Any]:
         return {one.key: one.value for one in self.measurements}
 
-    def find(self, key: str) -> StoredRun | None:
+    def find(self, key: str) -> "StoredRun | None":
         """The run with this key, without checkpoints; None if it is not in the file."""
-        return self._by_key.get(key)
+        run = self._by_key.get(key)
+        return run.stored() if run is not None else None
+
+    def find_run(self, key: str) -> EvidenceRun:
+        """The run with this key, which is in the file."""
+        return self._by_key[key]
 
     def run_keys(self) -> list[str]:
         """Keys of all runs."""
@@ -116,9 +170,9 @@ def read_evidence(path: Path) -> Evidence:
     Raises:
         UsageError: no such file.
         StoreError: damaged, of another kind or version, a field that is missing, unknown or of another
-            type, or a key that is not the hash of its identity.
+            type, a key that is not the hash of its identity, or a cell that refers to what is not there.
     """
-    return check_evidence(_load(path), path)
+    return check_evidence(load(path), path)
 
 
 def check_evidence(content: object, path: Path) -> Evidence:
@@ -129,32 +183,56 @@ def check_evidence(content: object, path: Path) -> Evidence:
     """
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise StoreError(f"{path} is no evidence", expected=f"a file that `dtclaims evidence` wrote, kind {KIND}")
-    if content.get("schema") != VERSION or isinstance(content["schema"], bool):
+    version = content.get("schema")
+    if type(version) is not int or version not in SCHEMAS:
         raise StoreError(
             f"{path} is of a version that this dtclaims does not know",
-            given=schema.shown(content.get("schema")),
-            expected=VERSION,
+            given=schema.shown(version),
+            expected=" or ".join(map(str, SCHEMAS)),
             remedy="Read it with the dtclaims that wrote it, or a newer one.",
         )
     try:
         schema.check_json(content, "")
-        schema.check(content, SCHEMA, SCHEMA, "")
+        schema.check(content, SCHEMAS[version], SCHEMAS[version], "")
         runs = tuple(_run(content, one, f"runs[{i}]") for i, one in enumerate(content["runs"]))
         measurements = tuple(
             _measurement(content, one, f"measurements[{i}]") for i, one in enumerate(content["measurements"])
         )
+        _check_once("runs", runs)
+        _check_once("measurements", measurements)
+        frozen = frozen_of(content, [run.key for run in runs]) if "frozen" in content else None
     except ReportError as error:
         raise StoreError(
             f"{path}: {error.problem}", given=error.given, expected=error.expected, remedy=RESTORE
         ) from None
     looks = {tuple(one["cell"]): one["looks"] for one in content["looks"]}
-    return Evidence(path, content["made"], content["study"], runs, measurements, looks)
+    return Evidence(path, Made(**content["made"]), _study(content["study"]), runs, measurements, looks, frozen)
+
+
+def _check_once(part: str, lines: Sequence[EvidenceRun] | Sequence[EvidenceMeasurement]) -> None:
+    seen: set[str] = set()
+    for place, one in enumerate(lines):
+        if one.key in seen:
+            raise ReportError(f"{part}[{place}] is there a second time", given=one.key)
+        seen.add(one.key)
+
+
+def _study(given: Mapping[str, Any]) -> RecordedStudy:
+    lists = {name: tuple(given[name]) for name in ("protocols", "tasks", "seeds", "claims", "factors")}
+    plain = {name: given[name] for name in ("scale", "folder", "device", "precision")}
+    return RecordedStudy(**plain, **lists, **given["sources"])
 
 
 RESTORE = "Restore it (`git checkout`), or make it again with `dtclaims evidence`."
 
 
-def _load(path: Path) -> object:
+def load(path: Path) -> object:
+    """What a file says, unchecked.
+
+    Raises:
+        UsageError: no such file.
+        StoreError: no JSON, or far too large for evidence.
+    """
     try:
         if path.stat().st_size > LARGEST:
             raise StoreError(f"{path} is too large for evidence", expected=f"at most {LARGEST} bytes")

@@ -1,7 +1,7 @@
-"""The evidence file: the results that a study's verdicts rest on, as one JSON file of plain data.
+"""The evidence file: what a study's verdicts rest on, as one JSON file of plain data.
 
     {
-      "schema": 1, "kind": "dtclaims-evidence",
+      "schema": 2, "kind": "dtclaims-evidence",
       "made": {"command", "dtclaims", "commit" (or null), "date"},
       "study": {"scale", "protocols", "tasks", "seeds", "claims" (ids), "folder" (of the claims, relative to the
                 checkout), "device" (class), "precision", "sources": {"data", "backbones"}, "factors"},
@@ -9,88 +9,117 @@
       "inputs": [{"data", "backbones"}, ...]           runs and measurements refer to them by place
       "provenances": [...]                             likewise
       "code": {measurement: {module: digest}}          of an experiment, what it depends on
+      "frozen": {"rule" (version), "alpha", "declared": {"date", "dtclaims", "commit" (or null)},
+                 "paper": what a report says of it, "label", "scale" and "switches": the tables then}
+      "texts": [...]                                   cells refer to them by place
+      "settings": [{switch: value}, ...]               likewise
+      "pooled": [...]                                  likewise: provenance of a cell's runs together
+      "claims": [{"id", "section", "headline", "quote", "scope", "tasks", "deviations", "parts", "protocols",
+                  "paper_value": {"text", "numbers"}}, ...]     as they were declared
+      "cells": [{"claim", "protocol", "scope" (a text), "measured" (texts), "numbers" (of the paper), "settings",
+                 "effect" (its name), "components": [{"name", "unit", "predicate": {"kind", "value", "null"},
+                 "effects": {seed: number}}], "any_of": [[component]], "looks", "failure": {"verdict", "reason" (a text),
+                 "remedy"}, "runs" (by place), "diagnostics", "pooled", "parts", "left_out", "factors", "tried"}, ...]
+                 what is empty, or 1, is left out
+      "figures", "tables": of the report, as they were drawn then, to four digits
       "runs": [{"key", "spec", "inputs", "provenance", "seconds", "curves", "diagnostics", "resumed"}, ...]
       "measurements": [{"key", "identity", "value"}, ...]
       "looks": [{"cell", "looks"}, ...]                earlier looks at fewer of the same seeds (statistics rule 10)
     }
 
-One run or measurement a line, numbers to nine digits where that changes no verdict, else as they were stored. A key is
-the hash of an identity (`dtclaims.addresses`), and checked. Everything that the runs of one file have in common stands
-in it once, so a file cannot mix two versions of code or libraries. Files come from outside: they are checked against
-`SCHEMA` before anything looks at them.
+A cell is a claim under a protocol. Verdicts are not in the file: they follow from the cells' effects and predicates
+by the rule that is named. Effects stand there with all their digits; one that is no number is the text nan, inf or
+-inf. Schema 1 is the same without the parts from `frozen` to `tables`: it holds results, and no verdict follows from
+it without the claims.
+
+One cell, run or measurement a line, results to nine digits where that changes no verdict, else as they were stored. A
+key is the hash of an identity (`dtclaims.addresses`), and checked. Everything that the runs of one file have in common
+stands in it once, so a file cannot mix two versions of code or libraries. Files come from outside: they are checked
+against `SCHEMAS` before anything looks at them.
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
-from typing import Any, get_type_hints
+from typing import Any
 
-from dtclaims.harness.declare.claim import ALL_TASKS
-from dtclaims.lab.design.spec import Budget, RunSpec
-
-VERSION = 1
+VERSION = 2
+RESULTS_ONLY = 1
+"""The version that holds no declarations."""
 KIND = "dtclaims-evidence"
 LARGEST = 64 * 2**20
 """Bytes of a file that is read at all: twenty times the largest that was meant."""
-LISTS = ("inputs", "provenances", "runs", "measurements", "looks")
+LISTS = ("inputs", "provenances", "texts", "settings", "pooled", "claims", "cells", "runs", "measurements", "looks")
 """Parts that are written one entry a line."""
+
+EMPTY: Mapping[str, Any] = {
+    "numbers": [],
+    "effect": None,
+    "components": [],
+    "any_of": [],
+    "looks": 1,
+    "failure": None,
+    "runs": [],
+    "diagnostics": None,
+    "parts": [],
+    "left_out": [],
+    "factors": [],
+    "tried": 1,
+}
+"""What a cell says where it says nothing."""
 
 KEY = {"type": "string", "pattern": "^[0-9a-f]{20}$"}
 TEXT = {"type": "string"}
+TEXT_OR_NULL = {"type": ["string", "null"]}
 PLACE = {"type": "integer", "minimum": 0}
 OBJECT = {"type": "object"}
-DIGESTS = {"type": "object", "additionalProperties": TEXT}
-NAMES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+NUMBER = {"type": "number"}
+TEXTS = {"type": "array", "items": TEXT}
+BY_NAME = {"type": "object", "additionalProperties": TEXT}
+NUMBERS_BY_NAME = {"type": "object", "additionalProperties": NUMBER}
 
 
 def _array(items: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "array", "items": items}
 
 
-def _record(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "additionalProperties": False, "required": [*properties], "properties": properties}
+def _record(optional: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "additionalProperties": False, "required": required, "properties": properties}
 
 
-def _fields_of(kind: type) -> dict[str, Any]:
-    """The schema of a dataclass of plain values; later fields, which have a default, may be absent."""
-    hints = get_type_hints(kind)
-    types = {one.name: hints[one.name] for one in fields(kind)}
-    found = _record(**{n: _fields_of(Budget) if t is Budget else {"type": NAMES[t]} for n, t in types.items()})
-    return {**found, "required": [one.name for one in fields(kind) if one.default is MISSING]}
-
-
-SCHEMA = _record(
-    schema={"const": VERSION},
-    kind={"const": KIND},
-    made=_record(command=TEXT, dtclaims=TEXT, commit={"type": ["string", "null"]}, date=TEXT),
-    study=_record(
+_RESULTS: dict[str, Any] = {
+    "kind": {"const": KIND},
+    "made": _record(command=TEXT, dtclaims=TEXT, commit=TEXT_OR_NULL, date=TEXT),
+    "study": _record(
         scale=TEXT,
         protocols=_array({"enum": ["published", "corrected"]}),
-        tasks=_array({"enum": [*ALL_TASKS]}),
+        tasks=TEXTS,
         seeds=_array({"type": "integer", "minimum": 0, "exclusiveMaximum": 2**31}),
-        claims=_array(TEXT),
+        claims=TEXTS,
         folder=TEXT,
         device={"enum": ["cpu", "cuda"]},
         precision=TEXT,
-        sources=_record(data={"type": ["string", "null"]}, backbones=DIGESTS),
-        factors=_array(TEXT),
+        sources=_record(data=TEXT_OR_NULL, backbones=BY_NAME),
+        factors=TEXTS,
     ),
-    identity={"type": "object", "required": [], "properties": {"versions": DIGESTS, "code": DIGESTS}},
-    inputs=_array(_record(data=OBJECT, backbones={"type": "object", "additionalProperties": OBJECT})),
-    provenances=_array(OBJECT),
-    code={"type": "object", "additionalProperties": DIGESTS},
-    runs=_array(
+    "identity": {"type": "object", "properties": {"versions": BY_NAME, "code": BY_NAME}},
+    "inputs": _array(_record(data=OBJECT, backbones={"type": "object", "additionalProperties": OBJECT})),
+    "provenances": _array(OBJECT),
+    "code": {"type": "object", "additionalProperties": BY_NAME},
+    "runs": _array(
         _record(
             key=KEY,
-            spec=_fields_of(RunSpec),
+            # What else a specification says is the lab's; the key holds it.
+            spec={"type": "object", "required": ["seed"]}
+            | {"properties": {"seed": {"type": "integer"}, "arm": TEXT, "task": TEXT, "context": {"type": "integer"}}},
             inputs=PLACE,
             provenance=PLACE,
             seconds={"type": "number", "minimum": 0},
-            curves={"type": "object", "additionalProperties": _array({"type": "number"})},
-            diagnostics={"type": "object", "additionalProperties": {"type": "number"}},
+            curves={"type": "object", "additionalProperties": _array(NUMBER)},
+            diagnostics=NUMBERS_BY_NAME,
             resumed=_array({"type": "integer"}),
         )
     ),
-    measurements=_array(
+    "measurements": _array(
         _record(
             key=KEY,
             identity={"type": "object", "required": ["measurement", "runs", "parameters"]}
@@ -98,5 +127,81 @@ SCHEMA = _record(
             value={},
         )
     ),
-    looks=_array(_record(cell=_array(TEXT), looks=_array(DIGESTS))),
-)
+    "looks": _array(_record(cell=TEXTS, looks=_array(BY_NAME))),
+}
+
+_FROZEN: dict[str, Any] = {
+    "frozen": _record(
+        rule=TEXT,
+        alpha={"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 0.5},
+        declared=_record(date=TEXT, dtclaims=TEXT, commit=TEXT_OR_NULL),
+        paper=OBJECT,
+        label={"type": "string", "pattern": r"\S"},
+        scale={"type": "object", "required": ["name", "label"], "properties": {"name": TEXT, "label": TEXT}},
+        switches=_array(
+            {"type": "object", "required": ["name", "published", "corrected"]}
+            | {"properties": {"name": TEXT, "published": TEXT, "corrected": TEXT}}
+        ),
+    ),
+    "texts": TEXTS,
+    "settings": _array(BY_NAME),
+    "pooled": _array(OBJECT),
+    "claims": _array(
+        _record(
+            id={"type": "string", "pattern": r"\S"},
+            section=TEXT,
+            headline={"type": "boolean"},
+            quote=TEXT,
+            scope=TEXT,
+            tasks=TEXTS,
+            deviations=TEXTS,
+            parts=TEXTS,
+            protocols=TEXTS,
+            # A list, or a list by task.
+            paper_value=_record(text=TEXT, numbers={"type": ["array", "object"]}),
+        )
+    ),
+    "cells": _array(
+        _record(
+            tuple(EMPTY),
+            claim=TEXT,
+            protocol={"type": "string", "pattern": r"^(published|corrected)(\+[^+]+)*$"},
+            scope=PLACE,
+            measured=_array(PLACE),
+            numbers=_array(NUMBER),
+            settings=PLACE,
+            effect=TEXT,
+            components=_array(
+                _record(
+                    ("effects",),
+                    name=TEXT,
+                    unit=TEXT,
+                    predicate=_record(kind=TEXT, value=NUMBER, null={"type": ["number", "null"]}),
+                    effects={
+                        "type": "object",
+                        "propertyNames": {"pattern": "^(0|[1-9][0-9]*)$"},
+                        "additionalProperties": {"type": ["number", "string"], "pattern": "^(nan|inf|-inf)$"},
+                    },
+                )
+            ),
+            any_of=_array(TEXTS),
+            looks={"type": "integer", "minimum": 1},
+            failure=_record(verdict={"enum": ["not_run", "error"]}, reason=PLACE, remedy=TEXT_OR_NULL),
+            runs=_array(PLACE),
+            diagnostics=NUMBERS_BY_NAME,
+            pooled=PLACE,
+            parts=TEXTS,
+            left_out=TEXTS,
+            factors=TEXTS,
+            tried={"type": "integer", "minimum": 1},
+        )
+    ),
+    "figures": OBJECT,
+    "tables": OBJECT,
+}
+
+SCHEMAS: Mapping[int, dict[str, Any]] = {
+    RESULTS_ONLY: _record(schema={"const": RESULTS_ONLY}, **_RESULTS),
+    VERSION: _record(schema={"const": VERSION}, **_RESULTS, **_FROZEN),
+}
+"""By version: what a file has to look like."""

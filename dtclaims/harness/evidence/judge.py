@@ -1,23 +1,20 @@
-"""A study planned and judged from a file of evidence alone: no torch, no store, no data, no backbones, no GPU."""
+"""Verdicts from a file of evidence alone: no claims, no lab, no torch, no store, no data, no backbones, no GPU."""
 
+import datetime
+import importlib.metadata
+import platform
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+import dtclaims
 from dtclaims.errors import StoreError, UsageError
-from dtclaims.harness.declare.registry import load_claims
 from dtclaims.harness.evidence.file import Evidence
-from dtclaims.harness.judge.document import Document
-from dtclaims.harness.options import value_of
+from dtclaims.harness.evidence.verdicts import FrozenJudge
 from dtclaims.harness.report.terminal import clean
 from dtclaims.harness.report.wording import ranges
-from dtclaims.harness.settings import Settings, parse_factors, parse_protocols, parse_tasks
-from dtclaims.harness.store.recorded import Recorded, spec_of
-from dtclaims.harness.study import Study, cells_of
-from dtclaims.lab.design.scales import Scale
-from dtclaims.lab.inputs import Sources
-from dtclaims.lab.interim import LAB, SCALES, InterimSession
-from dtclaims.places import ROOT
 
 MOST_SEEDS = 1000
 """Of a file; a plan has an entry for each."""
@@ -28,142 +25,168 @@ class Judged:
     """What a file of evidence says."""
 
     evidence: Evidence
-    document: Document
+    document: dict[str, Any]
     """The report."""
-    undeclared: list[str]
+    restated: bool = False
+    """Whether it was judged by the claims as they are declared today."""
+    undeclared: list[str] = field(default_factory=list)
     """Claims of the recorded study that are declared no more."""
+    differing: list[str] = field(default_factory=list)
+    """Claims that were judged under another declaration than the recorded one."""
 
     def title(self) -> str:
         """The file in a few words, for a page; no places of this machine."""
         made, study = self.evidence.made, self.evidence.study
         return (
-            f"{self.evidence.root.name}: {study['scale']} scale, {', '.join(study['tasks'])}, "
-            f"seeds {ranges(study['seeds'])}, {len(self.evidence.runs)} runs on {' and '.join(self._devices())}, "
-            f"{made['date'][:10]}"
+            f"{self.evidence.root.name}: {study.scale} scale, {', '.join(study.tasks)}, "
+            f"seeds {ranges(study.seeds)}, {len(self.evidence.runs)} runs on {' and '.join(self._devices())}, "
+            f"{made.date[:10]}"
         )
 
     def _devices(self) -> list[str]:
         return sorted({str(run.provenance.get("device", "an unknown device")) for run in self.evidence.runs})
 
     def header(self) -> list[str]:
-        """Lines that say what the file is."""
+        """Lines that say what the file is, and what it was judged by."""
         made, study = self.evidence.made, self.evidence.study
         versions = self.evidence.runs[0].identity["versions"] if self.evidence.runs else {}
         lines = [
-            f"{self.evidence.root}: scale {study['scale']}, {' and '.join(study['protocols'])}, "
-            f"{', '.join(study['tasks'])}, seeds {ranges(study['seeds'])}",
+            f"{self.evidence.root}: scale {study.scale}, {' and '.join(study.protocols)}, "
+            f"{', '.join(study.tasks)}, seeds {ranges(study.seeds)}",
             f"{len(self.evidence.runs)} runs, {len(self.evidence.measurements)} measurements; "
-            + "; ".join([*self._devices(), study["precision"], *(f"{name} {one}" for name, one in versions.items())]),
-            f"made {made['date']} by `{made['command']}`, dtclaims {made['dtclaims']}, "
-            f"commit {made['commit'] or 'unknown'}",
+            + "; ".join([*self._devices(), study.precision, *(f"{name} {one}" for name, one in versions.items())]),
+            f"made {made.date} by `{made.command}`, dtclaims {made.dtclaims}, commit {made.commit or 'unknown'}",
+            *self._basis(),
         ]
-        if self.undeclared:
-            lines.append(f"no longer declared: {', '.join(self.undeclared)}")
         first, *others = map(clean, lines)
         return [first, *(f"  {line}" for line in others)]
 
+    def _basis(self) -> list[str]:
+        frozen = self.evidence.frozen
+        if not self.restated:
+            assert frozen is not None
+            return [f"judged as declared on {frozen.declared.date[:10]}, rule {frozen.rule}"]
+        lines = ["judged as declared today, by today's rule"]
+        if frozen is None:
+            lines[0] += f": the file holds no declarations ({UPGRADE})"
+        elif self.differing:
+            lines.append(f"declared otherwise on {frozen.declared.date[:10]}: {', '.join(self.differing)}")
+        if self.undeclared:
+            lines.append(f"no longer declared: {', '.join(self.undeclared)}")
+        return lines
+
+
+UPGRADE = "`dtclaims evidence NEW.json --upgrade OLD.json` adds them"
+
 
 def judge_evidence(
-    evidence: Evidence, *, claims: Path | None = None, only: Sequence[str] = (), report: Path | None = None
+    evidence: Evidence,
+    *,
+    restated: bool = False,
+    claims: Path | None = None,
+    only: Sequence[str] = (),
+    report: Path | None = None,
 ) -> Judged:
-    """Judge what a file of evidence holds by the claims as they are declared now.
+    """Judge a file of evidence as its claims were declared then, or as they are declared today.
 
     Args:
-        evidence: the file.
-        claims: folder of the claims; None is the recorded one, looked up in the checkout and in the current folder.
+        evidence: the file. One without declarations can be judged only as declared today.
+        restated: whether to judge by today's claims, where the file holds the quantities that they need.
+        claims: folder of today's claims; None is the recorded one. Naming one asks for today's.
         only: ids of the claims to judge; none means all of the recorded study.
-        report: where the report will be written; recorded nowhere else than in the settings.
+        report: where the report will be written.
 
     Raises:
-        UsageError: no such folder, or claims that the study did not have.
-        StoreError: a study that cannot be, or two results for one thing.
+        UsageError: claims that the study did not have, or today's that are not here.
+        StoreError: a study that cannot be, or a rule that this dtclaims does not know.
     """
-    declared = load_claims(claims if claims is not None else _folder(evidence))
-    recorded = evidence.study["claims"]
-    if unknown := [name for name in only if name not in recorded or name not in declared]:
+    if restated or claims is not None or evidence.frozen is None:
+        from dtclaims.harness.evidence.restated import judge_restated
+
+        return judge_restated(evidence, claims=claims, only=only, report=report)
+    return judge_frozen(evidence, only=only)
+
+
+def judge_frozen(evidence: Evidence, *, only: Sequence[str] = ()) -> Judged:
+    """Judge a file of evidence by the declarations, the effects and the rule that it holds.
+
+    Args:
+        evidence: a file that holds declarations.
+        only: ids of the claims to judge; none means all of the recorded study.
+
+    Raises:
+        UsageError: claims that the study did not have.
+        StoreError: a study that cannot be, or a rule that this dtclaims does not know.
+    """
+    check_study(evidence)
+    wanted, judge = chosen(evidence, only), FrozenJudge(evidence)
+    entries = [judge.entry((name, protocol)) for name in wanted for protocol in evidence.study.protocols]
+    return Judged(evidence, _document(evidence, judge.with_holm(entries), drawn=not only))
+
+
+def chosen(evidence: Evidence, only: Sequence[str]) -> list[str]:
+    """The claims of a recorded study, or some of them.
+
+    Raises:
+        UsageError: claims that the study did not have.
+    """
+    recorded = evidence.study.claims
+    if unknown := [name for name in only if name not in recorded]:
         raise UsageError(
             f"{evidence.root} is not about these claims", given=", ".join(unknown), expected=f"of {', '.join(recorded)}"
         )
-    wanted = [name for name in recorded if not only or name in only]
-    chosen = [declared[name] for name in wanted if name in declared]
-    if not chosen:
-        raise UsageError(
-            f"no claim of {evidence.root} is declared here",
-            given=", ".join(wanted),
-            remedy="Name the folder of its claims with --claims DIR.",
-        )
-    settings = settings_of(evidence, report)
-    known = _recorded(evidence)
-    study = Study(cells_of(chosen, settings), settings, results=evidence, recorded=known)
-    document = study.document([study.judge(cell) for cell in study.cells])
-    return Judged(evidence, document, [name for name in wanted if name not in declared])
+    return [name for name in recorded if not only or name in only]
 
 
-def _recorded(evidence: Evidence) -> Recorded:
-    try:
-        return Recorded([run.identity for run in evidence.runs], [one.identity for one in evidence.measurements])
-    except StoreError as error:
-        problem = f"{evidence.root}: {error.problem}"
-        raise StoreError(problem, given=error.given, expected=error.expected, remedy=error.remedy) from None
-
-
-def _folder(evidence: Evidence) -> Path:
-    named = PurePosixPath(evidence.study["folder"])
-    # Claims are code: a file from outside must not choose any on the disk.
-    if named.is_absolute() or ".." in named.parts or not named.parts:
-        raise StoreError(
-            f"{evidence.root} names a folder of claims that is not in the checkout",
-            given=str(named),
-            remedy="Name the folder with --claims DIR.",
-        )
-    for root in (ROOT, Path.cwd()):
-        if (root / named).is_dir():
-            return root / named
-    raise UsageError(
-        f"the claims of {evidence.root} are not here",
-        given=str(named),
-        expected=f"a folder in {ROOT} or in the current folder",
-        remedy="Name the folder of its claims with --claims DIR.",
-    )
-
-
-def settings_of(evidence: Evidence, report: Path | None = None) -> Settings:
-    """The choices of the study that a file records.
+def check_study(evidence: Evidence) -> None:
+    """Refuse a study that cannot be.
 
     Raises:
-        UsageError: a scale that there is not.
-        StoreError: no protocols, tasks or seeds, some of them twice, or runs of several budgets.
+        StoreError: no protocols, tasks, seeds or claims, some of them twice, or too many seeds.
     """
-    study = evidence.study
     for name in ("protocols", "tasks", "seeds", "claims"):
-        if not study[name] or len(set(study[name])) != len(study[name]):
-            raise StoreError(f"{evidence.root}: study.{name} is empty or names something twice", given=study[name])
-    if len(study["seeds"]) > MOST_SEEDS:
+        given = getattr(evidence.study, name)
+        if not given or len(set(given)) != len(given):
+            raise StoreError(f"{evidence.root}: study.{name} is empty or names something twice", given=list(given))
+    if len(evidence.study.seeds) > MOST_SEEDS:
         raise StoreError(
-            f"{evidence.root}: too many seeds", given=len(study["seeds"]), expected=f"at most {MOST_SEEDS}"
+            f"{evidence.root}: too many seeds", given=len(evidence.study.seeds), expected=f"at most {MOST_SEEDS}"
         )
-    made = evidence.made
-    reason = f"evidence of {made['date'][:10]}, commit {(made['commit'] or 'unknown')[:12]}"
-    sources = Sources(study["sources"]["data"], study["sources"]["backbones"])
-    return Settings(
-        lab=LAB,
-        session=InterimSession(_scale(evidence), reason, sources),
-        protocols=tuple(parse_protocols(name, LAB)[0] for name in study["protocols"]),
-        seeds=tuple(study["seeds"]),
-        device=study["device"],
-        store=evidence.root,
-        report=report or Path("claims-report"),
-        fail_on=value_of("fail_on", {}),
-        tasks=parse_tasks(",".join(study["tasks"]), LAB),
-        precision=study["precision"],
-        factors=parse_factors(",".join(study["factors"]), LAB),
-    )
 
 
-def _scale(evidence: Evidence) -> Scale:
-    """The scale, with the budget that its runs had."""
-    scale: Scale = SCALES[evidence.study["scale"]]
-    budgets = {spec_of(run.identity).budget for run in evidence.runs}
-    if len(budgets) > 1:
-        raise StoreError(f"{evidence.root} holds runs of several budgets", given=" and ".join(map(str, budgets)))
-    return replace(scale, budget=budgets.pop()) if budgets else scale
+def reason_of(evidence: Evidence) -> str:
+    """Why a report is of this scale."""
+    return f"evidence of {evidence.made.date[:10]}, commit {(evidence.made.commit or 'unknown')[:12]}"
+
+
+def _document(evidence: Evidence, entries: list[dict[str, Any]], *, drawn: bool) -> dict[str, Any]:
+    """The whole report as plain data; figures and tables are those of the whole study."""
+    frozen, study = evidence.frozen, evidence.study
+    assert frozen is not None
+    return {
+        "schema": 1,
+        "paper": dict(frozen.paper),
+        "provenance": {
+            "dtclaims": dtclaims.__version__,
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "seeds": list(study.seeds),
+            "scale": study.scale,
+            "scale_reason": reason_of(evidence),
+            "protocols": list(study.protocols),
+            "device": study.device,
+            "alpha": frozen.alpha,
+            "store": evidence.root.name,
+            "versions": _versions(),
+            "label": frozen.label,
+        },
+        "claims": entries,
+        "figures": dict(frozen.figures) if drawn else {},
+        "tables": dict(frozen.tables) if drawn else {},
+    }
+
+
+def _versions() -> dict[str, str]:
+    """What the verdicts were computed with here; what made the results stands in the entries."""
+    names = ("numpy", "scipy")
+    return {**{name: importlib.metadata.version(name) for name in names}, "python": platform.python_version()}

@@ -1,0 +1,276 @@
+"""What a study's verdicts rest on, taken out of it: the part of a file of evidence that keeps them for ever.
+
+The only module of the package that knows how a study judges (`frozen_cell`).
+"""
+
+import datetime
+import math
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from dtclaims import __version__
+from dtclaims.errors import UsageError
+from dtclaims.harness.commit import commit_of
+from dtclaims.harness.declare.claim import Claim
+from dtclaims.harness.evidence.file import Evidence
+from dtclaims.harness.evidence.form import EMPTY, RESULTS_ONLY, VERSION
+from dtclaims.harness.evidence.frozen import Failure, FrozenCell, FrozenClaim, FrozenComponent
+from dtclaims.harness.judge.attribution import ordered
+from dtclaims.harness.judge.judging import Judge, component
+from dtclaims.harness.plan.planner import Cell
+from dtclaims.harness.stats.editions import TODAY
+from dtclaims.harness.study import Study
+from dtclaims.lab.design.switches import SWITCHES
+from dtclaims.places import ROOT
+
+FIGURE_DIGITS = 4
+"""Of the numbers that figures are drawn from."""
+
+
+def with_frozen(content: Mapping[str, Any], study: Study, document: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a file that holds results only, with what its verdicts follow from.
+
+    Args:
+        content: of schema 1.
+        study: planned and judged from that content.
+        document: the study's report.
+    """
+    frozen = list(frozen_cells(study))
+    tables = Tables({run["key"]: place for place, run in enumerate(content["runs"])})
+    claims = {cell.claim.id: cell.claim for cell in frozen}
+    cells = [_cell_line(cell, tables) for cell in frozen]
+    kept = {name: value for name, value in content.items() if name not in ("runs", "measurements", "looks")}
+    return {
+        **kept,
+        "schema": VERSION,
+        "frozen": {
+            "rule": TODAY.version,
+            "alpha": study.settings.alpha,
+            "declared": {
+                "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "dtclaims": __version__,
+                "commit": commit_of(ROOT),
+            },
+            "paper": document["paper"],
+            "label": document["provenance"]["label"],
+            "scale": asdict(study.settings.scale),
+            "switches": [{**asdict(one), "deviations": list(one.deviations)} for one in SWITCHES.values()],
+        },
+        "texts": tables.texts.rows,
+        "settings": tables.settings.rows,
+        "pooled": tables.pooled.rows,
+        "claims": [_claim_line(claim) for claim in claims.values()],
+        "cells": cells,
+        "figures": rounded_to(document["figures"], FIGURE_DIGITS),
+        "tables": document["tables"],
+        **{name: content[name] for name in ("runs", "measurements", "looks")},
+    }
+
+
+def upgraded(content: Mapping[str, Any], evidence: Evidence, *, claims: Path | None = None) -> dict[str, Any]:
+    """The content of a file of schema 1 with what its verdicts follow from, by the claims as they are declared now.
+
+    Args:
+        content: of the file.
+        evidence: the same, checked.
+        claims: folder of the claims; None is the recorded one.
+
+    Raises:
+        UsageError: a file that holds declarations, or claims of it that are declared no more.
+    """
+    from dtclaims.harness.evidence.restated import study_of
+
+    if content["schema"] != RESULTS_ONLY:
+        raise UsageError(f"{evidence.root} holds its declarations already", given=f"schema {content['schema']}")
+    study, undeclared = study_of(evidence, claims=claims)
+    if undeclared:
+        raise UsageError(
+            f"{evidence.root} can be upgraded only beside the claims that it was made with",
+            given=f"no longer declared: {', '.join(undeclared)}",
+            remedy=f"Upgrade it where they are as they were then: commit {evidence.made.commit or 'unknown'}.",
+        )
+    return with_frozen(content, study, study.document([study.judge(cell) for cell in study.cells]))
+
+
+def frozen_cells(study: Study) -> Iterator[FrozenCell]:
+    """The cells of a judged study, their variants, and the parts of all of them, each once."""
+    judge, seen = study.verdicts, set[tuple[str, str, str]]()
+    waiting: list[tuple[Cell, Mapping[str, Cell], int]] = [(cell, *study.explained_by(cell)) for cell in study.cells]
+    while waiting:
+        cell, singles, tried = waiting.pop(0)
+        if cell.name in seen:
+            continue
+        seen.add(cell.name)
+        frozen = frozen_cell(judge, cell, tuple(singles), tried)
+        yield frozen
+        others = [*singles.values(), *_larger_sets(judge, cell, singles, tried)]
+        others += [part for part in cell.parts if part.claim.id in frozen.parts]
+        waiting += [(one, {}, 1) for one in others]
+
+
+def _larger_sets(judge: Judge, cell: Cell, singles: Mapping[str, Cell], tried: int) -> Iterator[Cell]:
+    order = ordered(cell, singles, judge.cell) if tried > 1 else []
+    for size in range(2, tried + 1):
+        protocol = cell.protocol
+        for switch in sorted(order[:size]):
+            protocol = protocol.flipped(switch)
+        yield Cell(cell.claim, protocol, cell.scale, cell.tasks)
+
+
+def frozen_cell(judge: Judge, cell: Cell, factors: tuple[str, ...] = (), tried: int = 1) -> FrozenCell:
+    """What the verdict on one cell rests on.
+
+    Args:
+        judge: of a plan with the cell.
+        cell: a claim under a protocol.
+        factors: switches whose part in its verdict is told.
+        tried: how many of them the largest set had that was tried.
+    """
+    form, whole = cell.form, judge.cell(cell)
+    planned = cell.name not in judge.plan.unavailable
+    own = judge.own(cell) if form is not None and planned else whole
+    judged = form is not None and "p_value" in own
+    effects = judge.effects(cell) if judged else {}
+    tested = [part.claim for part in cell.parts] if planned else []
+    parts = [part.id for part in tested if cell.protocol.base in part.protocols]
+    failed = not judged and (form is not None or not parts)
+    components = _components(cell, effects)
+    groups = (
+        [[component(part, task, cell) for task in cell.judged_tasks] for part in sorted(form.any_of)] if form else []
+    )
+    return FrozenCell(
+        claim=frozen_claim(cell.claim),
+        protocol=cell.protocol.name,
+        scope=whole["scope"],
+        measured=whole["measured"],
+        numbers=tuple(whole["paper_value"]["numbers"]),
+        switches=whole["switches"],
+        effect=form.effect if form else None,
+        components=components,
+        any_of=tuple(frozenset(group) for group in groups if {*group} <= {one.name for one in components}),
+        looks=own["statistics"]["looks"] if judged else 1,
+        failure=Failure(own["verdict"], own["reason"], _portable(own["remedy"], cell)) if failed else None,
+        runs=tuple(run["key"] for run in own["runs"]) if form else (),
+        diagnostics=own.get("diagnostics"),
+        provenance=own["provenance"] if form else {},
+        parts=tuple(parts),
+        left_out=tuple(part.id for part in tested if part.id not in parts),
+        factors=factors,
+        tried=tried,
+    )
+
+
+def _components(cell: Cell, effects: Mapping[str, Mapping[int, float]]) -> tuple[FrozenComponent, ...]:
+    form = cell.form
+    if form is None:
+        return ()
+    # One that is judged on none of the session's tasks has still said what it would judge.
+    named = {component(part, task, cell): part for task in cell.judged_tasks for part in form.predicates}
+    return tuple(
+        FrozenComponent(name, form.units[part], form.predicates[part].to_json(), effects.get(name, {}))
+        for name, part in (named or {part: part for part in form.predicates}).items()
+    )
+
+
+def frozen_claim(claim: Claim) -> FrozenClaim:
+    """A claim's declaration as plain data."""
+    said, names = claim.to_json(), ("tasks", "deviations", "parts", "protocols")
+    plain = {name: said[name] for name in ("id", "section", "headline", "quote", "scope")}
+    paper = said["paper_value"]
+    return FrozenClaim(**plain, **{n: tuple(said[n]) for n in names}, paper=paper["text"], numbers=paper["numbers"])
+
+
+def statement(cell: FrozenCell) -> str:
+    """What a cell states and what was found of it, as text that can be compared."""
+    # As text, an effect that is no number is equal to itself.
+    unlike = {"failure": None, "runs": (), "diagnostics": None, "provenance": {}, "switches": {}}
+    return repr(replace(cell, looks=1, factors=(), tried=1, **unlike))  # type: ignore[arg-type]  # fields by name
+
+
+def _portable(remedy: str | None, cell: Cell) -> str | None:
+    """A command without places on this machine."""
+    from dtclaims.harness.evidence.export import portable_folder
+
+    if remedy is None:
+        return None
+    folder = cell.claim.file.parent
+    return remedy.replace(shlex.quote(str(folder.resolve())), shlex.quote(portable_folder(folder)))
+
+
+class Table:
+    """Records that many lines share: each once, referred to by its place."""
+
+    def __init__(self) -> None:
+        self.rows: list[Any] = []
+
+    def place(self, record: Any) -> int:
+        """Where the record stands."""
+        if record not in self.rows:
+            self.rows.append(record)
+        return self.rows.index(record)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What cells share."""
+
+    runs: Mapping[str, int]
+    """Key → place."""
+    texts: Table = field(default_factory=Table)
+    settings: Table = field(default_factory=Table)
+    pooled: Table = field(default_factory=Table)
+
+
+def _claim_line(claim: FrozenClaim) -> dict[str, Any]:
+    line = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(claim).items()}
+    paper = {"text": line.pop("paper"), "numbers": line.pop("numbers")}
+    return {**line, "paper_value": paper}
+
+
+def _cell_line(cell: FrozenCell, tables: Tables) -> dict[str, Any]:
+    text, failure = tables.texts.place, cell.failure
+    line = {
+        "claim": cell.claim.id,
+        "protocol": cell.protocol,
+        "scope": text(cell.scope),
+        # Many cells share sentences.
+        "measured": [text(sentence) for sentence in re.split(r"(?<=\.) ", cell.measured)],
+        "numbers": list(cell.numbers),
+        "settings": tables.settings.place(dict(cell.switches)),
+        "effect": cell.effect,
+        "components": [_component_line(one) for one in cell.components],
+        "any_of": [sorted(group) for group in cell.any_of],
+        "looks": cell.looks,
+        "failure": failure and {**vars(failure), "reason": text(failure.reason)},
+        "runs": [tables.runs[key] for key in cell.runs],
+        "diagnostics": cell.diagnostics,
+        "pooled": tables.pooled.place(cell.provenance),
+        "parts": list(cell.parts),
+        "left_out": list(cell.left_out),
+        "factors": list(cell.factors),
+        "tried": cell.tried,
+    }
+    return {name: value for name, value in line.items() if name not in EMPTY or value != EMPTY[name]}
+
+
+def _component_line(one: FrozenComponent) -> dict[str, Any]:
+    line = {"name": one.name, "unit": one.unit, "predicate": dict(one.predicate)}
+    effects = {str(seed): value if math.isfinite(value) else str(value) for seed, value in one.effects.items()}
+    return {**line, "effects": effects} if effects else line
+
+
+def rounded_to(value: Any, digits: int) -> Any:
+    """Plain data with its numbers to some significant digits."""
+    if isinstance(value, float):
+        return float(f"{value:.{digits}g}")
+    if isinstance(value, Mapping):
+        return {name: rounded_to(one, digits) for name, one in value.items()}
+    return (
+        [rounded_to(one, digits) for one in value]
+        if isinstance(value, Iterable) and not isinstance(value, str)
+        else value
+    )
