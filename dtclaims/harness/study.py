@@ -1,6 +1,6 @@
 """One session over a set of claims: plan, run, judge, report. pytest and the command line both drive this."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -81,6 +81,15 @@ class Study:
         """The store, of a study that has one."""
         assert isinstance(self.results, Store)
         return self.results
+
+    @property
+    def verdicts(self) -> Judge:
+        """What judges the cells of the present plan."""
+        return self._judge
+
+    def explained_by(self, cell: Cell) -> tuple[Mapping[str, Cell], int]:
+        """The cell with one switch flipped, by switch, and how many switches the largest set had that was tried."""
+        return self._variants.get(cell.name, {}), self._tried.get(cell.name, 1)
 
     def run(self, stream: TextIO) -> None:
         """Make and measure what is missing; then the larger sets of switches, where one alone explains nothing."""

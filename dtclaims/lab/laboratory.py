@@ -3,11 +3,12 @@
 import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from dtclaims.addresses import key_of
-from dtclaims.errors import UsageError
+from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.lab import (
     Circumstances,
     Command,
@@ -318,7 +319,10 @@ class Laboratory:
             name, reason = wish.scale, "as asked"
         else:
             name, reason = auto_scale(wish.gpu, list(wish.tasks), sources)
-        return Session(get_scale(name), reason, sources, wish)
+        scale = get_scale(name)
+        if wish.only_recorded:
+            scale, reason = _as_recorded(scale, wish.recorded), "as recorded"
+        return Session(scale, reason, sources, wish)
 
     def perform(self, job: Job, bench: Workbench) -> Any:
         """Train a run or take a measurement (imports torch)."""
@@ -349,6 +353,19 @@ class Laboratory:
         from dtclaims.lab.commands import COMMANDS
 
         return COMMANDS
+
+
+def _as_recorded(scale: Scale, identities: Iterable[Identity]) -> Scale:
+    """The scale with the budget that recorded runs had.
+
+    Raises:
+        StoreError: runs of several budgets.
+    """
+    runs = [one for one in identities if "spec" in one or one.get("kind") == "run"]
+    budgets = {results.spec_of(one).budget for one in runs}
+    if len(budgets) > 1:
+        raise StoreError("runs of several budgets", given=" and ".join(map(str, budgets)), remedy="Judge them apart.")
+    return replace(scale, budget=budgets.pop()) if budgets else scale
 
 
 @cache

@@ -9,8 +9,8 @@ from typing import Any, TextIO, cast
 from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.commands.store import size
 from dtclaims.harness.declare.claim import Claim
+from dtclaims.harness.plan.cells import cells_of
 from dtclaims.harness.settings import Settings
-from dtclaims.harness.study import cells_of
 
 FORMATS = ("lines", "markdown")
 
@@ -42,7 +42,7 @@ def make(claims: Sequence[Claim], settings: Settings, out: Path, choices: Mappin
     for candidate in (rounded(content), content):
         whole = upgraded(candidate, check_evidence(candidate, out), claims=folder)
         judged = judge_frozen(check_evidence(whole, out))
-        if same_verdicts(document["claims"], judged.document["claims"]):
+        if same_verdicts(document.claims, judged.document.claims):
             break
     else:
         raise StoreError("the file would not say what the store says", remedy="This is a fault of dtclaims; report it.")
@@ -75,7 +75,7 @@ def upgrade(old: Path, out: Path, claims: Path | None, given: Sequence[str]) -> 
     evidence = check_evidence(content, old)
     whole = upgraded(cast(dict[str, Any], content), evidence, claims=claims)
     before, after = judge_restated(evidence, claims=claims), judge_frozen(check_evidence(whole, out))
-    if not same_verdicts(before.document["claims"], after.document["claims"]):
+    if not same_verdicts(before.document.claims, after.document.claims):
         raise StoreError(
             "the new file would not say what the old one says", remedy="This is a fault of dtclaims; report it."
         )

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from dtclaims.errors import UsageError
 from dtclaims.harness.commands import evidence as evidence_commands
 from dtclaims.harness.commands.parser import FOLDER, argument, option
 from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims, load_lab
+from dtclaims.harness.judge.document import Document
 from dtclaims.harness.lab import Argument, Command, Option
 from dtclaims.harness.options import OPTIONS, no_such, value_of
+from dtclaims.harness.plan.cells import cells_of
 from dtclaims.harness.settings import Settings, make_settings
-from dtclaims.harness.study import Study, cells_of
+from dtclaims.harness.study import Study
 
 TESTS_ONLY = ("expect", "fail_on")
 """Options that say when a test fails; commands have none."""
@@ -38,11 +41,19 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
         if options.files:
             given = [name for name in names if name != "report" and getattr(options, name) is not None]
             evidence_commands.judge(_as_recorded(options), given)
+        elif options.restated:
+            raise UsageError(
+                "--restated is for files of evidence", remedy="A store is judged by today's claims anyway."
+            )
         else:
             _print_verdicts(_study(options, stored=True), options.format)
 
     def evidence(options: argparse.Namespace) -> None:
         choices = {name: getattr(options, name) for name in names}
+        if options.upgrade is not None:
+            given = [name for name, value in choices.items() if value is not None] + ["claim"] * bool(options.claim)
+            evidence_commands.upgrade(options.upgrade, options.out, _as_recorded(options).claims, given)
+            return
         evidence_commands.make(_chosen(options), _settings(options, stored=True), options.out, choices)
 
     return (
@@ -60,6 +71,11 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
             judge,
             argument("files", nargs="*", type=Path, metavar="FILE", help="evidence, instead of the store"),
             argument(
+                "--restated",
+                action="store_true",
+                help="files: by the claims as they are declared today, not as recorded",
+            ),
+            argument(
                 "--format",
                 choices=evidence_commands.FORMATS,
                 default="lines",
@@ -71,6 +87,12 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
             "write the stored results that verdicts rest on into one file; does no job",
             evidence,
             argument("out", type=Path, metavar="OUT.json"),
+            argument(
+                "--upgrade",
+                type=Path,
+                metavar="OLD.json",
+                help="write a file without declarations again, with today's",
+            ),
         ),
         study(
             "report",
@@ -138,7 +160,7 @@ def _run(options: argparse.Namespace) -> None:
     _print_verdicts(study)
 
 
-def _print_verdicts(study: Study, form: str = "lines") -> dict[str, Any]:
+def _print_verdicts(study: Study, form: str = "lines") -> Document:
     from dtclaims.harness.report import summary_lines
     from dtclaims.harness.report.markdown import matrix
 

@@ -13,11 +13,12 @@ from dtclaims.harness.commit import commit_of
 from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER
 from dtclaims.harness.engine.device import device_class
+from dtclaims.harness.evidence.file import INPUTS
 from dtclaims.harness.evidence.form import KIND, RESULTS_ONLY
 from dtclaims.harness.evidence.freeze import Table, rounded_to
+from dtclaims.harness.judge.entries import Component, Entry
 from dtclaims.harness.judge.looks import earlier_looks
 from dtclaims.harness.study import Study
-from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.places import ROOT
 
 
@@ -31,9 +32,9 @@ def content_of(study: Study, *, command: str) -> dict[str, Any]:
     Raises:
         StoreError: the store has nothing of the study.
     """
-    inputs, provenances = Table(), Table()
-    runs, common = _runs(study, inputs, provenances)
-    measurements, code = _measurements(study)
+    inputs, provenances, codes = Table(), Table(), Table()
+    runs, common = _runs(study, inputs, provenances, codes)
+    measurements = _measurements(study, codes)
     if not runs and not measurements:
         raise StoreError(
             "the store has nothing of this study",
@@ -53,7 +54,8 @@ def content_of(study: Study, *, command: str) -> dict[str, Any]:
         "identity": common,
         "inputs": inputs.rows,
         "provenances": provenances.rows,
-        "code": code,
+        "code": {},
+        "codes": codes.rows,
         "runs": runs,
         "measurements": measurements,
         "looks": [
@@ -83,36 +85,43 @@ def rounded(content: Mapping[str, Any], digits: int = DIGITS) -> dict[str, Any]:
     }
 
 
-def same_verdicts(ours: Sequence[Mapping[str, Any]], theirs: Sequence[Mapping[str, Any]]) -> bool:
+def same_verdicts(ours: Sequence[Entry], theirs: Sequence[Entry]) -> bool:
     """Whether the entries of two reports agree: verdicts exactly, effects and their intervals to six digits."""
     return len(ours) == len(theirs) and all(map(_agree, ours, theirs))
 
 
-def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    numbers = [(one["effect"][name], other["effect"][name]) for name in ("mean", "low", "high")]
-    parts, others = one.get("components", {}), other.get("components", {})
+def _agree(one: Entry | Component, other: Entry | Component) -> bool:
+    numbers = [(getattr(one.effect, name), getattr(other.effect, name)) for name in ("mean", "low", "high")]
+    parts = one.components if isinstance(one, Entry) else {}
+    others = other.components if isinstance(other, Entry) else {}
     return (
-        one["verdict"] == other["verdict"]
+        one.verdict == other.verdict
         and all(a == b or (None not in (a, b) and math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9)) for a, b in numbers)
         and parts.keys() == others.keys()
         and all(_agree(parts[name], others[name]) for name in parts)
     )
 
 
-def _runs(study: Study, inputs: Table, provenances: Table) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+OWN = ("what", "how", "resolved", "needs", "code")
+"""Parts of an identity that differ between the runs of a study."""
+
+
+def _runs(study: Study, inputs: Table, provenances: Table, codes: Table) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The runs, and what their identities have in common."""
     lines, common = [], dict[str, Any]()
-    for planned in sorted(study.plan.runs.values(), key=lambda run: run.spec.name):
+    for planned in sorted(study.plan.runs.values(), key=lambda run: run.job.name):
         run = study.results.find(planned.key)
         if run is None:
             continue
-        own = {"spec", "data", "backbones"}
-        common = {name: value for name, value in run.identity.items() if name not in own}
+        common = {name: value for name, value in run.identity.items() if name not in OWN}
+        how = run.identity["how"]
+        own = {name: run.identity[name] for name in ("what", "resolved", "needs")}
+        own |= {"how": {name: value for name, value in how.items() if name not in INPUTS}}
         lines.append(
             {
                 "key": run.key,
-                "spec": run.identity["spec"],
-                "inputs": inputs.place({name: run.identity[name] for name in ("data", "backbones")}),
+                "parts": {**own, "code": codes.place(run.identity["code"])},
+                "inputs": inputs.place({name: how.get(name, {}) for name in INPUTS}),
                 "provenance": provenances.place(run.result["provenance"]),
                 "seconds": run.result["seconds"],
                 "curves": run.result["curves"],
@@ -123,19 +132,15 @@ def _runs(study: Study, inputs: Table, provenances: Table) -> tuple[list[dict[st
     return lines, common
 
 
-def _measurements(study: Study) -> tuple[list[dict[str, Any]], dict[str, dict[str, str]]]:
-    """The values of measurements and experiments, and by name the code that took them."""
-    lines, code = [], dict[str, dict[str, str]]()
-    for planned in study.plan.measurements.values():
-        if MEASUREMENTS[planned.name].from_curves is not None:
-            continue
+def _measurements(study: Study, codes: Table) -> list[dict[str, Any]]:
+    """The values of the jobs that make one."""
+    lines = []
+    for planned in study.plan.values.values():
         value = study.results.find_measurement(planned.identity)
-        if value is None:
-            continue
-        identity = dict(planned.identity)
-        code[planned.name] = identity.pop("depends" if "depends" in identity else "code")
-        lines.append({"key": planned.key, "identity": identity, "value": value})
-    return lines, code
+        if value is not None:
+            identity = {**planned.identity, "code": codes.place(planned.identity["code"])}
+            lines.append({"key": planned.key, "identity": identity, "value": value})
+    return lines
 
 
 def _study(study: Study) -> dict[str, Any]:
@@ -151,8 +156,8 @@ def _study(study: Study) -> dict[str, Any]:
         "precision": settings.precision,
         "sources": {
             # Where they lay says nothing elsewhere.
-            "data": Path(settings.sources.data).name if settings.sources.data else None,
-            "backbones": {source: Path(name).name for source, name in settings.sources.backbones.items()},
+            "data": Path(settings.options["data"]).name if "data" in settings.options else None,
+            "backbones": {n: Path(given).name for n, given in settings.options.items() if n != "data"},
         },
         "factors": list(settings.factors),
     }

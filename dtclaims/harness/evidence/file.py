@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Any
 from dtclaims.addresses import key_of
 from dtclaims.errors import ReportError, StoreError, UsageError
 from dtclaims.files import replacing
+from dtclaims.harness import schema
 from dtclaims.harness.evidence.form import KIND, LARGEST, LISTS, SCHEMAS
 from dtclaims.harness.evidence.frozen import Frozen, frozen_of
-from dtclaims.harness.report import schema
 
 if TYPE_CHECKING:
     from dtclaims.harness.store.store import StoredRun
+
+
+INPUTS = ("data", "backbones")
+"""Parts of a run's identity that many runs share."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,12 @@ class EvidenceRun:
 
     @property
     def spec(self) -> Mapping[str, Any]:
-        """The specification as plain data; `RunSpec`'s fields by name."""
-        found: Mapping[str, Any] = self.identity["spec"]
-        return found
+        """What the run is and how it is made, as plain data: the lab's words, by name."""
+        if "spec" in self.identity:
+            found: Mapping[str, Any] = self.identity["spec"]
+            return found
+        how = {name: value for name, value in self.identity["how"].items() if name not in INPUTS}
+        return {**self.identity["what"], **how}
 
     @property
     def curves(self) -> Mapping[str, list[float]]:
@@ -54,13 +61,25 @@ class EvidenceRun:
         """The run as a store has it, without checkpoints."""
         from dtclaims.harness.store.store import StoredRun
 
-        return StoredRun(Path(self.key), self.identity, self.result, {})
+        return StoredRun(Path(self.key), self.identity, {**self.result, "provenance": self._provenance()}, {})
+
+    def _provenance(self) -> Mapping[str, Any]:
+        """In the form that runs store now; results of older versions had it flat."""
+        given = self.result["provenance"]
+        if "shared" in given:
+            return {"shared": given["shared"], "of": given["of"]}
+        weights: dict[str, dict[str, Any]] = {"backbones": {}, "sizes": {}}
+        for source, one in given.get("backbones", {}).items():
+            weights["sizes" if one.get("kind") == "sizes" else "backbones"][source] = one
+        shared = {name: value for name, value in given.items() if name not in INPUTS}
+        of = {"data": {self.spec["task"]: given["data"]} if "data" in given else {}, **weights}
+        return {"shared": shared, "of": {part: found for part, found in of.items() if found}}
 
     @property
     def provenance(self) -> Mapping[str, Any]:
         """Data, backbones, versions, name of the device, precision."""
-        found: Mapping[str, Any] = self.result["provenance"]
-        return found
+        given: Mapping[str, Any] = self.result["provenance"]
+        return {**given["shared"], **given["of"]} if "shared" in given else given
 
     def entry(self) -> dict[str, Any]:
         """What a report says of the run."""
@@ -250,14 +269,27 @@ def _refuse_constant(name: str) -> None:
 
 def _run(content: Mapping[str, Any], line: Mapping[str, Any], path: str) -> EvidenceRun:
     inputs = _at(content, "inputs", line["inputs"], path)
-    identity = {**content["identity"], "spec": line["spec"], **inputs}
+    if ("spec" in line) == ("parts" in line):
+        raise ReportError(f"{path} has a specification and parts, or neither", expected="one of spec and parts")
+    if "parts" in line:
+        parts = line["parts"]
+        code = _at(content, "codes", parts["code"], path)
+        identity = {**content["identity"], **parts, "how": {**parts["how"], **inputs}, "code": code}
+    else:
+        identity = {**content["identity"], "spec": line["spec"], **inputs}
     result = {name: line[name] for name in ("curves", "diagnostics", "seconds", "resumed")}
     result["provenance"] = _at(content, "provenances", line["provenance"], path)
     return EvidenceRun(_checked(line["key"], identity, path), identity, result)
 
 
 def _measurement(content: Mapping[str, Any], line: Mapping[str, Any], path: str) -> EvidenceMeasurement:
-    given, name = line["identity"], line["identity"]["measurement"]
+    given = line["identity"]
+    if "what" in given:
+        identity = {**given, "code": _at(content, "codes", given["code"], path)}
+        return EvidenceMeasurement(_checked(line["key"], identity, path), identity, line["value"])
+    if not {"measurement", "runs", "parameters"} <= given.keys():
+        raise ReportError(f"{path}.identity is of no known form", given=schema.shown(sorted(given)))
+    name = given["measurement"]
     if name not in content["code"]:
         raise ReportError(f"{path} has a measurement whose code is not recorded", given=schema.shown(name))
     # What an experiment depends on has another name in its identity than the code of a measurement.
@@ -267,8 +299,8 @@ def _measurement(content: Mapping[str, Any], line: Mapping[str, Any], path: str)
 
 
 def _at(content: Mapping[str, Any], name: str, place: int, path: str) -> Any:
-    if place >= len(content[name]):
-        raise ReportError(f"{path} refers to {name}[{place}], which is not there", given=len(content[name]))
+    if place >= len(content.get(name, ())):
+        raise ReportError(f"{path} refers to {name}[{place}], which is not there", given=len(content.get(name, ())))
     return content[name][place]
 
 

@@ -47,7 +47,19 @@ RESULTS_ONLY = 1
 KIND = "dtclaims-evidence"
 LARGEST = 64 * 2**20
 """Bytes of a file that is read at all: twenty times the largest that was meant."""
-LISTS = ("inputs", "provenances", "texts", "settings", "pooled", "claims", "cells", "runs", "measurements", "looks")
+LISTS = (
+    "codes",
+    "inputs",
+    "provenances",
+    "texts",
+    "settings",
+    "pooled",
+    "claims",
+    "cells",
+    "runs",
+    "measurements",
+    "looks",
+)
 """Parts that are written one entry a line."""
 
 EMPTY: Mapping[str, Any] = {
@@ -105,10 +117,13 @@ _RESULTS: dict[str, Any] = {
     "inputs": _array(_record(data=OBJECT, backbones={"type": "object", "additionalProperties": OBJECT})),
     "provenances": _array(OBJECT),
     "code": {"type": "object", "additionalProperties": BY_NAME},
+    "codes": _array(BY_NAME),
     "runs": _array(
         _record(
+            ("spec", "parts"),
             key=KEY,
-            # What else a specification says is the lab's; the key holds it.
+            # What else a specification says is the lab's; the key holds it. Identities of schema 2 have parts instead.
+            parts=_record(what=OBJECT, how=OBJECT, resolved=OBJECT, needs=_array(KEY), code=PLACE),
             spec={"type": "object", "required": ["seed"]}
             | {"properties": {"seed": {"type": "integer"}, "arm": TEXT, "task": TEXT, "context": {"type": "integer"}}},
             inputs=PLACE,
@@ -122,8 +137,8 @@ _RESULTS: dict[str, Any] = {
     "measurements": _array(
         _record(
             key=KEY,
-            identity={"type": "object", "required": ["measurement", "runs", "parameters"]}
-            | {"properties": {"measurement": TEXT, "runs": _array(KEY), "parameters": OBJECT}},
+            identity={"type": "object"}
+            | {"properties": {"measurement": TEXT, "runs": _array(KEY), "needs": _array(KEY), "parameters": OBJECT}},
             value={},
         )
     ),
@@ -201,7 +216,7 @@ _FROZEN: dict[str, Any] = {
 }
 
 SCHEMAS: Mapping[int, dict[str, Any]] = {
-    RESULTS_ONLY: _record(schema={"const": RESULTS_ONLY}, **_RESULTS),
-    VERSION: _record(schema={"const": VERSION}, **_RESULTS, **_FROZEN),
+    RESULTS_ONLY: _record(("codes",), schema={"const": RESULTS_ONLY}, **_RESULTS),
+    VERSION: _record(("codes",), schema={"const": VERSION}, **_RESULTS, **_FROZEN),
 }
 """By version: what a file has to look like."""

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dtclaims import __version__
 from dtclaims.errors import UsageError
@@ -20,18 +20,19 @@ from dtclaims.harness.evidence.file import Evidence
 from dtclaims.harness.evidence.form import EMPTY, RESULTS_ONLY, VERSION
 from dtclaims.harness.evidence.frozen import Failure, FrozenCell, FrozenClaim, FrozenComponent
 from dtclaims.harness.judge.attribution import ordered
-from dtclaims.harness.judge.judging import Judge, component
-from dtclaims.harness.plan.planner import Cell
+from dtclaims.harness.judge.document import Document
+from dtclaims.harness.judge.entries import Entry
+from dtclaims.harness.judge.judge import Judge
+from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.stats.editions import TODAY
 from dtclaims.harness.study import Study
-from dtclaims.lab.design.switches import SWITCHES
 from dtclaims.places import ROOT
 
 FIGURE_DIGITS = 4
 """Of the numbers that figures are drawn from."""
 
 
-def with_frozen(content: Mapping[str, Any], study: Study, document: Mapping[str, Any]) -> dict[str, Any]:
+def with_frozen(content: Mapping[str, Any], study: Study, document: Document) -> dict[str, Any]:
     """The content of a file that holds results only, with what its verdicts follow from.
 
     Args:
@@ -39,7 +40,7 @@ def with_frozen(content: Mapping[str, Any], study: Study, document: Mapping[str,
         study: planned and judged from that content.
         document: the study's report.
     """
-    frozen = list(frozen_cells(study))
+    frozen, said = list(frozen_cells(study)), document.to_json()
     tables = Tables({run["key"]: place for place, run in enumerate(content["runs"])})
     claims = {cell.claim.id: cell.claim for cell in frozen}
     cells = [_cell_line(cell, tables) for cell in frozen]
@@ -55,18 +56,20 @@ def with_frozen(content: Mapping[str, Any], study: Study, document: Mapping[str,
                 "dtclaims": __version__,
                 "commit": commit_of(ROOT),
             },
-            "paper": document["paper"],
-            "label": document["provenance"]["label"],
+            "paper": said["paper"],
+            "label": document.provenance.label,
             "scale": asdict(study.settings.scale),
-            "switches": [{**asdict(one), "deviations": list(one.deviations)} for one in SWITCHES.values()],
+            "switches": [
+                {**asdict(one), "deviations": list(one.deviations)} for one in study.settings.lab.switches.values()
+            ],
         },
         "texts": tables.texts.rows,
         "settings": tables.settings.rows,
         "pooled": tables.pooled.rows,
         "claims": [_claim_line(claim) for claim in claims.values()],
         "cells": cells,
-        "figures": rounded_to(document["figures"], FIGURE_DIGITS),
-        "tables": document["tables"],
+        "figures": rounded_to(said["figures"], FIGURE_DIGITS),
+        "tables": said["tables"],
         **{name: content[name] for name in ("runs", "measurements", "looks")},
     }
 
@@ -118,7 +121,7 @@ def _larger_sets(judge: Judge, cell: Cell, singles: Mapping[str, Cell], tried: i
         protocol = cell.protocol
         for switch in sorted(order[:size]):
             protocol = protocol.flipped(switch)
-        yield Cell(cell.claim, protocol, cell.scale, cell.tasks)
+        yield cell.under(protocol)
 
 
 def frozen_cell(judge: Judge, cell: Cell, factors: tuple[str, ...] = (), tried: int = 1) -> FrozenCell:
@@ -133,30 +136,30 @@ def frozen_cell(judge: Judge, cell: Cell, factors: tuple[str, ...] = (), tried: 
     form, whole = cell.form, judge.cell(cell)
     planned = cell.name not in judge.plan.unavailable
     own = judge.own(cell) if form is not None and planned else whole
-    judged = form is not None and "p_value" in own
+    judged = form is not None and own.statistics is not None
     effects = judge.effects(cell) if judged else {}
     tested = [part.claim for part in cell.parts] if planned else []
     parts = [part.id for part in tested if cell.protocol.base in part.protocols]
     failed = not judged and (form is not None or not parts)
     components = _components(cell, effects)
     groups = (
-        [[component(part, task, cell) for task in cell.judged_tasks] for part in sorted(form.any_of)] if form else []
+        [[cell.component(part, task) for task in cell.judged_tasks] for part in sorted(form.any_of)] if form else []
     )
     return FrozenCell(
         claim=frozen_claim(cell.claim),
         protocol=cell.protocol.name,
-        scope=whole["scope"],
-        measured=whole["measured"],
-        numbers=tuple(whole["paper_value"]["numbers"]),
-        switches=whole["switches"],
+        scope=whole.scope,
+        measured=whole.measured,
+        numbers=whole.paper_value.numbers,
+        switches=whole.switches,
         effect=form.effect if form else None,
         components=components,
         any_of=tuple(frozenset(group) for group in groups if {*group} <= {one.name for one in components}),
-        looks=own["statistics"]["looks"] if judged else 1,
-        failure=Failure(own["verdict"], own["reason"], _portable(own["remedy"], cell)) if failed else None,
-        runs=tuple(run["key"] for run in own["runs"]) if form else (),
-        diagnostics=own.get("diagnostics"),
-        provenance=own["provenance"] if form else {},
+        looks=own.statistics.looks if own.statistics is not None and judged else 1,
+        failure=_failure(own, cell) if failed else None,
+        runs=tuple(run.key for run in own.runs) if form else (),
+        diagnostics=own.diagnostics,
+        provenance=own.provenance if form else {},
         parts=tuple(parts),
         left_out=tuple(part.id for part in tested if part.id not in parts),
         factors=factors,
@@ -164,12 +167,17 @@ def frozen_cell(judge: Judge, cell: Cell, factors: tuple[str, ...] = (), tried: 
     )
 
 
+def _failure(own: Entry, cell: Cell) -> Failure:
+    verdict: Literal["not_run", "error"] = "error" if own.verdict == "error" else "not_run"
+    return Failure(verdict, own.reason, _portable(own.remedy, cell))
+
+
 def _components(cell: Cell, effects: Mapping[str, Mapping[int, float]]) -> tuple[FrozenComponent, ...]:
     form = cell.form
     if form is None:
         return ()
     # One that is judged on none of the session's tasks has still said what it would judge.
-    named = {component(part, task, cell): part for task in cell.judged_tasks for part in form.predicates}
+    named = {cell.component(part, task): part for task in cell.judged_tasks for part in form.predicates}
     return tuple(
         FrozenComponent(name, form.units[part], form.predicates[part].to_json(), effects.get(name, {}))
         for name, part in (named or {part: part for part in form.predicates}).items()
@@ -180,6 +188,7 @@ def frozen_claim(claim: Claim) -> FrozenClaim:
     """A claim's declaration as plain data."""
     said, names = claim.to_json(), ("tasks", "deviations", "parts", "protocols")
     plain = {name: said[name] for name in ("id", "section", "headline", "quote", "scope")}
+    said["tasks"] = said["tasks"] or ()
     paper = said["paper_value"]
     return FrozenClaim(**plain, **{n: tuple(said[n]) for n in names}, paper=paper["text"], numbers=paper["numbers"])
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dtclaims.errors import ReportError
+from dtclaims.harness import schema
 from dtclaims.harness.evidence.form import EMPTY
-from dtclaims.harness.report import schema
 
 Name = tuple[str, str]
 """Of a cell: claim id, protocol."""

@@ -1,25 +1,22 @@
 """Which of a store's results a study rests on, whatever code and versions made them."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dtclaims.addresses import differences, key_of
-from dtclaims.errors import StoreError
 from dtclaims.harness.engine.device import device_class
-from dtclaims.harness.plan.planner import Cell
+from dtclaims.harness.lab import Lab, Wish
+from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.settings import Settings
-from dtclaims.harness.store.recorded import MADE_WITH, Recorded, meaning, spec_of
+from dtclaims.harness.store.recorded import Recorded
 from dtclaims.harness.store.store import Store, StoredRun, read_measurement
 from dtclaims.harness.study import Study
-from dtclaims.lab.inputs import SIZES, Unavailable, find_backbone, find_data, portable
-from dtclaims.lab.measurements import MEASUREMENTS
-
-COLLECTED_WITH = ("code", "simulator")
-"""Parts of the identity of collected data that say what collected them."""
 
 Identity = Mapping[str, Any]
+
+MADE_WITH = ("schema", "versions", "code", "resolved")
+"""Parts of an identity that say what made a result."""
 
 
 @dataclass(frozen=True)
@@ -33,80 +30,46 @@ class Gathered:
 def gather(cells: Sequence[Cell], settings: Settings) -> Gathered:
     """Find in a store what a study rests on, made by the present code or, if there is more of it, by another.
 
-    All runs are of one version of code, libraries and data, all values of one measurement of one version of its code:
-    the one that has most of what is needed, the present one where two have as much. Data and backbones are those of
-    today or, where they are not at hand, those that most runs had.
+    All runs are of one version of code, libraries and data, all values of one quantity of one version of its code: the
+    one that has most of what is needed, the present one where two have as much. Data and weights are those of today
+    or, where they are not at hand, those that most runs had.
 
     Raises:
         StoreError: the store is not ours, or something in it is damaged.
     """
-    store, notes = Store(settings.store), list[str]()
+    store, notes, lab = Store(settings.store), list[str](), settings.lab
     stored = [run.identity for key in store.run_keys() if (run := store.find(key)) is not None and _fits(run, settings)]
-    given = _data(settings, stored, notes), _backbones(settings, stored, notes)
-    present = Study(cells, settings, recorded=Recorded([], [], *given))
-    runs = _choose([run.identity for run in present.plan.runs.values()], stored, "runs", notes)
-    planned = Study(cells, settings, recorded=Recorded(runs, [], *given))
+    wish = Wish(settings.scale.name, settings.tasks, False, settings.options, recorded=stored)
+    session = lab.session(wish)
+    given = replace(settings, session=session)
+    present = Study(cells, given)
+    runs = _choose([run.identity for run in present.plan.runs.values()], stored, "runs", lab, notes)
+    planned = Study(cells, given, recorded=Recorded(lab, runs))
     wanted: dict[str, list[Identity]] = {}
-    for one in planned.plan.measurements.values():
-        if MEASUREMENTS[one.name].from_curves is None:
-            wanted.setdefault(one.name, []).append(one.identity)
-    measured = list(_measured(store))
+    for one in planned.plan.values.values():
+        wanted.setdefault(_quantity(one.identity), []).append(one.identity)
+    measured = [one for one in _measured(store) if "what" in one]
     chosen = [
         identity
         for name, needed in wanted.items()
-        for identity in _choose(needed, [i for i in measured if i["measurement"] == name], f"values of {name}", notes)
+        for identity in _choose(needed, [i for i in measured if _quantity(i) == name], f"values of {name}", lab, notes)
     ]
-    return Gathered(Study(cells, settings, recorded=Recorded(runs, chosen, *given)), notes)
+    study = Study(cells, given, recorded=Recorded(lab, [*runs, *chosen]))
+    return Gathered(study, [*getattr(session, "notes", []), *notes])
+
+
+def _quantity(identity: Identity) -> str:
+    return str(identity["what"].get("quantity", identity["kind"]))
 
 
 def _fits(run: StoredRun, settings: Settings) -> bool:
     """Whether it is of the study's scale, device and precision, and of a form that a run of today could have."""
-    try:
-        scale = spec_of(run.identity).scale
-    except StoreError:
-        return False
-    like = (scale, run.identity["device"], run.identity["precision"])
-    return "backbones" in run.identity and like == (
+    what = run.identity.get("what")
+    return what is not None and (what.get("scale"), run.identity["device"], run.identity["precision"]) == (
         settings.scale.name,
         device_class(settings.device),
         settings.precision,
     )
-
-
-def _data(settings: Settings, stored: Sequence[Identity], notes: list[str]) -> dict[str, Identity]:
-    """Identity of the data by task: what is here, else what most stored runs had."""
-    found = {}
-    for task in settings.tasks:
-        here = find_data(task, settings.scale, settings.session.sources.data)
-        theirs = [run["data"] for run in stored if run["spec"]["task"] == task]
-        found[task] = _here_or_theirs(here, theirs, f"the data of {task}", notes)
-    return {task: one for task, one in found.items() if one is not None}
-
-
-def _backbones(settings: Settings, stored: Sequence[Identity], notes: list[str]) -> dict[str, Identity]:
-    """Identity of the backbones by source, likewise."""
-    found = {}
-    weights = [(source, one) for run in stored for source, one in run["backbones"].items() if one["kind"] != SIZES]
-    for source in dict.fromkeys(source for source, _ in weights):
-        here = find_backbone(source, settings.scale, settings.session.sources.backbones.get(source))
-        theirs = [one for name, one in weights if name == source]
-        found[source] = _here_or_theirs(here, theirs, f"the {source} backbone", notes)
-    return {source: one for source, one in found.items() if one is not None}
-
-
-def _here_or_theirs(
-    here: Identity | Unavailable, theirs: Sequence[Identity], what: str, notes: list[str]
-) -> Identity | None:
-    if not isinstance(here, Unavailable):
-        return portable(here)
-    by_key = {key_of(one): one for one in theirs}
-    if not by_key:
-        return None
-    (key, runs), *_ = Counter(map(key_of, theirs)).most_common()
-    taken = by_key[key]
-    name = taken.get("name") or taken.get("kind")
-    notes.append(f"{what}, not at hand here, is taken to be {name}, of {runs} of {len(theirs)} stored runs")
-    return taken
 
 
 def _measured(store: Store) -> Iterable[Identity]:
@@ -115,43 +78,37 @@ def _measured(store: Store) -> Iterable[Identity]:
         yield identity
 
 
-def _choose(needed: Sequence[Identity], stored: Sequence[Identity], what: str, notes: list[str]) -> list[Identity]:
-    """Of the stored results that are of something needed, those of the version that has most of it."""
-    present = {_of(identity): identity for identity in needed}
+def _choose(
+    needed: Sequence[Identity], stored: Sequence[Identity], what: str, lab: Lab, notes: list[str]
+) -> list[Identity]:
+    """Of the stored results that are of something needed, those of the version that has most of it.
+
+    A version is what differs from the present one in code, tables and libraries: results of several versions are
+    never taken together.
+    """
+    present = {key_of(lab.meaning(identity)): identity for identity in needed}
     versions: dict[str, dict[str, Identity]] = {}
     for identity in stored:
-        if (of := _of(identity)) in present:
-            versions.setdefault(_version(identity), {})[of] = identity
+        if (of := key_of(lab.meaning(identity))) in present:
+            versions.setdefault(_version(identity, present[of]), {})[of] = identity
     if not versions:
         return []
-    here = set(map(_version, needed))
-    order = sorted(versions, key=lambda version: (-len(versions[version]), version not in here, version))
-    taken, *left_out = (versions[version] for version in order)
-    if order[0] not in here:
-        notes.append(f"{len(taken)} of {len(present)} {what}, {_apart(taken, present)}")
-    notes += [f"left out: {len(others)} {what} of another version, {_apart(others, taken)}" for others in left_out]
-    return list(taken.values())
+    here = _version({}, {})
+    taken, *left_out = sorted(versions, key=lambda version: (-len(versions[version]), version != here, version))
+    if taken != here:
+        notes.append(f"{len(versions[taken])} of {len(present)} {what}, {_apart(versions[taken], present)}")
+    notes += [
+        f"left out: {len(versions[one])} {what} of another version, {_apart(versions[one], versions[taken])}"
+        for one in left_out
+    ]
+    return list(versions[taken].values())
 
 
-def _of(identity: Identity) -> str:
-    """What a result is of, whatever collected its data."""
-    kept = dict(identity)
-    if "data" in kept:
-        kept["data"] = _without(kept["data"])
-    elif "data" in kept["parameters"]:
-        kept["parameters"] = {**kept["parameters"], "data": _without(kept["parameters"]["data"])}
-    return meaning(kept)
-
-
-def _without(data: Identity) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if name not in COLLECTED_WITH}
-
-
-def _version(identity: Identity) -> str:
-    """What a result was made with, its data included."""
-    data = identity.get("data") or identity.get("parameters", {}).get("data") or {}
-    made = {name: identity[name] for name in MADE_WITH if name in identity}
-    return key_of({**made, "data": {name: data[name] for name in COLLECTED_WITH if name in data}})
+def _version(identity: Identity, present: Identity) -> str:
+    """In what a result differs from the present version, with the values that it has."""
+    parts = [{name: one.get(name) for name in MADE_WITH} for one in (identity, present)]
+    data = [one.get("how", {}).get("data") for one in (identity, present)]
+    return key_of({"changed": [[name, was] for name, was, _ in differences(*parts)], "data": data[0] != data[1]})
 
 
 def _apart(some: Mapping[str, Identity], others: Mapping[str, Identity]) -> str:

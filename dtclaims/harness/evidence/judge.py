@@ -1,18 +1,17 @@
 """Verdicts from a file of evidence alone: no claims, no lab, no torch, no store, no data, no backbones, no GPU."""
 
-import datetime
 import importlib.metadata
-import platform
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import dtclaims
 from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.evidence.file import Evidence
 from dtclaims.harness.evidence.verdicts import FrozenJudge
+from dtclaims.harness.judge.document import Document, Paper, made_now
+from dtclaims.harness.judge.entries import Entry
+from dtclaims.harness.judge.exhibits import read_figures, read_tables
 from dtclaims.harness.report.terminal import clean
 from dtclaims.harness.report.wording import ranges
 
@@ -25,7 +24,7 @@ class Judged:
     """What a file of evidence says."""
 
     evidence: Evidence
-    document: dict[str, Any]
+    document: Document
     """The report."""
     restated: bool = False
     """Whether it was judged by the claims as they are declared today."""
@@ -159,34 +158,33 @@ def reason_of(evidence: Evidence) -> str:
     return f"evidence of {evidence.made.date[:10]}, commit {(evidence.made.commit or 'unknown')[:12]}"
 
 
-def _document(evidence: Evidence, entries: list[dict[str, Any]], *, drawn: bool) -> dict[str, Any]:
-    """The whole report as plain data; figures and tables are those of the whole study."""
+def _document(evidence: Evidence, entries: list[dict[str, Any]], *, drawn: bool) -> Document:
+    """The whole report; figures and tables are those of the whole study."""
     frozen, study = evidence.frozen, evidence.study
     assert frozen is not None
-    return {
-        "schema": 1,
-        "paper": dict(frozen.paper),
-        "provenance": {
-            "dtclaims": dtclaims.__version__,
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-            "seeds": list(study.seeds),
-            "scale": study.scale,
-            "scale_reason": reason_of(evidence),
-            "protocols": list(study.protocols),
-            "device": study.device,
-            "alpha": frozen.alpha,
-            "store": evidence.root.name,
-            "versions": _versions(),
-            "label": frozen.label,
-        },
-        "claims": entries,
-        "figures": dict(frozen.figures) if drawn else {},
-        "tables": dict(frozen.tables) if drawn else {},
-    }
+    return Document(
+        paper=Paper.from_json(dict(frozen.paper)),
+        provenance=replace(
+            made_now(
+                seeds=study.seeds,
+                scale=study.scale,
+                scale_reason=reason_of(evidence),
+                protocols=study.protocols,
+                device=study.device,
+                alpha=frozen.alpha,
+                store=evidence.root,
+                versions=_versions(),
+                label=frozen.label,
+            ),
+            store=evidence.root.name,
+        ),
+        claims=tuple(map(Entry.from_json, entries)),
+        figures=read_figures(dict(frozen.figures) if drawn else {}),
+        tables=read_tables(dict(frozen.tables) if drawn else {}),
+    )
 
 
 def _versions() -> dict[str, str]:
     """What the verdicts were computed with here; what made the results stands in the entries."""
     names = ("numpy", "scipy")
-    return {**{name: importlib.metadata.version(name) for name in names}, "python": platform.python_version()}
+    return {name: importlib.metadata.version(name) for name in names}

@@ -4,21 +4,20 @@ A study is planned and judged from the file alone: no torch, no store, no data, 
 module of the package that plans; beside it only `freeze` knows how a study judges.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from dtclaims.errors import StoreError, UsageError
-from dtclaims.harness.declare.registry import load_claims
+from dtclaims.harness.declare.registry import load_claims, load_lab
 from dtclaims.harness.evidence.file import Evidence
 from dtclaims.harness.evidence.freeze import frozen_cells, statement
-from dtclaims.harness.evidence.judge import Judged, check_study, chosen, reason_of
-from dtclaims.harness.settings import DEFAULT_FAIL_ON, Settings, parse_factors, parse_fail_on, parse_tasks
-from dtclaims.harness.store.recorded import Recorded, spec_of
+from dtclaims.harness.evidence.judge import Judged, check_study, chosen
+from dtclaims.harness.lab import Lab, Wish, protocols_of
+from dtclaims.harness.options import parse_fail_on
+from dtclaims.harness.settings import Settings, parse_factors, parse_tasks
+from dtclaims.harness.store.recorded import Recorded
 from dtclaims.harness.study import Study, cells_of
-from dtclaims.lab.design.scales import Scale, get_scale
-from dtclaims.lab.design.switches import PROTOCOLS
-from dtclaims.lab.inputs import Sources
 from dtclaims.places import ROOT
 
 
@@ -54,7 +53,8 @@ def study_of(
         StoreError: likewise.
     """
     check_study(evidence)
-    declared = load_claims(claims if claims is not None else _folder(evidence))
+    folder = claims if claims is not None else _folder(evidence)
+    declared, lab = load_claims(folder), load_lab(folder)
     if unknown := [name for name in only if name not in declared]:
         raise UsageError("these claims are not declared here", given=", ".join(unknown))
     wanted = chosen(evidence, only)
@@ -65,8 +65,8 @@ def study_of(
             given=", ".join(wanted),
             remedy="Name the folder of its claims with --claims DIR.",
         )
-    settings = settings_of(evidence, report)
-    study = Study(cells_of(present, settings), settings, results=evidence, recorded=_recorded(evidence))
+    settings = settings_of(evidence, lab, report)
+    study = Study(cells_of(present, settings), settings, results=evidence, recorded=_recorded(evidence, lab))
     return study, [name for name in wanted if name not in declared]
 
 
@@ -79,9 +79,9 @@ def _differing(evidence: Evidence, study: Study) -> list[str]:
     return list(dict.fromkeys(name[0] for name in today if today[name] != recorded.get(name)))
 
 
-def _recorded(evidence: Evidence) -> Recorded:
+def _recorded(evidence: Evidence, lab: Lab) -> Recorded:
     try:
-        return Recorded([run.identity for run in evidence.runs], [one.identity for one in evidence.measurements])
+        return Recorded(lab, _identities(evidence))
     except StoreError as error:
         problem = f"{evidence.root}: {error.problem}"
         raise StoreError(problem, given=error.given, expected=error.expected, remedy=error.remedy) from None
@@ -107,34 +107,35 @@ def _folder(evidence: Evidence) -> Path:
     )
 
 
-def settings_of(evidence: Evidence, report: Path | None = None) -> Settings:
+def _identities(evidence: Evidence) -> list[Mapping[str, Any]]:
+    return [*(run.identity for run in evidence.runs), *(one.identity for one in evidence.measurements)]
+
+
+def settings_of(evidence: Evidence, lab: Lab, report: Path | None = None) -> Settings:
     """The choices of the study that a file records.
+
+    Args:
+        evidence: the file.
+        lab: of its claims.
+        report: where the report will be written.
 
     Raises:
         UsageError: a scale, task or switch that there is not.
         StoreError: runs of several budgets.
     """
     study = evidence.study
+    session = lab.session(Wish(study.scale, study.tasks, False, {}, recorded=_identities(evidence), only_recorded=True))
+    known = protocols_of(lab.switches)
     return Settings(
-        scale=_scale(evidence),
-        scale_reason=reason_of(evidence),
-        protocols=tuple(PROTOCOLS[name] for name in study.protocols),
+        lab=lab,
+        session=session,
+        protocols=tuple(known[name] for name in study.protocols),
         seeds=study.seeds,
         device=study.device,
         store=evidence.root,
         report=report or Path("claims-report"),
-        fail_on=parse_fail_on(DEFAULT_FAIL_ON),
-        tasks=parse_tasks(",".join(study.tasks)),
-        sources=Sources(study.data, study.backbones),
+        fail_on=parse_fail_on("error,refuted"),
+        tasks=parse_tasks(",".join(study.tasks), lab),
         precision=study.precision,
-        factors=parse_factors(",".join(study.factors)),
+        factors=parse_factors(",".join(study.factors), lab),
     )
-
-
-def _scale(evidence: Evidence) -> Scale:
-    """The scale, with the budget that its runs had."""
-    scale = get_scale(evidence.study.scale)
-    budgets = {spec_of(run.identity).budget for run in evidence.runs}
-    if len(budgets) > 1:
-        raise StoreError(f"{evidence.root} holds runs of several budgets", given=" and ".join(map(str, budgets)))
-    return replace(scale, budget=budgets.pop()) if budgets else scale

@@ -53,6 +53,15 @@ class Judge:
         parts = [part for part in cell.parts if cell.protocol.base in part.claim.protocols]
         return with_parts(declared, own, [self.cell(part) for part in parts])
 
+    def own(self, cell: Cell) -> Entry:
+        """The entry of a cell that is tested by an effect of its own, as if it had no parts."""
+        return self._own(cell, declared_of(cell))
+
+    def effects(self, cell: Cell) -> Effects:
+        """Component → seed → effect of a cell whose runs and measurements are there."""
+        found = {key: self.store.find(key) for key in self.plan.run_keys(cell)}
+        return self._effects(cell, {key: run for key, run in found.items() if run is not None})
+
     def _own(self, cell: Cell, declared: Declared) -> Entry:
         """What a cell's own effect says, its parts aside."""
         wrong = [self.failures[key] for key in self.plan.job_keys(cell) if key in self.failures]
