@@ -4,8 +4,8 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-# Tests of the plugin run pytest inside pytest.
-pytest_plugins = ["pytester"]
+# The claims' own; and tests of the plugin run pytest inside pytest.
+pytest_plugins = ["dtclaims.harness.plugin", "pytester"]
 
 # Claims for the tests of the harness: read by them, not run. An experiment of our own: run when it is named.
 collect_ignore = ["dtclaims/tests/support/sample_claims", "dtclaims/examples", "claims/k1_head"]

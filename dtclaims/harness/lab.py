@@ -247,6 +247,10 @@ class Job:
     """The lab's own words for it, with places on this machine: picklable, in no address."""
 
 
+STATE = "state.safetensors"
+"""A file of this name in a job's folder is what it can be taken up from: it is not kept with the result."""
+
+
 class Stored(Protocol):
     """The result of a job that keeps files, in the store."""
 

@@ -1,4 +1,4 @@
-"""The options that a pytest session with claims has: the harness's, and those of the labs whose claims are asked for."""
+"""The options of a pytest session with claims: the harness's, and those of the labs whose claims are asked for."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dtclaims.device import device_class, resolve_device
 from dtclaims.errors import UsageError
-from dtclaims.harness.engine.device import device_class, resolve_device
 from dtclaims.harness.engine.loggers import check_loggers
 from dtclaims.harness.extensions import NONE, Extensions
 from dtclaims.harness.lab import Lab, Scale, Session, Setting, Wish, protocols_of

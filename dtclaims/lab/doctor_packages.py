@@ -100,7 +100,7 @@ CUDA = Package(
 import torch
 if torch.version.cuda is None:
     raise LookupError(f"torch {torch.__version__} is a build without CUDA")
-from dtclaims.harness.engine.device import cuda_devices
+from dtclaims.device import cuda_devices
 if not torch.cuda.is_available():
     if cuda_devices():
         raise RuntimeError("the driver is there, but torch cannot use it")

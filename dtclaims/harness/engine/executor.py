@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
+from dtclaims.device import cpu_count, device_class, gpus_for, runs_per_gpu
 from dtclaims.errors import UsageError
-from dtclaims.harness.engine.device import cpu_count, device_class, gpus_for, runs_per_gpu
 from dtclaims.harness.engine.engine import EXECUTORS, Advanced, Ended, Engine, Event, Noted, imported
 from dtclaims.harness.engine.inline import Inline
 from dtclaims.harness.engine.loggers import check_loggers

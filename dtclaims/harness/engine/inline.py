@@ -4,7 +4,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from dtclaims.harness.engine.device import cpu_count
+from dtclaims.device import cpu_count
 from dtclaims.harness.engine.engine import Event
 from dtclaims.harness.engine.work import Order, perform, prepare_process
 from dtclaims.harness.store.store import Store

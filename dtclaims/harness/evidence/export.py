@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from dtclaims import __version__
+from dtclaims.device import device_class
 from dtclaims.errors import StoreError
 from dtclaims.harness.commit import commit_of
 from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER
-from dtclaims.harness.engine.device import device_class
 from dtclaims.harness.evidence.file import INPUTS
 from dtclaims.harness.evidence.form import KIND, RESULTS_ONLY
 from dtclaims.harness.evidence.freeze import Table, rounded_to

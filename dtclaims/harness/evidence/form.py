@@ -18,8 +18,8 @@
                   "paper_value": {"text", "numbers"}}, ...]     as they were declared
       "cells": [{"claim", "protocol", "scope" (a text), "measured" (texts), "numbers" (of the paper), "settings",
                  "effect" (its name), "components": [{"name", "unit", "predicate": {"kind", "value", "null"},
-                 "effects": {seed: number}}], "any_of": [[component]], "looks", "failure": {"verdict", "reason" (a text),
-                 "remedy"}, "runs" (by place), "diagnostics", "pooled", "parts", "left_out", "factors", "tried"}, ...]
+                 "effects": {seed: number}}], "any_of": [[component]], "looks", "failure": {"verdict",
+                 "reason" (a text), "remedy"}, "runs" (by place), "diagnostics", "pooled", "parts", "left_out", "factors", "tried"}, ...]
                  what is empty, or 1, is left out
       "figures", "tables": of the report, as they were drawn then, to four digits
       "runs": [{"key", "spec", "inputs", "provenance", "seconds", "curves", "diagnostics", "resumed"}, ...]

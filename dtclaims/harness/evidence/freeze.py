@@ -146,7 +146,7 @@ def frozen_cell(judge: Judge, cell: Cell, factors: tuple[str, ...] = (), tried: 
         [[cell.component(part, task) for task in cell.judged_tasks] for part in sorted(form.any_of)] if form else []
     )
     return FrozenCell(
-        claim=frozen_claim(cell.claim),
+        claim=replace(frozen_claim(cell.claim), tasks=cell.declared_tasks),
         protocol=cell.protocol.name,
         scope=whole.scope,
         measured=whole.measured,

@@ -7,6 +7,9 @@ from typing import Any, Literal
 from dtclaims.errors import ReportError
 from dtclaims.harness import schema
 from dtclaims.harness.evidence.form import EMPTY
+from dtclaims.harness.judge.document import Paper
+from dtclaims.harness.judge.exhibits import read_figures, read_tables
+from dtclaims.harness.records import read_as
 
 Name = tuple[str, str]
 """Of a cell: claim id, protocol."""
@@ -153,10 +156,9 @@ def frozen_of(content: Mapping[str, Any], runs: Sequence[str]) -> Frozen:
             raise ReportError("a claim of the study has no cell", given=" under ".join(name))
     if head["scale"]["name"] != study["scale"]:
         raise ReportError("study.scale is not the scale whose table is there", given=head["scale"]["name"])
-    root = schema.load()
-    for name in ("figures", "tables"):
-        schema.check(content[name], root["properties"][name], root, name)
-    schema.check(head["paper"], root["properties"]["paper"], root, "frozen.paper")
+    read_figures(content["figures"])
+    read_tables(content["tables"])
+    read_as(Paper, head["paper"], "frozen.paper")
     return Frozen(
         head["rule"],
         head["alpha"],

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dtclaims.addresses import differences, key_of
-from dtclaims.harness.engine.device import device_class
+from dtclaims.device import device_class
 from dtclaims.harness.lab import Lab, Wish
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.settings import Settings

@@ -167,7 +167,7 @@ def declared_of(cell: Cell) -> Declared:
         scale=cell.scale.name,
         paper=PaperValue(claim.paper.text, numbers=tuple(_paper_numbers(cell))),
         deviations=claim.deviations,
-        switches=dict(cell.protocol.switches),
+        switches=dict(cell.protocol.switches) if form or claim.parts else {},
         measured=" ".join(measured),
         parts=claim.parts,
         **_tested(cell),
@@ -181,7 +181,9 @@ def _tested(cell: Cell) -> dict[str, Any]:
         return {}
 
     def components(parts: Mapping[str, Any]) -> dict[str, Any]:
-        return {cell.component(part, task): value for task in cell.judged_tasks for part, value in parts.items()}
+        found = {cell.component(part, task): value for task in cell.judged_tasks for part, value in parts.items()}
+        # One that is judged on none of the session's tasks still says what it would judge.
+        return found or dict(parts)
 
     groups = [frozenset(cell.component(part, task) for task in cell.judged_tasks) for part in sorted(form.any_of)]
     return {

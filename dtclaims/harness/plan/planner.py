@@ -7,8 +7,8 @@ from typing import Any
 
 from dtclaims.addresses import key_of, versions
 from dtclaims.closure import code_of
+from dtclaims.device import device_class
 from dtclaims.errors import UsageError
-from dtclaims.harness.engine.device import device_class
 from dtclaims.harness.lab import Circumstances, Cost, Job, Lab, Need, Reading, Session, Unavailable
 from dtclaims.harness.plan.cells import WHOLE, Cell
 from dtclaims.harness.plan.plan import Plan, PlannedJob, PlannedReading

@@ -28,13 +28,12 @@ from typing import Any
 from dtclaims.addresses import key_of
 from dtclaims.errors import StoreError
 from dtclaims.files import PARTIAL, check_file, describe_file, read_json, write_json, writing
+from dtclaims.harness.lab import STATE
 from dtclaims.harness.store.locks import Lock, hold
 
 __all__ = ["Store", "StoredRun", "read_json", "write_json"]
 
 MARKER = "dtclaims-store.json"
-STATE = "state.safetensors"
-"""In a workspace, the state after the last finished epoch."""
 OWN = (STATE, "manifest.json")
 """Files that a manifest does not list."""
 NAME = "name.json"

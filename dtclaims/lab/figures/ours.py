@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
+from scipy.special import stdtrit
+
 from dtclaims.harness.lab import Job, PlanView, Setting, Stored
-from dtclaims.harness.stats.intervals import t_quantile
 from dtclaims.lab.design.blocks import RB_EPOCHS
 from dtclaims.lab.design.spec import arm_under
 from dtclaims.lab.design.tasks import ALL_TASKS, get_task
@@ -309,5 +310,5 @@ def _interval(values: Sequence[float], alpha: float) -> dict[str, float | None]:
     """Mean and its t interval, alpha on each side; none for a single seed."""
     if len(values) < 2:
         return {"value": values[0], "low": None, "high": None}
-    half = t_quantile(1 - alpha, len(values) - 1) * stdev(values) / math.sqrt(len(values))
+    half = float(stdtrit(len(values) - 1, 1 - alpha)) * stdev(values) / math.sqrt(len(values))
     return {"value": fmean(values), "low": fmean(values) - half, "high": fmean(values) + half}

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from dtclaims.errors import StoreError
 from dtclaims.files import replacing
-from dtclaims.harness.store.store import STATE
+from dtclaims.harness.lab import STATE
 
 SCHEMA = 1
 

@@ -76,7 +76,7 @@ def test_unknown_words_are_refused(choice: dict[str, str], message: str) -> None
 
 def test_stored_results_may_be_of_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing is trained, scales that need a GPU mean results of one; cpu stays cpu."""
-    monkeypatch.setattr("dtclaims.harness.engine.device.cuda_devices", lambda: 0)
+    monkeypatch.setattr("dtclaims.device.cuda_devices", lambda: 0)
 
     def found(**choices: str) -> tuple[str, str]:
         made = make_settings(choices, stored=True)
@@ -92,7 +92,7 @@ def test_stored_results_may_be_of_a_device_that_is_not_here(monkeypatch: pytest.
 
 def test_missing_cuda_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asking for CUDA where there is none says so, with the remedy."""
-    monkeypatch.setattr("dtclaims.harness.engine.device.cuda_devices", lambda: 0)
+    monkeypatch.setattr("dtclaims.device.cuda_devices", lambda: 0)
     with pytest.raises(UsageError, match=r"no such CUDA device.*--device cpu"):
         make_settings({"device": "cuda"})
 

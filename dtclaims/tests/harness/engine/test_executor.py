@@ -378,7 +378,7 @@ def test_workers_are_packed_on_every_gpu(
 
     A number that the user gives is of all workers, and taken as it is.
     """
-    monkeypatch.setattr("dtclaims.harness.engine.device.cuda_devices", lambda: 2)
+    monkeypatch.setattr("dtclaims.device.cuda_devices", lambda: 2)
     for module in ("executor", "processes"):
         monkeypatch.setattr(f"dtclaims.harness.engine.{module}.cpu_count", lambda: machine)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
