@@ -11,8 +11,9 @@ import torch
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from dtclaims.harness.plan.planner import Plan
-from dtclaims.harness.store.store import Store, write_json
+from dtclaims.addresses import key_of
+from dtclaims.harness.plan.plan import Plan
+from dtclaims.harness.store.store import NAME, Store, write_json
 from dtclaims.lab.data.trajectories import Trajectories
 from dtclaims.lab.design.spec import Budget, RunSpec
 from dtclaims.lab.design.tasks import Task, get_task
@@ -77,6 +78,16 @@ def write_card(folder: Path, **extra: Any) -> None:
     (folder / "card.json").write_text(json.dumps({"schema": 1, "files": files, **extra}))
 
 
+def store_run(store: Store, identity: Mapping[str, Any], result: Mapping[str, Any], name: str = "a run") -> None:
+    """Put a run in the store, as if a worker had made it."""
+    folder = store.workspace(key_of(identity))
+    save_file({"weight": torch.zeros(1)}, folder / "epoch_001.safetensors")
+    write_json(folder / NAME, {"name": name})
+    write_json(folder / "result.json", result)
+    store.complete(folder, identity)
+    store.publish(folder)
+
+
 def fill_store(plan: Plan, store: Store, returns: Mapping[str, float], value: Any = 1.0) -> None:
     """Put a result in place of every planned run and measurement, as if it had been trained.
 
@@ -84,28 +95,23 @@ def fill_store(plan: Plan, store: Store, returns: Mapping[str, float], value: An
         plan: what is needed.
         store: where it goes.
         returns: arm → return of every epoch, to which the seed is added.
-        value: of every measurement of networks; a callable gets the planned measurement.
+        value: of every measurement of networks; a callable gets the planned job.
     """
-    from dtclaims.lab.measurements import MEASUREMENTS
-
     for run in plan.runs.values():
         if store.find(run.key) is not None:
             continue
-        with store.new_run(run.identity) as folder:
-            save_file({"weight": torch.zeros(1)}, folder / "epoch_001.safetensors")
-            curve = [returns[run.spec.arm] + run.spec.seed] * run.spec.epochs
-            errors = {name: [0.5] * len(curve) for name in ("action_error", "held_out_error")}
-            write_json(
-                folder / "result.json",
-                {
-                    "curves": {"return_mean": curve, **errors},
-                    "seconds": 1.0,
-                    "provenance": {"data": {"sha256": "made up"}},
-                },
-            )
-    for planned in plan.measurements.values():
-        if MEASUREMENTS[planned.name].from_curves is None:
-            store.put_measurement(planned.identity, value(planned) if callable(value) else value)
+        spec = run.job.order.spec
+        curve = [returns[spec.arm] + spec.seed] * spec.epochs
+        errors = {name: [0.5] * len(curve) for name in ("action_error", "held_out_error")}
+        result = {
+            "curves": {"return_mean": curve, **errors},
+            "seconds": 1.0,
+            "provenance": {"shared": {"device": "cpu"}, "of": {"data": {spec.task: {"sha256": "made up"}}}},
+            "cost": {"like": list(run.job.cost.like), "steps": run.job.cost.steps},
+        }
+        store_run(store, run.identity, result, run.job.name)
+    for planned in plan.values.values():
+        store.put_measurement(planned.identity, value(planned) if callable(value) else value, planned.job.name)
 
 
 def damaged(data: st.DataObject, sound: bytes, first: int = 0) -> bytes:
