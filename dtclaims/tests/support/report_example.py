@@ -3,7 +3,10 @@
 import copy
 from typing import Any
 
-from dtclaims.harness.report import Document
+from dtclaims.harness.judge.document import Document
+from dtclaims.harness.judge.entries import Component, Effect, Entry
+from dtclaims.harness.judge.exhibits import Figure
+from dtclaims.harness.report import parse
 
 LABEL = "Self-pre-trained backbones, self-collected data: not the paper's own verdict."
 
@@ -25,6 +28,16 @@ PROVENANCE: dict[str, Any] = {
 SWITCHES = {
     "published": {"head": "tied", "random_arch": "reference", "adam_eps": "by_arm", "selection": "best"},
     "corrected": {"head": "untied", "random_arch": "matched", "adam_eps": "equal", "selection": "last_quarter"},
+}
+
+WORDS = {
+    "scales": {
+        "mini": "toy size: the pipeline works",
+        "small": "reduced size: a conceptual replication",
+        "paper": "the paper's size",
+    },
+    "run": "arm, task, context length",
+    "values": {"context": "K={}"},
 }
 
 NOTHING: dict[str, Any] = {"mean": None, "low": None, "high": None, "per_seed": {}, "unit": "", "name": ""}
@@ -106,8 +119,30 @@ def claim(id_: str, protocol: str = "published", **fields: Any) -> dict[str, Any
     }
 
 
-def document() -> Document:
-    """The example."""
+def entry(id_: str, protocol: str = "published", **fields: Any) -> Entry:
+    """`claim` as a record."""
+    return Entry.from_json(claim(id_, protocol, **fields))
+
+
+def component(**fields: Any) -> Component:
+    """A component on one side of 20, with some fields replaced."""
+    judged = effect(65.1, 60.2, 70.0, [60.4, 66.0, 71.2, 63.5, 64.4], "points", "score")
+    whole = {"verdict": "reproduced", "effect": judged, "predicate": above(20), "statistics": None}
+    return Component.from_json({**whole, **fields})
+
+
+def effect_of(*values: Any) -> Effect:
+    """`effect` as a record."""
+    return Effect.from_json(effect(*values))
+
+
+def document(**fields: Any) -> Document:
+    """The example, with some fields replaced by others of JSON types."""
+    return parse({**content(), **fields})
+
+
+def content() -> dict[str, Any]:
+    """The example as JSON."""
     arms = [
         run(f"{arm[:2]}{seed}c0ffee", arm, seed) for arm in ("random_init", "image_pretrained") for seed in range(5)
     ]
@@ -322,6 +357,7 @@ def document() -> Document:
         "claims": copy.deepcopy(claims),
         "figures": {"fig1": figure()},
         "tables": {"table1": table()},
+        "words": copy.deepcopy(WORDS),
     }
 
 
@@ -337,6 +373,11 @@ def series(name: str, protocol: str | None, y: list[float | None], style: str = 
         "y": y,
         **more,
     }
+
+
+def drawing(**fields: Any) -> Figure:
+    """`figure` as a record, with some fields replaced by others of JSON types."""
+    return Figure.from_json({**figure(), **fields})
 
 
 def figure() -> dict[str, Any]:
@@ -372,9 +413,9 @@ def table() -> dict[str, Any]:
     return {"title": "Scores at K=20", "unit": "normalised return", "cells": cells}
 
 
-def large(claims: int = 119, seeds: int = 5) -> Document:
-    """A report as large as the whole paper: every claim under both protocols, with three components each."""
-    base = document()
+def large(claims: int = 119, seeds: int = 5) -> dict[str, Any]:
+    """A report, as JSON, as large as the whole paper: every claim under both protocols, with three components each."""
+    base = content()
     template = base["claims"][2]
     entries = []
     for index in range(claims):

@@ -4,7 +4,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from dtclaims.harness.report.wording import PROTOCOLS, SCALES, VERDICTS
+from dtclaims.harness.judge.words import PROTOCOLS, VERDICTS
+
+SCALES = ("mini", "small", "full", "paper", "own <b>")
 
 HOSTILE = (
     "<script>alert(1)</script>\"'&amp;|`[x](javascript:y)`|\n# h\n| a | b |\n\n"
@@ -53,15 +55,8 @@ statistics = st.none() | st.fixed_dictionaries(
 )
 
 runs = st.fixed_dictionaries(
-    {
-        "key": names,
-        "arm": texts,
-        "task": st.none() | texts,
-        "context": st.none() | st.integers(1, 20),
-        "seed": st.integers(0, 9),
-        "cached": st.booleans(),
-        "seconds": st.none() | st.floats(0, 1e10),
-    }
+    {"key": names, "seed": st.integers(0, 9), "cached": st.booleans(), "seconds": st.none() | st.floats(0, 1e10)},
+    optional={"arm": texts, "task": st.none() | texts, "context": st.none() | st.integers(1, 20), "method": texts},
 )
 
 
@@ -157,7 +152,7 @@ def claims(draw: st.DrawFn) -> dict[str, Any]:
         "quote": draw(texts),
         "scope": draw(texts),
         "protocol": draw(st.sampled_from(list(PROTOCOLS))),
-        "scale": draw(st.sampled_from(list(SCALES))),
+        "scale": draw(st.sampled_from(SCALES)),
         "verdict": verdict,
         "reason": draw(texts),
         "provisional": draw(st.booleans()),
@@ -191,9 +186,20 @@ def claims(draw: st.DrawFn) -> dict[str, Any]:
     return entry
 
 
+words = st.fixed_dictionaries(
+    {},
+    optional={
+        # Those that are known are all that may occur.
+        "scales": st.just({}) | texts.map(lambda text: dict.fromkeys(SCALES, text)),
+        "run": texts,
+        "values": st.dictionaries(st.sampled_from(["arm", "context", "method"]), texts, max_size=2),
+    },
+)
+
+
 @st.composite
 def documents(draw: st.DrawFn) -> dict[str, Any]:
-    """A whole report."""
+    """A whole report, as JSON."""
     entries = draw(
         st.lists(claims(), max_size=3, unique_by=lambda entry: (entry["id"], entry["protocol"], entry["scale"]))
     )
@@ -214,7 +220,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
             "created": "2026-11-22T18:30:00Z",
             "command": draw(texts),
             "seeds": draw(st.lists(st.integers(-3, 2**63), max_size=4)),
-            "scale": draw(st.sampled_from(list(SCALES))),
+            "scale": draw(st.sampled_from(SCALES)),
             "scale_reason": draw(st.none() | texts),
             "protocols": draw(st.lists(st.sampled_from(list(PROTOCOLS)), max_size=2)),
             "device": draw(texts),
@@ -224,4 +230,5 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
             "label": draw(names),
         },
         "claims": entries,
+        **({"words": draw(words)} if draw(st.booleans()) else {}),
     }

@@ -148,18 +148,18 @@ def test_claims_are_judged_on_experiments(tmp_path: Path) -> None:
     write(tmp_path / "mine")
     entries = taken(tmp_path / "mine", task="walker2d")
     published, corrected = (entries["ONE", name] for name in ("published", "corrected"))
-    assert published["effect"]["per_seed"] == {"0": 5.0, "1": 5.01, "2": 5.02}
-    assert corrected["effect"]["per_seed"] == {"0": 6.0, "1": 6.01, "2": 6.02}
-    assert entries["BOTH", "corrected"]["verdict"] == published["verdict"] == "reproduced"
-    assert published["runs"] == []
-    assert published["switches"] == entries["BOTH", "published"]["switches"] == {}
-    assert published["scope"] == "s"
-    assert "A level." in published["measured"]
-    assert published["provenance"]["experiments"]["test_mine:level"].keys() == {"test_mine.py", "numpy"}
+    assert published.effect.per_seed == {0: 5.0, 1: 5.01, 2: 5.02}
+    assert corrected.effect.per_seed == {0: 6.0, 1: 6.01, 2: 6.02}
+    assert entries["BOTH", "corrected"].verdict == published.verdict == "reproduced"
+    assert published.runs == ()
+    assert published.switches == entries["BOTH", "published"].switches == {}
+    assert published.scope == "s"
+    assert "A level." in published.measured
+    assert published.to_json()["provenance"]["experiments"]["test_mine:level"].keys() == {"test_mine.py", "numpy"}
     document = study(tmp_path / "mine").document(list(entries.values()))
     validate(document)
-    assert document["paper"]["title"] == "mine"
-    assert document["figures"] == document["tables"] == {}
+    assert document.paper.title == "mine"
+    assert document.figures == document.tables == {}
     assert load_claims(tmp_path / "mine")["ONE"].tasks == (ANY_TASK,)
 
 
@@ -176,8 +176,8 @@ def test_the_second_time_nothing_is_taken(tmp_path: Path) -> None:
     assert study(tmp_path, seeds="4").plan_lines()[-1] == "16 experiments: 12 cached, 4 to take"
     assert study(tmp_path, scale="small", device="cpu").plan_lines()[-1] == "12 experiments: 12 cached, 0 to take"
     entry = study(tmp_path, seeds="4").judge(study(tmp_path, seeds="4").cells[0])
-    assert entry["verdict"] == "not_run"
-    assert entry["remedy"] == f"pytest {tmp_path} --protocol published --seeds 0,1,2,3, --claim ONE"
+    assert entry.verdict == "not_run"
+    assert entry.remedy == f"pytest {tmp_path} --protocol published --seeds 0,1,2,3, --claim ONE"
 
 
 @pytest.mark.parametrize(
@@ -194,9 +194,9 @@ def test_a_failed_experiment_is_an_error_with_its_reason(tmp_path: Path, value: 
     """An exception, or a value that is no plain finite data: the claims on it are errors, the others are judged."""
     write(tmp_path, ("return 2.0", f"return {value}"))
     entries = taken(tmp_path)
-    assert entries["TWO", "published"]["verdict"] == entries["BOTH", "published"]["verdict"] == "error"
-    assert why in entries["TWO", "published"]["reason"]
-    assert entries["ONE", "published"]["verdict"] == "reproduced"
+    assert entries["TWO", "published"].verdict == entries["BOTH", "published"].verdict == "error"
+    assert why in entries["TWO", "published"].reason
+    assert entries["ONE", "published"].verdict == "reproduced"
     assert study(tmp_path).plan_lines()[-1] == "12 experiments: 6 cached, 6 to take"
 
 
@@ -283,8 +283,8 @@ def test_a_claim_names_its_tasks_once(tmp_path: Path) -> None:
         "test_mine:other",
         "score",
     }
-    assert one.judge(one.cells[1])["switches"]
-    assert "--task hopper" in one.judge(one.cells[1])["remedy"]
+    assert one.judge(one.cells[1]).switches
+    assert "--task hopper" in one.judge(one.cells[1]).remedy
 
 
 def test_the_toy_paper(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from dtclaims.lab.inputs import Unavailable
 from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.places import ROOT
 from dtclaims.tests.harness.judge.test_judging import RETURNS, filled, study, value_of
+from dtclaims.tests.support import report_example
 from dtclaims.tests.support.examples import SAMPLE_CLAIMS, damaged, fill_store
 
 EVIDENCE = sorted((ROOT / "claims" / "evidence").glob("*.json"))
@@ -48,12 +49,12 @@ def export(tmp_path: Path, *options: str, name: str = "sample.json", store: Path
 def judged(path: Path, **options: Any) -> dict[tuple[str, str], dict[str, Any]]:
     """The entries of a file, by claim and protocol."""
     document = judge_evidence(read_evidence(path), **options).document
-    return {(entry["id"], entry["protocol"]): entry for entry in document["claims"]}
+    return {(entry.id, entry.protocol): entry for entry in document.claims}
 
 
 def stored(of: Study) -> dict[tuple[str, str], dict[str, Any]]:
     document = of.document([of.judge(cell) for cell in of.cells])
-    return {(entry["id"], entry["protocol"]): entry for entry in document["claims"]}
+    return {(entry.id, entry.protocol): entry for entry in document.claims}
 
 
 def changed(path: Path, change: Callable[[dict[str, Any]], object]) -> Path:
@@ -95,7 +96,7 @@ def test_the_file_says_what_the_store_says(tmp_path: Path, options: dict[str, st
     expected = stored(filled(tmp_path, **options))
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
     found = judged(export(tmp_path, *words))
-    assert {entry["verdict"] for entry in found.values()} >= {"reproduced", "refuted"}
+    assert {entry.verdict for entry in found.values()} >= {"reproduced", "refuted"}
     assert found == expected
 
 
@@ -141,8 +142,8 @@ def test_a_file_is_judged_without_torch_store_data_and_backbones(file: Path, tmp
     assert "REPRODUCED" in done.stdout
     assert not home.exists()
     document = read(out / "report.json")
-    assert document["provenance"]["store"] == "sample.json"
-    assert document["provenance"]["scale_reason"].startswith("evidence of ")
+    assert document.provenance.store == "sample.json"
+    assert document.provenance.scale_reason.startswith("evidence of ")
 
 
 def test_nothing_is_looked_for(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +170,7 @@ def gpu_store(tmp_path: Path) -> Study:
 def test_results_of_a_gpu_are_judged_without_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`judge` and `evidence` take stored results of small scale for a GPU's; the file is judged anywhere."""
     expected = stored(gpu_store(tmp_path))
-    assert expected["SAMPLE-fails", "published"]["verdict"] == "reproduced"
+    assert expected["SAMPLE-fails", "published"].verdict == "reproduced"
     scale = ("--scale", "small", "--task", "hopper", "--protocol", "published")
     assert main(["judge", *SAMPLE, "--store", str(tmp_path / "store"), *scale]) == 0
     assert re.search(r"SAMPLE-fails +published +small +REPRODUCED", capsys.readouterr().out)
@@ -188,8 +189,8 @@ def test_evidence_outlives_the_code(file: Path, tmp_path: Path, monkeypatch: pyt
     before, from_store = judged(file), stored(filled(tmp_path))
     other_code(monkeypatch)
     assert judged(file) == before
-    assert from_store["SAMPLE-fails", "published"]["verdict"] == "reproduced"
-    assert stored(study(tmp_path))["SAMPLE-fails", "published"]["verdict"] == "not_run"
+    assert from_store["SAMPLE-fails", "published"].verdict == "reproduced"
+    assert stored(study(tmp_path))["SAMPLE-fails", "published"].verdict == "not_run"
 
 
 def test_results_of_older_code_are_exported(
@@ -255,7 +256,7 @@ def test_looks_travel(tmp_path: Path) -> None:
     filled(tmp_path, seeds="5", **options)
     file = export(tmp_path, "--seeds", "5", "--protocol", "published")
     entry = judged(file)["SAMPLE-fails", "published"]
-    assert entry["statistics"]["looks"] == 2
+    assert entry.statistics.looks == 2
     assert judged(file)["SAMPLE-fails", "published"] == entry
 
 
@@ -264,9 +265,9 @@ def test_what_is_missing_is_not_run(tmp_path: Path) -> None:
     one = study(tmp_path, ["SAMPLE-fails"])
     fill_store(one.plan, one.store, RETURNS)
     found = judged(export(tmp_path))
-    assert found["SAMPLE-fails", "published"]["verdict"] == "reproduced"
-    assert found["SAMPLE-ratio", "published"]["verdict"] == "not_run"
-    assert "evidence" in found["SAMPLE-ratio", "published"]["reason"]
+    assert found["SAMPLE-fails", "published"].verdict == "reproduced"
+    assert found["SAMPLE-ratio", "published"].verdict == "not_run"
+    assert "evidence" in found["SAMPLE-ratio", "published"].reason
 
 
 def test_a_claim_that_changed_finds_nothing(file: Path, tmp_path: Path) -> None:
@@ -277,10 +278,10 @@ def test_a_claim_that_changed_finds_nothing(file: Path, tmp_path: Path) -> None:
     text = text.replace('Need("score", "random_init", context=1)', 'Need("score", "random_init", context=7)')
     (folder / "test_sample.py").write_text(text.replace('"SAMPLE-corrected-only"', '"SAMPLE-renamed"'))
     found = judge_evidence(read_evidence(file), claims=folder)
-    entries = {(entry["id"], entry["protocol"]): entry for entry in found.document["claims"]}
-    assert entries["SAMPLE-fails", "published"]["verdict"] == "not_run"
-    assert "needs changed since" in entries["SAMPLE-fails", "published"]["reason"]
-    assert entries["SAMPLE-everywhere", "published"]["verdict"] == "reproduced"
+    entries = {(entry.id, entry.protocol): entry for entry in found.document.claims}
+    assert entries["SAMPLE-fails", "published"].verdict == "not_run"
+    assert "needs changed since" in entries["SAMPLE-fails", "published"].reason
+    assert entries["SAMPLE-everywhere", "published"].verdict == "reproduced"
     assert found.undeclared == ["SAMPLE-corrected-only"]
     assert "no longer declared: SAMPLE-corrected-only" in found.header()[-1]
 
@@ -296,8 +297,8 @@ def test_runs_of_different_provenance_are_not_pooled(tmp_path: Path) -> None:
     write_json(folder / "manifest.json", {**manifest, "result.json": describe_file(folder / "result.json")})
     found = judged(export(tmp_path))
     entry = found["SAMPLE-fails", one.cells[0].protocol.name]
-    assert entry["verdict"] == "error"
-    assert "device is " in entry["reason"]
+    assert entry.verdict == "error"
+    assert "device is " in entry.reason
 
 
 def test_an_experiments_values_travel(tmp_path: Path) -> None:
@@ -310,7 +311,7 @@ def test_an_experiments_values_travel(tmp_path: Path) -> None:
     out = tmp_path / "toy.json"
     assert main(["evidence", str(out), "--claims", str(toy), "--store", str(tmp_path / "store")]) == 0
     assert judged(out) == expected
-    assert any(entry["provenance"].get("experiments") for entry in expected.values())
+    assert any(entry.provenance.get("experiments") for entry in expected.values())
 
 
 # --- files from outside -------------------------------------------------------------------------------------------
@@ -419,7 +420,7 @@ def test_damage_is_an_error_or_harmless(sound: tuple[Path, bytes], data: st.Data
     path.write_bytes(damaged(data, content))
     with contextlib.suppress(DtclaimsError):
         document = judge_evidence(read_evidence(path)).document
-        assert [entry["id"] for entry in document["claims"]] == ["SAMPLE-fails"]
+        assert [entry.id for entry in document.claims] == ["SAMPLE-fails"]
 
 
 # --- commands -------------------------------------------------------------------------------------------------------
@@ -450,17 +451,20 @@ def test_digits_are_dropped_only_where_that_changes_nothing(tmp_path: Path, monk
     assert first_return(export(tmp_path)) % 1 == pytest.approx(1 / 3, rel=1e-12)
 
 
+ONE = report_example.component()
+
+
 @pytest.mark.parametrize(
     "change",
-    [{"verdict": "refuted"}, {"effect": {"mean": 1.001, "low": 0.5, "high": None}}, {"components": {}}],
+    [{"verdict": "refuted"}, {"effect": replace(ONE.effect, mean=65.2)}, {"components": {}}],
 )
 def test_entries_that_differ_are_told_apart(change: dict[str, Any]) -> None:
     """Another verdict, an effect beyond rounding or other components are not the same result; rounding is."""
-    entry = {"verdict": "reproduced", "effect": {"mean": 1.0, "low": 0.5, "high": None}}
-    whole = {**entry, "components": {"one": entry}}
-    near = {**entry, "effect": {"mean": 1.0 + 1e-9, "low": 0.5, "high": None}}
-    assert same_verdicts([whole], [{**near, "components": {"one": near}}])
-    assert not same_verdicts([whole], [{**whole, **change}])
+    entry = report_example.entry("one")
+    whole = replace(entry, verdict="reproduced", effect=ONE.effect, components={"one": ONE})
+    near = replace(ONE, effect=replace(ONE.effect, mean=65.1 + 1e-8))
+    assert same_verdicts([whole], [replace(whole, effect=near.effect, components={"one": near})])
+    assert not same_verdicts([whole], [replace(whole, **change)])
     assert not same_verdicts([whole], [])
 
 
@@ -526,4 +530,4 @@ def test_the_readme_shows_what_the_evidence_says(capsys: pytest.CaptureFixture[s
     for path in EVIDENCE:
         assert read_evidence(path).made["commit"], path.name
         assert path.stat().st_size < 3_000_000, path.name
-        assert "error" not in {entry["verdict"] for entry in judged(path).values()}, path.name
+        assert "error" not in {entry.verdict for entry in judged(path).values()}, path.name

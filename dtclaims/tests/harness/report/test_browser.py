@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dtclaims.harness.report import dashboard, history, render
+from dtclaims.harness.report import dashboard, history, parse, render
 from dtclaims.lab.figures import paper_values
 from dtclaims.places import ROOT
 from dtclaims.tests.support import report_example
@@ -51,14 +51,14 @@ def browser() -> Iterator[Any]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report with the paper's figures, and the dashboard of three commits."""
     path = tmp_path_factory.mktemp("pages")
-    document = report_example.document()
-    document["figures"], document["tables"] = paper_values.complete({"own": report_example.figure()}, {})
-    render(document, path, ["html"])
+    figures, tables = paper_values.complete({"own": report_example.figure()}, {})
+    render(report_example.document(figures=figures, tables=tables), path, ["html"])
     lines = []
+    content = report_example.content()
     for day, verdict in ((1, "reproduced"), (2, "inconclusive"), (3, "refuted")):
-        document["provenance"]["created"] = f"2026-11-0{day}T12:00:00Z"
-        document["claims"][3]["verdict"] = verdict
-        lines += history.lines_of(document, f"{day:040x}")
+        content["provenance"]["created"] = f"2026-11-0{day}T12:00:00Z"
+        content["claims"][3]["verdict"] = verdict
+        lines += history.lines_of(parse(content), f"{day:040x}")
     dashboard.write(lines, path, repository="https://example.org/repo")
     (path / "index.html").rename(path / "dashboard.html")
     return path

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import given, settings
 
-from dtclaims.harness.report import crate, render
+from dtclaims.harness.report import crate, parse, render
 from dtclaims.tests.support import report_example
 from dtclaims.tests.support.report_strategies import documents
 
@@ -57,7 +57,7 @@ def test_it_is_a_process_run_crate() -> None:
 @given(documents())
 def test_no_reference_leads_nowhere(document: dict[str, Any]) -> None:
     """In every crate, what an entity refers to is in the graph or an address of the web."""
-    found = entities(crate.render(document, ["report.json"]))
+    found = entities(crate.render(parse(document), ["report.json"]))
     for entity in found.values():
         for ref in (ref for name, value in entity.items() if name != "@id" for ref in references(value)):
             assert ref in found or ref.startswith(("http://", "https://"))

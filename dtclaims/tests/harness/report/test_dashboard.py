@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -10,20 +11,20 @@ from xml.etree import ElementTree
 import pytest
 
 from dtclaims.errors import ReportError
-from dtclaims.harness.report import dashboard, history
-from dtclaims.tests.harness.report.test_html import Page
+from dtclaims.harness.report import dashboard, history, parse
 from dtclaims.tests.support import report_example
+from dtclaims.tests.support.pages import Page
 from dtclaims.tests.support.report_strategies import HOSTILE
 
 
 def lines(*verdicts: str, id_: str = "a", protocol: str = "published", **fields: Any) -> list[history.Line]:
     """One claim's lines: a verdict per commit, a day apart."""
-    document = report_example.document()
+    content = report_example.content()
     found: list[history.Line] = []
     for day, verdict in enumerate(verdicts, 1):
-        document["provenance"]["created"] = f"2026-11-{day:02d}T12:00:00Z"
-        document["claims"] = [report_example.claim(id_, protocol, verdict=verdict, **fields)]
-        found += history.lines_of(document, f"{day:03d}commit")
+        content["provenance"]["created"] = f"2026-11-{day:02d}T12:00:00Z"
+        content["claims"] = [report_example.claim(id_, protocol, verdict=verdict, **fields)]
+        found += history.lines_of(parse(content), f"{day:03d}commit")
     return found
 
 
@@ -45,7 +46,7 @@ def test_the_commit_that_changed_a_verdict_is_named() -> None:
 def test_a_sparkline_has_a_mark_for_each_commit_that_judged() -> None:
     """Reproduced is above refuted, a commit without a verdict leaves a gap, and the title says it in words."""
     other = lines("reproduced", "reproduced", "reproduced", "reproduced", "inconclusive", id_="b")
-    commits = [line["commit"] for line in other]
+    commits = [line.commit for line in other]
     svg = ElementTree.fromstring(dashboard.spark(dashboard.Track(STORY), commits))
     paths = {path.get("class"): path.get("d", "") for path in svg.iter("path")}
     assert {verdict: path.count("M") for verdict, path in paths.items()} == {
@@ -62,8 +63,8 @@ def test_a_sparkline_has_a_mark_for_each_commit_that_judged() -> None:
 def test_the_verdict_that_holds_now_and_since_when() -> None:
     """A cell shows the latest verdict, and the commit that brought it."""
     track = dashboard.Track(STORY[:3])
-    assert track.latest["verdict"] == "reproduced"
-    assert track.since["commit"] == "002commit"
+    assert track.latest.verdict == "reproduced"
+    assert track.since.commit == "002commit"
     page = Page(dashboard.render(STORY[:3]))
     assert re.search(r"reproduced.*since 002commit, 2026-11-02", re.sub(r"\s+", " ", page.text))
 
@@ -79,9 +80,7 @@ def test_every_protocol_and_scale_has_its_column() -> None:
 
 def test_the_page_is_safe_and_readable_by_all() -> None:
     """Hostile text stays text; nothing is loaded; headings descend; tables, headers and drawings have names."""
-    spoilt = [
-        {**line, "id": HOSTILE, "section": HOSTILE, "commit": HOSTILE.split()[0], "paper": HOSTILE} for line in STORY
-    ]
+    spoilt = [replace(line, id=HOSTILE, section=HOSTILE, commit=HOSTILE.split()[0], paper=HOSTILE) for line in STORY]
     text = dashboard.render(spoilt, "https://example.org")
     page = Page(text)
     assert len(list(page.all("script"))) == 1
@@ -102,8 +101,8 @@ def test_the_page_is_safe_and_readable_by_all() -> None:
 def test_a_long_history_shows_its_newest_commits() -> None:
     """Marks do not grow without end."""
     verdicts = ["reproduced"] * (dashboard.LONGEST + 20)
-    many = [{**line, "commit": f"c{index}"} for index, line in enumerate(lines("reproduced") * len(verdicts))]
-    svg = dashboard.spark(dashboard.Track(many), [line["commit"] for line in many])
+    many = [replace(line, commit=f"c{index}") for index, line in enumerate(lines("reproduced") * len(verdicts))]
+    svg = dashboard.spark(dashboard.Track(many), [line.commit for line in many])
     assert svg.count("M") == dashboard.LONGEST
 
 

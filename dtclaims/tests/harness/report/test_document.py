@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,10 @@ import numpy as np
 import pytest
 
 from dtclaims.errors import ReportError
-from dtclaims.harness.report import read, validate, write
-from dtclaims.harness.report.document import dump, replace_all
+from dtclaims.harness.judge.entries import Part
+from dtclaims.harness.judge.words import STATUSES
+from dtclaims.harness.report import parse, read, validate, write
+from dtclaims.harness.report.document import dump, replace_all, schema_text
 from dtclaims.tests.support import report_example
 
 Change = Callable[[dict[str, Any]], object]
@@ -25,9 +29,9 @@ def test_read_gives_back_what_was_written(tmp_path: Path) -> None:
 
 def test_every_verdict_and_seed_count_is_in_the_example() -> None:
     """The example that other tests rest on covers what it promises."""
-    claims = report_example.document()["claims"]
-    assert {claim["verdict"] for claim in claims} == {"reproduced", "refuted", "inconclusive", "not_run", "error"}
-    assert {len(claim["effect"]["per_seed"]) for claim in claims} == {0, 3, 5}
+    claims = report_example.document().claims
+    assert {claim.verdict for claim in claims} == set(STATUSES)
+    assert {len(claim.effect.per_seed) for claim in claims} == {0, 3, 5}
 
 
 def test_other_readers_see_plain_json_text(tmp_path: Path) -> None:
@@ -79,10 +83,10 @@ def test_other_readers_see_plain_json_text(tmp_path: Path) -> None:
 )
 def test_a_broken_report_is_refused_by_the_name_of_its_field(change: Change, message: str) -> None:
     """The error says which field is wrong, what stands there and what may."""
-    document = report_example.document()
-    change(document)
+    content = report_example.content()
+    change(content)
     with pytest.raises(ReportError, match=message):
-        validate(document)
+        parse(content)
 
 
 @pytest.mark.parametrize(
@@ -99,21 +103,21 @@ def test_a_broken_report_is_refused_by_the_name_of_its_field(change: Change, mes
 )
 def test_what_json_cannot_carry_is_refused(value: object, message: str) -> None:
     """Free-form fields hold anything that comes back from JSON as it was, and nothing else."""
-    document = report_example.document()
-    document["claims"][0]["provenance"]["x"] = value
+    good = report_example.document()
+    spoilt = replace(good.claims[0], provenance={**good.claims[0].provenance, "x": value})
     with pytest.raises(ReportError, match=message):
-        dump(document)
+        dump(replace(good, claims=(spoilt, *good.claims[1:])))
 
 
 def test_endless_nesting_is_refused() -> None:
     """A report that would exhaust the stack of a reader gets an error that names the place."""
-    document = report_example.document()
+    content = report_example.content()
     nested: dict[str, Any] = {}
     for _ in range(2000):
         nested = {"a": nested}
-    document["claims"][0]["provenance"] = nested
+    content["claims"][0]["provenance"] = nested
     with pytest.raises(ReportError, match=r"claims\[0\]\.provenance\.a.* is nested too deep"):
-        validate(document)
+        parse(content)
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"schema": 1, "claims": [NaN]}', "[" * 100_000, "\x00"])
@@ -138,7 +142,7 @@ def test_foreign_json_is_not_a_report(tmp_path: Path, foreign: object) -> None:
 def test_another_schema_version_is_refused(version: object) -> None:
     """A report of a later or earlier layout is not guessed at."""
     with pytest.raises(ReportError, match=r"schema is a version .* expected 1\. Make the report again"):
-        validate({**report_example.document(), "schema": version})
+        report_example.document(schema=version)
 
 
 def test_number_too_large_for_a_float_is_refused_when_read(tmp_path: Path) -> None:
@@ -171,32 +175,72 @@ def test_nothing_is_replaced_before_everything_is_written(tmp_path: Path) -> Non
         (lambda series: series.update(y=[1.0]), r"figures\.fig1\.panels\[0\]\.series\[0\]\.y is not as long as x"),
         (lambda series: series.pop("high"), r"series\[0\] has low without high"),
         (lambda series: series.update(fliers=[[1.0]]), r"series\[0\]\.fliers holds something else than pairs"),
-        (lambda series: series.update(protocol="mine"), r"protocol is not of the form"),
+        (
+            lambda series: series.update(protocol="mine"),
+            r"protocol is unknown: got str 'mine', .* corrected, null",
+        ),
         (lambda series: series.update(x=[0, 1, 2, None]), r"x\[3\] is of another type"),
     ],
 )
 def test_a_figure_that_cannot_be_drawn_is_refused(change: Change, message: str) -> None:
     """Lists of one length, whole bands, pairs of numbers: anything else is named before a renderer meets it."""
-    example = report_example.document()
+    example = report_example.content()
     change(example["figures"]["fig1"]["panels"][0]["series"][0])
     with pytest.raises(ReportError, match=message):
-        validate(example)
+        parse(example)
 
 
 def test_a_composite_may_have_an_effect_though_a_part_was_not_run() -> None:
     """A claim with parts keeps what was measured of its own; any other claim not run has no effect."""
-    example = report_example.document()
+    example = report_example.content()
     entry = example["claims"][3]
     entry |= {"verdict": "not_run", "parts": [{"id": "a", "verdict": "not_run"}]}
-    assert validate(example) is example
+    assert parse(example).claims[3].parts == (Part("a", "not_run"),)
     entry["parts"] = []
     with pytest.raises(ReportError, match="has a value though the verdict is not_run"):
-        validate(example)
+        parse(example)
 
 
 def test_attribution_must_say_all_it_was_asked() -> None:
     """A variant without a verdict is named."""
-    example = report_example.document()
+    example = report_example.content()
     del example["claims"][3]["attribution"]["variants"]["head"]["verdict"]
     with pytest.raises(ReportError, match=r"attribution\.variants\.head\.verdict is missing"):
-        validate(example)
+        parse(example)
+
+
+def test_only_a_document_is_validated() -> None:
+    """What was not parsed is refused, even where it could be."""
+    whole = report_example.document()
+    assert validate(whole) is whole
+    with pytest.raises(ReportError, match=r"not a dtclaims report: got dict .* as `parse` makes it"):
+        validate(report_example.content())  # type: ignore[arg-type]
+
+
+def test_scales_are_those_of_the_reports_words() -> None:
+    """A lab names its own scales; where a report says which there are, no other may occur."""
+    content = report_example.content()
+    content["claims"][1]["scale"] = "tiny"
+    with pytest.raises(ReportError, match=r"claims\[1\]\.scale is unknown: got str 'tiny', expected one of mini"):
+        parse(content)
+    del content["words"]
+    assert parse(content).claims[1].scale == "tiny"
+
+
+def test_a_run_has_the_condition_that_its_lab_gives_it() -> None:
+    """What tells runs apart is the lab's: any words with text, whole numbers or nothing."""
+    content = report_example.content()
+    run = {"key": "k", "method": "lasso", "size": 3, "seed": 0, "cached": True, "seconds": None}
+    content["claims"][0]["runs"] = [run]
+    document = parse(content)
+    assert document.claims[0].runs[0].condition == {"method": "lasso", "size": 3}
+    assert document.to_json()["claims"][0]["runs"] == [run]
+    run["size"] = 0.5
+    with pytest.raises(ReportError, match=r"claims\[0\]\.runs\[0\]\.size is of another type: got float 0\.5"):
+        parse(content)
+
+
+def test_the_published_schema_is_that_of_the_types() -> None:
+    """`schema.json` is made by `schema_text`; where they differ, write its text to the file again."""
+    published = files("dtclaims.harness.report").joinpath("schema.json").read_text(encoding="utf-8")
+    assert published == schema_text()

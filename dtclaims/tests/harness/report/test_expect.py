@@ -2,64 +2,70 @@
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dtclaims.errors import ReportError
-from dtclaims.harness.report import check_expectations, compare, read_record, record, write
+from dtclaims.harness.judge.entries import Entry
+from dtclaims.harness.report import check_expectations, compare, parse, read_record, record, write
 from dtclaims.harness.report.causes import causes
 from dtclaims.tests.support import report_example
 
 KEY = ("S5.1-cka-random-higher-gpt2", "published", "mini")
 
 
-def entry(document: dict[str, Any], key: tuple[str, str, str] = KEY) -> dict[str, Any]:
+Content = dict[str, Any]
+"""A report as JSON."""
+
+
+def entry(document: Content, key: tuple[str, str, str] = KEY) -> dict[str, Any]:
     """The entry of a key."""
     (found,) = [one for one in document["claims"] if (one["id"], one["protocol"], one["scale"]) == key]
     return found
 
 
 @pytest.fixture
-def before() -> dict[str, Any]:
+def before() -> Content:
     """A report."""
-    return report_example.document()
+    return report_example.content()
 
 
 @pytest.fixture
-def after() -> dict[str, Any]:
+def after() -> Content:
     """The same report, to be changed."""
-    return report_example.document()
+    return report_example.content()
 
 
-def test_a_report_meets_its_own_record(before: dict[str, Any], tmp_path: Path) -> None:
+def test_a_report_meets_its_own_record(before: Content, tmp_path: Path) -> None:
     """Both forms of a record are met by the report that they were made of."""
-    write(before, tmp_path / "report.json")
-    record(before, tmp_path / "short.json")
+    write(parse(before), tmp_path / "report.json")
+    record(parse(before), tmp_path / "short.json")
     for name in ("report.json", "short.json"):
-        assert check_expectations(before, tmp_path / name) == []
+        assert check_expectations(parse(before), tmp_path / name) == []
     assert json.loads((tmp_path / "short.json").read_text())["verdicts"]["/".join(KEY)] == "reproduced"
 
 
-def test_only_verdicts_that_changed_are_reported(before: dict[str, Any], tmp_path: Path) -> None:
+def test_only_verdicts_that_changed_are_reported(before: Content, tmp_path: Path) -> None:
     """A claim that only one side knows is no difference; a changed verdict is, in words."""
-    record(before, tmp_path / "short.json")
+    record(parse(before), tmp_path / "short.json")
     entry(before)["verdict"] = "refuted"
     before["claims"] = [*before["claims"][3:], report_example.claim("new", verdict="inconclusive")]
-    (difference,) = check_expectations(before, tmp_path / "short.json")
+    (difference,) = check_expectations(parse(before), tmp_path / "short.json")
     assert str(difference) == f"{KEY[0]} (published, mini): reproduced -> refuted"
     assert difference.to_json() == {
         "id": KEY[0], "protocol": "published", "scale": "mini", "before": "reproduced", "after": "refuted", "why": [],
     }  # fmt: skip
 
 
-def test_against_a_whole_report_a_difference_says_why(before: dict[str, Any], tmp_path: Path) -> None:
+def test_against_a_whole_report_a_difference_says_why(before: Content, tmp_path: Path) -> None:
     """A recorded report knows what else changed."""
-    write(before, tmp_path / "report.json")
+    write(parse(before), tmp_path / "report.json")
     entry(before)["verdict"] = "refuted"
     entry(before)["predicate"]["text"] = "> 0.1"
-    (difference,) = check_expectations(before, tmp_path / "report.json")
+    (difference,) = check_expectations(parse(before), tmp_path / "report.json")
     assert difference.why == ("threshold: > 0 -> > 0.1",)
 
 
@@ -74,37 +80,37 @@ def test_against_a_whole_report_a_difference_says_why(before: dict[str, Any], tm
         ('{"schema": 3, "claims": []}', "schema is a version this dtclaims does not know"),
     ],
 )
-def test_a_bad_record_is_named(content: str, message: str, before: dict[str, Any], tmp_path: Path) -> None:
+def test_a_bad_record_is_named(content: str, message: str, before: Content, tmp_path: Path) -> None:
     """A damaged, foreign or newer record is a report error with the file's name."""
     path = tmp_path / "expected.json"
     path.write_text(content)
     with pytest.raises(ReportError, match=message) as error:
-        check_expectations(before, path)
+        check_expectations(parse(before), path)
     assert str(path) in str(error.value)
     with pytest.raises(ReportError, match="cannot read"):
         read_record(tmp_path / "absent.json")
 
 
-def test_recording_replaces_only_when_complete(before: dict[str, Any], tmp_path: Path) -> None:
+def test_recording_replaces_only_when_complete(before: Content, tmp_path: Path) -> None:
     """An invalid report leaves the recorded verdicts alone."""
     path = tmp_path / "short.json"
-    record(before, path)
+    record(parse(before), path)
     kept = path.read_bytes()
     with pytest.raises(ReportError, match="second verdict"):
-        record({**before, "claims": [before["claims"][0]] * 2}, path)
+        record(replace(parse(before), claims=parse(before).claims[:1] * 2), path)
     assert path.read_bytes() == kept
 
 
-def test_equal_reports_agree(before: dict[str, Any], after: dict[str, Any]) -> None:
+def test_equal_reports_agree(before: Content, after: Content) -> None:
     """Neither a difference nor a movement, whatever the report's own date."""
     after["provenance"]["created"] = "2027-01-01T00:00:00Z"
-    assert compare(before, after) == ([], [])
+    assert compare(parse(before), parse(after)) == ([], [])
 
 
-def test_a_claim_of_one_report_only_is_a_difference(before: dict[str, Any], after: dict[str, Any]) -> None:
+def test_a_claim_of_one_report_only_is_a_difference(before: Content, after: Content) -> None:
     """What is gone and what is new are told apart."""
     after["claims"] = [*before["claims"][1:], report_example.claim("new")]
-    differ, moved = compare(before, after)
+    differ, moved = compare(parse(before), parse(after))
     assert [(one.id, one.before, one.after, one.why) for one in differ] == [
         ("ABS-no-context", "refuted", "absent", ("only in the first report",)),
         ("new", "absent", "not_run", ("only in the second report",)),
@@ -112,17 +118,17 @@ def test_a_claim_of_one_report_only_is_a_difference(before: dict[str, Any], afte
     assert moved == []
 
 
-def test_a_verdict_that_changed_alone_says_so(before: dict[str, Any], after: dict[str, Any]) -> None:
+def test_a_verdict_that_changed_alone_says_so(before: Content, after: Content) -> None:
     """A difference without any cause in the reports is not explained away."""
     entry(after)["verdict"] = "inconclusive"
-    ((difference,), _) = compare(before, after)
+    ((difference,), _) = compare(parse(before), parse(after))
     assert difference.why == ("nothing else in the reports changed",)
 
 
-def test_a_number_that_moved_is_no_difference(before: dict[str, Any], after: dict[str, Any]) -> None:
+def test_a_number_that_moved_is_no_difference(before: Content, after: Content) -> None:
     """The same verdict on other numbers is listed apart."""
     entry(after)["effect"] |= {"mean": 0.06, "per_seed": {"0": 0.048, "1": 0.063, "2": 0.07}}
-    differ, (moved,) = compare(before, after)
+    differ, (moved,) = compare(parse(before), parse(after))
     assert differ == []
     assert moved.before == moved.after == "reproduced"
     assert moved.why == (
@@ -133,7 +139,7 @@ def test_a_number_that_moved_is_no_difference(before: dict[str, Any], after: dic
 
 def change(path: str, value: Any) -> list[str]:
     """The causes named after one field of an entry changed."""
-    old = entry(report_example.document())
+    old = entry(report_example.content())
     old["provenance"]["data"]["code"] = {"collect.py": "aaaa"}
     old["provenance"]["versions"] = {"torch": "2.13.0"}
     new = copy.deepcopy(old)
@@ -142,7 +148,7 @@ def change(path: str, value: Any) -> list[str]:
     for parent in parents:
         inner = inner[parent]
     inner[name] = value
-    return list(causes(old, new))
+    return list(causes(Entry.from_json(old), Entry.from_json(new)))
 
 
 @pytest.mark.parametrize(
@@ -174,12 +180,12 @@ def test_other_seeds_are_named() -> None:
 
 def test_components_and_parts_are_compared_one_by_one() -> None:
     """A component's threshold, values and presence, and a part's verdict, are each named."""
-    old = entry(report_example.document(), ("ABS-no-context", "published", "mini"))
+    old = entry(report_example.content(), ("ABS-no-context", "published", "mini"))
     new = copy.deepcopy(old)
     new["components"]["hopper"]["predicate"]["text"] = "> 6"
     new["components"]["halfcheetah"] = new["components"].pop("walker2d")
     new["parts"][0]["verdict"] = "refuted"
-    assert list(causes(old, new)) == [
+    assert list(causes(Entry.from_json(old), Entry.from_json(new))) == [
         "threshold of hopper: > 5 -> > 6",
         "component walker2d: gone",
         "component halfcheetah: new",
@@ -197,6 +203,6 @@ def test_a_change_too_small_to_round_is_shown_in_full() -> None:
 def test_many_changes_are_counted() -> None:
     """Past six fields of one kind the rest are only counted."""
     old, new = ({"switches": {f"s{index}": value for index in range(9)}} for value in "ab")
-    base = entry(report_example.document())
-    found = list(causes({**base, **old}, {**base, **new}))
+    base = entry(report_example.content())
+    found = list(causes(*(Entry.from_json({**base, **part}) for part in (old, new))))
     assert found[5:] == ["switch s5: a -> b", "3 more changes of switch"]

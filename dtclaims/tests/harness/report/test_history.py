@@ -1,74 +1,75 @@
 """Behaviour of `dtclaims.harness.report.history`: lines are added, never changed, and a broken one is named."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dtclaims.errors import ReportError
-from dtclaims.harness.report import history
+from dtclaims.harness.report import history, parse
 from dtclaims.tests.support import report_example
 from dtclaims.tests.support.report_strategies import HOSTILE
 
 
 @pytest.fixture
-def document() -> dict[str, Any]:
-    """A report."""
-    return report_example.document()
+def content() -> dict[str, Any]:
+    """A report as JSON."""
+    return report_example.content()
 
 
 @pytest.fixture
-def path(document: dict[str, Any], tmp_path: Path) -> Path:
+def path(content: dict[str, Any], tmp_path: Path) -> Path:
     """A history with one commit."""
     found = tmp_path / "history.jsonl"
-    history.add(document, found, "c0ffee")
+    history.add(parse(content), found, "c0ffee")
     return found
 
 
-def test_one_line_per_verdict_and_commit(document: dict[str, Any], path: Path) -> None:
+def test_one_line_per_verdict_and_commit(content: dict[str, Any], path: Path) -> None:
     """Each line is JSON that names claim, commit, verdict and effect, in the report's order."""
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    assert [line["id"] for line in lines] == [claim["id"] for claim in document["claims"]]
+    assert [line["id"] for line in lines] == [claim["id"] for claim in content["claims"]]
     assert lines[3] | {"created": "", "paper": "", "dtclaims": ""} == {
         "schema": 1, "commit": "c0ffee", "created": "", "paper": "", "id": "S5.1-cka-random-higher-gpt2",
         "section": "5.1", "headline": False, "protocol": "published", "scale": "mini", "verdict": "reproduced",
         "provisional": True, "n": 3, "mean": 0.054, "low": 0.0369, "high": 0.0711, "unit": "", "claimed": "> 0",
         "dtclaims": "",
     }  # fmt: skip
-    assert history.read(path) == lines
+    assert [line.to_json() for line in history.read(path)] == lines
 
 
-def test_adding_keeps_what_was_there(document: dict[str, Any], path: Path) -> None:
+def test_adding_keeps_what_was_there(content: dict[str, Any], path: Path) -> None:
     """A second commit stands below the first, whose bytes are as before."""
     before = path.read_bytes()
-    assert history.add(document, path, "decaf") == len(document["claims"])
+    assert history.add(parse(content), path, "decaf") == len(content["claims"])
     assert path.read_bytes().startswith(before)
-    assert len(history.read(path)) == 2 * len(document["claims"])
+    assert len(history.read(path)) == 2 * len(content["claims"])
 
 
-def test_adding_a_commit_again_adds_nothing(document: dict[str, Any], path: Path) -> None:
+def test_adding_a_commit_again_adds_nothing(content: dict[str, Any], path: Path) -> None:
     """A job run twice leaves one line per verdict, even if its numbers moved a little."""
     before = path.read_bytes()
-    document["provenance"]["created"] = "2026-11-23T00:00:00Z"
-    assert history.add(document, path, "c0ffee") == 0
+    content["provenance"]["created"] = "2026-11-23T00:00:00Z"
+    assert history.add(parse(content), path, "c0ffee") == 0
     assert path.read_bytes() == before
 
 
-def test_two_verdicts_at_one_commit_are_refused(document: dict[str, Any], path: Path) -> None:
+def test_two_verdicts_at_one_commit_are_refused(content: dict[str, Any], path: Path) -> None:
     """The same claim cannot have two verdicts at a commit; nothing is written."""
     before = path.read_bytes()
-    document["claims"][3]["verdict"] = "refuted"
+    content["claims"][3]["verdict"] = "refuted"
     with pytest.raises(ReportError, match=r"two verdicts at one commit: got c0ffee S5\.1-cka.*reproduced and refuted"):
-        history.add(document, path, "c0ffee")
+        history.add(parse(content), path, "c0ffee")
     assert path.read_bytes() == before
 
 
-def test_the_history_of_another_paper_is_refused(document: dict[str, Any], path: Path) -> None:
+def test_the_history_of_another_paper_is_refused(content: dict[str, Any], path: Path) -> None:
     """Verdicts of two papers do not mix."""
-    document["paper"]["title"] = "Another"
+    content["paper"]["title"] = "Another"
     with pytest.raises(ReportError, match="different papers"):
-        history.add(document, path, "decaf")
+        history.add(parse(content), path, "decaf")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +85,7 @@ def test_the_history_of_another_paper_is_refused(document: dict[str, Any], path:
     ],
 )
 def test_a_broken_line_is_named_and_nothing_is_written(
-    broken: str, message: str, document: dict[str, Any], path: Path
+    broken: str, message: str, content: dict[str, Any], path: Path
 ) -> None:
     """The number of the line is told, and the file stays as it is."""
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -94,7 +95,7 @@ def test_a_broken_line_is_named_and_nothing_is_written(
     with pytest.raises(ReportError, match=message):
         history.read(path)
     with pytest.raises(ReportError, match=message):
-        history.add(document, path, "decaf")
+        history.add(parse(content), path, "decaf")
     assert path.read_bytes() == before
 
 
@@ -106,36 +107,36 @@ def test_a_line_that_was_cut_off_is_named(path: Path) -> None:
 
 
 @pytest.mark.parametrize("commit", ["", "two words", "new\nline"])
-def test_a_commit_is_one_word(commit: str, document: dict[str, Any], tmp_path: Path) -> None:
+def test_a_commit_is_one_word(commit: str, content: dict[str, Any], tmp_path: Path) -> None:
     """A commit that would break the line or the table is refused before anything is made."""
     with pytest.raises(ReportError, match="commit is not of the form"):
-        history.add(document, tmp_path / "history.jsonl", commit)
+        history.add(parse(content), tmp_path / "history.jsonl", commit)
     assert not list(tmp_path.iterdir())
 
 
-def test_hostile_text_stays_in_its_line(document: dict[str, Any], tmp_path: Path) -> None:
+def test_hostile_text_stays_in_its_line(content: dict[str, Any], tmp_path: Path) -> None:
     """Line breaks and quotes in texts are carried, not obeyed."""
-    document["claims"][0]["id"] = HOSTILE
-    history.add(document, tmp_path / "h", "c0ffee")
-    assert history.read(tmp_path / "h")[0]["id"] == HOSTILE
-    assert (tmp_path / "h").read_text(encoding="utf-8").count("\n") == len(document["claims"])
+    content["claims"][0]["id"] = HOSTILE
+    history.add(parse(content), tmp_path / "h", "c0ffee")
+    assert history.read(tmp_path / "h")[0].id == HOSTILE
+    assert (tmp_path / "h").read_text(encoding="utf-8").count("\n") == len(content["claims"])
 
 
-def test_histories_are_merged_by_time(document: dict[str, Any], path: Path, tmp_path: Path) -> None:
+def test_histories_are_merged_by_time(content: dict[str, Any], path: Path, tmp_path: Path) -> None:
     """Lines of several files are put in order; those that both hold count once; contradictions are an error."""
-    document["provenance"]["created"] = "2026-01-01T00:00:00Z"
+    content["provenance"]["created"] = "2026-01-01T00:00:00Z"
     other = tmp_path / "other.jsonl"
-    history.add(document, other, "early")
+    history.add(parse(content), other, "early")
     lines = history.merge([history.read(path), history.read(other), history.read(path)])
-    assert [line["commit"] for line in lines] == ["early"] * 9 + ["c0ffee"] * 9
+    assert [line.commit for line in lines] == ["early"] * 9 + ["c0ffee"] * 9
     with pytest.raises(ReportError, match="two verdicts at one commit"):
-        history.merge([lines, [{**lines[0], "verdict": "error"}]])
+        history.merge([lines, [replace(lines[0], verdict="error")]])
 
 
-def test_a_history_that_cannot_be_read_or_written_is_named(document: dict[str, Any], tmp_path: Path) -> None:
+def test_a_history_that_cannot_be_read_or_written_is_named(content: dict[str, Any], tmp_path: Path) -> None:
     """A missing file, and a folder in a file's place, are report errors."""
     with pytest.raises(ReportError, match=r"cannot read the history .*absent"):
         history.read(tmp_path / "absent")
     (tmp_path / "file").write_text("")
     with pytest.raises(ReportError, match="cannot write the history"):
-        history.add(document, tmp_path / "file" / "history.jsonl", "c0ffee")
+        history.add(parse(content), tmp_path / "file" / "history.jsonl", "c0ffee")

@@ -1,47 +1,22 @@
 """Behaviour of `dtclaims.harness.report.html`: one page that needs nothing else, for every reader, on every screen."""
 
 import base64
+import copy
 import hashlib
 import itertools
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from importlib.resources import files
 from typing import Any
 
 import pytest
 
 from dtclaims.errors import ReportError
-from dtclaims.harness.report import html, view, wording
+from dtclaims.harness.judge.words import PROTOCOLS
+from dtclaims.harness.report import html, parse, view
 from dtclaims.lab.figures import paper_values
 from dtclaims.tests.support import report_example
-from dtclaims.tests.support.report_strategies import HOSTILE
-
-FIXED = frozenset(["created", "scale", "protocols", "protocol", "verdict", "kind", "url", "style"])
-"""Fields whose text is not free."""
-
-
-class Page(HTMLParser):
-    """A page as its tags with attributes, in order, and its visible text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:
-        """Note a tag."""
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_data(self, data: str) -> None:
-        """Collect text."""
-        self.text += data
-
-    def all(self, *names: str) -> Iterator[dict[str, str | None]]:
-        """The attributes of every tag of some names."""
-        return (attributes for tag, attributes in self.tags if tag in names)
+from dtclaims.tests.support.pages import Page, hostile
 
 
 @pytest.fixture(scope="module")
@@ -50,18 +25,9 @@ def page() -> Page:
     return Page(html.render(report_example.document()))
 
 
-def hostile(value: Any) -> Any:
-    """A report with hostile text before every free text that is not empty."""
-    if isinstance(value, dict):
-        return {key: item if key in FIXED else hostile(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [hostile(item) for item in value]
-    return HOSTILE + value if isinstance(value, str) and value else value
-
-
 def test_text_never_becomes_markup(page: Page) -> None:
     """With hostile text everywhere the page has the same tags and attributes, and shows the text as it is."""
-    spoilt = Page(html.render(hostile(report_example.document())))
+    spoilt = Page(html.render(parse(hostile(report_example.content()))))
     assert [(tag, sorted(attributes)) for tag, attributes in spoilt.tags] == [
         (tag, sorted(attributes)) for tag, attributes in page.tags
     ]
@@ -71,9 +37,9 @@ def test_text_never_becomes_markup(page: Page) -> None:
 
 def test_a_link_that_is_not_of_the_web_is_not_made() -> None:
     """The paper's address becomes a link only if it is http or https."""
-    example = report_example.document()
+    example = report_example.content()
     example["paper"]["url"] = "javascript:alert(1)"
-    assert all((tag.get("href") or "").startswith("#") for tag in Page(html.render(example)).all("a"))
+    assert all((tag.get("href") or "").startswith("#") for tag in Page(html.render(parse(example))).all("a"))
 
 
 def test_the_page_needs_no_network_and_runs_one_script_of_its_own(page: Page) -> None:
@@ -107,7 +73,7 @@ def test_every_link_within_the_page_leads_somewhere(page: Page) -> None:
 
 def test_every_verdict_links_to_its_panel(page: Page) -> None:
     """The matrix has a cell for each entry, with the verdict in words, leading to the panel."""
-    panels = {panel.anchor for group in view.groups(report_example.document()) for card in group.cards
+    panels = {panel.anchor for group in view.groups(report_example.document().claims, ()) for card in group.cards
               for panel in card.panels}  # fmt: skip
     assert {(tag["href"] or "")[1:] for tag in page.all("a") if "cell" in (tag.get("class") or "")} == panels
     assert panels <= {tag.get("id") for tag in page.all("section")}
@@ -161,10 +127,10 @@ def test_a_card_tells_the_whole_story(page: Page) -> None:
 
 def test_the_protocols_scopes_are_told_apart_where_they_differ() -> None:
     """One scope stands in the card's head; two stand each in their panel."""
-    example = report_example.document()
-    assert Page(html.render(example)).text.count("Scope: hopper, K=20, state token") == 2
+    example = report_example.content()
+    assert Page(html.render(parse(example))).text.count("Scope: hopper, K=20, state token") == 2
     example["claims"][4]["scope"] = "1000 windows"
-    text = Page(html.render(example)).text
+    text = Page(html.render(parse(example))).text
     assert text.count("Scope: hopper, K=20, state token") == 2
     assert text.count("Scope: 1000 windows") == 1
 
@@ -172,7 +138,7 @@ def test_the_protocols_scopes_are_told_apart_where_they_differ() -> None:
 def whole() -> dict[str, Any]:
     """119 claims under two protocols, a third in three environments, with all figures and tables of the paper."""
     document = report_example.large()
-    one = report_example.document()["claims"][3]
+    one = report_example.content()["claims"][3]
     for index, entry in enumerate(document["claims"]):
         entry["headline"] = index < 30
         if index < 30:
@@ -181,15 +147,12 @@ def whole() -> dict[str, Any]:
             ]
         if index % 6 > 1:
             entry |= {name: one[name] for name in ("effect", "statistics", "predicate")} | {"components": {}}
-    document["figures"], document["tables"] = paper_values.complete({}, {})
+    figures, document["tables"] = paper_values.complete({}, {})
+    document["figures"] = copy.deepcopy(figures)
     for figure in document["figures"].values():
         for panel in figure["panels"]:
             panel["series"] = [
-                *(
-                    {**series, "protocol": name, "seed": None}
-                    for series in panel["series"]
-                    for name in wording.PROTOCOLS
-                ),
+                *({**series, "protocol": name, "seed": None} for series in panel["series"] for name in PROTOCOLS),
                 *panel["series"],
             ]
     return document
@@ -198,7 +161,7 @@ def whole() -> dict[str, Any]:
 def test_a_report_of_the_whole_paper_stays_under_a_megabyte() -> None:
     """Every claim keeps its card and plot, and every figure its drawings; the list of runs goes to report.json."""
     document = whole()
-    text = html.render(document)
+    text = html.render(parse(document))
     assert len(text.encode()) <= html.MAX_BYTES
     assert "some detail is left to report.json: the list of runs" in text
     assert "<p>Left to report.json" not in text
@@ -212,7 +175,7 @@ def test_a_larger_report_says_what_it_leaves_out() -> None:
     """Past the limit details go in a stated order, the figures last, and the page says so."""
     document = whole()
     document["claims"] = report_example.large(250)["claims"]
-    text = html.render(document)
+    text = html.render(parse(document))
     assert f"left to report.json: {', '.join(html.DETAILS)}." in text
     assert 'class="fig"' not in text
 
@@ -244,7 +207,7 @@ def test_figures_and_tables_stand_on_the_page(page: Page) -> None:
 
 def test_an_empty_report_is_a_page() -> None:
     """Without claims there is no table and no filter, and the page says so."""
-    page = Page(html.render({**report_example.document(), "claims": []}))
+    page = Page(html.render(report_example.document(claims=[])))
     assert "This report holds no claims." in page.text
     assert not list(page.all("fieldset"))
 
@@ -252,7 +215,7 @@ def test_an_empty_report_is_a_page() -> None:
 def test_an_invalid_report_is_refused() -> None:
     """The renderer checks what it is given."""
     with pytest.raises(ReportError, match="not a dtclaims report"):
-        html.render({"claims": []})
+        html.render({"claims": []})  # type: ignore[arg-type]
 
 
 def _palettes() -> Iterator[dict[str, str]]:

@@ -9,10 +9,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from dtclaims.errors import ReportError
-from dtclaims.harness.report import markdown
+from dtclaims.harness.report import markdown, parse
 from dtclaims.harness.report.wording import UNPRINTABLE
-from dtclaims.tests.harness.report.test_html import hostile
 from dtclaims.tests.support import report_example
+from dtclaims.tests.support.pages import hostile
 from dtclaims.tests.support.report_strategies import HOSTILE, texts
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -31,7 +31,7 @@ def shape(text: str) -> list[tuple[str, str]]:
 
 def test_text_never_becomes_markup() -> None:
     """With hostile text everywhere the summary has the same headings, tables, blocks and inline markup."""
-    assert shape(markdown.render(hostile(report_example.document()))) == shape(
+    assert shape(markdown.render(parse(hostile(report_example.content())))) == shape(
         markdown.render(report_example.document())
     )
 
@@ -59,7 +59,7 @@ def test_the_table_comes_first_and_the_rest_is_folded() -> None:
     """Counts and verdicts stand open; each claim, and each table of the paper, follows in a closed block."""
     text = markdown.render(report_example.document())
     assert text.index("| published, mini | 3 | 1 | 2 | 0 | 0 | 1 of 1 stand |") < text.index("<details>")
-    ids = {claim["id"] for claim in report_example.document()["claims"]}
+    ids = {claim.id for claim in report_example.document().claims}
     assert text.count("<details>") == text.count("</details>") == len(ids) + 1
     assert (
         "| S5.5-k1-gpt2-eq-k20 | ✓ <b>reproduced</b><br>0.6 &#91;−2.0, 3.2&#93;, claimed &#124;effect&#124; &#60; 5 "
@@ -71,7 +71,7 @@ def test_both_tables_of_a_claim_are_tables() -> None:
     """Overview, counts, parts of two claims and the paper's table are parsed as tables, and blocks do not leak."""
     tokens = [token.type for token in PARSER.parse(markdown.render(report_example.document()))]
     assert tokens.count("table_open") == 5
-    assert tokens.count("blockquote_open") == len({claim["id"] for claim in report_example.document()["claims"]})
+    assert tokens.count("blockquote_open") == len({claim.id for claim in report_example.document().claims})
     assert tokens.count("heading_open") == 1
 
 
@@ -83,7 +83,7 @@ def test_a_claim_not_run_shows_its_command() -> None:
 def test_details_give_way_before_the_table_does() -> None:
     """Above the limit, details stay for the headlines only, then go, then the table is cut; it says so."""
     document = report_example.document()
-    ids = {claim["id"] for claim in document["claims"]}
+    ids = {claim.id for claim in document.claims}
 
     def sizes(text: str) -> tuple[int, int]:
         return text.count("<details>") - text.count("<b>Table 1</b>"), sum(
@@ -107,17 +107,17 @@ def test_details_give_way_before_the_table_does() -> None:
 def test_a_summary_never_passes_the_limit() -> None:
     """However long the texts of a report are, the summary is short enough to be kept."""
     entries = [report_example.claim(f"{index}{HOSTILE * 40}", quote=HOSTILE * 500) for index in range(60)]
-    text = markdown.render({**report_example.document(), "claims": entries}, 60_000)
+    text = markdown.render(report_example.document(claims=entries), 60_000)
     assert len(text.encode()) <= 60_000
     assert "of 60 claims. A job summary holds 1 MiB" in text
 
 
 def test_an_empty_report_is_a_summary() -> None:
     """Without claims there is no table, and the summary says so."""
-    assert "This report holds no claims." in markdown.render({**report_example.document(), "claims": []})
+    assert "This report holds no claims." in markdown.render(report_example.document(claims=[]))
 
 
 def test_an_invalid_report_is_refused() -> None:
     """The renderer checks what it is given."""
     with pytest.raises(ReportError, match="not a dtclaims report"):
-        markdown.render({"claims": []})
+        markdown.render({"claims": []})  # type: ignore[arg-type]

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from dtclaims.errors import ReportError
-from dtclaims.harness.report import merge, view
+from dtclaims.harness.report import merge, parse, view
 from dtclaims.tests.support import report_example
 
 
 def at_scale(scale: str, **provenance: Any) -> dict[str, Any]:
-    """The example at another scale."""
-    document = report_example.document()
+    """The example at another scale, as JSON."""
+    document = report_example.content()
     document["provenance"] |= {"scale": scale, **provenance}
     for entry in document["claims"]:
         entry["scale"] = scale
@@ -24,18 +24,18 @@ def test_scales_become_columns() -> None:
         "small", seeds=[7], device="cuda", versions={"torch": "2.13.0", "mujoco": "3.3.7"}, commit="c0ffee"
     )
     del small["figures"]
-    both = merge([report_example.document(), small])
-    assert view.columns(both) == [
+    both = merge([report_example.document(), parse(small)])
+    assert view.columns(both.claims, both.words.scales) == [
         ("mini", "published"), ("mini", "corrected"), ("small", "published"), ("small", "corrected"),
     ]  # fmt: skip
-    assert len(both["claims"]) == 18
-    assert both["figures"] == report_example.document()["figures"]
-    provenance = both["provenance"]
-    assert provenance["scale"] == "small"
-    assert provenance["seeds"] == [0, 1, 2, 3, 4, 7]
-    assert provenance["device"] == "cpu (2 threads); cuda"
-    assert provenance["versions"] == {"torch": "2.13.0", "mujoco": "3.3.7"}
-    assert "commit" not in provenance
+    assert len(both.claims) == 18
+    assert both.figures == report_example.document().figures
+    provenance = both.provenance
+    assert provenance.scale == "small"
+    assert provenance.seeds == (0, 1, 2, 3, 4, 7)
+    assert provenance.device == "cpu (2 threads); cuda"
+    assert provenance.versions == {"torch": "2.13.0", "mujoco": "3.3.7"}
+    assert provenance.commit is None
 
 
 def test_one_report_merged_is_itself() -> None:
@@ -55,6 +55,6 @@ def test_reports_that_mean_different_things_are_refused(part: str, name: str, va
     other = at_scale("small")
     other[part][name] = value
     with pytest.raises(ReportError, match=r"the reports are of different (papers|levels): got .* and "):
-        merge([report_example.document(), other])
+        merge([report_example.document(), parse(other)])
     with pytest.raises(ReportError, match="nothing to merge"):
         merge([])

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 
 from dtclaims.errors import ReportError, UsageError
-from dtclaims.harness.report import read, render, summary_lines
+from dtclaims.harness.report import parse, read, render, summary_lines
 from dtclaims.places import ROOT
 from dtclaims.tests.support import report_example
 from dtclaims.tests.support.report_strategies import documents
@@ -45,15 +46,16 @@ class Balance(HTMLParser):
 def test_any_valid_report_renders_and_reads_back(document: dict[str, Any]) -> None:
     """Every format can be made of every valid report; the HTML is balanced; the JSON is the report again."""
     with tempfile.TemporaryDirectory() as folder:
-        paths = render(document, Path(folder))
-        assert read(paths["json"]) == document
+        report = parse(document)
+        paths = render(report, Path(folder))
+        assert read(paths["json"]) == report
         parser = Balance()
         parser.feed(paths["html"].read_text(encoding="utf-8"))
         parser.close()
         assert parser.open == []
         assert paths["md"].read_text(encoding="utf-8").startswith("# ")
     for width in (80, 132):
-        assert max(map(len, summary_lines(document, width))) <= width
+        assert max(map(len, summary_lines(report, width))) <= width
 
 
 def test_only_the_wanted_formats_are_written(tmp_path: Path) -> None:
@@ -75,8 +77,9 @@ def test_invalid_report_leaves_the_old_files_alone(tmp_path: Path) -> None:
     """A report that cannot be rendered replaces nothing."""
     render(report_example.document(), tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    broken = report_example.document()
-    broken["claims"][3]["effect"]["mean"] = float("nan")
+    good = report_example.document()
+    spoilt = replace(good.claims[3], effect=replace(good.claims[3].effect, mean=float("nan")))
+    broken = replace(good, claims=(*good.claims[:3], spoilt, *good.claims[4:]))
     with pytest.raises(ReportError, match=r"claims\[3\]\.effect\.mean is not a finite number"):
         render(broken, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

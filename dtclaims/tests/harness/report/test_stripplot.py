@@ -1,6 +1,7 @@
 """Behaviour of `dtclaims.harness.report.stripplot`: what is drawn where."""
 
 import re
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -10,10 +11,10 @@ from hypothesis import strategies as st
 
 from dtclaims.harness.report import stripplot
 from dtclaims.harness.report.axis import Axis
-from dtclaims.tests.support.report_example import NOTHING, above, effect
+from dtclaims.tests.support.report_example import NOTHING, above, component, effect_of
 from dtclaims.tests.support.report_strategies import effects, numbers, predicates
 
-PART = {"effect": effect(65.1, 60.2, 70.0, [60.4, 66.0, 71.2, 63.5, 64.4], "points", "score"), "predicate": above(20)}
+PART = component()
 
 
 def drawn(svg: str, name: str) -> list[ElementTree.Element]:
@@ -33,7 +34,7 @@ def test_every_seed_is_a_dot_at_its_value() -> None:
 
 def test_equal_seeds_do_not_hide_each_other() -> None:
     """Seeds with one value are moved apart vertically."""
-    part = {**PART, "effect": effect(1, 1, 1, [1.0, 1.0, 1.0], "", "")}
+    part = replace(PART, effect=effect_of(1, 1, 1, [1.0, 1.0, 1.0], "", ""))
     assert len({dot.get("cy") for dot in drawn(stripplot.plot(part, []), "circle")}) == 3
 
 
@@ -49,8 +50,8 @@ def test_equal_seeds_do_not_hide_each_other() -> None:
 )
 def test_claimed_side_is_shaded_and_named(predicate: dict[str, Any], span: tuple[float, float], label: str) -> None:
     """The shade covers the claimed side of the axis, with a line at each of its ends."""
-    assert stripplot.claimed(predicate) == span
-    part = {**PART, "predicate": predicate}
+    part = component(predicate=predicate)
+    assert stripplot.claimed(part.predicate) == span
     svg = stripplot.plot(part, [])
     ends = stripplot.domain([part])
     assert ends is not None
@@ -66,8 +67,8 @@ def test_claimed_side_is_shaded_and_named(predicate: dict[str, Any], span: tuple
 
 def test_a_claim_made_of_parts_has_no_side() -> None:
     """Without a threshold there is nothing to shade, and the seeds are still drawn."""
-    part = {**PART, "predicate": {"kind": "all", "threshold": None, "text": "both"}}
-    assert stripplot.claimed(part["predicate"]) is None
+    part = component(predicate={"kind": "all", "threshold": None, "text": "both"})
+    assert stripplot.claimed(part.predicate) is None
     assert not drawn(stripplot.plot(part, []), "side")
     assert len(drawn(stripplot.plot(part, []), "circle")) == 5
 
@@ -85,7 +86,7 @@ def test_the_papers_number_is_marked_on_the_axis() -> None:
 
 def test_components_share_one_axis() -> None:
     """Rows drawn with the same ends put the same value at the same place, and only one needs ticks."""
-    other = {**PART, "effect": effect(-5, -8, -2, [-5.0, -4.0, -6.0], "points", "score")}
+    other = replace(PART, effect=effect_of(-5, -8, -2, [-5.0, -4.0, -6.0], "points", "score"))
     ends = stripplot.domain([PART, other])
     rows = [stripplot.mini(PART, [], ends, ticks=False), stripplot.mini(other, [], ends)]
     assert drawn(rows[0], "cut")[0].get("d") == drawn(rows[1], "cut")[0].get("d")
@@ -94,7 +95,7 @@ def test_components_share_one_axis() -> None:
 
 def test_nothing_measured_is_nothing_drawn() -> None:
     """A part without an effect has no plot."""
-    part = {"effect": NOTHING, "predicate": above(0)}
+    part = component(effect=NOTHING)
     assert stripplot.plot(part, [1.0]) == ""
     assert stripplot.mini(part, [], (0.0, 1.0)) == ""
     assert stripplot.mini(PART, [], None) == ""
@@ -105,7 +106,7 @@ def test_every_drawing_stays_within_its_frame(
     effect_: dict[str, Any], predicate: dict[str, Any], paper: list[float]
 ) -> None:
     """Whatever the numbers, the SVG is XML, and no coordinate of it is NaN, infinite or far outside."""
-    part = {"effect": effect_, "predicate": predicate}
+    part = component(effect=effect_, predicate=predicate)
     for svg in (stripplot.plot(part, paper), stripplot.mini(part, paper, stripplot.domain([part], paper))):
         if svg:
             for node in ElementTree.fromstring(svg).iter():

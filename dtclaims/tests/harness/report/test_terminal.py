@@ -4,7 +4,7 @@ import pytest
 
 from dtclaims.errors import ReportError
 from dtclaims.harness.report import summary_lines
-from dtclaims.tests.support.report_example import LABEL, above, claim, document
+from dtclaims.tests.support.report_example import LABEL, above, claim, content, document
 from dtclaims.tests.support.report_strategies import HOSTILE
 
 WORDS = {"REPRODUCED", "REFUTED", "INCONCLUSIVE", "NOT RUN", "ERROR"}
@@ -31,7 +31,7 @@ def test_a_wide_terminal_gets_every_column_in_full() -> None:
 def test_columns_are_aligned_and_fit(width: int) -> None:
     """At any width the verdicts stand in one column, every verdict word is whole, and no line is longer."""
     lines = summary_lines(document(), width)
-    table = lines[: 1 + len(document()["claims"])]
+    table = lines[: 1 + len(document().claims)]
     start = table[0].index("verdict")
     assert {next(word for word in WORDS if line[start:].startswith(word)) for line in table[1:]} == WORDS
     assert all(line[start - 1] == " " for line in table)
@@ -40,9 +40,7 @@ def test_columns_are_aligned_and_fit(width: int) -> None:
 
 def test_headlines_come_first_and_protocols_stand_together() -> None:
     """The composites lead; the two protocols of one claim are neighbours."""
-    example = document()
-    example["claims"].reverse()
-    lines = summary_lines(example, 200)[1:]
+    lines = summary_lines(document(claims=content()["claims"][::-1]), 200)[1:]
     assert [line.split()[:2] for line in lines[:2]] == [
         ["ABS-no-context", "published"],
         ["ABS-no-context", "corrected"],
@@ -61,7 +59,7 @@ def test_counts_and_label_close_the_summary() -> None:
 
 def test_narrow_terminals_keep_what_tells_ids_apart() -> None:
     """Where ids are cut they keep both ends."""
-    example = {**document(), "claims": [claim(f"S5.2-mi-{'x' * 60}-{arm}") for arm in ("gpt2", "igpt")]}
+    example = document(claims=[claim(f"S5.2-mi-{'x' * 60}-{arm}") for arm in ("gpt2", "igpt")])
     ids = [line.split()[0] for line in summary_lines(example, 80)[1:3]]
     assert len(set(ids)) == 2
     assert all(id_.startswith("S5.2-mi-") and "..." in id_ for id_ in ids)
@@ -69,16 +67,14 @@ def test_narrow_terminals_keep_what_tells_ids_apart() -> None:
 
 def test_a_table_that_cannot_fit_is_shown_all_the_same() -> None:
     """No verdict is dropped for want of room."""
-    example = {
-        **document(),
-        "claims": [claim("a" * 40, n=10**19, paper_value={"text": "x" * 99}, predicate={**above(0), "text": "y" * 99})],
-    }
+    long = claim("a" * 40, n=10**19, paper_value={"text": "x" * 99}, predicate={**above(0), "text": "y" * 99})
+    example = document(claims=[long])
     assert any(line.startswith("aaa") and "NOT RUN" in line for line in summary_lines(example, 80))
 
 
 def test_hostile_text_neither_breaks_lines_nor_colours() -> None:
     """Newlines and escape sequences of a report's text do not reach the terminal."""
-    example = {**document(), "claims": [claim(HOSTILE, paper_value={"text": "\x1b[2J\r\n\u202e"})]}
+    example = document(claims=[claim(HOSTILE, paper_value={"text": "\x1b[2J\r\n\u202e"})])
     lines = summary_lines(example, 400)
     assert len(lines) == 4
     assert all(line.isprintable() for line in lines)
@@ -86,10 +82,10 @@ def test_hostile_text_neither_breaks_lines_nor_colours() -> None:
 
 def test_an_empty_report_is_its_label() -> None:
     """Without claims there is no table."""
-    assert summary_lines({**document(), "claims": []}) == [LABEL]
+    assert summary_lines(document(claims=[])) == [LABEL]
 
 
 def test_an_invalid_report_is_refused() -> None:
     """The summary checks what it is given."""
     with pytest.raises(ReportError, match="not a dtclaims report"):
-        summary_lines({})
+        summary_lines({})  # type: ignore[arg-type]

@@ -1,12 +1,22 @@
 """Behaviour of `dtclaims.harness.report.view`: what stands where in every rendering."""
 
+from dtclaims.harness.judge.document import Document
+from dtclaims.harness.judge.entries import Entry
+from dtclaims.harness.judge.exhibits import Table
 from dtclaims.harness.report import view
 from dtclaims.tests.support.report_example import claim, document, effect, run, table
 
+SCALES = ("mini", "small", "paper")
 
-def report(*claims: dict[str, object]) -> dict[str, object]:
+
+def report(*claims: dict[str, object]) -> Document:
     """A report of some claims."""
-    return {**document(), "claims": list(claims)}
+    return document(claims=list(claims))
+
+
+def groups(*claims: dict[str, object]) -> list[view.Group[Entry]]:
+    """Their groups."""
+    return view.groups(report(*claims).claims, SCALES)
 
 
 def judged(id_: str, protocol: str, verdict: str, **fields: object) -> dict[str, object]:
@@ -16,7 +26,7 @@ def judged(id_: str, protocol: str, verdict: str, **fields: object) -> dict[str,
 
 def test_headlines_come_first_and_sections_in_order_of_appearance() -> None:
     """Headline claims form the first group, the rest follow by section as the report lists them."""
-    found = view.groups(report(claim("b", section="5.2"), claim("a", section="4"), claim("c", headline=True)))
+    found = groups(claim("b", section="5.2"), claim("a", section="4"), claim("c", headline=True))
     assert [(group.name, [card.id for card in group.cards]) for group in found] == [
         ("Headline claims", ["c"]),
         ("Section 5.2", ["b"]),
@@ -27,7 +37,7 @@ def test_headlines_come_first_and_sections_in_order_of_appearance() -> None:
 def test_one_card_per_claim_with_panels_in_column_order() -> None:
     """Entries of one id meet in one card, small scales first and published before corrected."""
     entries = [claim("a", "corrected", scale="small"), claim("b"), claim("a", "corrected"), claim("a")]
-    (group,) = view.groups(report(*entries))
+    (group,) = groups(*entries)
     assert [card.id for card in group.cards] == ["a", "b"]
     assert [panel.column for panel in group.cards[0].panels] == [
         ("mini", "published"),
@@ -35,14 +45,18 @@ def test_one_card_per_claim_with_panels_in_column_order() -> None:
         ("small", "corrected"),
     ]
     assert group.cards[0].at(("small", "published")) is None
-    assert view.columns(report(*entries)) == [("mini", "published"), ("mini", "corrected"), ("small", "corrected")]
+    assert view.columns(report(*entries).claims, SCALES) == [
+        ("mini", "published"),
+        ("mini", "corrected"),
+        ("small", "corrected"),
+    ]
 
 
 def test_protocols_differ_only_where_both_decided_at_one_scale() -> None:
     """A claim not run, or judged at another scale, contradicts nothing."""
 
     def differs(*entries: dict[str, object]) -> bool:
-        ((card,),) = [group.cards for group in view.groups(report(*entries))]
+        ((card,),) = [group.cards for group in groups(*entries)]
         return card.differs
 
     assert differs(judged("a", "published", "reproduced"), judged("a", "corrected", "inconclusive"))
@@ -53,7 +67,7 @@ def test_protocols_differ_only_where_both_decided_at_one_scale() -> None:
 
 def test_marks_of_a_group_are_those_of_its_cards() -> None:
     """A heading is shown exactly when one of its cards is."""
-    found = view.groups(report(judged("a", "published", "reproduced"), judged("b", "published", "refuted")))
+    found = groups(judged("a", "published", "reproduced"), judged("b", "published", "refuted"))
     assert found[0].marks == {"has-reproduced", "has-refuted"}
     assert found[0].cards[1].marks == {"has-refuted"}
 
@@ -61,7 +75,7 @@ def test_marks_of_a_group_are_those_of_its_cards() -> None:
 def test_anchors_are_unique_and_keep_ordinary_ids() -> None:
     """Ids that differ only in signs get different anchors; no card can take the anchor of a panel."""
     ids = ["S5.1-cka-low", "a b", "a|b", "<>", "..", "a--published-mini", "a"]
-    cards = [card for group in view.groups(report(*(claim(id_) for id_ in ids))) for card in group.cards]
+    cards = [card for group in groups(*(claim(id_) for id_ in ids)) for card in group.cards]
     anchors = [card.anchor for card in cards] + [panel.anchor for card in cards for panel in card.panels]
     assert len(set(anchors)) == 2 * len(ids)
     assert anchors[0] == "claim-S5.1-cka-low"
@@ -70,22 +84,22 @@ def test_anchors_are_unique_and_keep_ordinary_ids() -> None:
 def test_counts_add_up_to_the_entries_of_a_column() -> None:
     """Every entry is counted once, in its own column, and absent verdicts are zero."""
     example = document()
-    assert view.counts(example, ("mini", "corrected")) == {
+    assert view.counts(example.claims, ("mini", "corrected")) == {
         "reproduced": 0,
         "refuted": 1,
         "inconclusive": 0,
         "not_run": 1,
         "error": 1,
     }
-    total = sum(sum(view.counts(example, column).values()) for column in view.columns(example))
-    assert total == len(example["claims"])
+    total = sum(sum(view.counts(example.claims, column).values()) for column in view.columns(example.claims, SCALES))
+    assert total == len(example.claims)
 
 
 def test_holm_counts_only_those_that_were_asked() -> None:
     """Claims outside the headline family say nothing about Holm."""
     entries = [judged("a", "published", "reproduced", holm=True), judged("b", "published", "reproduced", holm=False)]
-    assert view.holm(report(*entries, judged("c", "published", "refuted")), ("mini", "published")) == (1, 2)
-    assert view.holm(report(judged("c", "published", "refuted", holm=None)), ("mini", "published")) is None
+    assert view.holm(report(*entries, judged("c", "published", "refuted")).claims, ("mini", "published")) == (1, 2)
+    assert view.holm(report(judged("c", "published", "refuted", holm=None)).claims, ("mini", "published")) is None
 
 
 def test_a_shared_run_is_listed_once_and_made_once() -> None:
@@ -93,7 +107,7 @@ def test_a_shared_run_is_listed_once_and_made_once() -> None:
     first = claim("a", runs=[run("k", "gpt2", 0, cached=False), run("l", "gpt2", 1)])
     second = claim("b", runs=[run("k", "gpt2", 0), run("k", "gpt2", 0)])
     found = view.runs(report(first, second))
-    assert [(item["key"], item["used"], item["cached"]) for item in found] == [("k", 2, False), ("l", 1, True)]
+    assert [(item.run.key, item.used, item.run.cached) for item in found] == [("k", 2, False), ("l", 1, True)]
     assert first["runs"][0] == run("k", "gpt2", 0, cached=False)
 
 
@@ -105,7 +119,7 @@ def test_headlines_made_of_other_claims_come_before_their_parts() -> None:
         claim("sum", headline=True, parts=parts, section="list"),
         claim("d", parts=parts),
     ]
-    found = view.groups(report(*claims))
+    found = groups(*claims)
     assert [(group.name, [card.id for card in group.cards]) for group in found] == [
         ("Headline claims", ["sum"]),
         ("Section 5.1", ["part", "d"]),
@@ -127,7 +141,7 @@ def test_records_that_entries_share_are_one() -> None:
 
 def test_a_table_has_a_line_for_each_source_that_has_values() -> None:
     """The paper first, then the protocols that were judged; a column without a value is a dash."""
-    found = view.table(table())
-    assert found["columns"] == ["random", "language"]
-    (row,) = found["rows"]
+    found = view.table(Table.from_json(table()))
+    assert found.columns == ["random", "language"]
+    (row,) = found.rows
     assert row.lines == [("paper", ["67.7 ± 3.0", "−0.24"]), ("published", ["65.1 [60.2, 70.0], n=5", "–"])]

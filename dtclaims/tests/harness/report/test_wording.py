@@ -2,14 +2,18 @@
 
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dtclaims.harness.judge.entries import Attribution, Component, Effect, Part, RunUsed
+from dtclaims.harness.judge.exhibits import Cell
+from dtclaims.harness.judge.words import Status, Words
 from dtclaims.harness.report import wording
-from dtclaims.tests.support.report_example import NOTHING, above, effect, run, statistics
+from dtclaims.tests.support.report_example import NOTHING, WORDS, component, effect_of, entry, run, statistics
 
 
 @pytest.mark.parametrize(
@@ -54,12 +58,12 @@ def test_number_is_close_to_its_value(value: float, places: int | None) -> None:
 )
 def test_interval_shares_its_decimals(triple: tuple[float, float, float], text: str) -> None:
     """Mean and ends have the same decimals, about two digits of the interval's width."""
-    assert wording.interval(effect(*triple, [], "", "")) == text
+    assert wording.interval(effect_of(*triple, [], "", "")) == text
 
 
 def test_mean_without_interval_stands_alone() -> None:
     """One seed has a mean and no interval."""
-    assert wording.interval({**NOTHING, "mean": 12.34}) == "12.3"
+    assert wording.interval(Effect.from_json({**NOTHING, "mean": 12.34})) == "12.3"
 
 
 @given(st.floats(0, 1))
@@ -94,13 +98,12 @@ def test_ranges_join_three_or_more(numbers: list[int], text: str) -> None:
     assert wording.ranges(numbers) == text
 
 
-def judged(**changes: Any) -> dict[str, Any]:
-    """A claim with statistics, some of them replaced."""
-    return {
-        "effect": effect(65.1, 60.2, 70.0, [60.4, 66.0, 71.2, 63.5, 64.4], "points", "score"),
-        "predicate": above(20),
-        "statistics": {**statistics(4.0, 5, 0.0004, 0.5493, 1.0, 16.3, 3), **changes},
-    }
+def judged(**changes: Any) -> Component:
+    """A component with statistics, some of them replaced."""
+    return component(statistics={**statistics(4.0, 5, 0.0004, 0.5493, 1.0, 16.3, 3), **changes})
+
+
+BARE = component(verdict="not_run", effect=NOTHING)
 
 
 def test_statistics_say_everything_that_must_stand_beside_a_verdict() -> None:
@@ -132,35 +135,40 @@ def test_a_quantity_without_a_value_is_left_out() -> None:
     one = judged(sd=None, p_value=None, superiority=None, effect_size=None, seeds_needed=None)
     assert [name for name, _ in wording.statistics(one, 1)] == ["Seeds agreeing", "Fresh seeds", "Seeds needed"]
     assert dict(wording.statistics(one, 1))["Seeds needed"] == "unknown: one seed has no spread"
-    assert wording.statistics({**one, "statistics": None}, 1) == []
+    assert wording.statistics(replace(one, statistics=None), 1) == []
 
 
 def test_components_are_compared_in_one_table() -> None:
     """One row per statistic and one cell per component; a component without statistics has dashes."""
-    bare = {"effect": NOTHING, "predicate": above(20), "statistics": None}
-    table = dict(wording.statistics_table({"hopper": judged(seeds_needed=None), "walker2d": bare}))
+    table = dict(wording.statistics_table({"hopper": judged(seeds_needed=None), "walker2d": BARE}))
     assert table["Seeds agreeing"] == ["5 of 5", "–"]
     assert table["Fresh seeds"] == ["≥ 54.9%", "–"]
     assert table["Seeds needed"] == ["none helps", "–"]
-    assert wording.statistics_table({"walker2d": bare}) == []
+    assert wording.statistics_table({"walker2d": BARE}) == []
 
 
 def test_gist_of_a_claim_made_of_parts_counts_them() -> None:
     """A claim with no number of its own says how many of its parts hold."""
-    parts = {name: {"verdict": verdict} for name, verdict in (("a", "reproduced"), ("b", "refuted"), ("c", "error"))}
-    whole = {"verdict": "refuted", "effect": NOTHING, "components": {}}
-    assert wording.gist({**whole, "components": parts}) == "1 of 3 parts hold"
+    verdicts: dict[str, Status] = {"a": "reproduced", "b": "refuted", "c": "error"}
+    parts = {name: replace(BARE, verdict=verdict) for name, verdict in verdicts.items()}
+    whole = replace(entry("whole"), verdict="refuted")
+    measured = replace(whole, effect=judged().effect)
+    assert wording.gist(replace(whole, components=parts)) == "1 of 3 parts hold"
     assert wording.gist(whole) == ""
-    assert wording.gist({**whole, **judged(), "components": parts}) == "1 of 3 parts hold"
-    assert wording.gist({**whole, **judged()}) == "65.1"
-    assert wording.gist({**whole, "parts": [{"id": "a", "verdict": "reproduced"}]}) == "1 of 1 parts hold"
-    assert wording.gist({**whole, "verdict": "not_run", "components": parts}) == ""
+    assert wording.gist(replace(measured, components=parts)) == "1 of 3 parts hold"
+    assert wording.gist(measured) == "65.1"
+    assert wording.gist(replace(whole, parts=(Part("a", "reproduced"),))) == "1 of 1 parts hold"
+    assert wording.gist(replace(whole, verdict="not_run", components=parts)) == ""
 
 
 def test_runs_are_grouped_and_their_cost_is_what_was_spent_now() -> None:
     """Runs of one arm, task and context share a line; stored runs cost nothing."""
-    runs = [run(f"r{seed}", "gpt2", seed) for seed in range(3)] + [run("d0", "dt", 0, cached=False, context=1)]
-    assert wording.runs(runs) == ["gpt2 · hopper · K=20 · seeds 0–2", "dt · hopper · K=1 · seed 0"]
+    found = [run(f"r{seed}", "gpt2", seed) for seed in range(3)] + [run("d0", "dt", 0, cached=False, context=1)]
+    runs = list(map(RunUsed.from_json, found))
+    assert wording.runs(runs, Words.from_json(WORDS)) == [
+        "gpt2 · hopper · K=20 · seeds 0–2",
+        "dt · hopper · K=1 · seed 0",
+    ]
     assert wording.cost(runs) == "4 runs: 3 from the store, 1 made now in 42 s"
     assert wording.cost([]) == "no training runs"
 
@@ -184,14 +192,14 @@ def test_free_form_records_are_flattened_in_order() -> None:
     ("smallest", "text"),
     [
         (None, "The verdict with one switch set as the other protocol sets it."),
-        ([], "No set of switches that was tried changes the verdict."),
-        (["head"], "One switch is enough to change the verdict: head."),
-        (["head", "adam_eps"], "The smallest set of switches that changes the verdict: head, adam_eps."),
+        ((), "No set of switches that was tried changes the verdict."),
+        (("head",), "One switch is enough to change the verdict: head."),
+        (("head", "adam_eps"), "The smallest set of switches that changes the verdict: head, adam_eps."),
     ],
 )
-def test_attribution_is_a_sentence(smallest: list[str] | None, text: str) -> None:
+def test_attribution_is_a_sentence(smallest: tuple[str, ...] | None, text: str) -> None:
     """Not asked, none found, one and several are told apart."""
-    assert wording.attribution({"smallest": smallest}) == text
+    assert wording.attribution(Attribution({}, smallest)) == text
 
 
 @pytest.mark.parametrize(
@@ -208,7 +216,7 @@ def test_attribution_is_a_sentence(smallest: list[str] | None, text: str) -> Non
 )
 def test_a_tables_numbers_are_the_papers_or_ours(cell: dict[str, Any] | None, text: str) -> None:
     """The paper's as printed, ours with interval and seeds."""
-    assert wording.cell_text(cell) == text
+    assert wording.cell_text(cell and Cell.from_json({"row": "", "column": "", **cell})) == text
 
 
 def test_figures_and_tables_have_names() -> None:

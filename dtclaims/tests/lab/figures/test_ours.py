@@ -87,7 +87,7 @@ def test_tables_have_our_scores_beside_the_paper_s(filled: Study) -> None:
     assert all(cell["low"] < cell["value"] < cell["high"] for cell in cells)
     document = filled.document([filled.judge(cell) for cell in filled.cells])
     validate(document)
-    assert set(paper_tables()) <= set(document["tables"])
+    assert set(paper_tables()) <= set(document.tables)
 
 
 def test_what_is_not_stored_is_left_out(tmp_path: Path) -> None:

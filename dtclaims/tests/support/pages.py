@@ -1,0 +1,42 @@
+"""Pages as tests read them, and reports that try to break them."""
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+from dtclaims.tests.support.report_strategies import HOSTILE
+
+FIXED = frozenset(["created", "scale", "protocols", "protocol", "verdict", "kind", "url", "style", "schema"])
+"""Fields whose text is not free."""
+
+
+class Page(HTMLParser):
+    """A page as its tags with attributes, in order, and its visible text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        """Note a tag."""
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        """Collect text."""
+        self.text += data
+
+    def all(self, *names: str) -> Iterator[dict[str, str | None]]:
+        """The attributes of every tag of some names."""
+        return (attributes for tag, attributes in self.tags if tag in names)
+
+
+def hostile(value: Any) -> Any:
+    """A report with hostile text before every free text that is not empty."""
+    if isinstance(value, dict):
+        return {key: item if key in FIXED else hostile(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [hostile(item) for item in value]
+    return HOSTILE + value if isinstance(value, str) and value else value
