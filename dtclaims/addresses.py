@@ -7,21 +7,9 @@ import ast
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
-
-PACKAGE = Path(__file__).resolve().parent
-
-
-@lru_cache(maxsize=256)
-def code_digest(module: str) -> str:
-    """A digest of one module's code, blind to comments, docstrings and layout.
-
-    Editing prose must not retrain anything; editing code must.
-    """
-    return source_digest(ast.parse((PACKAGE / module).read_text(encoding="utf-8")))
 
 
 def source_digest(tree: ast.Module) -> str:
@@ -69,20 +57,18 @@ def _joined(values: list[ast.expr]) -> list[ast.expr]:
     return joined
 
 
-def code_digests(modules: Iterable[str]) -> dict[str, str]:
-    """`code_digest` of several modules, by name."""
-    return {module: code_digest(module) for module in sorted(set(modules))}
+def versions(*packages: str) -> dict[str, str | None]:
+    """Versions of packages that a result depends on, read without importing them; None for one that is not here."""
+    return {name: _version(name) for name in packages}
 
 
-def versions() -> dict[str, str]:
-    """Versions of the libraries a result depends on, read without importing them."""
-    return {name: _version(name) for name in ("gymnasium", "mujoco", "numpy", "torch")}
-
-
-@lru_cache(maxsize=8)
-def _version(package: str) -> str:
-    # Every planned run asks; reading a package's metadata takes milliseconds.
-    return importlib.metadata.version(package)
+@lru_cache(maxsize=64)
+def _version(package: str) -> str | None:
+    # Every planned job asks; reading a package's metadata takes milliseconds.
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def key_of(identity: Mapping[str, Any]) -> str:

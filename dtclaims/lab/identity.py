@@ -3,35 +3,47 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from dtclaims.addresses import PACKAGE, code_digests, versions
+from dtclaims.addresses import versions
+from dtclaims.closure import code_of, resolved
+from dtclaims.lab.design.arms import get_arm
 from dtclaims.lab.design.spec import RunSpec
+from dtclaims.lab.design.tasks import get_task
 
 SCHEMA = 1
+PACKAGES = ("gymnasium", "mujoco", "numpy", "torch")
+"""Whose versions change numbers."""
+TABLES = ("ARMS", "PROTOCOLS", "SCALES", "SWITCHES", "TASKS")
+"""Whose rows stand in addresses as values."""
+HANDED = (
+    "dtclaims.lab.data.trajectories:Trajectories",
+    "dtclaims.lab.design.spec:RunSpec",
+    "dtclaims.lab.models.backbones:Backbone",
+)
+"""Classes of what training and measurements are handed: their code counts, whoever makes them."""
+TRAINING = ("dtclaims.lab.train.loop:Trainer", *HANDED)
+"""Where a run's code begins."""
+MEASURING = ("dtclaims.lab.measurements.bench:Bench", *HANDED)
+"""Where the code of every measurement of networks begins, beside its own function."""
 
-MODEL_CODE = (
-    "lab/design/arms.py",
-    "lab/models/arms.py",
-    "lab/models/attention.py",
-    "lab/models/backbones.py",
-    "lab/models/behaviour_cloning.py",
-    "lab/models/changes.py",
-    "lab/models/checkpoints.py",
-    "lab/models/decision_transformer.py",
-    "lab/models/initialisation.py",
-    "lab/models/transformer.py",
-    "lab/design/tasks.py",
-    "lab/data/trajectories.py",
-    "lab/data/windows.py",
-    "seeding.py",
-)
-TRAINING_CODE = (
-    *MODEL_CODE,
-    "lab/data/physics.py",
-    "lab/data/split.py",
-    *sorted(f"lab/train/{module.name}" for module in (PACKAGE / "lab" / "train").glob("[a-z]*.py")),
-)
-MEASUREMENT_CODE = (*MODEL_CODE, "lab/data/split.py", "lab/measurements/bench.py", "lab/models/activations.py")
-"""What every measurement of networks rests on; each names the rest of its code itself."""
+
+def training_code() -> dict[str, str]:
+    """The code that a run depends on: part → digest."""
+    return code_of(*TRAINING, rows=TABLES).to_json()
+
+
+def measurement_code(name: str) -> dict[str, str]:
+    """The code that a measurement of networks depends on: part → digest; of one that reads curves, none."""
+    from dtclaims.lab.measurements import MEASUREMENTS
+
+    function = MEASUREMENTS[name].from_networks
+    if function is None:
+        return {}
+    return code_of(f"{function.__module__}:{function.__qualname__}", *MEASURING, rows=TABLES).to_json()
+
+
+def code_now(identity: Mapping[str, Any]) -> dict[str, str]:
+    """The code that what an identity stands for would depend on today."""
+    return measurement_code(identity["measurement"]) if "measurement" in identity else training_code()
 
 
 def run_identity(
@@ -54,30 +66,33 @@ def run_identity(
     return {
         "schema": SCHEMA,
         "spec": spec.to_json(),
+        "resolved": {
+            "arm": resolved(get_arm(spec.arm)),
+            "task": resolved(get_task(spec.task)),
+            "kept_epochs": resolved(spec.kept_epochs),
+            "gradient_clip": resolved(spec.gradient_clip),
+        },
         "data": dict(data),
         "backbones": {source: dict(found) for source, found in backbones.items()},
-        "versions": versions(),
+        "versions": versions(*PACKAGES),
         "device": device,
         "precision": precision,
-        "code": code_digests(TRAINING_CODE),
+        "code": training_code(),
     }
 
 
-def measurement_identity(
-    name: str, runs: Iterable[str], parameters: Mapping[str, Any], code: Iterable[str] = ()
-) -> dict[str, Any]:
+def measurement_identity(name: str, runs: Iterable[str], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Everything a measurement of stored runs depends on, as plain data.
 
     Args:
         name: of the measurement.
         runs: keys of the runs it reads.
         parameters: its switches and parameters.
-        code: modules of its own.
     """
     return {
         "schema": SCHEMA,
         "measurement": name,
         "runs": list(runs),
         "parameters": dict(parameters),
-        "code": code_digests((*MEASUREMENT_CODE, *code)),
+        "code": measurement_code(name),
     }

@@ -19,6 +19,9 @@ from dtclaims.harness.study import Study
 from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.places import ROOT
 
+INPUTS = ("data", "backbones", "resolved")
+"""Parts of runs' identities that many of them share, and not all."""
+
 
 def content_of(study: Study, *, command: str) -> dict[str, Any]:
     """What `write_evidence` writes of a study: results that are missing are left out.
@@ -125,13 +128,13 @@ def _runs(study: Study, inputs: _Table, provenances: _Table) -> tuple[list[dict[
         run = study.results.find(planned.key)
         if run is None:
             continue
-        own = {"spec", "data", "backbones"}
+        own = {"spec", *INPUTS}
         common = {name: value for name, value in run.identity.items() if name not in own}
         lines.append(
             {
                 "key": run.key,
                 "spec": run.identity["spec"],
-                "inputs": inputs.place({name: run.identity[name] for name in ("data", "backbones")}),
+                "inputs": inputs.place({name: run.identity[name] for name in INPUTS if name in run.identity}),
                 "provenance": provenances.place(run.result["provenance"]),
                 "seconds": run.result["seconds"],
                 "curves": run.result["curves"],

@@ -58,6 +58,8 @@ def _fields_of(kind: type) -> dict[str, Any]:
     return {**found, "required": [one.name for one in fields(kind) if one.default is MISSING]}
 
 
+BY_SOURCE = {"type": "object", "additionalProperties": OBJECT}
+
 SCHEMA = _record(
     schema={"const": VERSION},
     kind={"const": KIND},
@@ -75,7 +77,10 @@ SCHEMA = _record(
         factors=_array(TEXT),
     ),
     identity={"type": "object", "required": [], "properties": {"versions": DIGESTS, "code": DIGESTS}},
-    inputs=_array(_record(data=OBJECT, backbones={"type": "object", "additionalProperties": OBJECT})),
+    inputs=_array(
+        {"type": "object", "required": ["data", "backbones"], "additionalProperties": False}
+        | {"properties": {"data": OBJECT, "backbones": BY_SOURCE, "resolved": OBJECT}}
+    ),
     provenances=_array(OBJECT),
     code={"type": "object", "additionalProperties": DIGESTS},
     runs=_array(

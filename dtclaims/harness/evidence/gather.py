@@ -16,7 +16,7 @@ from dtclaims.harness.study import Study
 from dtclaims.lab.inputs import SIZES, Unavailable, find_backbone, find_data, portable
 from dtclaims.lab.measurements import MEASUREMENTS
 
-COLLECTED_WITH = ("code", "simulator")
+COLLECTED_WITH = ("code", "resolved", "simulator")
 """Parts of the identity of collected data that say what collected them."""
 
 Identity = Mapping[str, Any]

@@ -24,6 +24,7 @@ from dtclaims.harness.store.store import StoredRun
 from dtclaims.lab.data.scores import score_reference
 from dtclaims.lab.design.scales import Scale
 from dtclaims.lab.design.tasks import get_task
+from dtclaims.lab.identity import PACKAGES
 from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.places import home
 
@@ -420,7 +421,7 @@ def report_document(
             "device": plan.device,
             "alpha": alpha,
             "store": _home_relative(store),
-            "versions": {**versions(), "python": platform.python_version()},
+            "versions": {**versions(*PACKAGES), "python": platform.python_version()},
             "label": publication.label or _label(scale, plan),
         },
         "claims": with_holm(entries, alpha),

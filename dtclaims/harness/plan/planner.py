@@ -338,7 +338,7 @@ class _Planner:
                 used.append(inputs[(spec.arm, task)])
                 runs.append(self._run(spec, used[-1]))
         stated = {**switches, **parameters, **about}
-        identity = self._known(measurement_identity(need.measurement, runs, stated, measurement.code))
+        identity = self._known(measurement_identity(need.measurement, runs, stated))
         key = key_of(identity)
         self.plan.measurements.setdefault(
             key,

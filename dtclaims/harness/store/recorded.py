@@ -101,8 +101,8 @@ def spec_of(identity: Mapping[str, Any]) -> RunSpec:
 
 
 def meaning(identity: Mapping[str, Any]) -> str:
-    """A digest of what a result is of: without versions and code, of specifications with all their fields."""
-    kept = {name: value for name, value in identity.items() if name not in MADE_WITH}
+    """A digest of what a result is of: without versions, code and tables, of specifications with all their fields."""
+    kept = {name: value for name, value in identity.items() if name not in (*MADE_WITH, "resolved")}
     if "spec" in kept:
         kept["spec"] = asdict(spec_of(identity))
     return key_of(kept)

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from dtclaims.addresses import code_digests, versions
+from dtclaims.addresses import differences, versions
 from dtclaims.errors import StoreError, StoreLocked, UsageError
 from dtclaims.files import PARTIAL, bytes_in, check_file, read_json, writing
 from dtclaims.harness.declare.experiments import name_of
 from dtclaims.harness.plan.explain import SAME_RUN
 from dtclaims.harness.store.store import OWN, Store, read_measurement
 from dtclaims.lab.design.spec import Budget, RunSpec
-from dtclaims.lab.identity import SCHEMA
+from dtclaims.lab.identity import SCHEMA, code_now
 
 OWN_KINDS = ("collected", "self-pre-trained", "hub")
 """Kinds of data and backbones that this project makes or names; all others are the user's."""
@@ -203,14 +203,12 @@ def _stale(identity: Mapping[str, Any]) -> str | None:
     """In what today's code and libraries differ from those that made something; None if they do not."""
     if identity["schema"] != SCHEMA:
         return f"made under schema {identity['schema']}"
-    for name, version in identity.get("versions", {}).items():
-        if versions().get(name) != version:
-            return f"made with {name} {version}, here is {versions().get(name)}"
-    code: Mapping[str, str] = identity["code"]
-    try:
-        changed = sorted(name for name, digest in code_digests(code).items() if digest != code[name])
-    except FileNotFoundError as error:
-        return f"made by code that is gone: {Path(error.filename).name}"
+    recorded: Mapping[str, str] = identity.get("versions", {})
+    here = versions(*recorded)
+    for name, version in recorded.items():
+        if here[name] != version:
+            return f"made with {name} {version}, here is {here[name]}"
+    changed = [name for name, _, _ in differences(code_now(identity), identity["code"])]
     return f"the code has changed: {', '.join(changed)}" if changed else None
 
 

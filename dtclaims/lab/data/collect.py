@@ -11,7 +11,8 @@ from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
 from dtclaims import __version__
-from dtclaims.addresses import code_digests, key_of
+from dtclaims.addresses import key_of
+from dtclaims.closure import code_of, resolved
 from dtclaims.errors import DataError, UsageError
 from dtclaims.lab.data.hdf5 import check_room, load_hdf5, save_hdf5
 from dtclaims.lab.data.physics import BatchedEnv, simulator_version
@@ -21,7 +22,8 @@ from dtclaims.lab.design.tasks import MAX_EPISODE_STEPS, get_task
 from dtclaims.places import fixture_dir, home, read_card
 from dtclaims.seeding import derive, generator
 
-DATA_CODE = ("lab/data/collect.py", "lab/data/physics.py", "lab/data/policy.py", "lab/design/tasks.py", "seeding.py")
+CODE = ("dtclaims.lab.data.collect:collect", "dtclaims.lab.data.policy:Policy", "dtclaims.lab.design.tasks:Task")
+"""Where the code of a collected set begins."""
 
 WAVE = 64
 """Episodes in lock step. Fixed: it decides which draws an episode gets, so it is part of the recipe."""
@@ -51,7 +53,8 @@ class Recipe:
             "kind": "collected",
             **asdict(self),
             "simulator": simulator_version(),
-            "code": code_digests(DATA_CODE),
+            "resolved": {"task": resolved(get_task(self.task))},
+            "code": code_of(*CODE, rows=("TASKS",)).to_json(),
         }
 
 

@@ -4,9 +4,10 @@ An arm is a few lines of data; `dtclaims.lab.models.build_model` makes the netwo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from dtclaims.choice import rows
 from dtclaims.errors import UsageError
 
 Source = Literal["language", "image", "iid", "markov"]
@@ -30,7 +31,7 @@ class Arm:
     """One way to start a fine-tuning run."""
 
     name: str
-    description: str
+    description: str = field(metadata={"prose": True})
     shape: Shape = "random"
     source: Source | None = None
     """Backbone the weights come from; None for fresh ones."""
@@ -66,59 +67,63 @@ def _blocks() -> list[Arm]:
     ]
 
 
-ARMS: Mapping[str, Arm] = {
-    arm.name: arm
-    for arm in (
-        Arm("random_init", "every weight drawn afresh (the paper's randomly initialised model)"),
-        Arm(
-            "language_pretrained",
-            "blocks and final norm of a language model (the paper's GPT-2)",
-            "language",
-            "language",
-        ),
-        Arm(
-            "image_pretrained",
-            "blocks of an image model read into LayerNorm with new zero biases (the paper's iGPT)",
-            "image_layer_norm",
-            "image",
-        ),
-        Arm("image_native", "blocks of an image model with its own RMS norm", "image", "image"),
-        Arm("random_matched", "fresh weights, the language backbone's heads and activation", "language"),
-        Arm("random_matched_image", "fresh weights, the image backbone's own configuration", "image"),
-        Arm(
-            "language_moments",
-            "Gaussian weights, moments of the language backbone",
-            "language",
-            "language",
-            "moment_matched",
-        ),
-        Arm(
-            "language_permuted",
-            "the language backbone, entries of each tensor permuted",
-            "language",
-            "language",
-            "permuted",
-        ),
-        Arm(
-            "language_blocks_3_11_redrawn",
-            "the language backbone, blocks 3 to 11 drawn afresh",
-            "language",
-            "language",
-            "blocks_3_11_redrawn",
-        ),
-        Arm(
-            "language_qk_3_10_redrawn",
-            "the language backbone, queries and keys of blocks 3 to 10 drawn afresh",
-            "language",
-            "language",
-            "qk_3_10_redrawn",
-        ),
-        Arm("synthetic_iid", "a stack pre-trained on independent tokens", "language", "iid"),
-        Arm("synthetic_markov", "a stack pre-trained on a one-step Markov chain of 100 states", "language", "markov"),
-        Arm("mlp", "behaviour cloning by a 3-layer MLP on one step, no Transformer", "mlp"),
-        *_blocks(),
-    )
-}
+ARMS: Mapping[str, Arm] = rows(
+    {
+        arm.name: arm
+        for arm in (
+            Arm("random_init", "every weight drawn afresh (the paper's randomly initialised model)"),
+            Arm(
+                "language_pretrained",
+                "blocks and final norm of a language model (the paper's GPT-2)",
+                "language",
+                "language",
+            ),
+            Arm(
+                "image_pretrained",
+                "blocks of an image model read into LayerNorm with new zero biases (the paper's iGPT)",
+                "image_layer_norm",
+                "image",
+            ),
+            Arm("image_native", "blocks of an image model with its own RMS norm", "image", "image"),
+            Arm("random_matched", "fresh weights, the language backbone's heads and activation", "language"),
+            Arm("random_matched_image", "fresh weights, the image backbone's own configuration", "image"),
+            Arm(
+                "language_moments",
+                "Gaussian weights, moments of the language backbone",
+                "language",
+                "language",
+                "moment_matched",
+            ),
+            Arm(
+                "language_permuted",
+                "the language backbone, entries of each tensor permuted",
+                "language",
+                "language",
+                "permuted",
+            ),
+            Arm(
+                "language_blocks_3_11_redrawn",
+                "the language backbone, blocks 3 to 11 drawn afresh",
+                "language",
+                "language",
+                "blocks_3_11_redrawn",
+            ),
+            Arm(
+                "language_qk_3_10_redrawn",
+                "the language backbone, queries and keys of blocks 3 to 10 drawn afresh",
+                "language",
+                "language",
+                "qk_3_10_redrawn",
+            ),
+            Arm("synthetic_iid", "a stack pre-trained on independent tokens", "language", "iid"),
+            Arm(
+                "synthetic_markov", "a stack pre-trained on a one-step Markov chain of 100 states", "language", "markov"
+            ),
+            Arm("mlp", "behaviour cloning by a 3-layer MLP on one step, no Transformer", "mlp"),
+            *_blocks(),
+        )
+    }
+)
 
 
 def get_arm(name: str) -> Arm:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dtclaims.choice import rows
 from dtclaims.errors import UsageError
 from dtclaims.lab.design.spec import Budget
 
@@ -20,7 +21,7 @@ class Scale:
     """Environment steps of the medium set that is collected where no file is given."""
     budget: Budget
     needs_gpu: bool
-    label: str
+    label: str = field(metadata={"prose": True})
     """What a verdict at this scale is evidence of; printed with every report."""
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By source: shape of the network, where the backbone does not ship and random arms are to run without it."""
@@ -45,67 +46,69 @@ PAPER_SIZES = {
 }
 """GPT-2 small and iGPT-S. Dropout is the fine-tuning's own (protocol §3.2), as it is for loaded backbones."""
 
-SCALES: dict[str, Scale] = {
-    scale.name: scale
-    for scale in (
-        # 12 blocks of width 32: every block claim of the paper has its block, and all runs of the default job fit a few
-        # minutes of two cores. The higher learning rate makes up for 100 steps instead of 100,000; warm-up keeps its
-        # share of 5 %.
-        Scale(
-            name="mini",
-            backbones=_own("mini"),
-            medium_steps=50_000,
-            budget=Budget(
-                epochs=5,
-                steps_per_epoch=20,
-                batch_size=12,
-                learning_rate=2e-3,
-                warmup_steps=5,
-                evaluation_episodes=4,
-                held_out_steps=800,
+SCALES: dict[str, Scale] = rows(
+    {
+        scale.name: scale
+        for scale in (
+            # 12 blocks of width 32: every block claim of the paper has its block, and all runs of the default job fit
+            # a few minutes of two cores. The higher learning rate makes up for 100 steps instead of 100,000; warm-up
+            # keeps its share of 5 %.
+            Scale(
+                name="mini",
+                backbones=_own("mini"),
+                medium_steps=50_000,
+                budget=Budget(
+                    epochs=5,
+                    steps_per_epoch=20,
+                    batch_size=12,
+                    learning_rate=2e-3,
+                    warmup_steps=5,
+                    evaluation_episodes=4,
+                    held_out_steps=800,
+                ),
+                needs_gpu=False,
+                label="mini: toy-sized networks, self-pre-trained backbone, self-collected data. "
+                "Shows that the pipeline works and a direction at toy size; it is not a verdict on the paper.",
             ),
-            needs_gpu=False,
-            label="mini: toy-sized networks, self-pre-trained backbone, self-collected data. "
-            "Shows that the pipeline works and a direction at toy size; it is not a verdict on the paper.",
-        ),
-        Scale(
-            name="small",
-            backbones=_own("small"),
-            medium_steps=1_000_000,
-            budget=Budget(
-                epochs=40,
-                steps_per_epoch=250,
-                batch_size=64,
-                learning_rate=3e-4,
-                warmup_steps=500,
-                # Fewer than the reference's 100: physics on the CPU is what a run waits for, and a claim's score is the
-                # mean or the best of several epochs.
-                evaluation_episodes=20,
+            Scale(
+                name="small",
+                backbones=_own("small"),
+                medium_steps=1_000_000,
+                budget=Budget(
+                    epochs=40,
+                    steps_per_epoch=250,
+                    batch_size=64,
+                    learning_rate=3e-4,
+                    warmup_steps=500,
+                    # Fewer than the reference's 100: physics on the CPU is what a run waits for, and a claim's score is
+                    # the mean or the best of several epochs.
+                    evaluation_episodes=20,
+                ),
+                needs_gpu=True,
+                label="small: reduced networks, self-pre-trained backbone, self-collected data. "
+                "A conceptual replication; it is not the paper's own verdict.",
             ),
-            needs_gpu=True,
-            label="small: reduced networks, self-pre-trained backbone, self-collected data. "
-            "A conceptual replication; it is not the paper's own verdict.",
-        ),
-        Scale(
-            name="full",
-            backbones=_own("paper"),
-            medium_steps=1_000_000,
-            budget=PAPER_BUDGET,
-            needs_gpu=True,
-            label="full: the paper's sizes and training budget, self-pre-trained backbones, self-collected data. "
-            "A replication with other weights and data; it is not the paper's own verdict.",
-            sizes=PAPER_SIZES,
-        ),
-        Scale(
-            name="paper",
-            backbones={**_own("paper"), "language": "hub:gpt2", "image": "hub:openai/imagegpt-small"},
-            medium_steps=1_000_000,
-            budget=PAPER_BUDGET,
-            needs_gpu=True,
-            label="paper: the paper's sizes, weights and data.",
-        ),
-    )
-}
+            Scale(
+                name="full",
+                backbones=_own("paper"),
+                medium_steps=1_000_000,
+                budget=PAPER_BUDGET,
+                needs_gpu=True,
+                label="full: the paper's sizes and training budget, self-pre-trained backbones, self-collected data. "
+                "A replication with other weights and data; it is not the paper's own verdict.",
+                sizes=PAPER_SIZES,
+            ),
+            Scale(
+                name="paper",
+                backbones={**_own("paper"), "language": "hub:gpt2", "image": "hub:openai/imagegpt-small"},
+                medium_steps=1_000_000,
+                budget=PAPER_BUDGET,
+                needs_gpu=True,
+                label="paper: the paper's sizes, weights and data.",
+            ),
+        )
+    }
+)
 
 
 def get_scale(name: str) -> Scale:

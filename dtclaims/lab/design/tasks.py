@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dtclaims.choice import rows
 from dtclaims.errors import UsageError
 
 
@@ -47,41 +48,43 @@ RETURN_SCALE = 1000.0
 
 MAX_EPISODE_STEPS = 1000
 
-TASKS: dict[str, Task] = {
-    task.name: task
-    for task in (
-        Task(
-            "hopper",
-            "Hopper-v4",
-            11,
-            3,
-            3600.0,
-            (-20.272305, 3234.3),
-            (18.40, 3511.36),
-            SetFacts(2186, 999_906, 1422.06, 378.95, 3222.36, 315.87),
-        ),
-        Task(
-            "halfcheetah",
-            "HalfCheetah-v4",
-            17,
-            6,
-            6000.0,
-            (-280.178953, 12135.0),
-            (-288.8, 10656.4),
-            SetFacts(1000, 1_000_000, 4770.33, 355.75, 5309.38, -310.23),
-        ),
-        Task(
-            "walker2d",
-            "Walker2d-v4",
-            17,
-            6,
-            5000.0,
-            (1.629008, 4592.3),
-            (1.87, 4920.5),
-            SetFacts(1190, 999_995, 2852.09, 1095.44, 4226.94, -6.61),
-        ),
-    )
-}
+TASKS: dict[str, Task] = rows(
+    {
+        task.name: task
+        for task in (
+            Task(
+                "hopper",
+                "Hopper-v4",
+                11,
+                3,
+                3600.0,
+                (-20.272305, 3234.3),
+                (18.40, 3511.36),
+                SetFacts(2186, 999_906, 1422.06, 378.95, 3222.36, 315.87),
+            ),
+            Task(
+                "halfcheetah",
+                "HalfCheetah-v4",
+                17,
+                6,
+                6000.0,
+                (-280.178953, 12135.0),
+                (-288.8, 10656.4),
+                SetFacts(1000, 1_000_000, 4770.33, 355.75, 5309.38, -310.23),
+            ),
+            Task(
+                "walker2d",
+                "Walker2d-v4",
+                17,
+                6,
+                5000.0,
+                (1.629008, 4592.3),
+                (1.87, 4920.5),
+                SetFacts(1190, 999_995, 2852.09, 1095.44, 4226.94, -6.61),
+            ),
+        )
+    }
+)
 
 
 def get_task(name: str) -> Task:

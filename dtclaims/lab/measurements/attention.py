@@ -72,8 +72,6 @@ def _attention_distances(model: "DecisionTransformer", windows: "list[Batch]", f
     return np.concatenate(columns, axis=1)
 
 
-CODE = ("lab/measurements/attention.py", "lab/metrics/attention.py", "lab/metrics/inputs.py")
-
 MEASUREMENTS = table(
     Measurement(
         "attention_gap",
@@ -85,7 +83,6 @@ MEASUREMENTS = table(
             "change in causal per-head attention distance, from epoch 0 to another (4 of 40 unless said), K=20 runs.",
         },
         from_networks=attention_gap,
-        code=CODE,
     ),
     Measurement(
         "attention_gap_rest",
@@ -97,6 +94,5 @@ MEASUREMENTS = table(
             "of causal per-head attention, K=20 runs.",
         },
         from_networks=attention_gap_rest,
-        code=CODE,
     ),
 )

@@ -156,8 +156,6 @@ class Measurement:
     """(bench, switches, **parameters) to plain JSON data. Runs once, in a worker; the value is stored."""
     from_curves: Callable[..., Any] | None = None
     """(stored run, switches, **parameters) to plain data. Runs whenever asked, without torch."""
-    code: tuple[str, ...] = ()
-    """Modules of ours that its value depends on, beside the model's."""
     scales: tuple[str, ...] = ALL_SCALES
     """Where it is offered; some cost more than a laptop has."""
 

@@ -103,14 +103,5 @@ MEASUREMENTS = table(
             "as squared norm over the sum of squares.",
         },
         from_networks=gradients,
-        code=(
-            "lab/measurements/gradients.py",
-            "lab/metrics/gradient_inputs.py",
-            "lab/metrics/gradient_readings.py",
-            "lab/metrics/gradient_samples.py",
-            "lab/metrics/gradients.py",
-            "lab/metrics/inputs.py",
-            "lab/train/objective.py",
-        ),
     ),
 )

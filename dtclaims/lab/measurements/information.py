@@ -124,17 +124,6 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(found) / len(found) if found else None
 
 
-CODE = (
-    "lab/measurements/information.py",
-    "lab/measurements/information_inputs.py",
-    "lab/metrics/critics.py",
-    "lab/metrics/estimates.py",
-    "lab/metrics/heldout.py",
-    "lab/metrics/information.py",
-    "lab/metrics/inputs.py",
-    "lab/metrics/mine.py",
-    "lab/metrics/mine_heldout.py",
-)
 IN_SAMPLE = "estimated by MINE on the 100 windows it was trained on, raw; estimates that failed are left out"
 HELD_OUT = (
     "estimated by MINE on held-out trajectories of 5000 full windows, inputs standardised and reduced to 16 principal "
@@ -154,7 +143,6 @@ def _information(
             "corrected": f"Mutual information in nats of {corrected}, {HELD_OUT}.{held_out}",
         },
         from_networks=function,
-        code=CODE,
         # 120 and more fits per run are more than a laptop has; the middle block's profile is cut down for it instead.
         scales=ALL_SCALES if in_sample else BEYOND_MINI,
     )

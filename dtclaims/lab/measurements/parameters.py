@@ -63,8 +63,6 @@ def block_scale(bench: Bench, switches: Mapping[str, str]) -> list[float]:
     ]
 
 
-CODE = ("lab/measurements/parameters.py", "lab/metrics/parameters.py", "lab/metrics/inputs.py")
-
 MEASUREMENTS = table(
     Measurement(
         "parameter_change",
@@ -76,7 +74,6 @@ MEASUREMENTS = table(
             "mean cosine of the weight tensors that do not start at 0.",
         },
         from_networks=parameter_change,
-        code=CODE,
     ),
     Measurement(
         "block_scale",
@@ -85,6 +82,5 @@ MEASUREMENTS = table(
             ("published", "corrected"), "Root mean square of the weight matrices of each block before fine-tuning."
         ),
         from_networks=block_scale,
-        code=CODE,
     ),
 )

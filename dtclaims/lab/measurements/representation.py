@@ -224,12 +224,6 @@ _CORRECTED = (
     f"({MINI_WINDOWS} at mini), distinct points and residual stream, rescaled so that two independent random networks "
     "are 0 and identity is 1"
 )
-_CODE = (
-    "lab/measurements/representation.py",
-    "lab/metrics/cka.py",
-    "lab/metrics/cka_layers.py",
-    "lab/metrics/inputs.py",
-)
 _SWITCHES = ("cka_axis", "seeding")
 
 MEASUREMENTS = table(
@@ -241,7 +235,6 @@ MEASUREMENTS = table(
             "corrected": f"{_CORRECTED}, before against after fine-tuning.",
         },
         from_networks=cka,
-        code=_CODE,
     ),
     Measurement(
         "cka_profile_distance",
@@ -251,7 +244,6 @@ MEASUREMENTS = table(
             "corrected": f"{_CORRECTED}, before against after fine-tuning; mean absolute difference between two runs.",
         },
         from_networks=cka_profile_distance,
-        code=_CODE,
     ),
     Measurement(
         "cka_between",
@@ -261,7 +253,6 @@ MEASUREMENTS = table(
             "corrected": f"{_CORRECTED}, mean over all pairs of layers of two runs.",
         },
         from_networks=cka_between,
-        code=_CODE,
     ),
     Measurement(
         "cka_grid",
@@ -271,7 +262,6 @@ MEASUREMENTS = table(
             "corrected": f"{_CORRECTED}, mean over pairs of layers of two blocks of one network.",
         },
         from_networks=cka_grid,
-        code=_CODE,
     ),
     Measurement(
         "cka_without_change",
@@ -283,6 +273,5 @@ MEASUREMENTS = table(
             "put back after fine-tuning.",
         },
         from_networks=cka_without_change,
-        code=_CODE,
     ),
 )

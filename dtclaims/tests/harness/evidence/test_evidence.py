@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dtclaims.closure import Code
 from dtclaims.errors import DtclaimsError, StoreError, UsageError
 from dtclaims.files import describe_file
 from dtclaims.harness.commands.main import main
@@ -179,8 +180,8 @@ def test_results_of_a_gpu_are_judged_without_one(tmp_path: Path, capsys: pytest.
 
 
 def other_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity, "code_digests", lambda modules: dict.fromkeys(modules, "changed"))
-    monkeypatch.setattr(identity, "versions", lambda: {"torch": "99"})
+    monkeypatch.setattr(identity, "code_of", lambda *_, **__: Code({"function update": "changed"}))
+    monkeypatch.setattr(identity, "versions", lambda *_: {"torch": "99"})
 
 
 def test_evidence_outlives_the_code(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +202,7 @@ def test_results_of_older_code_are_exported(
     file = export(tmp_path)
     assert judged(file) == expected
     said = capsys.readouterr().out
-    assert re.search(r"^\d+ of \d+ runs, which differ in code\.arms\.py, .* and \d+ more$", said, re.MULTILINE)
+    assert re.search(r"^\d+ of \d+ runs, which differ in code\.class Arm, .* and \d+ more$", said, re.MULTILINE)
     assert "values of attention_gap, which differ in code." in said
 
 
@@ -217,7 +218,7 @@ def test_one_version_is_taken_and_the_other_named(
     keys = {run.key for run in read_evidence(export(tmp_path, "--seeds", "3")).runs}
     assert keys == set(present.plan.runs)
     said = capsys.readouterr().out
-    assert re.search(r"left out: \d+ runs of another version, which differ in code\.arms\.py, ", said)
+    assert re.search(r"left out: \d+ runs of another version, which differ in code\.class Arm, ", said)
     keys = {run.key for run in read_evidence(export(tmp_path, "--seeds", "5")).runs}
     assert keys == set(older.plan.runs)
 
