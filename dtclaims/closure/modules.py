@@ -58,7 +58,7 @@ class Module:
     """Modules imported under names that it never uses: for what importing them does."""
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=256)
 def parsed(text: str, name: str, package: bool) -> Module:
     """The module of that text.
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from dtclaims.closure.modules import Definition, Import, Module, parsed
 from dtclaims.closure.text import Aside, Reference, Text, Token, written
@@ -356,6 +357,10 @@ def _content(path: Path, stamp: Stamp) -> str:
     return path.read_text(encoding="utf-8")
 
 
-@lru_cache(maxsize=16384)
+_TEXTS: WeakKeyDictionary[Definition, Text] = WeakKeyDictionary()
+
+
 def _written(definition: Definition, package: bool) -> Text:
-    return written(definition, package)
+    if definition not in _TEXTS:
+        _TEXTS[definition] = written(definition, package)
+    return _TEXTS[definition]

@@ -1,14 +1,12 @@
 """Keys: what changes them, and what must not."""
 
 import ast
-from pathlib import Path
+import importlib.metadata
 
 import pytest
 
-from dtclaims import addresses as identity
-from dtclaims.addresses import code_digest, differences, key_of, source_digest
-from dtclaims.lab.identity import MEASUREMENT_CODE, TRAINING_CODE, measurement_identity, run_identity
-from dtclaims.lab.measurements import MEASUREMENTS
+from dtclaims.addresses import differences, key_of, source_digest, versions
+from dtclaims.lab.identity import measurement_identity, run_identity
 from dtclaims.tests.support.examples import tiny_spec
 
 DATA = {"kind": "file", "sha256": "d"}
@@ -47,28 +45,6 @@ def test_every_input_of_a_run_changes_its_key() -> None:
     ]
     assert len(set(keys)) == len(keys)
     assert key() == keys[0]
-
-
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(identity, "PACKAGE", tmp_path)
-    code_digest.cache_clear()
-    return tmp_path
-
-
-def test_prose_does_not_retrain(package: Path) -> None:
-    """Comments, docstrings and layout leave a module's digest; its code does not."""
-
-    def digest(text: str) -> str:
-        (package / "m.py").write_text(text)
-        code_digest.cache_clear()
-        return code_digest("m.py")
-
-    plain = digest('"""Doc."""\ndef f(x):\n    """Doc."""\n    return x + 1\n')
-    assert digest("# comment\n\ndef f( x ):\n    return (x + 1)  # why\n") == plain
-    assert digest("def f(x):\n    return x + 2\n") != plain
-    # A string that is not a docstring is code.
-    assert digest("def f(x):\n    return 'Doc.'\n") != digest("def f(x):\n    return 'Other.'\n")
 
 
 CODE = r'''
@@ -141,55 +117,6 @@ def test_other_code_has_another_digest(one: str, other: str) -> None:
     assert source_digest(ast.parse(one)) != source_digest(ast.parse(other))
 
 
-def test_named_modules_exist_and_cover_what_training_imports() -> None:
-    """A module of ours that the loop imports, directly or not, is part of every run's key.
-
-    Left out on purpose: errors, lazy package fronts, and what only names or locates things.
-    """
-    neutral = {
-        "errors.py",
-        "fixtures.py",
-        "identity.py",
-        "lab/design/arms.py",
-        "__init__.py",
-        "claim.py",
-        "protocols.py",
-    }
-    neutral |= {
-        "lab/design/spec.py",
-        "harness/store/store.py",
-        "lab/identity.py",
-        "lab/data/collect.py",
-        "lab/models/hub.py",
-        "lab/design/blocks.py",
-    }
-    neutral |= {"files.py", "harness/store/locks.py"}
-
-    def imported(module: str, seen: set[str]) -> set[str]:
-        if module in seen or not (identity.PACKAGE / module).is_file():
-            return seen
-        seen.add(module)
-        for node in ast.walk(ast.parse((identity.PACKAGE / module).read_text())):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("dtclaims."):
-                base = node.module.removeprefix("dtclaims.").replace(".", "/")
-                for candidate in (f"{base}.py", f"{base}/__init__.py"):
-                    imported(candidate, seen)
-        return seen
-
-    def reached(start: str) -> set[str]:
-        return {module for module in imported(start, set()) if not module.endswith("__init__.py")} - neutral
-
-    everything = {**{name: one.code for name, one in MEASUREMENTS.items()}, "training": TRAINING_CODE}
-    for named in (*everything.values(), MEASUREMENT_CODE):
-        assert all((identity.PACKAGE / module).is_file() for module in named), named
-    missing = reached("lab/train/loop.py") - set(TRAINING_CODE)
-    assert not missing, missing
-    for name, one in MEASUREMENTS.items():
-        for start in one.code:
-            allowed = {*MEASUREMENT_CODE, *one.code, "lab/data/scores.py"}
-            assert reached(start) <= allowed, (name, reached(start) - allowed)
-
-
 def test_differences_name_the_fields() -> None:
     """`explain` rests on this: dotted names, both values, absent as None."""
     ours = {"a": 1, "spec": {"seed": 0, "head": "tied"}}
@@ -204,3 +131,12 @@ def test_measurements_are_keyed_by_run_and_switches() -> None:
     assert first == key_of(measurement_identity("cka", ["r"], {"cka_axis": "unit"}))
     assert first != key_of(measurement_identity("cka", ["r"], {"cka_axis": "token"}))
     assert first != key_of(measurement_identity("cka", ["s"], {"cka_axis": "unit"}))
+
+
+def test_versions_are_of_the_packages_named() -> None:
+    """A package that is not installed has no version; that is no error, and part of the address."""
+    assert versions("numpy", "no-such-package") == {
+        "numpy": importlib.metadata.version("numpy"),
+        "no-such-package": None,
+    }
+    assert versions() == {}

@@ -12,7 +12,7 @@ from dtclaims.errors import UsageError
 from dtclaims.places import ROOT
 from dtclaims.tests.support.programs import Files, parts_of
 
-TRAINER = "dtclaims.lab.train.loop:Trainer"
+LOSS = "dtclaims.lab.train.objective:action_loss"
 
 
 def main(text: str, **more: str) -> Files:
@@ -408,9 +408,9 @@ def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
 def test_sources_stand_in_for_files() -> None:
     """The code of a job under an edit that is in no file."""
     text = (ROOT / "dtclaims" / "lab" / "train" / "objective.py").read_text()
-    assert code_of(TRAINER, sources=Sources({"dtclaims.lab.train.objective": text})) == code_of(TRAINER)
+    assert code_of(LOSS, sources=Sources({"dtclaims.lab.train.objective": text})) == code_of(LOSS)
     edited = Sources({"dtclaims.lab.train.objective": text.replace("0.99", "0.98")})
-    assert code_of(TRAINER, sources=edited).parts != code_of(TRAINER).parts
+    assert code_of(LOSS, sources=edited).parts != code_of(LOSS).parts
 
 
 PRINTED = """

@@ -54,7 +54,13 @@ class MadeUp(Inputs):
 
 def tiny_job(spec: RunSpec = SPEC, again: str | None = None) -> TrainJob:
     """A run of less than a second."""
-    identity = {"spec": spec.to_json(), "data": {}, "backbones": {}, "versions": versions(), "precision": "float32"}
+    identity = {
+        "spec": spec.to_json(),
+        "data": {},
+        "backbones": {},
+        "versions": versions("torch"),
+        "precision": "float32",
+    }
     return TrainJob(key_of(identity), spec, identity, MadeUp("hopper", {}, {}), "cpu", again)
 
 

@@ -18,6 +18,7 @@ from dtclaims.harness.store.archive import export_store, import_store
 from dtclaims.harness.store.store import Store, write_json
 from dtclaims.harness.store.upkeep import damaged, entries
 from dtclaims.lab.design.scales import SCALES
+from dtclaims.lab.identity import training_code
 from dtclaims.tests.harness.engine.test_executor import IDS, plan_for
 from dtclaims.tests.support.examples import SAMPLE_CLAIMS, fill_store
 
@@ -142,8 +143,8 @@ def alter(store: Store, **changes: Any) -> str:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"code": {"train/loop.py": "0" * 16}}, "the code has changed: train/loop.py"),
-        ({"code": {"train/gone.py": "0" * 16}}, "made by code that is gone: gone.py"),
+        ({"code": {**training_code(), "function update": "0" * 16}}, "the code has changed: function update"),
+        ({"code": {**training_code(), "function gone": "0" * 16}}, "the code has changed: function gone"),
         ({"versions": {"torch": "1.0"}}, "made with torch 1.0, here is "),
         ({"schema": 0}, "made under schema 0"),
         ({"data": {"kind": "collected", "steps": 7}}, "made with another collected than"),

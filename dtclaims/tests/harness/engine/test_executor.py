@@ -300,7 +300,7 @@ def test_explain_names_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     fill_store(plan, store, {"random_init": 1.0})
     key, run = next(iter(plan.runs.items()))
     assert "hit" in explain(plan, store, key)[1]
-    monkeypatch.setattr("dtclaims.lab.identity.versions", lambda: {"torch": "9.9"})
+    monkeypatch.setattr("dtclaims.lab.identity.versions", lambda *_: {"torch": "9.9"})
     changed = plan_for(store, IDS[0], scale=SCALES["mini"])
     text = "\n".join(explain(changed, store, run.spec.name))
     assert "versions.torch: stored 2." in text

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dtclaims.closure import Code
 from dtclaims.errors import DtclaimsError, StoreError, UsageError
 from dtclaims.files import describe_file
 from dtclaims.harness.commands.main import main
@@ -107,7 +108,7 @@ def test_the_file_is_text_for_people_and_git(file: Path) -> None:
     runs, measurements = (len(getattr(read_evidence(file), name)) for name in ("runs", "measurements"))
     assert sum('"curves"' in line for line in lines) == runs > 10
     assert sum('"value"' in line for line in lines) == measurements > 10
-    assert text.count("train/loop.py") == 1
+    assert text.count('"class Trainer"') == 1
     assert str(file.parent) not in text
     made = read_evidence(file).made
     assert made["command"] == "dtclaims evidence sample.json --claims dtclaims/tests/sample_claims"
@@ -120,7 +121,7 @@ def test_runs_are_read_with_everything_about_them(file: Path) -> None:
     assert run.curves["return_mean"] == [52.0] * run.spec["epochs"]
     assert (run.seconds, dict(run.diagnostics)) == (1.0, {})
     assert run.provenance == {"data": {"sha256": "made up"}}
-    assert run.identity["code"]["train/loop.py"]
+    assert run.identity["code"]["class Trainer"]
 
 
 def test_a_file_is_judged_without_torch_store_data_and_backbones(file: Path, tmp_path: Path) -> None:
@@ -180,8 +181,8 @@ def test_results_of_a_gpu_are_judged_without_one(tmp_path: Path, capsys: pytest.
 
 
 def other_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(identity, "code_digests", lambda modules: dict.fromkeys(modules, "changed"))
-    monkeypatch.setattr(identity, "versions", lambda: {"torch": "99"})
+    monkeypatch.setattr(identity, "code_of", lambda *_, **__: Code({"function update": "changed"}))
+    monkeypatch.setattr(identity, "versions", lambda *_: {"torch": "99"})
 
 
 def test_evidence_outlives_the_code(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +203,7 @@ def test_results_of_older_code_are_exported(
     file = export(tmp_path)
     assert judged(file) == expected
     said = capsys.readouterr().out
-    assert re.search(r"^\d+ of \d+ runs, which differ in code\.arms\.py, .* and \d+ more$", said, re.MULTILINE)
+    assert re.search(r"^\d+ of \d+ runs, which differ in code\.class Arm, .* and \d+ more$", said, re.MULTILINE)
     assert "values of attention_gap, which differ in code." in said
 
 
@@ -218,7 +219,7 @@ def test_one_version_is_taken_and_the_other_named(
     keys = {run.key for run in read_evidence(export(tmp_path, "--seeds", "3")).runs}
     assert keys == set(present.plan.runs)
     said = capsys.readouterr().out
-    assert re.search(r"left out: \d+ runs of another version, which differ in code\.arms\.py, ", said)
+    assert re.search(r"left out: \d+ runs of another version, which differ in code\.class Arm, ", said)
     keys = {run.key for run in read_evidence(export(tmp_path, "--seeds", "5")).runs}
     assert keys == set(older.plan.runs)
 
