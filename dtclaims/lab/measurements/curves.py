@@ -55,7 +55,7 @@ def curve_span(
     Args:
         run: whose curve is read.
         switches: none matter.
-        curve: its name, see `dtclaims.lab.train.RunResult`.
+        curve: its name, see `dtclaims.lab.train.loop.Trainer`.
         first: epoch of the paper's 40.
         last: epoch of the paper's 40.
     """

@@ -5,7 +5,7 @@
 | layer similarity | `layerwise_cka(axis="unit")` | `layerwise_cka(axis="token")` (DEV-01, 33) |
 | CKA of two feature sets | `published_cka`, `published_cka_matrix` | `linear_cka`, `cka_matrix` (DEV-33) |
 | mutual information | `mutual_information(protocol="published")` | the same with "corrected" (DEV-02, 20, 23) |
-| its cross-checks | – | `ksg_mutual_information`, `probe_r2` (DEV-02) |
+| its cross-check | – | `probe_r2` (DEV-02) |
 | parameter similarity | `.l2`, `.published_cosine` | `.relative_displacement`, `.cosine` (DEV-19) |
 | gradient norms | `gradient_norms(protocol="published")` | the same with "corrected" (DEV-05, 06) |
 | gradient confusion | `gradient_confusion(protocol="published")` | the same with "corrected" (DEV-05, 22) |

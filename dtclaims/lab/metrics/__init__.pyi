@@ -13,7 +13,6 @@ from .cka_layers import (
     published_cka,
     published_cka_matrix,
 )
-from .cka_streaming import StreamingCka
 from .curves import (
     area,
     best,
@@ -29,7 +28,6 @@ from .gradient_readings import GradientConfusion, GradientNorms, GradientShares
 from .gradients import gradient_confusion, gradient_norms, gradient_shares, norms_and_confusion
 from .information import mutual_information, mutual_informations
 from .inputs import Array, Floats
-from .ksg import ksg_mutual_information
 from .mine import PublishedMine
 from .mine_heldout import HeldOutMine
 from .parameters import ParameterSimilarity, parameter_similarity
@@ -48,7 +46,6 @@ __all__ = [
     "MutualInformation",
     "ParameterSimilarity",
     "PublishedMine",
-    "StreamingCka",
     "Token",
     "area",
     "attention_gap",
@@ -62,7 +59,6 @@ __all__ = [
     "gradient_confusion",
     "gradient_norms",
     "gradient_shares",
-    "ksg_mutual_information",
     "last_mean",
     "layer_features",
     "layerwise_cka",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dtclaims.errors import UsageError
 from dtclaims.harness.report.curve_views import CURVES, figure, table
 from dtclaims.harness.report.variants import variants
-from dtclaims.lab.train.loop import RunResult
+from dtclaims.lab.train.loop import Trainer
 from dtclaims.tests.support.evidence_example import run
 from dtclaims.tests.support.examples import TINY_BUDGET
 
@@ -120,5 +120,5 @@ def test_updates_are_shown_only_if_an_epoch_is_the_same_for_all() -> None:
 
 def test_every_curve_that_runs_log_can_be_drawn() -> None:
     """The names here are those that the trainer documents, and `score`."""
-    documented = inspect.getsource(RunResult).split("curves:")[1].split("checkpoints:")[0]
+    documented = inspect.getsource(Trainer).split("self.curves:")[1].split("self._held_out")[0]
     assert set(re.findall(r"`(\w+)`", documented)) == set(CURVES) - {"score"}

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dtclaims.errors import MeasurementError, UndefinedMeasurement, UsageError
-from dtclaims.lab.metrics import Estimator, StreamingCka, cka, cka_matrix, linear_cka, permutation_null
+from dtclaims.lab.metrics import Estimator, cka, cka_matrix, linear_cka, permutation_null
 from dtclaims.places import fixture_dir
 from dtclaims.seeding import generator
 
@@ -222,31 +222,6 @@ def test_permutation_null_is_centred() -> None:
     null = permutation_null(x, y, 200, generator(1, "null"))
     assert abs(null.mean()) < 0.02
     assert linear_cka(x, y) > null.max()
-
-
-@pytest.mark.parametrize("estimator", ESTIMATORS)
-@modest
-@given(seed=seeds, shape=shapes, cut=st.integers(1, 4))
-def test_streaming_equals_whole(estimator: Estimator, seed: int, shape: tuple[int, int, int], cut: int) -> None:
-    """Batches of any sizes give the CKA of all samples at once, not the average of the batches' CKAs."""
-    x, y, _ = draw(seed, shape)
-    stream = StreamingCka()
-    for part in (slice(0, cut), slice(cut, None)):
-        stream.update(x[part] + 100, y[part])
-    assert stream.result(estimator=estimator) == pytest.approx(linear_cka(x, y, estimator=estimator), abs=1e-8)
-
-
-def test_streaming_errors() -> None:
-    """No batch, other widths and constant features are refused as in the whole form."""
-    x, y, _ = draw(0, (6, 3, 4))
-    stream = StreamingCka()
-    with pytest.raises(MeasurementError, match="too few samples"):
-        stream.result()
-    stream.update(x, np.full((6, 4), 0.1))
-    with pytest.raises(MeasurementError, match="other widths"):
-        stream.update(y, x)
-    with pytest.raises(UndefinedMeasurement, match="CKA of y is 0/0"):
-        stream.result()
 
 
 # --- errors ------------------------------------------------------------------------------------

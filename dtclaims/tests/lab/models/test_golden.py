@@ -3,92 +3,18 @@
 import json
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from torch import Tensor
 
 from dtclaims.lab.data.windows import Batch
-from dtclaims.lab.design.tasks import TASKS
-from dtclaims.lab.models import (
-    PUBLISHED_POINTS,
-    Backbone,
-    DecisionTransformer,
-    Stack,
-    StackConfig,
-    build_model,
-    capture,
-)
+from dtclaims.lab.models import PUBLISHED_POINTS, DecisionTransformer, capture
 from dtclaims.places import fixture_dir
-
-ARM_OF = {
-    "forward_dt": "random_init",
-    "forward_gpt2": "language_pretrained",
-    "forward_igpt": "image_pretrained",
-    "forward_block_replacement": "block_1_language",
-}
-MODELS = tuple(ARM_OF)
-WITH_ACTIVATIONS = MODELS[:3]
-
-LANGUAGE = StackConfig(blocks=3, width=32, heads=4, activation="gelu_new")
-IMAGE = StackConfig(blocks=3, width=32, heads=2, activation="quick_gelu", norm="rms")
+from dtclaims.tests.support.golden import MODELS, WITH_ACTIVATIONS, load
 
 # The tolerances the golden files state.
 AT_REAL: dict[str, Any] = {"atol": 1e-5, "rtol": 1e-4}
 AT_PADDED: dict[str, Any] = {"atol": 2e-3, "rtol": 0.0}
-
-Arrays = dict[str, npt.NDArray[Any]]
-
-
-def read(name: str) -> tuple[Arrays, dict[str, Tensor]]:
-    """The arrays of a golden file, and the parameters among them, less those the reference never uses."""
-    with np.load(fixture_dir() / "golden" / f"{name}.npz") as file:
-        arrays = dict(file)
-    unused = ("transformer.wte.weight", "transformer.wpe.weight", ".attn.bias", ".attn.masked_bias")
-    names = {key.removeprefix("state_dict/"): value for key, value in arrays.items() if key.startswith("state_dict/")}
-    return arrays, {name: torch.from_numpy(value) for name, value in names.items() if not name.endswith(unused)}
-
-
-def backbones() -> dict[str, Backbone]:
-    """What the golden models were made from: the stacks of forward_gpt2 and, in ImageGPT's form, of forward_igpt."""
-    stacks = {
-        name: {key.removeprefix("transformer."): value for key, value in read(name)[1].items() if "transformer" in key}
-        for name in ("forward_gpt2", "forward_igpt")
-    }
-    image = {name: tensor for name, tensor in stacks["forward_igpt"].items() if name in Stack(IMAGE).state_dict()}
-    assert len(stacks["forward_igpt"]) - len(image) == 2 * IMAGE.blocks + 1
-    return {
-        "language": Backbone(LANGUAGE, stacks["forward_gpt2"], {}),
-        "image": Backbone(IMAGE, image, {}),
-    }
-
-
-def load(name: str) -> tuple[Arrays, DecisionTransformer, Batch]:
-    """The arrays of a golden file, the arm it is of, and its batch.
-
-    What comes from a checkpoint is what `build_model` put there; only what the reference drew afresh is copied.
-    """
-    arrays, stored = read(name)
-    arm = ARM_OF[name]
-    model = build_model(arm, task=TASKS["hopper"], head="tied", architecture="reference", backbones=backbones(), seed=0)
-    assert isinstance(model, DecisionTransformer)
-    from_checkpoint = {"random_init": "nothing", "block_1_language": "transformer.h.1."}.get(arm, "transformer.")
-    fresh = {key: value for key, value in stored.items() if not key.startswith(from_checkpoint)}
-    with torch.no_grad():
-        for key, value in fresh.items():
-            parameter = model.get_parameter(key)
-            # The reference's time table has fewer rows here.
-            parameter[: len(value)].copy_(value)
-    assert stored.keys() == model.state_dict().keys()
-    batch = Batch(
-        states=torch.from_numpy(arrays["in/states"]),
-        actions=torch.from_numpy(arrays["in/actions"]),
-        returns_to_go=torch.from_numpy(arrays["in/returns_to_go"]),
-        timesteps=torch.from_numpy(arrays["in/timesteps"]),
-        mask=torch.from_numpy(arrays["in/mask"]).bool(),
-    )
-    return arrays, model.eval(), batch
 
 
 def predict(model: DecisionTransformer, batch: Batch, attention: Any) -> Tensor:

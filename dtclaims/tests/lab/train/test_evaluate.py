@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -11,13 +11,21 @@ from torch import Tensor, nn
 
 from dtclaims.errors import UsageError
 from dtclaims.lab.design.tasks import RETURN_SCALE, TASKS, Task
-from dtclaims.lab.models import BehaviourCloning, DecisionTransformer, StackConfig
-from dtclaims.lab.train.evaluate import evaluate, physics_threads
-from dtclaims.lab.train.lanes import LaneRollouts, next_actions
+from dtclaims.lab.models import BehaviourCloning, DecisionTransformer, Policy, StackConfig
+from dtclaims.lab.models.attention import causally
+from dtclaims.lab.models.policy import Kind
+from dtclaims.lab.train.captured_lanes import CapturedRollouts
+from dtclaims.lab.train.evaluate import physics_threads
+from dtclaims.lab.train.lanes import LaneRollouts
 from dtclaims.lab.train.rollouts import Precision, Rollouts, View
 from dtclaims.places import fixture_dir
-from dtclaims.tests.lab.models.test_golden import load
-from dtclaims.tests.lab.train.test_fast import gpu
+from dtclaims.tests.support.golden import load
+from dtclaims.tests.support.gpu import gpu
+from dtclaims.tests.support.rolling import roll_out_plainly
+
+CPU = torch.device("cpu")
+LOOPS = (LaneRollouts, CapturedRollouts)
+"""Of the live episodes and the steps so far; of lanes and windows that keep their shapes, here without graphs."""
 
 
 class Linear:
@@ -40,53 +48,54 @@ class Linear:
         return self.state[None], np.array([reward]), np.array([bool(done)])
 
 
-class Recorder(nn.Module):
-    """Passes a model's calls through and keeps what it was given."""
+class Recorder(Policy):
+    """Passes what is asked on to a model, and keeps it."""
 
-    def __init__(self, model: nn.Module) -> None:
+    kind: ClassVar[Kind] = "stack"
+
+    def __init__(self, model: Policy) -> None:
         super().__init__()
         self.model = model
         self.fed: list[tuple[Tensor, ...]] = []
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        self.fed.append(tuple(value.clone() for value in inputs))
-        predicted: Tensor = self.model(*inputs)
-        return predicted
+    def forward(self, *inputs: Any, **options: Any) -> Tensor:
+        raise AssertionError("roll-outs ask for one step's actions")
+
+    def next_actions(self, *inputs: Any, half: bool = False) -> Tensor:
+        self.fed.append(tuple(value.clone() for value in inputs[:5]))
+        return self.model.next_actions(*inputs, half=half)
 
 
+@pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("case", ["K5/limit", "K5/terminal", "K1/limit", "K1/terminal"])
-def test_golden_rollouts(case: str) -> None:
+def test_golden_rollouts(case: str, loop: type[LaneRollouts]) -> None:
     """What the model is fed, what it does and what it earns agree with the reference, step by step.
 
-    Our context is not padded; the reference's padding must be all zeros and masked.
+    Our context is not padded on the left; the reference's padding must be all zeros and masked.
     """
     with np.load(fixture_dir() / "golden" / "eval.npz") as file:
         values = dict(file)
     _, model, _ = load("forward_dt")
     recorder = Recorder(model)
     context = int(case[1])
-    rollouts = evaluate(
-        recorder,
-        Linear(values, case),
-        seeds=[0],
-        target=3600.0,
-        context=context,
-        state_mean=values["state_mean"],
-        state_std=values["state_std"],
-        action_dim=3,
-        max_steps=30,
-    )
+    view = View(3600.0, context, values["state_mean"], values["state_std"], 3)
+    rollouts = loop(recorder, Linear(values, case), view, CPU).run([0], 30)
     assert rollouts.lengths[0] == values[f"{case}/length"]
     np.testing.assert_allclose(rollouts.returns[0], values[f"{case}/return"], rtol=1e-5)
-    names = ("states", "actions", "returns_to_go", "timesteps", "mask")
+    assert len(recorder.fed) == values[f"{case}/length"]
     for step, fed in enumerate(recorder.fed):
         seen = min(step + 1, context)
-        for name, value in zip(names, fed, strict=True):
+        assert fed[4].tolist() == [seen - 1]
+        for name, value in zip(("states", "actions", "returns_to_go", "timesteps"), fed[:4], strict=True):
             expected = values[f"{case}/fed/{name}"][step]
             np.testing.assert_allclose(
-                value[0].numpy(), expected[context - seen :], atol=1e-4, err_msg=f"{name}, step {step}"
+                value[0, :seen].numpy(), expected[context - seen :], atol=1e-4, err_msg=f"{name}, step {step}"
             )
             assert not expected[: context - seen].any()
+            assert value.shape[1] == (seen if loop is LaneRollouts else context)
+        mask = values[f"{case}/fed/mask"][step]
+        assert mask[context - seen :].all()
+        assert not mask[: context - seen].any()
 
 
 class Countdown:
@@ -106,29 +115,35 @@ class Countdown:
         return np.zeros((len(active), 2)), np.where(active, 1.0, np.nan), active & (self.left == 0)
 
 
-class Still(nn.Module):
-    """Always the zero action; remembers the returns-to-go it saw last."""
+class Still(Policy):
+    """Always the zero action; remembers the returns-to-go it saw last, and how many episodes asked each time."""
 
-    def forward(self, states: Tensor, actions: Tensor, to_go: Tensor, timesteps: Tensor, mask: Tensor) -> Tensor:
-        self.to_go = to_go
-        return torch.zeros_like(actions)
+    kind: ClassVar[Kind] = "stack"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+
+    def forward(self, *inputs: Any, **options: Any) -> Tensor:
+        raise AssertionError("roll-outs ask for one step's actions")
+
+    def next_actions(self, states: Tensor, actions: Tensor, to_go: Tensor, *rest: Any, half: bool = False) -> Tensor:
+        self.to_go = to_go.clone()
+        self.asked.append(len(states))
+        return torch.zeros_like(actions[:, 0])
+
+
+def of_countdown() -> View:
+    return View(10.0, 3, np.zeros(2, dtype=np.float32), np.ones(2, dtype=np.float32), 1)
 
 
 def test_finished_episodes_are_masked() -> None:
-    """Each episode counts its own steps and rewards until its end, and no longer."""
+    """Each episode counts its own steps and rewards until its end, and no longer; only live ones are asked for."""
     model = Still().train()
-    rollouts = evaluate(
-        model,
-        Countdown(5),
-        seeds=range(5),
-        target=10.0,
-        context=3,
-        state_mean=np.zeros(2, dtype=np.float32),
-        state_std=np.ones(2, dtype=np.float32),
-        action_dim=1,
-    )
+    rollouts = LaneRollouts(model, Countdown(5), of_countdown(), CPU).run(range(5))
     assert rollouts.lengths.tolist() == [1, 2, 3, 4, 5]
     assert rollouts.returns.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
+    assert model.asked == [5, 4, 3, 2, 1]
     # The last call saw the longest episode's steps 3 to 5, each with the target less what was earned before it.
     np.testing.assert_allclose(model.to_go[0, :, 0] * RETURN_SCALE, [8.0, 7.0, 6.0], rtol=1e-5)
     assert model.training
@@ -152,7 +167,8 @@ def test_next_actions_are_the_last_of_the_whole_forward(head: str, seen: int, la
     with torch.inference_mode():
         mask = torch.ones(5, seen, dtype=torch.bool)
         whole = model(*(one[:, :seen] for one in inputs), timesteps[:, :seen], mask)[:, -1]
-        last = next_actions(model.float(), *(one.float() for one in inputs), timesteps, torch.tensor([seen - 1]))
+        step = torch.tensor([seen - 1])
+        last = model.float().next_actions(*(one.float() for one in inputs), timesteps, step, causally)
     assert last.dtype == torch.float32
     torch.testing.assert_close(last.double(), whole, rtol=1e-4, atol=1e-5)
 
@@ -184,20 +200,20 @@ def view_of(task: Task, context: int) -> View:
     return View(task.target, context, mean, np.abs(std) + 0.5, task.action_dim)
 
 
-def plainly(model: nn.Module, view: View, count: int) -> Rollouts:
-    """The plain loop on a CPU."""
-    env = Damped(TASKS["hopper"], count)
-    return evaluate(model, env, seeds=range(count), **vars(view), max_steps=25)
+def plainly(model: Policy, view: View, count: int) -> Rollouts:
+    """By the whole forward, on a CPU."""
+    return roll_out_plainly(model.eval(), Damped(TASKS["hopper"], count), view, range(count), 25)
 
 
+@pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("context", [1, 4, 30])
 @pytest.mark.parametrize("count", [1, 7, 33])
-def test_lanes_roll_out_as_the_plain_loop(context: int, count: int) -> None:
-    """One or two, filled and moving windows, narrowed as episodes end, cut at the limit: the plain loop to rounding."""
+def test_lanes_roll_out_as_the_whole_forward(context: int, count: int, loop: type[LaneRollouts]) -> None:
+    """One or two, filled and moving windows, narrowed as episodes end, cut at the limit: the same to rounding."""
     task = TASKS["hopper"]
     model, view = paper_like(task, "untied"), view_of(TASKS["hopper"], context)
     plain = plainly(model, view, count)
-    lanes = LaneRollouts(model, Damped(task, count), view, torch.device("cpu")).run(range(count), 25)
+    lanes = loop(model, Damped(task, count), view, CPU).run(range(count), 25)
     assert plain.lengths.tolist() == lanes.lengths.tolist() == [min(5 * i + 1, 25) for i in range(count)]
     np.testing.assert_allclose(lanes.returns, plain.returns, rtol=1e-4, atol=1e-4)
 
@@ -205,19 +221,19 @@ def test_lanes_roll_out_as_the_plain_loop(context: int, count: int) -> None:
 @pytest.mark.parametrize("context", [1, 4])
 @pytest.mark.parametrize("count", [7, 33])
 def test_the_mlp_rolls_out_in_lanes(context: int, count: int) -> None:
-    """As in the plain loop, from one step of each window, and in float32 whatever is asked for."""
+    """As by its whole forward, from one step of each window, and in float32 whatever is asked for."""
     task, view = TASKS["hopper"], view_of(TASKS["hopper"], context)
     model = BehaviourCloning(16, task.state_dim, task.action_dim, seed=1)
     seen: list[tuple[int, ...]] = []
     hook = model.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape)))
-    lanes = LaneRollouts(model, Damped(task, count), view, torch.device("cpu"), "bfloat16").run(range(count), 25)
+    lanes = CapturedRollouts(model, Damped(task, count), view, CPU, "bfloat16").run(range(count), 25)
     hook.remove()
     assert {shape[1:] for shape in seen} == {(1, task.state_dim)}
+    assert lanes.precision == "float32"
+    assert model.training
     plain = plainly(model, view, count)
     assert lanes.lengths.tolist() == plain.lengths.tolist()
     np.testing.assert_allclose(lanes.returns, plain.returns, rtol=1e-5, atol=1e-5)
-    assert lanes.precision == "float32"
-    assert model.training
 
 
 def change(model: nn.Module, moved: bool) -> None:
@@ -231,20 +247,23 @@ def change(model: nn.Module, moved: bool) -> None:
 
 
 @pytest.mark.parametrize(("moved", "count"), [(False, 9), (True, 33)])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_kept_roll_outs_are_fresh_ones(precision: Precision, moved: bool, count: int) -> None:
+@pytest.mark.parametrize(
+    ("loop", "precision"),
+    [(LaneRollouts, "float32"), (CapturedRollouts, "float32"), (CapturedRollouts, "bfloat16")],
+)
+def test_kept_roll_outs_are_fresh_ones(loop: type[LaneRollouts], precision: Precision, moved: bool, count: int) -> None:
     """Evaluated again with other weights and numbers of steps, what was kept from before changes no bit.
 
     The model's mode is left alone.
     """
-    task, cpu = TASKS["hopper"], torch.device("cpu")
+    task = TASKS["hopper"]
     model, view = paper_like(task, "untied").train(), view_of(TASKS["hopper"], 4)
-    kept = LaneRollouts(model, Damped(task, count), view, cpu, precision)
+    kept = loop(model, Damped(task, count), view, CPU, precision)
     seen = []
     for steps in (25, 2, 40):
         kept.env = Damped(task, count)
         again = kept.run(range(count), steps)
-        fresh = LaneRollouts(model, Damped(task, count), view, cpu, precision).run(range(count), steps)
+        fresh = loop(model, Damped(task, count), view, CPU, precision).run(range(count), steps)
         assert again.returns.tolist() == fresh.returns.tolist()
         assert again.lengths.tolist() == fresh.lengths.tolist()
         assert again.precision == precision
@@ -257,7 +276,7 @@ def test_kept_roll_outs_are_fresh_ones(precision: Precision, moved: bool, count:
 def test_lanes_have_few_widths() -> None:
     """Halves of halves, however the episodes end: each costs a capture, once."""
     model, view = paper_like(TASKS["hopper"], "tied"), view_of(TASKS["hopper"], 2)
-    rollouts = LaneRollouts(model, Damped(TASKS["hopper"], 41), view, torch.device("cpu"))
+    rollouts = CapturedRollouts(model, Damped(TASKS["hopper"], 41), view, CPU)
     for _ in range(2):
         rollouts.env = Damped(TASKS["hopper"], 41)
         rollouts.run(range(41))
@@ -268,7 +287,7 @@ def test_lanes_have_few_widths() -> None:
 def test_few_episodes_share_one_lane(count: int, widths: list[int]) -> None:
     """One forward a step for up to 31 episodes, two for more; nothing else decides."""
     model, view = paper_like(TASKS["hopper"], "tied"), view_of(TASKS["hopper"], 2)
-    rollouts = LaneRollouts(model, Damped(TASKS["hopper"], count), view, torch.device("cpu"))
+    rollouts = CapturedRollouts(model, Damped(TASKS["hopper"], count), view, CPU)
     rollouts.run(range(count), 1)
     assert [lane.width for lane in rollouts._lanes.values()][: len(widths)] == widths
     assert {group for group, _ in rollouts._lanes} == set(range(len(widths)))
@@ -276,14 +295,14 @@ def test_few_episodes_share_one_lane(count: int, widths: list[int]) -> None:
 
 @gpu
 def test_the_mlp_rolls_out_in_graphs() -> None:
-    """On a GPU `evaluate` gives what the plain loop on a CPU gives, and what is kept has its graph."""
+    """On a GPU it earns what its whole forward on a CPU earns, again and again, and its graph is kept."""
     task, view = TASKS["hopper"], view_of(TASKS["hopper"], 4)
     model = BehaviourCloning(16, task.state_dim, task.action_dim, seed=1)
     plain = plainly(model, view, 7)
-    env = Damped(task, 7)
-    found = evaluate(model.cuda(), env, seeds=range(7), **vars(view), device="cuda", max_steps=25)
+    kept = CapturedRollouts(model.cuda(), Damped(task, 7), view, torch.device("cuda"))
+    found = kept.run(range(7), 25)
     np.testing.assert_allclose(found.returns, plain.returns, rtol=1e-4, atol=1e-4)
-    kept = LaneRollouts(model, Damped(task, 7), view, torch.device("cuda"))
+    kept.env = Damped(task, 7)
     assert kept.run(range(7), 25).returns.tolist() == found.returns.tolist()
     assert any(lane.graph is not None for lane in kept._lanes.values())
 
@@ -292,13 +311,13 @@ def test_the_mlp_rolls_out_in_graphs() -> None:
 @pytest.mark.parametrize("context", [1, 4, 20])
 @pytest.mark.parametrize("count", [1, 7, 40])
 def test_kept_graphs_follow_the_weights(context: int, count: int) -> None:
-    """Replayed with other weights, in their place or elsewhere, graphs roll out as the plain loop on a CPU does.
+    """Replayed with other weights, in their place or elsewhere, graphs roll out as the whole forward on a CPU does.
 
     bfloat16 does to its own precision.
     """
     task, device = TASKS["hopper"], torch.device("cuda")
     model, view = paper_like(task, "untied").cuda(), view_of(TASKS["hopper"], context)
-    kept = {p: LaneRollouts(model, Damped(task, count), view, device, p) for p in ("float32", "bfloat16")}
+    kept = {p: CapturedRollouts(model, Damped(task, count), view, device, p) for p in ("float32", "bfloat16")}
     for moved in (False, False, True, False):
         plain = plainly(copy.deepcopy(model).cpu(), view, count)
         size = np.abs(plain.returns).max()
@@ -312,11 +331,11 @@ def test_kept_graphs_follow_the_weights(context: int, count: int) -> None:
         change(model, moved)
 
 
-def test_lanes_count_finished_episodes_once() -> None:
-    """Lanes mask and drop finished episodes as the plain loop does, poison rewards included."""
+@pytest.mark.parametrize("loop", LOOPS)
+def test_lanes_count_finished_episodes_once(loop: type[LaneRollouts]) -> None:
+    """Finished episodes are masked and dropped, poison rewards included."""
     model = DecisionTransformer(StackConfig(blocks=1, width=8, heads=1, activation="relu"), 2, 1, head="untied").eval()
-    view = View(10.0, 3, np.zeros(2, dtype=np.float32), np.ones(2, dtype=np.float32), 1)
-    rollouts = LaneRollouts(model, Countdown(5), view, torch.device("cpu")).run(range(5))
+    rollouts = loop(model, Countdown(5), of_countdown(), CPU).run(range(5))
     assert rollouts.lengths.tolist() == [1, 2, 3, 4, 5]
     assert rollouts.returns.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
 
@@ -329,16 +348,6 @@ def test_physics_threads_are_those_that_the_run_may_use(monkeypatch: pytest.Monk
 
 
 def test_reduced_precision_is_refused_where_it_is_not_offered() -> None:
-    """bfloat16 is for the captured GPU path only; the model's mode is left alone."""
+    """bfloat16 is for GPUs only, and a CPU's roll-outs say so before they begin."""
     with pytest.raises(UsageError, match="reduced precision need a GPU"):
-        evaluate(
-            Still(),
-            Countdown(1),
-            seeds=[0],
-            target=1.0,
-            context=1,
-            state_mean=np.zeros(2, dtype=np.float32),
-            state_std=np.ones(2, dtype=np.float32),
-            action_dim=1,
-            precision="bfloat16",
-        )
+        LaneRollouts(Still(), Countdown(1), of_countdown(), CPU, "bfloat16")

@@ -1,7 +1,6 @@
 """The GPU training path: the reference's optimiser steps, captured; on a CPU its parts, uncaptured."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,28 +13,18 @@ from torch import Tensor
 from dtclaims.lab.data.windows import Batch, WindowSampler
 from dtclaims.lab.design.spec import Budget
 from dtclaims.lab.models import Backbone, DecisionTransformer, Stack, StackConfig, behaviour_cloning
-from dtclaims.lab.train.fast import FastTraining, step_operations, with_rounded_blocks
+from dtclaims.lab.models.short_attention import short_attention
+from dtclaims.lab.train.captured_lanes import CapturedRollouts
+from dtclaims.lab.train.fast import WORTH_COMPILING, CapturedSteps
 from dtclaims.lab.train.flat_adamw import FlatAdamW, update_
 from dtclaims.lab.train.forward import EAGER, left_aligned
-from dtclaims.lab.train.loop import Trainer, make_optimizer
-from dtclaims.lab.train.objective import action_loss
-from dtclaims.lab.train.short_attention import short_attention
-from dtclaims.tests.lab.train.test_loop import (
-    GOLDEN,
-    check_golden_end,
-    golden_batches,
-    golden_clip,
-    golden_run,
-)
+from dtclaims.lab.train.loop import Trainer
+from dtclaims.lab.train.objective import action_loss, make_optimizer
+from dtclaims.lab.train.rounding import with_rounded_blocks
 from dtclaims.tests.support.examples import made_up, tiny_spec
-
-
-def gpu(test: Callable[..., None]) -> Callable[..., None]:
-    """A test that needs a GPU. Torch's compiler warns of its own deprecations; ours, that it failed, is an error."""
-    test = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")(test)
-    for kind in ("DeprecationWarning", "FutureWarning", "UserWarning"):
-        test = pytest.mark.filterwarnings(f"ignore::{kind}")(test)
-    return pytest.mark.gpu(test)
+from dtclaims.tests.support.golden import GOLDEN, check_golden_end, golden_batches, golden_clip, golden_run
+from dtclaims.tests.support.gpu import gpu
+from dtclaims.tests.support.operations import step_operations
 
 
 def check_log(values: dict[str, np.ndarray], losses: Tensor, norms: Tensor) -> None:
@@ -71,14 +60,14 @@ def test_golden_steps_on_a_gpu(name: str, compiling: bool) -> None:
     def gather(starts: Tensor) -> Batch:
         return Batch(*(one.index_select(0, starts[:1])[0] for one in vars(stacked).values()))
 
-    fast = FastTraining(
+    fast = CapturedSteps(
         model,
         make_optimizer(model, budget, eps),
         gather,
         budget,
         golden_clip(name, budget),
         "float32",
-        compiling=compiling,
+        steps=WORTH_COMPILING if compiling else 0,
     )
     starts = np.repeat(np.arange(5)[:, None], budget.batch_size, axis=1)
     losses, norms, _ = fast.epoch(starts, 0, seed=0)
@@ -318,16 +307,16 @@ def test_roll_outs_on_a_gpu_are_of_the_weights_as_they_are(precision: str) -> No
     """Every epoch's roll-outs use what was kept from the last, with today's weights; another state starts afresh."""
     trainer = on_gpu(precision=precision)
     trainer.run_epoch()
-    kept, state = trainer._lanes, trainer.state()
+    kept, state = trainer._rollouts, trainer.state()
     trainer.run_epoch()
-    assert kept is not None
-    assert trainer._lanes is kept
+    assert isinstance(kept, CapturedRollouts)
+    assert trainer._rollouts is kept
     assert all(lane.graph is not None for lane in kept._lanes.values() if lane.width == 1)
     used = dict(kept.network.named_parameters())
     for name, parameter in trainer.model.named_parameters():
         assert torch.equal(used[name], parameter.to(used[name].dtype)), name
     assert (used["transformer.h.0.mlp.c_fc.weight"].dtype == torch.bfloat16) == (precision == "bfloat16")
     trainer.restore(state)
-    assert trainer._lanes is None
+    assert trainer._rollouts is None
     trainer.run_epoch()
     assert {len(curve) for curve in trainer.curves.values()} == {2}

@@ -1,6 +1,5 @@
 """The training loop: the reference's optimiser steps, and the properties its claims rest on."""
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -12,76 +11,16 @@ from hypothesis import strategies as st
 
 from dtclaims.errors import RunFailed, UsageError
 from dtclaims.lab.data.windows import Batch, WindowSampler
-from dtclaims.lab.design.spec import Budget
-from dtclaims.lab.models import Block, DecisionTransformer, StackConfig, build_model
-from dtclaims.lab.train import loop
-from dtclaims.lab.train.loop import Trainer, make_optimizer, train, update
+from dtclaims.lab.models import build_model
+from dtclaims.lab.train import plain
+from dtclaims.lab.train.loop import Trainer
 from dtclaims.lab.train.objective import action_loss, learning_rate
-from dtclaims.places import fixture_dir
+from dtclaims.lab.train.plain import update
 from dtclaims.tests.support.examples import TINY_BUDGET, made_up, tiny_backbone, tiny_spec
+from dtclaims.tests.support.golden import GOLDEN, check_golden_end, golden_batches, golden_clip, golden_run
+from dtclaims.tests.support.training import finished
 
 BACKBONES = {"language": tiny_backbone()}
-
-
-GOLDEN = ("train_dt", "train_gpt2", "train_dt_K1", "train_dt_noclip", "train_block_replacement")
-
-
-def golden_run(name: str) -> tuple[dict[str, Any], DecisionTransformer, Budget, torch.optim.AdamW]:
-    """The arrays of a golden run; its model, budget and optimiser before the first step."""
-    folder = fixture_dir() / "golden"
-    with np.load(folder / f"{name}.npz") as file:
-        values = dict(file)
-    reference = json.loads((folder / f"{name}.json").read_text())["settings"]
-    mixed = name == "train_block_replacement"
-    config = StackConfig(
-        blocks=reference["blocks"],
-        width=reference["width"],
-        heads=1 if mixed else reference["heads"],
-        activation="relu" if mixed else reference["activation"],
-        embd_dropout=0.0,
-        attn_dropout=0.0,
-        resid_dropout=0.0,
-    )
-    rows = len(values["step0/embed_timestep.weight"])
-    model = DecisionTransformer(config, reference["S"], reference["A"], "tied", max_timestep=rows)
-    if mixed:
-        model.transformer.h[1] = Block(replace(config, heads=4, activation="gelu_new"))
-    unused = ("wte.weight", "wpe.weight", ".attn.bias", ".attn.masked_bias")
-    state = {
-        key.removeprefix("step0/"): torch.from_numpy(value)
-        for key, value in values.items()
-        if key.startswith("step0/") and not key.endswith(unused)
-    }
-    model.load_state_dict(state)
-    budget = Budget(1, 5, reference["batch_size"], reference["learning_rate"], reference["warmup_steps"], 1)
-    eps = max(group["eps"] for group in reference["groups"])
-    return values, model.train(), budget, make_optimizer(model, budget, eps)
-
-
-def golden_batches(values: dict[str, Any], device: str = "cpu") -> list[Batch]:
-    names = ("states", "actions", "rtg", "timesteps", "mask")
-    arrays = [[torch.from_numpy(values[f"batch{step}/{name}"]).to(device) for name in names] for step in range(5)]
-    return [Batch(states, actions, rtg[:, :-1], times, mask.bool()) for states, actions, rtg, times, mask in arrays]
-
-
-def golden_clip(name: str, budget: Budget) -> float | None:
-    return None if name.endswith("noclip") else budget.gradient_clip
-
-
-def check_golden_end(values: dict[str, Any], model: DecisionTransformer, budget: Budget) -> None:
-    """All parameters after the five steps, to 2 % of the learning rate.
-
-    The key third of c_attn.bias has no true gradient; Adam turns its rounding into steps (DEV-42).
-    """
-    rate = budget.learning_rate
-    for parameter, value in model.state_dict().items():
-        expected, found = values[f"step5/{parameter}"], value.cpu().numpy()
-        if parameter.endswith("c_attn.bias"):
-            width = model.config.width
-            keys = slice(width, 2 * width)
-            np.testing.assert_allclose(found[keys], expected[keys], atol=5 * rate)
-            found, expected = np.delete(found, np.s_[keys]), np.delete(expected, np.s_[keys])
-        np.testing.assert_allclose(found, expected, atol=0.02 * rate, rtol=0, err_msg=parameter)
 
 
 @pytest.mark.parametrize("name", GOLDEN)
@@ -139,10 +78,10 @@ def test_loss_is_the_mean_over_real_coordinates() -> None:
 def test_a_run_is_deterministic_to_the_bit() -> None:
     """The same specification gives the same curves and checkpoints, whatever ran before in the process."""
     data = made_up([30, 40, 20])
-    first = train(tiny_spec(), data, BACKBONES)
+    first = finished(tiny_spec(), data, BACKBONES)
     torch.rand(7)
     np.random.default_rng().random(3)
-    second = train(tiny_spec(), data, BACKBONES)
+    second = finished(tiny_spec(), data, BACKBONES)
     assert first.curves == second.curves
     assert set(first.checkpoints) == set(tiny_spec().kept_epochs)
     for epoch, tensors in first.checkpoints.items():
@@ -152,7 +91,7 @@ def test_a_run_is_deterministic_to_the_bit() -> None:
 
 def test_curves_have_one_value_per_epoch_and_learning_happens() -> None:
     """Every logged quantity has an entry per epoch, and the parameters move."""
-    result = train(tiny_spec("language_pretrained", context=1), made_up([30, 40, 20]), BACKBONES)
+    result = finished(tiny_spec("language_pretrained", context=1), made_up([30, 40, 20]), BACKBONES)
     assert {len(curve) for curve in result.curves.values()} == {TINY_BUDGET.epochs}
     assert set(result.curves) == {
         "return_mean",
@@ -222,7 +161,7 @@ def test_arms_of_one_seed_see_the_same_windows(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(WindowSampler, "gather", spy)
     data = made_up([30, 40, 20])
     for arm in ("random_init", "language_pretrained"):
-        train(tiny_spec(arm), data, BACKBONES)
+        finished(tiny_spec(arm), data, BACKBONES)
     half = len(seen) // 2
     assert all(np.array_equal(a, b) for a, b in zip(seen[:half], seen[half:], strict=True))
 
@@ -242,12 +181,12 @@ def test_unpaired_arms_see_other_windows_and_episodes() -> None:
 def test_a_loss_that_is_not_finite_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """The run is an error that names the step, not a result with a NaN in it."""
     calls = iter(range(100))
-    honest = loop.action_loss
+    honest = plain.action_loss
 
     def poisoned(model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         loss, saturated = honest(model, batch)
         return (loss * float("nan") if next(calls) == 4 else loss), saturated
 
-    monkeypatch.setattr(loop, "action_loss", poisoned)
+    monkeypatch.setattr(plain, "action_loss", poisoned)
     with pytest.raises(RunFailed, match="step 5 of 12"):
-        train(replace(tiny_spec(), context=2), made_up([30, 40]), BACKBONES)
+        finished(replace(tiny_spec(), context=2), made_up([30, 40]), BACKBONES)

@@ -1,0 +1,102 @@
+"""A run as a job: what it returns, what its folder holds, and how it goes on after a stop."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+
+from dtclaims.errors import UsageError
+from dtclaims.lab.train import resume
+from dtclaims.lab.train.job import train_run
+from dtclaims.tests.support.examples import TINY_BUDGET, made_up, tiny_backbone, tiny_spec
+from dtclaims.tests.support.training import finished
+
+BACKBONES = {"language": tiny_backbone()}
+DATA = made_up([30, 40, 25, 35])
+SPEC = tiny_spec(budget=replace(TINY_BUDGET, epochs=6), epochs=6)
+
+
+@pytest.fixture(autouse=True)
+def saved_after_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Epochs of milliseconds would hardly ever be worth saving."""
+    monkeypatch.setattr(resume, "PAUSE", 0.0)
+
+
+class Stopped(Exception):
+    pass
+
+
+def stopped_after(folder: Path, epochs: int, **listeners: Any) -> None:
+    """A worker that dies after so many epochs of its own, the last of them not saved."""
+    left = iter(range(epochs - 1))
+
+    def check() -> None:
+        if next(left, None) is None:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train_run(SPEC, DATA, BACKBONES, folder, check=check, **listeners)
+
+
+def test_a_run_returns_its_curves_and_keeps_its_epochs(tmp_path: Path) -> None:
+    """The curves and parameters are those of `Trainer`, epoch by epoch; listeners are told of each."""
+    (tmp_path / "identity.json").write_text("{}")
+    told: list[tuple[int, float]] = []
+    steps: list[tuple[int, int]] = []
+    result = train_run(
+        SPEC,
+        DATA,
+        BACKBONES,
+        tmp_path,
+        report=lambda done, total: steps.append((done, total)),
+        tell=lambda epoch, values: told.append((epoch, values["return_mean"])),
+    )
+    expected = finished(SPEC, DATA, BACKBONES)
+    assert result["curves"] == expected.curves
+    assert result["diagnostics"] == {"constant_error": float(DATA.actions.var(axis=0).mean())}
+    assert result["resumed"] == []
+    assert result["seconds"] > 0
+    assert told == list(enumerate(expected.curves["return_mean"], start=1))
+    assert steps == [(done, 18) for done in range(1, 19)]
+    kept = {f"epoch_{epoch:03d}.safetensors": tensors for epoch, tensors in expected.checkpoints.items()}
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, "identity.json", "state.safetensors"}
+    for name, tensors in kept.items():
+        found = load_file(tmp_path / name)
+        assert all((found[one] == tensor).all() for one, tensor in tensors.items())
+
+
+def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
+    """It ends with the unbroken run's curves; what was trained before is told, counted and not trained again."""
+    notes: list[str] = []
+    stopped_after(tmp_path, 3)
+    stopped_after(tmp_path, 2, note=notes.append)
+    result = train_run(SPEC, DATA, BACKBONES, tmp_path, note=notes.append)
+    assert notes == ["goes on after epoch 2 of 6", "goes on after epoch 3 of 6"]
+    assert result["resumed"] == [2, 3]
+    assert result["curves"] == finished(SPEC, DATA, BACKBONES).curves
+
+
+def test_a_damaged_state_starts_the_run_again(tmp_path: Path) -> None:
+    """It is told; what the lost run left is removed, half-written files too, and the caller's files stay."""
+    stopped_after(tmp_path, 3)
+    (tmp_path / "state.safetensors").write_bytes(b"x" * 99)
+    (tmp_path / "epoch_099.safetensors").write_bytes(b"")
+    (tmp_path / ".state.safetensors.1-ab.partial").write_bytes(b"")
+    (tmp_path / "identity.json").write_text("{}")
+    notes: list[str] = []
+    result = train_run(SPEC, DATA, BACKBONES, tmp_path, note=notes.append)
+    assert len(notes) == 1
+    assert re.match("starts again: .* is damaged", notes[0])
+    assert result["resumed"] == []
+    kept = {f"epoch_{epoch:03d}.safetensors" for epoch in SPEC.kept_epochs}
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, "identity.json", "state.safetensors"}
+
+
+def test_a_precision_that_is_not_offered_is_one_error(tmp_path: Path) -> None:
+    """Nothing is written."""
+    with pytest.raises(UsageError, match="float32 on a CPU"):
+        train_run(SPEC, DATA, BACKBONES, tmp_path, precision="tf32")
+    assert list(tmp_path.iterdir()) == []
