@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from dtclaims.addresses import key_of
 from dtclaims.harness.store.store import Store, write_json
 from dtclaims.lab.design.switches import PROTOCOLS
 from dtclaims.lab.measurements import Bench
@@ -85,9 +86,11 @@ def bench(
     )
     final = {name: tensor.detach().clone() for name, tensor in end(model.state_dict()).items()}
     store = Store(folder / "store")
-    identity = {"spec": described.to_json(), "n": len(store.run_keys())}
-    with store.new_run(identity) as staging:
-        save_file(final, staging / f"epoch_{described.budget.epochs:03d}.safetensors")
-        write_json(staging / "result.json", {})
+    identity = {"schema": 1, "spec": described.to_json(), "n": len(store.run_keys())}
+    staging = store.workspace(key_of(identity))
+    save_file(final, staging / f"epoch_{described.budget.epochs:03d}.safetensors")
+    write_json(staging / "result.json", {})
+    store.complete(staging, identity)
+    store.publish(staging)
     (run,) = [found for key in store.run_keys() if (found := store.find(key)) and found.identity == identity]
     return Bench(run, DATA, sources, "cpu", seed, other)

@@ -13,10 +13,11 @@ from dtclaims.errors import StoreError
 from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.declare.registry import load_claims
 from dtclaims.harness.judge.entries import Entry, Part
-from dtclaims.harness.plan.planner import Cell
+from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.report import validate
 from dtclaims.harness.settings import make_settings
 from dtclaims.harness.study import Study, cells_of
+from dtclaims.lab import LAB
 from dtclaims.lab.data.hdf5 import save_hdf5
 from dtclaims.tests.support.examples import SAMPLE_CLAIMS, fill_store, made_up
 
@@ -24,14 +25,16 @@ CLAIMS = load_claims(SAMPLE_CLAIMS)
 
 
 def study(tmp_path: Path, ids: list[str] | None = None, **choices: str) -> Study:
-    settings = make_settings({"store": str(tmp_path / "store"), "report": str(tmp_path / "report"), **choices})
+    settings = make_settings(
+        {"store": str(tmp_path / "store"), "report": str(tmp_path / "report"), **choices}, LAB, tasks=LAB.tasks
+    )
     chosen: list[Claim] = [CLAIMS[name] for name in ids or CLAIMS]
     return Study(cells_of(chosen, settings), settings)
 
 
 def value_of(planned: Any) -> Any:
     """The same value for every arm, by measurement."""
-    return {"attention_gap": [1.0, 9.0, 1.0]}[planned.name]
+    return {"attention_gap": [1.0, 9.0, 1.0]}[planned.job.what["quantity"]]
 
 
 RETURNS = {"random_init": 50.0, "language_pretrained": 3000.0, "language_moments": 100.0}
@@ -102,7 +105,7 @@ def test_a_composite_is_the_verdict_of_its_parts(tmp_path: Path) -> None:
         alone.plan,
         alone.store,
         RETURNS,
-        lambda one: [3.0 if "random" in str(alone.plan.runs[one.runs[0]].spec) else 1.0],
+        lambda one: [3.0 if "random" in str(alone.plan.jobs[one.needs[0]].job.order.spec) else 1.0],
     )
     again = study(tmp_path / "b", ["SAMPLE-whole"], protocol="published")
     assert again.judge(again.cells[0]).verdict == "reproduced"

@@ -8,15 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtclaims.errors import PoolingError
+from dtclaims.harness.lab import Provenance
 from dtclaims.harness.store.pooling import pool
 
 RUN: dict[str, Any] = {
-    "data": {"kind": "collected", "sha256": "a", "simulator": {"mujoco": "3.3.7"}},
-    "versions": {"mujoco": "3.3.7", "torch": "2.13.0"},
-    "backbone": {"sha256": "b"},
-    "device": "cpu",
-    "precision": "float32",
-    "score_reference": {"name": "d4rl", "random": 0.0, "expert": 1.0},
+    "shared": {"versions": {"mujoco": "3.3.7", "torch": "2.13.0"}, "device": "cpu", "precision": "float32"},
+    "of": {
+        "data": {"hopper": {"kind": "collected", "sha256": "a", "simulator": {"mujoco": "3.3.7"}}},
+        "backbones": {"language": {"sha256": "b"}},
+        "score_reference": {"hopper": {"name": "d4rl", "random": 0.0, "expert": 1.0}},
+    },
 }
 
 
@@ -31,14 +32,14 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 PATHS = [
-    "data.sha256",
-    "data.simulator.mujoco",
-    "versions.mujoco",
-    "backbone.sha256",
-    "device",
-    "precision",
-    "score_reference.name",
-    "score_reference.expert",
+    "of.data.hopper.sha256",
+    "of.data.hopper.simulator.mujoco",
+    "shared.versions.mujoco",
+    "of.backbones.language.sha256",
+    "shared.device",
+    "shared.precision",
+    "of.score_reference.hopper.name",
+    "of.score_reference.hopper.expert",
 ]
 
 
@@ -48,23 +49,30 @@ def test_any_difference_is_an_error_that_names_both(path: str, before: int, afte
     ours: Any = RUN
     for name in path.split("."):
         ours = ours[name]
-    odd = changed(path, "other")
+    run, odd = Provenance.from_json(RUN), Provenance.from_json(changed(path, "other"))
     with pytest.raises(PoolingError) as caught:
-        pool([*[("hopper", RUN)] * before, ("hopper", odd), *[("hopper", RUN)] * after])
-    assert f"{path} is " in str(caught.value)
+        pool([*[run] * before, odd, *[run] * after])
+    assert f"{path.partition('.')[2]} is " in str(caught.value)
     assert "other" in str(caught.value)
     assert str(ours) in str(caught.value)
 
 
-def test_tasks_have_data_of_their_own() -> None:
-    """A claim over several tasks rests on one set and one score reference for each, and on one simulator."""
-    walker = changed("data.sha256", "w")
-    walker["score_reference"]["expert"] = 2.0
-    pooled = pool([("hopper", RUN), ("walker2d", walker), ("hopper", RUN), ("walker2d", walker)])
-    assert pooled["data"] == {"hopper": RUN["data"], "walker2d": walker["data"]}
-    assert pooled["score_reference"]["walker2d"]["expert"] == 2.0
-    assert pooled["versions"] == RUN["versions"]
-    with pytest.raises(PoolingError, match=r"data\.sha256 is w and a"):
-        pool([("hopper", RUN), ("walker2d", walker), ("walker2d", RUN)])
+def test_what_results_rest_on_is_kept_apart() -> None:
+    """A claim over several tasks rests on one set and one score reference for each, and on one simulator.
+
+    An arm that takes sizes only says nothing of the weights that another arm has.
+    """
+    hopper = Provenance.from_json(RUN)
+    shared = RUN["shared"]
+    walker = Provenance(
+        shared, {"data": {"walker2d": {"sha256": "w"}}, "sizes": {"language": {"config": {"width": 8}}}}
+    )
+    pooled = pool([hopper, walker, hopper, walker])
+    assert pooled["data"] == {"hopper": RUN["of"]["data"]["hopper"], "walker2d": {"sha256": "w"}}
+    assert pooled["backbones"] == RUN["of"]["backbones"]
+    assert pooled["sizes"] == {"language": {"config": {"width": 8}}}
+    assert pooled["versions"] == shared["versions"]
+    with pytest.raises(PoolingError, match=r"data\.walker2d\.sha256 is w and a"):
+        pool([hopper, walker, Provenance(shared, {"data": {"walker2d": {"sha256": "a"}}})])
     with pytest.raises(PoolingError, match=r"versions\.mujoco is 3\.3\.7 and 4\.0\.0"):
-        pool([("hopper", RUN), ("walker2d", changed("versions.mujoco", "4.0.0"))])
+        pool([hopper, Provenance({**shared, "versions": {**shared["versions"], "mujoco": "4.0.0"}}, {})])

@@ -10,15 +10,20 @@ from safetensors.torch import save_file
 
 from dtclaims.addresses import key_of
 from dtclaims.errors import StoreError
+from dtclaims.files import PARTIAL
 from dtclaims.harness.store.store import Store, write_json
+from dtclaims.lab.results import checkpoint
 
 IDENTITY: dict[str, Any] = {"schema": 1, "spec": {"seed": 0}}
 
 
 def put(store: Store, identity: dict[str, Any] = IDENTITY) -> Path:
-    with store.new_run(identity) as folder:
-        save_file({"weight": torch.arange(3.0)}, folder / "epoch_000.safetensors")
-        write_json(folder / "result.json", {"curves": {}, "seconds": 1.0, "provenance": {}})
+    folder = store.workspace(key_of(identity))
+    save_file({"weight": torch.arange(3.0)}, folder / "epoch_000.safetensors")
+    write_json(folder / "name.json", {"name": "a run"})
+    write_json(folder / "result.json", {"curves": {}, "seconds": 1.0, "provenance": {}})
+    store.complete(folder, identity)
+    store.publish(folder)
     return store.root / "runs" / key_of(identity)
 
 
@@ -29,38 +34,31 @@ def test_a_run_comes_back_as_written(tmp_path: Path) -> None:
     run = Store(tmp_path / "store").find(key_of(IDENTITY))
     assert run is not None
     assert run.identity == IDENTITY
-    assert torch.equal(run.checkpoint(0)["weight"], torch.arange(3.0))
+    assert torch.equal(checkpoint(run, 0)["weight"], torch.arange(3.0))
     assert store.run_keys() == [key_of(IDENTITY)]
 
 
 def test_an_unfinished_run_is_absent(tmp_path: Path) -> None:
-    """A run that fails while it is written leaves nothing that a reader could find."""
+    """A run that stops while it is written leaves nothing that a reader could find: it grows beside the others."""
     store = Store(tmp_path / "store")
-
-    def killed() -> None:
-        with store.new_run(IDENTITY) as folder:
-            (folder / "epoch_000.safetensors").write_bytes(b"half")
-            raise RuntimeError("killed")
-
-    with pytest.raises(RuntimeError, match="killed"):
-        killed()
+    (store.workspace(key_of(IDENTITY)) / "epoch_000.safetensors").write_bytes(b"half")
     assert store.find(key_of(IDENTITY)) is None
     assert store.run_keys() == []
     assert list((store.root / "runs").iterdir()) == []
-    assert list((store.root / "work").iterdir()) == []
 
 
 def test_what_a_killed_worker_left_is_removed(tmp_path: Path) -> None:
-    """The next to write the run, holding its lock, clears the abandoned folder."""
+    """The next to write the run, holding its lock, clears what was written half; finished files are the lab's."""
     store = Store(tmp_path / "store")
     left = store.root / "work" / key_of(IDENTITY)
     left.mkdir()
-    (left / "epoch_009.safetensors").write_bytes(b"half")
+    (left / f".epoch_009.safetensors{PARTIAL}").write_bytes(b"half")
     run = put(store)
     assert sorted(path.name for path in run.iterdir()) == [
         "epoch_000.safetensors",
         "identity.json",
         "manifest.json",
+        "name.json",
         "result.json",
     ]
     assert list((store.root / "work").iterdir()) == []
@@ -115,7 +113,7 @@ def test_a_flipped_byte_in_a_checkpoint_is_found_when_read(tmp_path: Path) -> No
     run = store.find(key_of(IDENTITY))
     assert run is not None
     with pytest.raises(StoreError, match="damaged"):
-        run.checkpoint(0)
+        checkpoint(run, 0)
 
 
 def test_a_swapped_run_is_found(tmp_path: Path) -> None:
@@ -134,8 +132,8 @@ def test_a_missing_epoch_is_named(tmp_path: Path) -> None:
     put(store)
     run = store.find(key_of(IDENTITY))
     assert run is not None
-    with pytest.raises(StoreError, match="no checkpoint of epoch 7"):
-        run.checkpoint(7)
+    with pytest.raises(StoreError, match=r"no file epoch_007\.safetensors"):
+        checkpoint(run, 7)
 
 
 def test_measurements_round_trip_and_refuse_nan(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ import pytest
 from dtclaims.harness.declare.registry import load_claims
 from dtclaims.harness.report import validate
 from dtclaims.harness.settings import make_settings
-from dtclaims.harness.study import Study, cells_of
+from dtclaims.harness.study import Study, View, cells_of
+from dtclaims.lab import LAB
+from dtclaims.lab.design.switches import PROTOCOLS
 from dtclaims.lab.figures.ours import OurFigures
 from dtclaims.lab.figures.paper_values import paper_figures, paper_tables
 from dtclaims.tests.support.examples import fill_store
@@ -36,26 +38,26 @@ def value(planned: Any) -> Any:
             "shares": {"h.0.ln_1.weight": 0.5, "h.0.ln_1.bias": 0.25},
         },
         "attention_gap": [0.01] * 12,
-    }.get(planned.name, 1.0)
+    }.get(planned.job.what["quantity"], 1.0)
 
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study whose runs and measurements are made up."""
     claims = load_claims()
-    settings = make_settings({"store": str(tmp_path_factory.mktemp("store") / "s"), "seeds": "3"})
+    settings = make_settings({"store": str(tmp_path_factory.mktemp("store") / "s"), "seeds": "3"}, LAB)
 
     def study() -> Study:
         return Study(cells_of([claims[name] for name in IDS], settings), settings)
 
     first = study()
-    returns = dict.fromkeys({run.spec.arm for run in first.plan.runs.values()}, 100.0)
+    returns = dict.fromkeys({run.job.order.spec.arm for run in first.plan.runs.values()}, 100.0)
     fill_store(first.plan, first.store, returns, value)
     return study()
 
 
 def drawn(study: Study) -> OurFigures:
-    return OurFigures(study.plan, study.store, ["published", "corrected"], 0.05)
+    return OurFigures(View(study.plan, study.store), list(PROTOCOLS.values()), 0.05)
 
 
 def test_every_stored_value_finds_its_place(filled: Study) -> None:
@@ -92,7 +94,7 @@ def test_tables_have_our_scores_beside_the_paper_s(filled: Study) -> None:
 
 def test_what_is_not_stored_is_left_out(tmp_path: Path) -> None:
     """An empty store draws nothing of ours."""
-    settings = make_settings({"store": str(tmp_path / "store"), "seeds": "3"})
+    settings = make_settings({"store": str(tmp_path / "store"), "seeds": "3"}, LAB)
     study = Study(cells_of([load_claims()[name] for name in IDS], settings), settings)
     assert drawn(study).figures() == {}
     assert drawn(study).tables() == {}
