@@ -4,11 +4,18 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-# The claims' own; and tests of the plugin run pytest inside pytest.
+# The claims are tests; tests of the plugin run pytest inside pytest.
 pytest_plugins = ["dtclaims.harness.plugin", "pytester"]
 
 # Claims for the tests of the harness: read by them, not run. An experiment of our own: run when it is named.
-collect_ignore = ["dtclaims/tests/support/sample_claims", "dtclaims/examples", "claims/k1_head"]
+# Those of the light environment: run there (`nox -s light`).
+collect_ignore = [
+    "dtclaims/tests/support/sample_claims",
+    "dtclaims/tests/support/tiny_paper",
+    "dtclaims/tests/light",
+    "dtclaims/examples",
+    "claims/k1_head",
+]
 
 # One thread: on tensors this small, several threads spend their time waiting for each other. Read when torch loads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

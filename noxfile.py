@@ -1,4 +1,7 @@
-"""The project's jobs: `nox -s unit lint types claims bench`."""
+"""The project's jobs: `nox -s unit lint types claims bench light`."""
+
+import tempfile
+from pathlib import Path
 
 import nox
 
@@ -10,14 +13,27 @@ nox.options.reuse_existing_virtualenvs = True
 def unit(session: nox.Session) -> None:
     """Tests of the package."""
     session.install("-e", ".[test]")
-    session.run("pytest", "-m", "not slow", *session.posargs)
+    # Without --benchmark-disable pytest-benchmark warns that it cannot measure in parallel.
+    session.run("pytest", "-n", "auto", "--benchmark-disable", "-m", "not slow", *session.posargs)
 
 
 @nox.session
 def claims(session: nox.Session) -> None:
     """The main job: run what the claims need, judge them, write the report."""
-    session.install("-e", ".[test]")
+    session.install("-e", ".[lab]")
     session.run("pytest", "claims", "--fail-on", "error", *session.posargs)
+
+
+@nox.session(reuse_venv=False)
+def light(session: nox.Session) -> None:
+    """The wheel alone, in an environment of exactly what it asks for: judges the evidence and the toy paper there."""
+    wheels = session.create_tmp()
+    session.run("pip", "wheel", "--no-deps", "--wheel-dir", wheels, ".")
+    (wheel,) = Path(wheels).glob("dtclaims-*.whl")
+    session.install(str(wheel))
+    tests = Path("dtclaims/tests/light").resolve()
+    with tempfile.TemporaryDirectory() as empty, session.chdir(empty):
+        session.run("python", "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", ".", str(tests), *session.posargs)
 
 
 @nox.session

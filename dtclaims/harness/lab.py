@@ -373,8 +373,10 @@ class Command:
     words: tuple[str, ...]
     help: str
     run: Callable[[argparse.Namespace], int | None]
-    """Its exit code, None for 0."""
+    """Its exit code, None for 0. Beside its arguments it finds `phase`, which begins a line of progress."""
     arguments: tuple[Argument, ...] = ()
+    options: tuple[str, ...] = ()
+    """Options of the harness that it takes as well, by name: they mean the same everywhere. It finds them read."""
 
 
 @dataclass(frozen=True)

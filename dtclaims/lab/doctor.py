@@ -16,11 +16,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from dtclaims.errors import DtclaimsError, MissingDependency
-from dtclaims.lab.data.minari import minari_root
-from dtclaims.lab.data.sources import d4rl_root
 from dtclaims.lab.design.tasks import TASKS
-from dtclaims.lab.doctor_packages import CUDA, PACKAGES, Package
-from dtclaims.places import fixture_dir, home, read_card
+from dtclaims.lab.doctor_packages import CUDA, PACKAGES, REINSTALL, Package
+from dtclaims.places import ROOT, SHIPPED, fixture_dir, home, read_card
 
 State = Literal["works", "absent", "broken"]
 
@@ -29,6 +27,8 @@ TIMEOUT = 120.0
 
 MPS_TIMEOUT = 10.0
 """Seconds that the daemon of NVIDIA's MPS may take to answer."""
+
+CHECKOUT = "They are in the checkout: git clone the project, then `pip install -e '.[lab]'`."
 
 REASON_LENGTH = 300
 """Characters of a package's own message that are shown."""
@@ -75,11 +75,30 @@ class Finding:
 
 def examine(packages: Sequence[Package] = PACKAGES) -> list[Finding]:
     """Look at every part: files first, packages in processes side by side."""
-    checks: list[Callable[[], list[Finding]]] = [shipped, storage, cuda, hub, d4rl_files, minari_sets]
+    checks = {
+        "shipped files": shipped,
+        "storage": storage,
+        "CUDA": cuda,
+        "checkpoints": hub,
+        "D4RL's files": d4rl_files,
+        "Minari data sets": minari_sets,
+    }
     with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
         probed = [pool.submit(probe, package) for package in packages]
-        others = [pool.submit(check) for check in checks]
+        others = [pool.submit(looked, part, check) for part, check in checks.items()]
         return [one.result() for one in probed] + [finding for many in others for finding in many.result()]
+
+
+def looked(part: str, check: Callable[[], list[Finding]]) -> list[Finding]:
+    """What a check finds; that it cannot look, for want of a package or of a home folder, is a finding too."""
+    try:
+        return check()
+    except ModuleNotFoundError as error:
+        return [Finding(part, "absent", f"{error.name} is not installed, which is needed to look", REINSTALL)]
+    except (DtclaimsError, RuntimeError) as error:
+        # Python's own word for a user without a home.
+        remedy = error.remedy if isinstance(error, DtclaimsError) else "Set HOME, or the variable of the folder."
+        return [Finding(part, "broken", str(error), remedy, required=part == "storage")]
 
 
 def lines(findings: Sequence[Finding]) -> list[str]:
@@ -178,7 +197,8 @@ def shipped() -> list[Finding]:
             try:
                 read_card(folder / name)
             except DtclaimsError as error:
-                findings.append(Finding(part, "broken", str(error), error.remedy, required))
+                remedy = CHECKOUT if ROOT == SHIPPED else error.remedy
+                findings.append(Finding(part, "broken", str(error), remedy, required))
             else:
                 findings.append(Finding(part, "works", "is the recorded one", required=required))
     return findings
@@ -211,6 +231,8 @@ def hub() -> list[Finding]:
 
 def d4rl_files() -> list[Finding]:
     """D4RL's own files, which the paper's scale needs. Whether they are sound, `dtclaims data info` says."""
+    from dtclaims.lab.data.sources import d4rl_root
+
     findings = []
     for task in TASKS:
         path = d4rl_root() / f"{task}_medium-v2.hdf5"
@@ -224,6 +246,8 @@ def d4rl_files() -> list[Finding]:
 
 def minari_sets() -> list[Finding]:
     """Local Minari data sets of the three tasks."""
+    from dtclaims.lab.data.minari import minari_root
+
     root = minari_root()
     found = [path for task in TASKS for path in sorted((root / "mujoco" / task).glob("*-v*"))]
     if found:

@@ -27,7 +27,7 @@ BINARY = (
     "Unpack MuJoCo 2.1 (mujoco210-linux-x86_64.tar.gz of the MuJoCo releases) into ~/.mujoco/mujoco210 and add "
     "its bin folder to LD_LIBRARY_PATH."
 )
-REINSTALL = "Reinstall: `pip install -e .` in the checkout."
+REINSTALL = "Install what the lab needs: `pip install -e '.[lab]'` in the checkout, or `pip install 'dtclaims[lab]'`."
 
 PACKAGES = (
     Package("numpy", REINSTALL, required=True),
@@ -100,9 +100,9 @@ CUDA = Package(
 import torch
 if torch.version.cuda is None:
     raise LookupError(f"torch {torch.__version__} is a build without CUDA")
-from dtclaims.device import cuda_devices
+import glob
 if not torch.cuda.is_available():
-    if cuda_devices():
+    if glob.glob("/dev/nvidia[0-9]*"):
         raise RuntimeError("the driver is there, but torch cannot use it")
     raise LookupError("no NVIDIA driver with a device")
 detail = ", ".join(torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count()))

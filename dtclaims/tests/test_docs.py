@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dtclaims.harness.commands.main import _parser
-from dtclaims.harness.commands.report import joined
+from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.declare.claim import ALL_TASKS
-from dtclaims.harness.declare.registry import load_claims
+from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims, load_lab
 from dtclaims.lab.design.arms import ARMS
 from dtclaims.lab.design.scales import get_scale
 from dtclaims.lab.design.spec import ROLES, resolve
@@ -20,6 +19,7 @@ from dtclaims.lab.design.switches import PROTOCOLS, SWITCHES
 from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.lab.measurements.bench import ALL_SCALES
 from dtclaims.places import ROOT
+from dtclaims.tests.support.command_line import parse
 
 DOCS = ROOT / "dtclaims" / "docs"
 EXAMPLES = ROOT / "dtclaims" / "examples"
@@ -72,13 +72,13 @@ assert SHOWN
 @pytest.mark.parametrize(("line", "whole"), SHOWN)
 def test_every_dtclaims_command_shown_is_understood(line: str, whole: bool) -> None:
     """The command line parses; a mere name of a command in running text names one that there is."""
-    words = joined(shlex.split(line, comments=True)[1:])
+    words = shlex.split(line, comments=True)[1:]
     if not whole and not any(word.startswith("--") for word in words):
         words.append("--help")
     said, code = io.StringIO(), None
     try:
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-            _parser().parse_args(words)
+            parse(words, commands_of(load_lab(DEFAULT_FOLDER)))
     except SystemExit as end:
         code = end.code
     assert not code, said.getvalue()

@@ -81,7 +81,11 @@ def _spoken(name: str, options: argparse.Namespace) -> str:
     """The command line that was given, its options in a fixed order, the file that it writes last."""
     spoken = ["dtclaims", name, *(path.as_posix() for path in options.evidence)]
     for option, value in sorted(vars(options).items(), key=lambda pair: pair[0] == "out"):
-        if option in ("command", "evidence") or value in (None, "", []) or (option, value) == ("format", "svg"):
+        if (
+            option in ("command", "evidence", "phase")
+            or value in (None, "", [])
+            or (option, value) == ("format", "svg")
+        ):
             continue
         spoken.append(f"--{option}")
         spoken += value if isinstance(value, list) else [value.as_posix() if isinstance(value, Path) else str(value)]

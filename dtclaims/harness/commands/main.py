@@ -1,14 +1,19 @@
 """The command line: `dtclaims --help` lists its commands, `table` holds them."""
 
+import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from dtclaims.errors import DtclaimsError
 from dtclaims.harness.commands.parser import joined, parser_of
 from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_lab
-from dtclaims.harness.lab import Command, Lab
+from dtclaims.harness.engine.device import resolve_device
+from dtclaims.harness.engine.progress import Display
+from dtclaims.harness.lab import Command, Lab, Progress
+from dtclaims.harness.options import value_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.group.print_help()
         return 0
     try:
-        return command.run(options) or 0
+        return _run(command, options)
     except DtclaimsError as error:
         print(f"dtclaims: {error}", file=sys.stderr)
         return 2
@@ -37,6 +42,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of a pipe has seen enough.
         sys.stderr.close()
         return 0
+
+
+def _run(command: Command, options: argparse.Namespace) -> int:
+    """Run a command with what the door promises it: its options of the harness read, and lines of progress."""
+    for name in command.options:
+        given = value_of(name, vars(options))
+        setattr(options, name, resolve_device(given) if name == "device" else given)
+    display = Display(sys.stdout)
+    with ExitStack() as stack:
+        shown: list[Display] = []
+
+        def phase(text: str) -> Progress:
+            if not shown:
+                shown.append(stack.enter_context(display))
+            return display.phase(text)
+
+        options.phase = phase
+        return command.run(options) or 0
 
 
 def _lab(arguments: Sequence[str]) -> Lab | None:

@@ -75,5 +75,5 @@ def _add(of: Any, name: str, command: Command) -> None:
     text = command.help.replace("%", "%%")
     parser: argparse.ArgumentParser = of.add_parser(name, help=text, description=text)
     parser.set_defaults(command=command)
-    for one in command.arguments:
+    for one in (*command.arguments, *map(option, command.options)):
         parser.add_argument(*one.flags, **one.settings)

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 
 from dtclaims.errors import UsageError
+from dtclaims.harness.declare.unplugged import Unplugged
 from dtclaims.harness.lab import Need, ProtocolName, Setting
 from dtclaims.harness.stats import Predicate
 
@@ -81,7 +82,7 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Claim:
+class Claim(Unplugged):
     """One inventoried finding. Made by the decorator `claim`, or by `composite`."""
 
     id: str

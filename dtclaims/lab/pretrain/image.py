@@ -45,7 +45,7 @@ def pretrain_image(
         corpus: image files and folders of them.
         out: result folder, created if needed. Until the end it holds a checkpoint.
         seed: of palette, weights, batches and dropout.
-        device: `auto` (CUDA if there is one), `cpu` or `cuda`.
+        device: `auto` (CUDA if there is one), `cpu`, `cuda` or `cuda:i`.
         updates: instead of the scale's.
         batch: tiles per update, instead of the scale's.
         resume: continue from the checkpoint in `out`, if there is one; a finished run returns its card.

@@ -160,13 +160,16 @@ def run_job(
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called `name`.
+    """The device called `name`: `auto`, `cpu`, `cuda` or `cuda:i`, as everywhere.
 
     Raises:
-        UsageError: unknown, or `cuda` without one.
+        UsageError: unknown, or a CUDA device that is not here.
     """
-    if name not in ("auto", "cpu", "cuda"):
-        raise UsageError("unknown device", given=repr(name), expected="auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("no CUDA device here", given="cuda", remedy="Use --device cpu or auto.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and (kind == "cpu" or not number.isdigit())):
+        raise UsageError("unknown device", given=repr(name), expected="auto, cpu, cuda or cuda:i")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise UsageError("no such CUDA device", given=name, remedy="Use --device cpu or auto.")
+    return torch.device(name)

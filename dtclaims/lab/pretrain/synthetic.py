@@ -43,7 +43,7 @@ def pretrain_synthetic(
         kind: `iid` or `markov`, see `make_chain`.
         out: result folder, created if needed. Until the end it holds a checkpoint.
         seed: of the chain, weights, tokens and dropout.
-        device: `auto` (CUDA if there is one), `cpu` or `cuda`.
+        device: `auto` (CUDA if there is one), `cpu`, `cuda` or `cuda:i`.
         updates: instead of the scale's.
         batch: windows per update, instead of the scale's.
         resume: continue from the checkpoint in `out`, if there is one; a finished run returns its card.

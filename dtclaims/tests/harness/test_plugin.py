@@ -11,14 +11,14 @@ import pytest
 import scipy.stats  # noqa: F401
 
 from dtclaims.harness.declare.registry import load_claims
-from dtclaims.harness.settings import make_settings
 from dtclaims.harness.study import Study, cells_of
 from dtclaims.lab.data.hdf5 import save_hdf5
 from dtclaims.places import ROOT
-from dtclaims.tests.harness.judge.test_judging import RETURNS, study, value_of
 from dtclaims.tests.support.examples import SAMPLE_CLAIMS, fill_store, made_up
+from dtclaims.tests.support.studies import RETURNS, settings_of, study, value_of
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 4
+LINE = 'pytest_plugins = ["dtclaims.harness.plugin"]'
 
 
 @pytest.fixture
@@ -26,6 +26,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs `pytest claims` on a copy of the sample claims, in a home of its own."""
     monkeypatch.setenv("DTCLAIMS_HOME", str(pytester.path / "home"))
     shutil.copytree(SAMPLE_CLAIMS, pytester.path / "claims", ignore=shutil.ignore_patterns("__pycache__"))
+    pytester.makeconftest(LINE)
 
     def run(*arguments: str) -> pytest.RunResult:
         return pytester.runpytest("claims", "-p", "no:cacheprovider", *arguments)
@@ -113,7 +114,7 @@ def test_gpu_claims_without_a_gpu(run: Any) -> None:
 def test_gpu_results_are_judged_without_a_gpu(run: Any, pytester: pytest.Pytester) -> None:
     """`-m gpu --judge-only` judges a store that was filled on a machine with a GPU."""
     options = {"store": str(pytester.path / "gpu"), "scale": "small", "task": "hopper", "protocol": "published"}
-    made = make_settings(options, stored=True)
+    made = settings_of(options, stored=True)
     one = Study(cells_of(load_claims(SAMPLE_CLAIMS).values(), made), made)
     fill_store(one.plan, one.store, RETURNS, value_of)
     words = [word for name, value in options.items() for word in (f"--{name}", value)]
@@ -204,7 +205,7 @@ def test_broken_data_end_the_session(run: Any, pytester: pytest.Pytester) -> Non
     ("arguments", "message"),
     [
         (["--data", "absent.hdf5"], "--data names nothing that is here: got 'absent.hdf5'"),
-        (["--scale", "huge"], "unknown scale: got 'huge', expected auto, mini, small, full, paper"),
+        (["--scale", "huge"], "unknown scale: got 'huge', expected one of auto, mini, small, full, paper"),
         (["--seeds", "0"], "--seeds names no usable seeds: got '0'"),
         (["--seeds", "x"], "--seeds cannot be read: got 'x'"),
         (["--claim", "S9-nope"], "unknown claim: got S9-nope"),
@@ -253,11 +254,13 @@ def test_a_changed_fixture_is_named(run: Any, pytester: pytest.Pytester, monkeyp
     result.stderr.fnmatch_lines(["ERROR: *hopper-medium/model.safetensors is not the recorded file*sha256*"])
 
 
-def test_xdist_is_refused(run: Any, filled: Path) -> None:
-    """Claims plan their own processes; under -n they say so instead of training in every worker."""
-    result = run("--store", str(filled), "-n", "1")
-    assert result.ret == EXIT_FAILED
-    result.stdout.fnmatch_lines(["*Run them without -n.*"])
+def test_xdist_is_refused_at_the_start(run: Any, filled: Path) -> None:
+    """Claims plan their own processes; under -n one usage error says so before a worker starts, with -n0 they run."""
+    result = run("--store", str(filled), "-n", "2")
+    assert result.ret == EXIT_USAGE
+    assert len(result.outlines) + len(result.errlines) < 10
+    result.stderr.fnmatch_lines(["ERROR: claims plan and share processes of their own*add -n0.*"])
+    assert run("--store", str(filled), "-n0", "--fail-on", "error").ret == EXIT_OK
 
 
 def test_markers_are_registered(run: Any) -> None:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtclaims.errors import UsageError
-from dtclaims.harness.settings import make_settings, parse_fail_on, parse_seeds
+from dtclaims.harness.options import OPTIONS, Choice, flag, parse_fail_on, parse_seeds, value_of
+from dtclaims.tests.support.studies import LAB, settings_of
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_any_list_of_seeds_comes_back(seeds: list[int]) -> None:
 def test_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing chosen: mini, both protocols, three seeds, DTCLAIMS_HOME's store, failing on error and refuted."""
     monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path))
-    settings = make_settings({})
+    settings = settings_of({})
     assert (settings.scale.name, settings.seeds) == ("mini", (0, 1, 2))
     assert [protocol.name for protocol in settings.protocols] == ["published", "corrected"]
     assert settings.store == tmp_path / "store"
@@ -46,7 +47,7 @@ def test_auto_scale_on_a_gpu_says_why(tmp_path: Path, monkeypatch: pytest.Monkey
     """With -m gpu and neither the paper's weights nor its data, auto means small, with the reason and five seeds."""
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    settings = make_settings({}, gpu_selected=True, tasks=["hopper"])
+    settings = settings_of({}, gpu_selected=True, tasks=["hopper"])
     assert (settings.scale.name, settings.seeds) == ("small", (0, 1, 2, 3, 4))
     assert "gpt2" in settings.scale_reason
 
@@ -55,6 +56,9 @@ def test_auto_scale_on_a_gpu_says_why(tmp_path: Path, monkeypatch: pytest.Monkey
     ("choice", "message"),
     [
         ({"scale": "huge"}, "unknown scale"),
+        ({"scale": "smal"}, "unknown scale.*Did you mean small?"),
+        ({"task": "hoper"}, "--task cannot be read.*Did you mean hopper?"),
+        ({"fail_on": "refute"}, "--fail-on cannot be read.*Did you mean refuted?"),
         ({"protocol": "mine"}, "unknown protocol"),
         ({"device": "tpu"}, "unknown device"),
         ({"device": "cuda:x"}, "unknown device"),
@@ -71,7 +75,7 @@ def test_auto_scale_on_a_gpu_says_why(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_unknown_words_are_refused(choice: dict[str, str], message: str) -> None:
     """Each unknown choice is one usage error."""
     with pytest.raises(UsageError, match=message):
-        make_settings(choice)
+        settings_of(choice)
 
 
 def test_stored_results_may_be_of_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +83,7 @@ def test_stored_results_may_be_of_a_device_that_is_not_here(monkeypatch: pytest.
     monkeypatch.setattr("dtclaims.device.cuda_devices", lambda: 0)
 
     def found(**choices: str) -> tuple[str, str]:
-        made = make_settings(choices, stored=True)
+        made = settings_of(choices, stored=True)
         return made.device, made.precision
 
     assert found(scale="small") == ("cuda", "bfloat16")
@@ -87,14 +91,14 @@ def test_stored_results_may_be_of_a_device_that_is_not_here(monkeypatch: pytest.
     assert found(scale="mini") == ("cpu", "float32")
     assert found(scale="mini", device="cuda", precision="tf32") == ("cuda", "tf32")
     with pytest.raises(UsageError, match="no such CUDA device"):
-        make_settings({"device": "cuda"}, stored=False)
+        settings_of({"device": "cuda"}, stored=False)
 
 
 def test_missing_cuda_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asking for CUDA where there is none says so, with the remedy."""
     monkeypatch.setattr("dtclaims.device.cuda_devices", lambda: 0)
     with pytest.raises(UsageError, match=r"no such CUDA device.*--device cpu"):
-        make_settings({"device": "cuda"})
+        settings_of({"device": "cuda"})
 
 
 def test_fail_on_takes_both_spellings() -> None:
@@ -106,14 +110,48 @@ def test_data_has_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     """`--data` takes a path, a local Minari id, `auto` or `legacy`; the header shows it. Anything else is refused."""
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     with pytest.raises(UsageError, match=r"--data names nothing that is here: got 'absent.hdf5'"):
-        make_settings({"data": "absent.hdf5"})
+        settings_of({"data": "absent.hdf5"})
     with pytest.raises(UsageError, match="dtclaims data info"):
-        make_settings({"data": "mujoco/hopper/medium-v0"})
+        settings_of({"data": "mujoco/hopper/medium-v0"})
     folder = tmp_path / "minari" / "mujoco" / "hopper" / "medium-v0" / "data"
     folder.mkdir(parents=True)
     (folder / "main_data.hdf5").touch()
     for data in ("mujoco/hopper/medium-v0", "auto", "legacy", str(tmp_path)):
-        settings = make_settings({"data": data})
-        assert settings.sources.data == data
+        settings = settings_of({"data": data})
+        assert settings.options == {"data": data}
         assert f"data {data}, device" in settings.header()
-    assert make_settings({}).sources.data is None
+    assert "data" not in settings_of({}).options
+
+
+def test_defaults_are_the_scales(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many seeds and which tasks, where none are named, is said by the scale of the lab and by nothing else."""
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path))
+    for name, scale in LAB.scales.items():
+        settings = settings_of({"scale": name}, stored=True)
+        assert len(settings.seeds) == scale.seeds
+        assert settings.tasks == (scale.tasks or LAB.tasks)
+
+
+def test_a_home_that_is_not_known_is_one_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user id without a home: what is kept nowhere is refused with the remedy, and what names its store works."""
+    for name in ("DTCLAIMS_HOME", "HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unknown(uid: int) -> None:
+        raise KeyError(uid)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(UsageError, match="Set DTCLAIMS_HOME"):
+        settings_of({})
+    assert settings_of({"store": "here"}).store == Path("here")
+    with pytest.raises(UsageError, match="folder cannot be found"):
+        settings_of({"store": "~/there"})
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
+def test_every_default_can_be_typed(option: Choice) -> None:
+    """What the help says is meant where nothing is given is read like anything else."""
+    if option.default:
+        assert option.default in option.text
+        assert option.read(option.default) == value_of(option.name, {})
+    assert flag(option) == "--" + option.name.replace("_", "-")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from dtclaims.harness.commands.main import main
-from dtclaims.tests.harness.judge.test_judging import filled
 from dtclaims.tests.support.examples import SAMPLE_CLAIMS
+from dtclaims.tests.support.studies import filled
 
 
 def test_claims_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,40 +1,23 @@
 """Behaviour of `dtclaims.harness.commands.report`: exit codes, and that bad input changes nothing."""
 
-import argparse
 import json
 from pathlib import Path
 
 import pytest
 
 from dtclaims.errors import ReportError, UsageError
-from dtclaims.harness.commands.report import add_commands, joined
-from dtclaims.harness.report import parse, write
+from dtclaims.harness.report import write
 from dtclaims.tests.support import report_example
-
-
-def parser() -> argparse.ArgumentParser:
-    """A command line with these commands and one of `dtclaims`'s own."""
-    found = argparse.ArgumentParser()
-    commands = found.add_subparsers(required=True)
-    commands.add_parser("report").add_argument("file", nargs="?")
-    add_commands(commands)
-    return found
-
-
-def run(*arguments: str | Path) -> int:
-    """The exit code of a command."""
-    options = parser().parse_args(joined([str(argument) for argument in arguments]))
-    code: int = options.command(options)
-    return code
+from dtclaims.tests.support.command_line import run
 
 
 @pytest.fixture
 def reports(tmp_path: Path) -> tuple[Path, Path]:
     """Two reports that differ in one verdict."""
-    content = report_example.content()
-    first = write(parse(content), tmp_path / "first.json")
-    content["claims"][3] |= {"verdict": "refuted", "predicate": {**report_example.above(1), "text": "> 1\x1b[31m"}}
-    return first, write(parse(content), tmp_path / "second.json")
+    document = report_example.document()
+    first = write(document, tmp_path / "first.json")
+    document["claims"][3] |= {"verdict": "refuted", "predicate": {**report_example.above(1), "text": "> 1\x1b[31m"}}
+    return first, write(document, tmp_path / "second.json")
 
 
 def test_diff_tells_what_changed_and_why(reports: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -61,11 +44,11 @@ def test_diff_tells_what_lies_between_the_reports(
     reports: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Software, code and versions are compared once for all verdicts; they alone are no difference of verdicts."""
-    content = report_example.content()
-    content["provenance"] |= {"alpha": 0.01, "code": {"train/loop.py": "aaaa"}, "commit": "c0ffee"}
-    write(parse(content), reports[1])
-    content["provenance"] |= {"versions": {"torch": "2.14.0"}, "code": {"train/loop.py": "bbbb"}, "commit": "decaf"}
-    third = write(parse(content), reports[1].with_name("third.json"))
+    document = report_example.document()
+    document["provenance"] |= {"alpha": 0.01, "code": {"train/loop.py": "aaaa"}, "commit": "c0ffee"}
+    write(document, reports[1])
+    document["provenance"] |= {"versions": {"torch": "2.14.0"}, "code": {"train/loop.py": "bbbb"}, "commit": "decaf"}
+    third = write(document, reports[1].with_name("third.json"))
     assert run("report", "diff", reports[1], third) == 0
     assert capsys.readouterr().out.splitlines()[:4] == [
         "between the reports",
@@ -93,10 +76,10 @@ def test_expect_records_verdicts(reports: tuple[Path, Path], tmp_path: Path) -> 
 
 def test_merge_writes_one_report(reports: tuple[Path, Path], tmp_path: Path) -> None:
     """Reports of two scales become one; two of one scale are refused and leave the file alone."""
-    content = report_example.content()
-    for entry in content["claims"]:
+    document = report_example.document()
+    for entry in document["claims"]:
         entry["scale"] = "small"
-    small = write(parse(content), tmp_path / "small.json")
+    small = write(document, tmp_path / "small.json")
     assert run("report", "merge", reports[0], small, "--out", tmp_path / "all.json") == 0
     before = (tmp_path / "all.json").read_bytes()
     assert len(json.loads(before)["claims"]) == 18

@@ -1,6 +1,5 @@
 """`dtclaims store`: what it lists, finds damaged, deletes, packs and unpacks."""
 
-import argparse
 import io
 import json
 import tarfile
@@ -12,7 +11,7 @@ import pytest
 
 from dtclaims.addresses import key_of
 from dtclaims.errors import DtclaimsError, StoreError, UsageError
-from dtclaims.harness.commands.store import add_commands, duration, size
+from dtclaims.harness.commands.store import duration, size
 from dtclaims.harness.plan.planner import Plan
 from dtclaims.harness.store.archive import export_store, import_store
 from dtclaims.harness.store.store import Store, write_json
@@ -20,6 +19,7 @@ from dtclaims.harness.store.upkeep import damaged, entries
 from dtclaims.lab.design.scales import SCALES
 from dtclaims.lab.identity import training_code
 from dtclaims.tests.harness.engine.test_executor import IDS, plan_for
+from dtclaims.tests.support.command_line import parse
 from dtclaims.tests.support.examples import SAMPLE_CLAIMS, fill_store
 
 RETURNS = {"random_init": 1.0, "language_pretrained": 2.0}
@@ -48,10 +48,8 @@ def write_looks(store: Store, looks: list[dict[str, str]]) -> Path:
 
 
 def call(*arguments: str) -> int:
-    parser = argparse.ArgumentParser()
-    add_commands(parser.add_subparsers())
-    options = parser.parse_args(["store", *arguments])
-    code: int = options.command(options)
+    options = parse(["store", *arguments], commands_of(None))
+    code: int = options.command.run(options)
     return code
 
 

@@ -17,10 +17,10 @@ from dtclaims.harness.declare.registry import import_claims, load_claims
 from dtclaims.harness.engine.executor import execute
 from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.report import validate
-from dtclaims.harness.settings import make_settings
 from dtclaims.harness.study import Study, cells_of
 from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.places import ROOT
+from dtclaims.tests.support.studies import settings_of
 
 CLAIMS = '''
 """Claims on two experiments."""
@@ -91,7 +91,7 @@ def declared(folder: Path, *changes: tuple[str, str], name: str = "level") -> Ex
 def study(folder: Path, **choices: str) -> Study:
     """All its claims, on three seeds."""
     options = {"store": str(folder / "store"), "report": str(folder / "report"), "seeds": "3", **choices}
-    settings = make_settings(options)
+    settings = settings_of(options)
     return Study(cells_of(load_claims(folder).values(), settings), settings)
 
 

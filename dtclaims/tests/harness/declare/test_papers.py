@@ -10,14 +10,22 @@ from dtclaims.errors import UsageError
 from dtclaims.harness.declare.papers import Publication, common_publication, read_publication
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER
 
-GOOD: dict[str, Any] = {"title": "A", "authors": "B", "venue": "C", "year": 2026, "url": "", "label": "D"}
+GOOD: dict[str, Any] = {
+    "title": "A",
+    "authors": "B",
+    "venue": "C",
+    "year": 2026,
+    "url": "",
+    "lab": "E:LAB",
+    "label": "D",
+}
 
 
 def test_a_paper_is_read(tmp_path: Path) -> None:
     """All fields; label and figures stay out of what a report says of the paper."""
     (tmp_path / "paper.json").write_text(json.dumps(GOOD))
     found = read_publication(tmp_path)
-    assert found == Publication("A", "B", "C", 2026, "", "D", figures=False)
+    assert found == Publication("A", "B", "C", 2026, "", "E:LAB", "D", figures=False)
     assert found.to_json() == {name: GOOD[name] for name in ("title", "authors", "venue", "year", "url")}
 
 
@@ -41,7 +49,7 @@ def test_our_own_paper_has_figures() -> None:
     [
         ("{", "cannot be read"),
         ("[]", "describes no paper: got list"),
-        (json.dumps({"title": "A"}), "lacks authors, venue, year, url"),
+        (json.dumps({"title": "A"}), "lacks authors, venue, year, url, lab"),
         (json.dumps({**GOOD, "autors": "B"}), "unknown fields: got autors"),
         (json.dumps({**GOOD, "year": "2026"}), "has a year that cannot be used: got '2026', expected a whole number"),
         (json.dumps({**GOOD, "year": True}), "has a year"),

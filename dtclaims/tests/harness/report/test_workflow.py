@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from dtclaims.harness.commands.report import joined
+from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.report import BUNDLES, FORMATS
 from dtclaims.places import ROOT
-from dtclaims.tests.harness.commands.test_report import parser
+from dtclaims.tests.support.command_line import parse
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +41,17 @@ def test_its_jobs_are_nox_sessions(workflow: dict[str, Any]) -> None:
 
 def test_its_commands_exist(workflow: dict[str, Any]) -> None:
     """Commands are called as they are defined, and reports are rendered in formats there are."""
-    calls = [joined(call) for call in commands(workflow, "dtclaims")]
-    assert {call[0] for call in calls} == {"report", "report merge", "history add", "dashboard"}
-    for call in calls:
-        if call[0] == "report":
+    parsed = [(call, parse(call, commands_of(None))) for call in commands(workflow, "dtclaims")]
+    assert {" ".join(options.command.words) for _, options in parsed} == {
+        "report",
+        "report merge",
+        "history add",
+        "dashboard",
+    }
+    for call, options in parsed:
+        if options.command.words == ("report",):
             formats = call[call.index("--formats") + 1].split(",")
             assert set(formats) <= {*FORMATS, *BUNDLES}
-        else:
-            parser().parse_args(call)
 
 
 def test_inputs_reach_scripts_as_variables_only(workflow: dict[str, Any]) -> None:

@@ -1,0 +1,41 @@
+"""A made-up claim that holds and one that does not: no training, no data."""
+
+from dtclaims import Paper, above, claim, experiment
+
+
+@experiment
+def reading(seed: int, protocol: str, side: str) -> float:
+    """A number that depends on the seed only."""
+    return (40.0 if side == "a" else 10.0) + seed
+
+
+@claim(
+    "TINY-1",
+    section="1",
+    quote="a is more than twice b",
+    scope="everywhere",
+    effect="a over b",
+    unit="ratio",
+    needs={"a": reading.need(side="a"), "b": reading.need(side="b")},
+    predicate=above(2.0, null=1.0),
+    paper=Paper("3", (3.0,)),
+)
+def test_tiny_one(a: float, b: float) -> float:
+    """a over b."""
+    return a / b
+
+
+@claim(
+    "TINY-2",
+    section="1",
+    quote="a is more than ten times b",
+    scope="everywhere",
+    effect="a over b",
+    unit="ratio",
+    needs={"a": reading.need(side="a"), "b": reading.need(side="b")},
+    predicate=above(10.0, null=1.0),
+    paper=Paper("30", (30.0,)),
+)
+def test_tiny_two(a: float, b: float) -> float:
+    """a over b."""
+    return a / b
