@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from dtclaims.device import resolve_device
 from dtclaims.errors import DtclaimsError
 from dtclaims.harness.commands.parser import joined, parser_of
 from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_lab
-from dtclaims.harness.engine.device import resolve_device
 from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.lab import Command, Lab, Progress
 from dtclaims.harness.options import value_of

@@ -26,7 +26,7 @@ def study(tmp_path: Path, ids: list[str] | None = None, **choices: str) -> Study
 
 def value_of(planned: Any) -> Any:
     """The same value for every arm, by measurement."""
-    return {"attention_gap": [1.0, 9.0, 1.0]}[planned.name]
+    return {"attention_gap": [1.0, 9.0, 1.0]}[planned.job.what["quantity"]]
 
 
 def filled(tmp_path: Path, **options: str) -> Study:

@@ -1,12 +1,6 @@
 """A made-up claim that holds and one that does not: no training, no data."""
 
-from dtclaims import Paper, above, claim, experiment
-
-
-@experiment
-def reading(seed: int, protocol: str, side: str) -> float:
-    """A number that depends on the seed only."""
-    return (40.0 if side == "a" else 10.0) + seed
+from dtclaims import Need, Paper, above, claim
 
 
 @claim(
@@ -16,7 +10,7 @@ def reading(seed: int, protocol: str, side: str) -> float:
     scope="everywhere",
     effect="a over b",
     unit="ratio",
-    needs={"a": reading.need(side="a"), "b": reading.need(side="b")},
+    needs={"a": Need("reading", side="a"), "b": Need("reading", side="b")},
     predicate=above(2.0, null=1.0),
     paper=Paper("3", (3.0,)),
 )
@@ -32,7 +26,7 @@ def test_tiny_one(a: float, b: float) -> float:
     scope="everywhere",
     effect="a over b",
     unit="ratio",
-    needs={"a": reading.need(side="a"), "b": reading.need(side="b")},
+    needs={"a": Need("reading", side="a"), "b": Need("reading", side="b")},
     predicate=above(10.0, null=1.0),
     paper=Paper("30", (30.0,)),
 )
