@@ -6,10 +6,12 @@ import pytest
 
 from dtclaims.harness.declare.claim import SINGLE
 from dtclaims.harness.declare.registry import load_claims, parts_of
-from dtclaims.harness.plan.planner import Cell, make_plan
+from dtclaims.harness.lab import Wish
+from dtclaims.harness.plan.cells import Cell
+from dtclaims.harness.plan.planner import make_plan
 from dtclaims.harness.store.store import Store
+from dtclaims.lab import LAB
 from dtclaims.lab.design.arms import BLOCKS
-from dtclaims.lab.design.scales import SCALES
 from dtclaims.lab.design.switches import PROTOCOLS
 from dtclaims.tests.support.effects import holding
 
@@ -46,7 +48,8 @@ def test_a_limitation_is_listed_and_never_judged(tmp_path: Path) -> None:
     one = CLAIMS["LIM-seeds"]
     assert not one.headline
     assert one.to_json()["test"] is None
-    cells = [Cell(one, protocol, SCALES["mini"]) for protocol in PROTOCOLS.values()]
-    plan = make_plan(cells, seeds=(0, 1, 2), device="cpu", store=Store(tmp_path / "store"))
+    session = LAB.session(Wish("mini", (), False, {}))
+    cells = [Cell(one, protocol, session.scale, LAB, ("hopper",)) for protocol in PROTOCOLS.values()]
+    plan = make_plan(cells, lab=LAB, session=session, seeds=(0, 1, 2), device="cpu", store=Store(tmp_path / "store"))
     assert plan.runs == {}
     assert {plan.unavailable[cell.name].reason for cell in cells} == {"a limitation that the paper states, not a claim"}

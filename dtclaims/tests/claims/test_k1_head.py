@@ -8,9 +8,11 @@ import pytest
 
 from dtclaims.harness.declare.claim import SINGLE, Claim
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims
-from dtclaims.harness.plan.planner import Cell, make_plan
+from dtclaims.harness.lab import Wish
+from dtclaims.harness.plan.cells import Cell
+from dtclaims.harness.plan.planner import make_plan
 from dtclaims.harness.store.store import Store
-from dtclaims.lab.design.scales import SCALES
+from dtclaims.lab import LAB
 from dtclaims.lab.design.switches import PROTOCOLS
 from dtclaims.tests.support.effects import holding
 
@@ -63,10 +65,11 @@ def test_every_claim_has_cases_on_both_sides() -> None:
 
 def specifications(claim: Claim, store: Path) -> dict[str, dict[str, Any]]:
     """By need, the specification of its run at full size."""
-    cell = Cell(claim, PROTOCOLS["published"], SCALES["full"], ("hopper",))
-    plan = make_plan([cell], seeds=[0], device="cuda", store=Store(store))
+    session = LAB.session(Wish("full", (), False, {}))
+    cell = Cell(claim, PROTOCOLS["published"], session.scale, LAB, ("hopper",))
+    plan = make_plan([cell], lab=LAB, session=session, seeds=[0], device="cuda", store=Store(store))
     (by_task,) = plan.needs[cell.name].values()
-    return {need: asdict(plan.runs[plan.measurements[key].runs[0]].spec) for need, key in by_task["hopper"].items()}
+    return {need: asdict(plan.readings[key].reading.jobs[0].order.spec) for need, key in by_task["hopper"].items()}
 
 
 @pytest.mark.parametrize(

@@ -57,59 +57,63 @@ def series(figure: str, panel: str, name: str | None) -> dict[str, Any]:
 
 def returns(need: Need, task: str) -> list[float]:
     """Normalised scores by epoch (fig. 8)."""
-    drawn = series("fig8", PANELS[task], f"{ARMS.get(need.arm or '')}, K={need.context_under(PUBLISHED)}")["y"]
+    drawn = series(
+        "fig8",
+        PANELS[task],
+        f"{ARMS.get(need.condition.get('arm') or '')}, K={need.under(PUBLISHED).get('context', 20)}",
+    )["y"]
     return [float(value) for value in normalized_score(drawn, score_reference(get_task(task), "dataset_means"))]
 
 
 def curve_of_block(need: Need, panel: str) -> list[float]:
     """Moving averages over the epochs of block replacement (fig. 9)."""
-    block = re.fullmatch(r"block_(\d+)_language", need.arm or "")
-    drawn = series("fig9", panel, f"block {block[1]}" if block else ARMS.get(need.arm or ""))["y"]
+    block = re.fullmatch(r"block_(\d+)_language", need.condition.get("arm") or "")
+    drawn = series("fig9", panel, f"block {block[1]}" if block else ARMS.get(need.condition.get("arm") or ""))["y"]
     return [float(value) for value in drawn[: RB_EPOCHS["hopper"]]]
 
 
 def gaps(need: Need, task: str) -> list[float]:
     """Medians by block (fig. 10)."""
-    if need.parameters:
+    if need.condition.get("parameters"):
         raise NotDrawnError("other epochs are in App. J.6.2")
-    return list(series("fig10", PANELS[task], ARMS[need.arm or ""])["y"])
+    return list(series("fig10", PANELS[task], ARMS[need.condition.get("arm") or ""])["y"])
 
 
 def measured(need: Need, task: str) -> Any:
     """What a measurement would have read of the paper's run."""
-    task, arm = need.task or task, ARMS.get(need.arm or "")
-    if need.next_seed or not need.clip:
+    task, arm = need.task or task, ARMS.get(need.condition.get("arm") or "")
+    if need.condition.get("next_seed") or not need.condition.get("clip", True):
         raise NotDrawnError(need)
-    if need.measurement in ("score", "score_span", "score_at", "score_curve"):
-        scores, span = returns(need, task), need.parameters
+    if need.quantity in ("score", "score_span", "score_at", "score_curve"):
+        scores, span = returns(need, task), need.condition.get("parameters", {})
         return {
             "score": max(scores) - span.get("minus", {}).get(task, 0.0),
             "score_span": mean(scores[span.get("first", 1) - 1 : span.get("last", 10)]),
             "score_at": scores[span.get("epoch", 4) - 1],
             "score_curve": list(enumerate(scores, start=1)),
-        }[need.measurement]
-    if need.measurement == "attention_gap":
+        }[need.quantity]
+    if need.quantity == "attention_gap":
         return gaps(need, task)
-    if need.measurement == "attention_gap_rest":
+    if need.quantity == "attention_gap_rest":
         return (
             mean([gap for block, gap in enumerate(gaps(need, task)) if block not in EXCEPTED[task]]) / UNIFORM_DISTANCE
         )
-    if need.measurement == "cka":
+    if need.quantity == "cka":
         return {"layers": LAYERS, "state": series("fig1", PANELS[task], arm)["y"], "floor": 0.0}
     if task != "hopper":
         raise NotDrawnError(need)
-    if need.measurement == "block_return":
+    if need.quantity == "block_return":
         reference = score_reference(get_task(task), "dataset_means")
         return float(normalized_score(curve_of_block(need, "Mean return"), reference).mean())
-    if need.measurement == "block_error":
+    if need.quantity == "block_error":
         return mean(curve_of_block(need, "Action error"))
-    if need.measurement == "information_profile":
+    if need.quantity == "information_profile":
         sides = {"x": "Input, I(X;T)", "y": "Label, I(Y;T)"}
         drawn = {side: series("fig2", panel, arm) for side, panel in sides.items()}
         places = {side: dict(zip(one["x"], one["y"], strict=True)) for side, one in drawn.items()}
         read = {side: [found.get(token) for token in range(59)] for side, found in places.items()}
         return {"tokens": list(range(59)), "lost": 0.0, "evaluable": True, **read}
-    if need.measurement == "parameter_change":
+    if need.quantity == "parameter_change":
         panel = (arm or "").capitalize()
         l2, cosines = (series(figure, panel, arm)["y"] for figure in ("fig3", "fig4"))
         names = [f"h.{block}.{tensor}" for block in range(len(l2) // 12) for tensor in TENSORS]
@@ -126,7 +130,7 @@ def measured(need: Need, task: str) -> Any:
             "l2": l2,
             "cosines": cosines,
         }
-    if need.measurement == "gradients":
+    if need.quantity == "gradients":
         norm = series("fig6", "Hopper", arm)
         read = {
             "cosine_minimum": series("fig5", "Hopper", arm)["y"][0],

@@ -50,8 +50,8 @@ def test_one_better_task_suffices() -> None:
 def test_image_arms_are_compared_with_a_random_arm_of_their_own_size() -> None:
     """The paper's random arm under published, the image backbone's configuration under corrected (DEV-04)."""
     need = CLAIMS["S4-igpt-worse-than-random"].under(PROTOCOLS["published"]).needs["random"]  # type: ignore[union-attr]
-    assert arm_under(str(need.arm), PROTOCOLS["published"])[0] == "random_init"
-    assert arm_under(str(need.arm), PROTOCOLS["corrected"])[0] == "random_matched_image"
+    assert arm_under(str(need.condition["arm"]), PROTOCOLS["published"])[0] == "random_init"
+    assert arm_under(str(need.condition["arm"]), PROTOCOLS["corrected"])[0] == "random_matched_image"
 
 
 def test_printed_scores_are_those_of_table_1() -> None:
@@ -65,7 +65,8 @@ def test_printed_scores_are_those_of_table_1() -> None:
         assert claim.form is not None
         for position, task in enumerate(claim.tasks):
             differences = [
-                own[position] - claim.form.needs[need].parameters["minus"][task] for need, own in by_need.items()
+                own[position] - claim.form.needs[need].condition["parameters"]["minus"][task]
+                for need, own in by_need.items()
             ]
             assert isinstance(claim.paper.numbers, Mapping)
             assert claim.paper.numbers[task] == pytest.approx(differences)

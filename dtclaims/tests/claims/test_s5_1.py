@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from dtclaims.harness.declare.claim import ALL_TASKS, SINGLE
+from dtclaims.harness.declare.claim import SINGLE
 from dtclaims.harness.declare.registry import load_claims
 from dtclaims.lab.design.switches import PROTOCOLS
+from dtclaims.lab.design.tasks import ALL_TASKS
 from dtclaims.tests.support.effects import holding
 
 CLAIMS = load_claims()

@@ -99,10 +99,10 @@ def test_the_table_is_put_on_the_protocols_scale() -> None:
     printed, converted = (CLAIMS["J5-table"].under(PROTOCOLS[name]) for name in ("published", "corrected"))
     assert printed is not None
     assert converted is not None
-    assert printed.needs["language"].parameters["minus"]["hopper"] == 81.3
+    assert printed.needs["language"].condition["parameters"]["minus"]["hopper"] == 81.3
     (low, high), (new_low, new_high) = (score_reference(get_task("hopper"), n) for n in ("dataset_means", "d4rl"))
     episode = low + 0.813 * (high - low)
     expected = 100 * (episode - new_low) / (new_high - new_low)
-    assert converted.needs["language"].parameters["minus"]["hopper"] == pytest.approx(expected)
+    assert converted.needs["language"].condition["parameters"]["minus"]["hopper"] == pytest.approx(expected)
     # The audit's own conversion of a score nearby: 83.73 is 91.1.
     assert expected == pytest.approx(88.5, abs=0.1)

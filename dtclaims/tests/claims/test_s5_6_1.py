@@ -147,7 +147,7 @@ def test_the_audit_contrast_asks_for_more_than_the_best_block(protocol: str) -> 
 
 def test_a_claim_may_take_its_needs_unnamed() -> None:
     """`**values` takes the needs that are not named; a named parameter still has to be a need."""
-    need = Need("block_return", "random_init", context=1)
+    need = Need("block_return", arm="random_init", context=1)
     declared: dict[str, Any] = {
         "section": "0",
         "quote": "q",

@@ -74,7 +74,7 @@ def test_attention_is_read_where_there_is_context_to_attend_to() -> None:
         for protocol, context in (("published", 1), ("corrected", 20)):
             form = CLAIMS[name].under(PROTOCOLS[protocol])
             assert form is not None
-            assert {need.context_under(PROTOCOLS[protocol]) for need in form.needs.values()} == {context}
+            assert {need.under(PROTOCOLS[protocol]).get("context", 20) for need in form.needs.values()} == {context}
 
 
 def test_middle_blocks_lower_the_error_beyond_their_shams() -> None:

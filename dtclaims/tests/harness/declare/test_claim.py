@@ -9,6 +9,8 @@ import pytest
 from dtclaims import Claim, Need, Paper, above, claim, composite
 from dtclaims.errors import UsageError
 from dtclaims.harness.declare.registry import load_claims, parts_of
+from dtclaims.harness.lab import Wish
+from dtclaims.lab import LAB
 from dtclaims.lab.design.arms import ARMS
 from dtclaims.lab.design.spec import arm_under
 from dtclaims.lab.design.switches import PROTOCOLS, SWITCHES
@@ -26,6 +28,7 @@ DECLARED = {
 }
 
 
+SESSION = LAB.session(Wish("full", LAB.tasks, False, {}))
 INVENTORY: dict[str, dict[str, Any]] = json.loads((fixture_dir() / "paper" / "inventory.json").read_text())["claims"]
 
 
@@ -50,8 +53,9 @@ def test_every_claim_can_be_planned() -> None:
         for form in filter(None, (one.form, *one.corrections.values())):
             assert form.doc
             for need in form.needs.values():
-                assert need.measurement in MEASUREMENTS, one.id
-                for arm in filter(None, (need.arm, need.versus)):
+                assert need.quantity in MEASUREMENTS, one.id
+                SESSION.check(need, SESSION.scale)
+                for arm in filter(None, (need.condition.get("arm"), need.condition.get("versus"))):
                     for protocol in PROTOCOLS.values():
                         assert arm_under(arm, protocol)[0] in ARMS, one.id
         assert set(one.corrections) <= set(SWITCHES)
@@ -78,12 +82,12 @@ def test_every_switch_is_obeyed_somewhere() -> None:
 def test_a_claim_returns_what_it_declares() -> None:
     """A single effect is the part `effect`; several must be exactly the declared ones."""
 
-    @claim("X-1", needs={"a": Need("score", "random_init", 1)}, predicate=above(0.0), **DECLARED)
+    @claim("X-1", needs={"a": Need("score", arm="random_init", context=1)}, predicate=above(0.0), **DECLARED)
     def single(a: float) -> float:
         """Doc."""
         return a
 
-    @claim("X-2", needs={"a": Need("score", "random_init", 1)}, predicate={"p": above(0.0)}, **DECLARED)
+    @claim("X-2", needs={"a": Need("score", arm="random_init", context=1)}, predicate={"p": above(0.0)}, **DECLARED)
     def wrong(a: float) -> dict[str, float]:
         """Doc."""
         return {"q": a}
@@ -98,7 +102,7 @@ def test_a_claim_returns_what_it_declares() -> None:
 
 def test_incomplete_declarations_are_refused() -> None:
     """No predicate, no docstring, units or parameters that fit nothing: refused when declared."""
-    need = {"a": Need("score", "random_init", 1)}
+    need = {"a": Need("score", arm="random_init", context=1)}
     with pytest.raises(UsageError, match="has no predicate"):
 
         @claim("X", needs=need, predicate={}, **DECLARED)
@@ -140,7 +144,10 @@ def test_duplicate_ids_and_empty_folders_are_refused(tmp_path: Path) -> None:
 
 def test_tasks_are_named_once() -> None:
     """A claim names its tasks, or each of its needs does: never both, never neither."""
-    for tasks, need in ((("hopper",), Need("score", "random_init", task="hopper")), ((), Need("score", "random_init"))):
+    for tasks, need in (
+        (("hopper",), Need("score", arm="random_init", task="hopper")),
+        ((), Need("score", arm="random_init")),
+    ):
         with pytest.raises(UsageError, match="names its tasks"):
 
             @claim("X", needs={"a": need}, predicate=above(0.0), tasks=tasks, **DECLARED)

@@ -270,7 +270,7 @@ def test_a_claim_names_its_tasks_once(tmp_path: Path) -> None:
     """A claim may need runs and experiments; then it is of the runs' task."""
     mixed = (
         'needs={"found": other.need()}',
-        'needs={"found": other.need(), "run": __import__("dtclaims").Need("score", "random_init")}',
+        'needs={"found": other.need(), "run": __import__("dtclaims").Need("score", arm="random_init")}',
     )
     claims = load_claims(
         write(tmp_path, mixed, ("test_two(found: float)", "test_two(found: float, run: float)")).parent

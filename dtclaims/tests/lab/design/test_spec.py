@@ -8,16 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtclaims.errors import UsageError
+from dtclaims.harness.lab import Setting
 from dtclaims.lab.design.arms import ARMS
 from dtclaims.lab.design.scales import SCALES
 from dtclaims.lab.design.spec import ROLES, Budget, RunSpec, arm_under, resolve
-from dtclaims.lab.design.switches import PROTOCOLS, SWITCHES, Protocol
+from dtclaims.lab.design.switches import PROTOCOLS, SWITCHES
 
 PUBLISHED, CORRECTED = PROTOCOLS["published"], PROTOCOLS["corrected"]
 NAMES = sorted({*ARMS, *ROLES})
 
 
-def spec(arm: str = "random_init", protocol: Protocol = PUBLISHED, scale: str = "paper", **changes: object) -> RunSpec:
+def spec(arm: str = "random_init", protocol: Setting = PUBLISHED, scale: str = "paper", **changes: object) -> RunSpec:
     options = {"task": "hopper", "context": 20, "seed": 0, **changes}
     return resolve(arm=arm, scale=scale, budget=SCALES[scale].budget, protocol=protocol, **options)  # type: ignore[arg-type]
 
@@ -52,7 +53,7 @@ def test_names_of_one_network_share_its_runs() -> None:
 
 
 @given(st.sampled_from(NAMES), st.sampled_from(sorted(SWITCHES)), st.sampled_from([PUBLISHED, CORRECTED]))
-def test_a_switch_of_measurement_changes_no_run(arm: str, switch: str, protocol: Protocol) -> None:
+def test_a_switch_of_measurement_changes_no_run(arm: str, switch: str, protocol: Setting) -> None:
     """Switches that only act on measurements leave every run as it is; the others change at most what they name."""
     before, after = asdict(spec(arm, protocol)), asdict(spec(arm, protocol.flipped(switch)))
     changed = {name for name in before if before[name] != after[name]}

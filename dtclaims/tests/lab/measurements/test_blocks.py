@@ -86,11 +86,11 @@ def test_needs_of_blocks_are_named_and_trained_by_block() -> None:
     """Twelve block runs of the task's own length, and what they are compared with."""
     sham = against_sham("block_return")
     assert len(sham) == 2 * BLOCKS
-    assert sham["permuted_11"].arm == "block_11_permuted"
-    assert (sham["language_3"].context, sham["language_3"].epochs_on("walker2d")) == (1, 5)
+    assert sham["permuted_11"].condition["arm"] == "block_11_permuted"
+    assert (sham["language_3"].condition["context"], sham["language_3"].condition["epochs"]["walker2d"]) == (1, 5)
     random = against_random("block_error")
     assert len(random) == BLOCKS + 1
-    assert (random["random"].arm, random["random"].epochs_on("hopper")) == ("random_init", 40)
+    assert dict(random["random"].condition) == {"arm": "random_init", "context": 1}
     assert replaced("block_return", "language", task="hopper")["language_0_hopper"].task == "hopper"
     assert sorted((*MIDDLE, *EDGES)) == sorted((1, *OTHERS)) == list(range(BLOCKS))
 
