@@ -85,7 +85,7 @@ def render(lines: Sequence[Line], repository: str = "", known: Iterable[str] = (
         "tracks": tracks,
         "counts": {column: view.counts(current, column) for column in columns},
         "trends": {column: _trend(lines, commits, column) for column in columns},
-        "changes": sorted(changes, key=lambda change: str(change.line.created), reverse=True),
+        "changes": sorted(changes, key=_when, reverse=True),
         "sections": list(dict.fromkeys(line.section for line in current)),
         "protocols": list(dict.fromkeys(protocol for _, protocol in columns)),
         "repository": repository.rstrip("/") if repository.startswith(("https://", "http://")) else "",
@@ -169,6 +169,10 @@ def _trend(lines: Sequence[Line], commits: Sequence[str], column: view.Column) -
     return Markup(
         '<svg class="trend" viewBox="0 0 {} 80" preserveAspectRatio="none" role="img"><title>{}</title>{}</svg>'
     ).format(10 * len(shown), title, Markup(paths))
+
+
+def _when(change: Change) -> str:
+    return change.line.created
 
 
 def _tracks(lines: Sequence[Line]) -> dict[Key, Track]:
