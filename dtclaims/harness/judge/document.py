@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import dtclaims
+from dtclaims.harness.described import Must
 from dtclaims.harness.judge.entries import Base, Entry, Key, Level, Name
 from dtclaims.harness.judge.exhibits import Figure, Id, Table
 from dtclaims.harness.judge.words import Words
-from dtclaims.harness.records import ABSENT, REQUIRED, WRITTEN, Must, Record
+from dtclaims.harness.records import ABSENT, REQUIRED, WRITTEN, Record
 from dtclaims.harness.stats import holm
 from dtclaims.places import home
 

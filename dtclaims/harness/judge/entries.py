@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
+from dtclaims.harness.described import Must
 from dtclaims.harness.judge.words import PROTOCOLS, UNDECIDED, Status
-from dtclaims.harness.records import ABSENT, OTHERS, WRITTEN, Must, Record, written
+from dtclaims.harness.records import ABSENT, OTHERS, WRITTEN, Record, written
 from dtclaims.harness.stats import Predicate, Verdict
 
 Name = Annotated[str, Must(pattern=r"\S")]

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from dtclaims.errors import ReportError
+from dtclaims.harness.described import Must
 from dtclaims.harness.judge.entries import Base, Count
-from dtclaims.harness.records import ABSENT, Must, Record, read_as, written
+from dtclaims.harness.records import ABSENT, Record, read_as, written
 
 Id = Annotated[str, Must(pattern=r"^[A-Za-z0-9._-]+$")]
 Numbers = tuple[float, ...]

@@ -8,8 +8,9 @@ from statistics import median
 from typing import Annotated, Protocol, TypeVar
 
 from dtclaims.errors import ReportError
+from dtclaims.harness.described import Must
 from dtclaims.harness.judge.entries import Count
-from dtclaims.harness.records import Must, Record, read_as
+from dtclaims.harness.records import Record, read_as
 from dtclaims.harness.report.wording import count, duration
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.words import Words
-from dtclaims.harness.report import view
+from dtclaims.harness.report import listed
 from dtclaims.harness.report.document import validate
 from dtclaims.harness.report.wording import count, flat
 
@@ -42,9 +42,9 @@ def render(document: Document, files: Sequence[str]) -> str:
     """
     validate(document)
     provenance, paper = document.provenance, document.paper
-    runs = [_run(use, document.words) for use in view.runs(document)]
-    origins = [_origin(record) for record in view.shared(document, "provenance").values()]
-    listed = [_file(name) for name in files if name in KINDS]
+    runs = [_run(use, document.words) for use in listed.runs(document)]
+    origins = [_origin(record) for record in listed.shared(document, "provenance").values()]
+    beside = [_file(name) for name in files if name in KINDS]
     judging: Entity = {
         "@id": "#judging",
         "@type": "CreateAction",
@@ -52,7 +52,7 @@ def render(document: Document, files: Sequence[str]) -> str:
         "description": provenance.command,
         "instrument": {"@id": "#dtclaims"},
         "object": [_ref(entity) for entity in (*origins, *(run["result"] for run in runs))],
-        "result": [_ref(entity) for entity in listed],
+        "result": [_ref(entity) for entity in beside],
         "endTime": provenance.created,
         "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
     }
@@ -71,7 +71,7 @@ def render(document: Document, files: Sequence[str]) -> str:
             "datePublished": provenance.created,
             "license": {"@id": "#licence"},
             "conformsTo": {"@id": PROFILE},
-            "hasPart": [_ref(entity) for entity in listed],
+            "hasPart": [_ref(entity) for entity in beside],
             "mentions": [{"@id": "#judging"}, *(_ref(run["action"]) for run in runs)],
             "about": {"@id": "#paper"},
         },
@@ -104,7 +104,7 @@ def render(document: Document, files: Sequence[str]) -> str:
             "softwareRequirements": [f"{name} {version}" for name, version in provenance.versions.items()],
         },
         judging,
-        *listed,
+        *beside,
         *origins,
         *(run[part] for run in runs for part in ("action", "result")),
     ]
@@ -117,7 +117,7 @@ def _file(name: str) -> Entity:
     return {"@id": name, "@type": "File", "name": title, "encodingFormat": encoding}
 
 
-def _run(use: view.Use, words: Words) -> dict[str, Entity]:
+def _run(use: listed.Use, words: Words) -> dict[str, Entity]:
     """A training run as an action and what it left in the store."""
     run = use.run
     name = ", ".join([*words.condition(run.condition), f"seed {run.seed}"])
@@ -141,7 +141,7 @@ def _run(use: view.Use, words: Words) -> dict[str, Entity]:
     return {"action": action, "result": result}
 
 
-def _origin(record: view.Shared) -> Entity:
+def _origin(record: listed.Shared) -> Entity:
     return {
         "@id": f"#{record.anchor}",
         "@type": "CreativeWork",

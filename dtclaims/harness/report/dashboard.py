@@ -76,7 +76,8 @@ def render(lines: Sequence[Line], repository: str = "", known: Iterable[str] = (
     known = list(known)
     columns = view.columns(current, known)
     changes = [change for track in tracks.values() for change in track.changes]
-    context = {
+    changes.sort(key=lambda change: change.line.created, reverse=True)
+    context: dict[str, object] = {
         "paper": lines[-1].paper if lines else "",
         "lines": lines,
         "commits": commits,
@@ -85,7 +86,7 @@ def render(lines: Sequence[Line], repository: str = "", known: Iterable[str] = (
         "tracks": tracks,
         "counts": {column: view.counts(current, column) for column in columns},
         "trends": {column: _trend(lines, commits, column) for column in columns},
-        "changes": sorted(changes, key=lambda change: str(change.line.created), reverse=True),
+        "changes": changes,
         "sections": list(dict.fromkeys(line.section for line in current)),
         "protocols": list(dict.fromkeys(protocol for _, protocol in columns)),
         "repository": repository.rstrip("/") if repository.startswith(("https://", "http://")) else "",

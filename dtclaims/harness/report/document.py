@@ -9,11 +9,11 @@ from typing import Any
 
 from dtclaims.errors import ReportError
 from dtclaims.harness import schema
+from dtclaims.harness.described import schema_of
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Component, Entry, Key
 from dtclaims.harness.judge.exhibits import check_figures
 from dtclaims.harness.judge.words import UNDECIDED
-from dtclaims.harness.records import schema_of
 
 SCHEMA = 1
 """The only version there is; a change that old readers would misread gets the next number."""

@@ -1,7 +1,7 @@
 """Recorded verdicts, and what became of them: the gate of `pytest claims --expect FILE` and `dtclaims report diff`.
 
 A record is a whole report.json, or the short form that `record` makes: `{"schema": 1, "verdicts":
-{"S4-gpt2-not-worse/published/mini": "reproduced"}}`. Against a whole report a difference also says what changed.
+{"S4-not-worse/published/small": "reproduced"}}`. Against a whole report a difference also says what changed.
 """
 
 import json
@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal
 
 from dtclaims.errors import ReportError
 from dtclaims.harness import records
+from dtclaims.harness.described import Must
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry, Key
 from dtclaims.harness.judge.words import PROTOCOLS, Status, word
-from dtclaims.harness.records import REQUIRED, Must
+from dtclaims.harness.records import REQUIRED
 from dtclaims.harness.report.causes import causes
 from dtclaims.harness.report.document import at, parse, read_json, replace_all, validate
 

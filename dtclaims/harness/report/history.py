@@ -10,10 +10,11 @@ from filelock import FileLock
 
 from dtclaims.errors import ReportError
 from dtclaims.harness import schema
+from dtclaims.harness.described import Must
 from dtclaims.harness.judge.document import Created, Document
 from dtclaims.harness.judge.entries import Base, Count, Key, Name, Part
 from dtclaims.harness.judge.words import Status
-from dtclaims.harness.records import REQUIRED, Must, Record
+from dtclaims.harness.records import REQUIRED, Record
 from dtclaims.harness.report.document import SCHEMA, at, replace_all, validate
 
 

@@ -5,7 +5,6 @@ import hashlib
 import re
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -13,7 +12,7 @@ from markupsafe import Markup
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.words import PROTOCOLS, VERDICTS, word
-from dtclaims.harness.report import figures, stripplot, view, wording
+from dtclaims.harness.report import figures, listed, stripplot, view, wording
 from dtclaims.harness.report.document import validate
 
 MAX_BYTES = 1_000_000
@@ -45,31 +44,31 @@ def render(document: Document) -> str:
     return text
 
 
-def _context(document: Document) -> dict[str, Any]:
+def _context(document: Document) -> dict[str, object]:
     groups = view.groups(document.claims, document.words.scales)
     matrix = view.matrix(document)
-    runs = view.runs(document)
+    runs = listed.runs(document)
     return {
         "document": document,
-        **matrix,
+        **vars(matrix),
         "scales": view.scales(document.claims, document.words.scales),
         "groups": groups,
         "cards": [card for group in groups for card in group.cards],
         "runs": runs,
-        "conditions": view.conditions(runs),
+        "conditions": listed.conditions(runs),
         "sections": list(dict.fromkeys(entry.section for entry in document.claims)),
-        "protocols": list(dict.fromkeys(protocol for _, protocol in matrix["columns"])),
+        "protocols": list(dict.fromkeys(protocol for _, protocol in matrix.columns)),
         "anchors": view.anchors(groups),
-        "switches": view.shared(document, "switches"),
-        "origins": view.shared(document, "provenance"),
+        "switches": listed.shared(document, "switches"),
+        "origins": listed.shared(document, "provenance"),
         "figures": document.figures,
-        "tables": {name: view.table(table) for name, table in document.tables.items()},
+        "tables": {name: listed.table(table) for name, table in document.tables.items()},
         **script(),
     }
 
 
 @cache
-def script() -> dict[str, Any]:
+def script() -> dict[str, str]:
     """The pages' script, and the hash by which their policy lets it and nothing else run: `script`, `script_hash`."""
     text = unindented(
         files("dtclaims.harness.report").joinpath("templates/report.js").read_text(encoding="utf-8")
@@ -102,7 +101,7 @@ def _environment() -> Environment:
         plot=stripplot.plot,
         minis=_minis,
         one_scope=view.one_scope,
-        fingerprint=view.fingerprint,
+        fingerprint=listed.fingerprint,
         draw=figures.draw,
         legend=figures.legend,
         sources=figures.sources,

@@ -26,7 +26,7 @@ NAMES = (
 def properties(entry: Entry) -> list[tuple[str, str]]:
     """An entry's properties, in the order of `NAMES`, for `item.user_properties`.
 
-    `parts` lists a claim's components and the claims it is made of, as in `hopper: reproduced; walker2d: refuted`.
+    `parts` lists a claim's components and the claims it is made of, as in `one: reproduced; other: refuted`.
     """
     effect = entry.effect
     parts = {name: component.verdict for name, component in entry.components.items()}

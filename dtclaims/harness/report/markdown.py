@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.words import VERDICTS, word
-from dtclaims.harness.report import view, wording
+from dtclaims.harness.report import listed, view, wording
 from dtclaims.harness.report.document import validate
 
 MAX_BYTES = 1_000_000
@@ -33,14 +33,14 @@ def render(document: Document, limit: int = MAX_BYTES) -> str:
     cards = [card for group in groups for card in group.cards]
     context = {
         "document": document,
-        **view.matrix(document),
+        **vars(view.matrix(document)),
         "names": {group.cards[0].id: group.name for group in groups},
     }
     template = _environment().get_template("report.md.j2")
     detailed, rows = cards, len(cards)
     while True:
-        listed = {name: view.table(table) for name, table in document.tables.items()} if detailed else {}
-        text = template.render(context, cards=cards[:rows], detailed=detailed, all=len(cards), tables=listed)
+        tables = {name: listed.table(table) for name, table in document.tables.items()} if detailed else {}
+        text = template.render(context, cards=cards[:rows], detailed=detailed, all=len(cards), tables=tables)
         if len(text.encode()) <= limit or not rows:
             return text
         if detailed:
@@ -67,7 +67,7 @@ def matrix(document: Document, title: str = "") -> str:
         cards=run,
         left_out=len(cards) - len(run),
         label=document.provenance.label,
-        **view.matrix(document),
+        **vars(view.matrix(document)),
     )
 
 

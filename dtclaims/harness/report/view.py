@@ -1,16 +1,14 @@
 """A report's entries in reading order: one card per claim, one column per protocol and scale."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from dtclaims.harness.judge.document import Document
-from dtclaims.harness.judge.entries import Entry, Free, Key, Part, RunUsed
-from dtclaims.harness.judge.exhibits import Table
+from dtclaims.harness.judge.entries import Entry, Key, Part
 from dtclaims.harness.judge.words import PROTOCOLS, STATUSES, Status
-from dtclaims.harness.report.wording import cell_text, section_name
+from dtclaims.harness.report.wording import section_name
 
 Column = tuple[str, str]
 """(scale, protocol)."""
@@ -174,69 +172,9 @@ def groups(entries: Sequence[E], known: Iterable[str]) -> list[Group[E]]:
     return begin + [Group(section_name(section), some) for section, some in sections.items()]
 
 
-@dataclass(frozen=True)
-class Shared:
-    """A free-form record that several entries share, so that a page shows it once."""
-
-    anchor: str
-    content: Free
-    used: int
-
-
-def shared(document: Document, field: Literal["switches", "provenance"]) -> dict[str, Shared]:
-    """The distinct values of one free-form field of the entries, by `fingerprint`, most used first; empty ones not."""
-    found: dict[str, list[Free]] = {}
-    for entry in document.claims:
-        record = entry.switches if field == "switches" else entry.provenance
-        if record:
-            found.setdefault(fingerprint(record), []).append(record)
-    # sorted is stable: among equals the first used comes first.
-    order = sorted(found, key=lambda key: -len(found[key]))
-    return {key: Shared(f"{field}-{place}", found[key][0], len(found[key])) for place, key in enumerate(order, 1)}
-
-
 def anchors(found: Sequence[Group[Entry]]) -> dict[Key, str]:
     """The panel of each (id, protocol, scale)."""
     return {panel.entry.key: panel.anchor for group in found for card in group.cards for panel in card.panels}
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of a table: for each source (the paper, a protocol) that has a value, one text per column."""
-
-    name: str
-    lines: Sequence[tuple[str, Sequence[str]]]
-
-
-@dataclass(frozen=True)
-class Texts:
-    """A table as texts."""
-
-    title: str
-    unit: str
-    note: str
-    columns: Sequence[str]
-    rows: Sequence[Row]
-
-
-def table(table: Table) -> Texts:
-    """A table of a report as texts."""
-    cells = {(cell.row, cell.protocol, cell.column): cell for cell in table.cells}
-    columns_ = list(dict.fromkeys(cell.column for cell in table.cells))
-    rows = []
-    for name in dict.fromkeys(cell.row for cell in table.cells):
-        lines = [
-            (source or "paper", [cell_text(cells.get((name, source, column))) for column in columns_])
-            for source in (None, *PROTOCOLS)
-            if any((name, source, column) in cells for column in columns_)
-        ]
-        rows.append(Row(name, lines))
-    return Texts(table.title, table.unit, table.note or "", columns_, rows)
-
-
-def fingerprint(value: Free) -> str:
-    """Text that two records have in common exactly when they say the same."""
-    return json.dumps(value, sort_keys=True)
 
 
 def counts(entries: Iterable[Judged], column: Column) -> dict[Status, int]:
@@ -252,38 +190,22 @@ def holm(entries: Iterable[Entry], column: Column) -> tuple[int, int] | None:
 
 
 @dataclass(frozen=True)
-class Use:
-    """A run, and how many verdicts rest on it."""
+class Matrix:
+    """What every page says of a report's columns."""
 
-    run: RunUsed
-    used: int
-
-
-def runs(document: Document) -> list[Use]:
-    """Every run once, in order of first use."""
-    found: dict[str, Use] = {}
-    for entry in document.claims:
-        for key, run in {run.key: run for run in entry.runs}.items():
-            known = found.get(key, Use(run, 0))
-            # The claim that had the run made says so; later ones find it in the store.
-            cached = known.run.cached and run.cached
-            found[key] = Use(replace(known.run, cached=cached), known.used + 1)
-    return list(found.values())
+    columns: Sequence[Column]
+    counts: Mapping[Column, Mapping[Status, int]]
+    holm: Mapping[Column, tuple[int, int] | None]
 
 
-def conditions(found: Sequence[Use]) -> list[str]:
-    """The names of what tells runs apart, in order of first use."""
-    return list(dict.fromkeys(name for use in found for name in use.run.condition))
-
-
-def matrix(document: Document) -> Mapping[str, Any]:
-    """What every page says of a report's columns: `columns`, and by column `counts` and `holm`."""
+def matrix(document: Document) -> Matrix:
+    """The columns of a report, with how often each verdict occurs in them and how many stand after Holm."""
     found = columns(document.claims, document.words.scales)
-    return {
-        "columns": found,
-        "counts": {column: counts(document.claims, column) for column in found},
-        "holm": {column: holm(document.claims, column) for column in found},
-    }
+    return Matrix(
+        found,
+        {column: counts(document.claims, column) for column in found},
+        {column: holm(document.claims, column) for column in found},
+    )
 
 
 def _anchor(id_: str, taken: set[str]) -> str:

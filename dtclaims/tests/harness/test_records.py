@@ -8,8 +8,9 @@ import pytest
 
 from dtclaims.errors import ReportError
 from dtclaims.harness import schema
+from dtclaims.harness.described import Must, schema_of
 from dtclaims.harness.judge.entries import Entry
-from dtclaims.harness.records import ABSENT, OTHERS, REQUIRED, WRITTEN, Must, Record, read_as, schema_of
+from dtclaims.harness.records import ABSENT, OTHERS, REQUIRED, WRITTEN, Record, read_as
 from dtclaims.tests.support import report_example
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from dtclaims.errors import ReportError, UsageError
-from dtclaims.harness.report import write
+from dtclaims.harness.commands.parser import joined
+from dtclaims.harness.commands.table import commands_of
+from dtclaims.harness.report import parse, write
 from dtclaims.tests.support import report_example
 from dtclaims.tests.support.command_line import run
 
@@ -14,10 +16,10 @@ from dtclaims.tests.support.command_line import run
 @pytest.fixture
 def reports(tmp_path: Path) -> tuple[Path, Path]:
     """Two reports that differ in one verdict."""
-    document = report_example.document()
-    first = write(document, tmp_path / "first.json")
-    document["claims"][3] |= {"verdict": "refuted", "predicate": {**report_example.above(1), "text": "> 1\x1b[31m"}}
-    return first, write(document, tmp_path / "second.json")
+    content = report_example.content()
+    first = write(parse(content), tmp_path / "first.json")
+    content["claims"][3] |= {"verdict": "refuted", "predicate": {**report_example.above(1), "text": "> 1\x1b[31m"}}
+    return first, write(parse(content), tmp_path / "second.json")
 
 
 def test_diff_tells_what_changed_and_why(reports: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,11 +46,11 @@ def test_diff_tells_what_lies_between_the_reports(
     reports: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Software, code and versions are compared once for all verdicts; they alone are no difference of verdicts."""
-    document = report_example.document()
-    document["provenance"] |= {"alpha": 0.01, "code": {"train/loop.py": "aaaa"}, "commit": "c0ffee"}
-    write(document, reports[1])
-    document["provenance"] |= {"versions": {"torch": "2.14.0"}, "code": {"train/loop.py": "bbbb"}, "commit": "decaf"}
-    third = write(document, reports[1].with_name("third.json"))
+    content = report_example.content()
+    content["provenance"] |= {"alpha": 0.01, "code": {"train/loop.py": "aaaa"}, "commit": "c0ffee"}
+    write(parse(content), reports[1])
+    content["provenance"] |= {"versions": {"torch": "2.14.0"}, "code": {"train/loop.py": "bbbb"}, "commit": "decaf"}
+    third = write(parse(content), reports[1].with_name("third.json"))
     assert run("report", "diff", reports[1], third) == 0
     assert capsys.readouterr().out.splitlines()[:4] == [
         "between the reports",
@@ -76,10 +78,10 @@ def test_expect_records_verdicts(reports: tuple[Path, Path], tmp_path: Path) -> 
 
 def test_merge_writes_one_report(reports: tuple[Path, Path], tmp_path: Path) -> None:
     """Reports of two scales become one; two of one scale are refused and leave the file alone."""
-    document = report_example.document()
-    for entry in document["claims"]:
+    content = report_example.content()
+    for entry in content["claims"]:
         entry["scale"] = "small"
-    small = write(document, tmp_path / "small.json")
+    small = write(parse(content), tmp_path / "small.json")
     assert run("report", "merge", reports[0], small, "--out", tmp_path / "all.json") == 0
     before = (tmp_path / "all.json").read_bytes()
     assert len(json.loads(before)["claims"]) == 18
@@ -125,6 +127,7 @@ def test_the_commit_is_ci_s_or_gits(
 
 def test_other_commands_are_left_alone() -> None:
     """A report's file is an argument of `report`, and the empty command line stays empty."""
-    assert joined(["report", "report.json"]) == ["report", "report.json"]
-    assert joined(["report", "diff", "a", "b"]) == ["report diff", "a", "b"]
-    assert joined([]) == []
+    commands = commands_of(None)
+    assert joined(["report", "report.json"], commands) == ["report", "report.json"]
+    assert joined(["report", "diff", "a", "b"], commands) == ["report diff", "a", "b"]
+    assert joined([], commands) == []

@@ -2,9 +2,8 @@
 
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry
-from dtclaims.harness.judge.exhibits import Table
 from dtclaims.harness.report import view
-from dtclaims.tests.support.report_example import claim, document, effect, run, table
+from dtclaims.tests.support.report_example import claim, document, effect
 
 SCALES = ("mini", "small", "paper")
 
@@ -102,15 +101,6 @@ def test_holm_counts_only_those_that_were_asked() -> None:
     assert view.holm(report(judged("c", "published", "refuted", holm=None)).claims, ("mini", "published")) is None
 
 
-def test_a_shared_run_is_listed_once_and_made_once() -> None:
-    """Runs are known by key; the verdict that had the run made counts, later ones found it in the store."""
-    first = claim("a", runs=[run("k", "gpt2", 0, cached=False), run("l", "gpt2", 1)])
-    second = claim("b", runs=[run("k", "gpt2", 0), run("k", "gpt2", 0)])
-    found = view.runs(report(first, second))
-    assert [(item.run.key, item.used, item.run.cached) for item in found] == [("k", 2, False), ("l", 1, True)]
-    assert first["runs"][0] == run("k", "gpt2", 0, cached=False)
-
-
 def test_headlines_made_of_other_claims_come_before_their_parts() -> None:
     """Where a report has composites, they are the headlines; other headline claims stay with their section."""
     parts = [{"id": "part", "verdict": "reproduced"}]
@@ -125,23 +115,3 @@ def test_headlines_made_of_other_claims_come_before_their_parts() -> None:
         ("Section 5.1", ["part", "d"]),
     ]
     assert "headline" in found[1].cards[0].marks
-
-
-def test_records_that_entries_share_are_one() -> None:
-    """Equal records, in whatever order, are shown once, the most used first; empty ones not at all."""
-    records = [{"x": 1, "y": 2}, {}, {"x": 3}, {"y": 2, "x": 1}]
-    claims = [claim(f"c{index}", provenance=record) for index, record in enumerate([{"x": 3}, *records, *records])]
-    found = view.shared(report(*claims), "provenance")
-    assert [(one.anchor, one.content, one.used) for one in found.values()] == [
-        ("provenance-1", {"x": 1, "y": 2}, 4),
-        ("provenance-2", {"x": 3}, 3),
-    ]
-    assert found[view.fingerprint({"y": 2, "x": 1})].anchor == "provenance-1"
-
-
-def test_a_table_has_a_line_for_each_source_that_has_values() -> None:
-    """The paper first, then the protocols that were judged; a column without a value is a dash."""
-    found = view.table(Table.from_json(table()))
-    assert found.columns == ["random", "language"]
-    (row,) = found.rows
-    assert row.lines == [("paper", ["67.7 ± 3.0", "−0.24"]), ("published", ["65.1 [60.2, 70.0], n=5", "–"])]
