@@ -28,7 +28,6 @@ MARKERS = (
     "gpu: needs a CUDA device",
     "slow: takes minutes or more",
 )
-LETTERS = {"reproduced": "R", "refuted": "X", "inconclusive": "i", "not_run": "n", "error": "E"}
 PARALLEL = UsageError(
     "claims plan and share processes of their own",
     given="-n, or another option of pytest-xdist",
@@ -152,11 +151,13 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
     """The verdict in place of PASSED, FAILED and SKIPPED; the counts stay pytest's own."""
+    from dtclaims.harness.judge.words import VERDICTS, word
+
     verdict = getattr(report, "claims_verdict", None)
     # Other plugins have outcomes of their own, such as `rerun`, and words for them.
-    if verdict not in LETTERS or report.outcome not in ("passed", "failed", "skipped"):
+    if verdict not in VERDICTS or report.outcome not in ("passed", "failed", "skipped"):
         return None
-    return report.outcome, LETTERS[verdict], verdict.upper().replace("_", " ")
+    return report.outcome, VERDICTS[verdict].letter, word(verdict).upper()
 
 
 @pytest.hookimpl(tryfirst=True)

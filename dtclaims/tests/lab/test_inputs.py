@@ -16,15 +16,14 @@ from dtclaims.harness.store.store import Store
 from dtclaims.lab.data.hdf5 import save_hdf5
 from dtclaims.lab.data.minari import save_minari
 from dtclaims.lab.design.scales import SCALES
-from dtclaims.lab.design.switches import get_protocols
+from dtclaims.lab.design.switches import PROTOCOLS
 from dtclaims.lab.design.tasks import TASKS, get_task
 from dtclaims.lab.inputs import Inputs, Sources, Unavailable, auto_scale, find_backbone, find_data, portable
 from dtclaims.lab.models import StackConfig, build_model
 from dtclaims.lab.models.checkpoints import stack_config_of
 from dtclaims.lab.pretrain import network
 from dtclaims.places import fixture_dir
-from dtclaims.tests.lab.data.test_pickles import paths
-from dtclaims.tests.support.examples import made_up
+from dtclaims.tests.support.examples import made_up, paths
 
 MINI, PAPER = SCALES["mini"], SCALES["paper"]
 SET = made_up([30, 40])
@@ -64,7 +63,7 @@ def test_a_files_identity_is_its_content(tmp_path: Path) -> None:
     save_hdf5(SET, tmp_path / "mine.hdf5")
     save_hdf5(replace(SET, provenance={"source": "x"}), tmp_path / "other" / "mine.hdf5")
     first = identity(tmp_path / "mine.hdf5")
-    assert portable(first) == {"kind": "file", "name": "mine.hdf5", "sha256": SET.sha256}
+    assert portable(first) == {"kind": "file", "sha256": SET.sha256}
     assert portable(identity(tmp_path / "other" / "mine.hdf5")) == portable(first)
     save_hdf5(made_up([30, 40], seed=1), tmp_path / "mine.hdf5")
     assert identity(tmp_path / "mine.hdf5")["sha256"] != first["sha256"]
@@ -77,7 +76,7 @@ def test_d4rls_set_is_one_set_in_any_format(tmp_path: Path) -> None:
     (tmp_path / "hopper.pkl").write_bytes(pickle.dumps(paths(SET)))
     save_minari(SET, tmp_path / "hopper-v0")
     found = [portable(identity(tmp_path / name, PAPER)) for name in ("hopper.hdf5", "hopper.pkl", "hopper-v0")]
-    assert found == [{"kind": "d4rl", "name": "hopper-medium-v2", "sha256": SET.sha256}] * 3
+    assert found == [{"kind": "d4rl", "sha256": SET.sha256}] * 3
 
 
 @pytest.mark.usefixtures("as_if_d4rl")
@@ -156,7 +155,7 @@ def test_a_backbone_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert isinstance(given, dict)
     assert isinstance(own, dict)
     assert given["sha256"] == own["sha256"]
-    assert portable(given) == {**portable(own), "name": "mine"}
+    assert portable(given) == portable(own)
     (tmp_path / "empty").mkdir()
     with pytest.raises(BackboneError, match="no checkpoint"):
         find_backbone("language", MINI, str(tmp_path / "empty"))
@@ -192,23 +191,24 @@ def test_the_sizes_of_the_full_scale_are_those_that_are_pre_trained(source: str)
 def test_random_arms_need_no_backbone_at_full(tmp_path: Path) -> None:
     """Their runs take sizes only, which the run's identity holds; an arm with weights of its own is not run."""
     claims = load_claims(DEFAULT_FOLDER / "k1_head")
+    session = LAB.session(Wish("full", ("hopper",), False, {}))
     cells = [
-        Cell(claims[name], get_protocols("published")[0], SCALES["full"], ("hopper",))
+        Cell(claims[name], PROTOCOLS["published"], session.scale, LAB, ("hopper",))
         for name in ("K1-untied-head-rescues", "K1-language-faster-untied")
     ]
-    plan = make_plan(cells, seeds=[0], device="cuda", store=Store(tmp_path / "store"))
-    assert {run.spec.name for run in plan.runs.values()} == {
+    plan = make_plan(cells, lab=LAB, session=session, seeds=[0], device="cuda", store=Store(tmp_path / "store"))
+    assert {run.job.name for run in plan.runs.values()} == {
         "hopper/K1/random_init/reference-tied-eps1e-08-unpaired/seed0/full/10ep",
         "hopper/K1/random_init/reference-untied-eps1e-08-unpaired/seed0/full/10ep",
     }
     for run in plan.runs.values():
-        assert run.identity["backbones"]["language"]["kind"] == "sizes"
-        (backbone,) = run.inputs.load_backbones().values()
+        assert run.identity["how"]["backbones"]["language"]["kind"] == "sizes"
+        (backbone,) = run.job.order.inputs.load_backbones().values()
         model = build_model(
-            run.spec.arm,
+            run.job.order.spec.arm,
             task=get_task("hopper"),
-            head=run.spec.head,
-            architecture=run.spec.architecture,
+            head=run.job.order.spec.head,
+            architecture=run.job.order.spec.architecture,
             backbones={"language": backbone},
             seed=0,
         )

@@ -114,6 +114,24 @@ def fill_store(plan: Plan, store: Store, returns: Mapping[str, float], value: An
         store.put_measurement(planned.identity, value(planned) if callable(value) else value, planned.job.name)
 
 
+def paths(data: Trajectories) -> list[dict[str, Any]]:
+    """A set as the Decision Transformer's download script leaves it."""
+    found = []
+    for one, terminated in zip(data.slices(), data.terminated, strict=True):
+        terminals = np.zeros(one.stop - one.start, dtype=bool)
+        terminals[-1] = terminated
+        found.append(
+            {
+                "observations": data.observations[one],
+                "next_observations": data.observations[one],
+                "actions": data.actions[one],
+                "rewards": data.rewards[one],
+                "terminals": terminals,
+            }
+        )
+    return found
+
+
 def damaged(data: st.DataObject, sound: bytes, first: int = 0) -> bytes:
     """Content cut at a place that hypothesis chooses, from `first` on, or with the byte there altered."""
     place = data.draw(st.integers(first, len(sound) - 1))

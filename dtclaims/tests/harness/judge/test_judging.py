@@ -215,18 +215,18 @@ def judged_with(one: Study, change: Any) -> Entry:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (lambda p: p["data"].update(sha256="another set"), ("data.sha256", "another set", "made up")),
-        (lambda p: p.update(versions={"mujoco": "4.0.0"}), ("versions is ", "4.0.0", "None")),
-        (lambda p: p.update(score_reference={"name": "older"}), ()),
+        (
+            lambda p: p["of"]["data"]["hopper"].update(sha256="another set"),
+            ("data.hopper.sha256", "another set", "made up"),
+        ),
+        (lambda p: p["shared"].update(versions={"mujoco": "4.0.0"}), ("versions is ", "4.0.0", "None")),
+        (lambda p: p["shared"].update(device="another"), ("device is ", "another", "cpu")),
     ],
 )
 def test_runs_of_different_provenance_are_not_pooled(tmp_path: Path, change: Any, named: tuple[str, ...]) -> None:
-    """Two sets of data or two simulators under one claim: an error that names both.
-
-    The score reference is the judge's own, so whatever a run says of it does not count.
-    """
+    """Two sets of data, two simulators or two devices under one claim: an error that names both."""
     entry = judged_with(filled(tmp_path, protocol="published"), change)
-    assert entry.verdict == ("error" if named else "reproduced")
+    assert entry.verdict == "error"
     assert all(word in entry.reason for word in named)
 
 

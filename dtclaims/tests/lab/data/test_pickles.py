@@ -14,29 +14,10 @@ from dtclaims.errors import DataError, DtclaimsError, WrongTask
 from dtclaims.lab.data.hdf5 import save_hdf5
 from dtclaims.lab.data.pickles import load_pickle
 from dtclaims.lab.data.sources import load
-from dtclaims.lab.data.trajectories import Trajectories
 from dtclaims.lab.design.tasks import TASKS
-from dtclaims.tests.support.examples import damaged, made_up
+from dtclaims.tests.support.examples import damaged, made_up, paths
 
 LENGTHS = [4, 7, 2]
-
-
-def paths(data: Trajectories) -> list[dict[str, Any]]:
-    """A set as the Decision Transformer's download script leaves it."""
-    found = []
-    for one, terminated in zip(data.slices(), data.terminated, strict=True):
-        terminals = np.zeros(one.stop - one.start, dtype=bool)
-        terminals[-1] = terminated
-        found.append(
-            {
-                "observations": data.observations[one],
-                "next_observations": data.observations[one],
-                "actions": data.actions[one],
-                "rewards": data.rewards[one],
-                "terminals": terminals,
-            }
-        )
-    return found
 
 
 def write(path: Path, content: Any, protocol: int = 4) -> Path:

@@ -28,7 +28,7 @@ from dtclaims.lab.models import DecisionTransformer, StackConfig
 from dtclaims.lab.train.objective import action_loss
 from dtclaims.places import fixture_dir
 from dtclaims.seeding import derive, generator
-from dtclaims.tests.lab.models.test_golden import load
+from dtclaims.tests.support.golden import load
 
 Matrix = NDArray[np.float64]
 modest = settings(max_examples=10, deadline=None)
