@@ -287,7 +287,9 @@ class Program:
         if aside.kind == "type":
             return label == "typing.cast"
         if aside.kind == "decorator":
-            return any(isinstance(one, Definition) and in_harness(one.module) for one in things)
+            return any(
+                isinstance(one, Definition) and (in_harness(one.module) or self._made_by_harness(one)) for one in things
+            )
         return bool(things) and all(
             self.is_error(one) if isinstance(one, Definition) else isinstance(one, Leaf) and _speaks(one.name)
             for one in things
@@ -308,6 +310,15 @@ class Program:
             )
         return self._errors[definition]
 
+    def _made_by_harness(self, definition: Definition) -> bool:
+        """Whether a name is bound to what the harness made of a call, such as a lab of functions."""
+        value = getattr(definition.node, "value", None)
+        if definition.kind != "constant" or not isinstance(value, ast.Call):
+            return False
+        calls = [token for token in self.text(definition).tokens[1:2] if isinstance(token, Reference)]
+        made = [thing for call in calls for thing in self.resolve(definition.module, call)[1]]
+        return any(isinstance(one, Definition) and in_harness(one.module) for one in made)
+
     def table(self, definition: Definition) -> tuple[str, ast.Call] | None:
         """`Choice` or `rows`, and the call, if that is what a name is bound to."""
         value = getattr(definition.node, "value", None)
@@ -320,8 +331,8 @@ class Program:
 
 
 def in_harness(module: str) -> bool:
-    """Whether a module is the harness's."""
-    return module == HARNESS or module.startswith(f"{HARNESS}.")
+    """Whether a module is the harness's, or the front that offers it."""
+    return module in (HARNESS, PACKAGE.name) or module.startswith(f"{HARNESS}.")
 
 
 def _is_error(name: str) -> bool:

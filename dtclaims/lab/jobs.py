@@ -1,12 +1,12 @@
 """The two kinds of jobs of this lab: a run, and a measurement of runs or of the data. Made without torch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from dtclaims.closure import resolved
 from dtclaims.harness.lab import CodeUsed, Cost, Job
-from dtclaims.lab.design.arms import get_arm
+from dtclaims.lab.design.arms import Arm, get_arm
 from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.design.tasks import get_task
 from dtclaims.lab.inputs import Inputs, portable
@@ -22,6 +22,7 @@ TABLES = ("ARMS", "TASKS")
 
 RUN_CODE = (
     "dtclaims.lab.train.job:train_run",
+    "dtclaims.lab.design.spec:RunSpec",
     "dtclaims.lab.models.backbones:load_backbone",
     "dtclaims.lab.data.trajectories:Trajectories",
 )
@@ -72,12 +73,15 @@ def run_job(spec: RunSpec, inputs: Inputs, *, device: str, precision: str) -> Jo
         what={name: said[name] for name in WHAT},
         how={
             **{name: value for name, value in said.items() if name not in WHAT},
-            # Not part of the budget's fields, but what the kept files are.
-            "kept_epochs": list(spec.kept_epochs),
             "data": portable(inputs.data),
             "backbones": {source: portable(found) for source, found in inputs.backbones.items()},
         },
-        resolved={"arm": resolved(arm), "task": resolved(get_task(spec.task))},
+        resolved={
+            "arm": resolved(arm),
+            "task": resolved(get_task(spec.task)),
+            "kept_epochs": list(spec.kept_epochs),
+            "gradient_clip": spec.gradient_clip,
+        },
         code=CodeUsed(RUN_CODE, run_choices(arm, device), TABLES),
         versions=VERSIONS,
         device=device,
@@ -115,13 +119,7 @@ def measure_job(
     function = measurement.from_networks
     assert function is not None
     alone = {} if runs else {"task": task, "seed": seed, "scale": scale}
-    arms = [get_arm(run.what["arm"]) for run in runs]
-    chosen: dict[str, tuple[str, ...]] = {}
-    for arm in arms:
-        for table, entry in network_choices(arm, device).items():
-            chosen[table] = tuple(dict.fromkeys((*chosen.get(table, ()), entry)))
-    # A fresh random network is built beside every arm's own.
-    chosen = {t: tuple(dict.fromkeys((*e, *ZERO_POINT.get(t, ())))) for t, e in chosen.items()}
+    chosen = measuring_choices([get_arm(run.what["arm"]) for run in runs], device)
     of = " and ".join(run.name for run in runs) or task
     return Job(
         kind="measurement",
@@ -143,6 +141,15 @@ def measure_job(
         task=task,
         order=MeasureOrder(measurement.name, switches, parameters, seed, inputs),
     )
+
+
+def measuring_choices(arms: Sequence[Arm], device: str) -> dict[str, tuple[str, ...]]:
+    """Table → entries of what builds the networks that are measured: the arms' own, and a fresh random one."""
+    chosen: dict[str, tuple[str, ...]] = {}
+    for arm in arms:
+        for table, entry in network_choices(arm, device).items():
+            chosen[table] = tuple(dict.fromkeys((*chosen.get(table, ()), entry, *ZERO_POINT.get(table, ()))))
+    return chosen
 
 
 ZERO_POINT = {"BUILDERS": ("fresh",), "CHANGES": ("unchanged",)}

@@ -2,27 +2,54 @@
 
 import ast
 import importlib.metadata
+from typing import Any
 
 import pytest
 
 from dtclaims.addresses import differences, key_of, source_digest, versions
-from dtclaims.lab.identity import measurement_identity, run_identity
+from dtclaims.harness.plan.planner import identity_of
+from dtclaims.lab.inputs import Inputs
+from dtclaims.lab.jobs import measure_job, run_job
+from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.tests.support.examples import tiny_spec
 
-DATA = {"kind": "file", "sha256": "d"}
-BACKBONE = {"kind": "self-pre-trained", "sha256": "b"}
+DATA = {"kind": "file", "name": "mine.hdf5", "sha256": "d", "path": "somewhere"}
+SHAPE = {"blocks": 2, "heads": 2, "activation": "gelu_new"}
+BACKBONE = {"kind": "self-pre-trained", "name": "mine", "sha256": "b", "config": SHAPE, "path": "somewhere"}
 
 
-def key(**changes: object) -> str:
-    options = {
-        "data": DATA,
-        "backbones": {"language": BACKBONE},
-        "device": "cpu",
-        "precision": "float32",
-        **changes,
-    }
-    spec = options.pop("spec", tiny_spec())
-    return key_of(run_identity(spec, **options))  # type: ignore[arg-type]
+def key(**changes: Any) -> str:
+    given = {"data": DATA, "backbones": {"language": BACKBONE}, "device": "cpu", "precision": "float32", **changes}
+    spec = given.pop("spec", tiny_spec())
+    inputs = Inputs("hopper", given.pop("data"), given.pop("backbones"))
+    return key_of(identity_of(run_job(spec, inputs, **given), ()))
+
+
+def measured(quantity: str, needs: tuple[str, ...], **switches: str) -> str:
+    inputs = Inputs("hopper", DATA, {})
+    run = run_job(tiny_spec(), inputs, device="cpu", precision="float32")
+    job = measure_job(
+        MEASUREMENTS[quantity],
+        (run,),
+        (inputs,),
+        switches=switches,
+        parameters={},
+        seed=0,
+        task="hopper",
+        scale="mini",
+        device="cpu",
+        precision="float32",
+    )
+    return key_of(identity_of(job, needs))
+
+
+def test_equal_content_has_an_equal_address() -> None:
+    """Whatever a file or folder is called and wherever it lies; an edited configuration is another network."""
+    moved = {**DATA, "name": "yours.hdf5", "path": "elsewhere"}
+    assert key(data=moved) == key()
+    assert key(backbones={"language": {**BACKBONE, "kind": "given", "name": "yours", "path": "elsewhere"}}) == key()
+    for changed in ({"activation": "relu"}, {"heads": 1}):
+        assert key(backbones={"language": {**BACKBONE, "config": {**SHAPE, **changed}}}) != key()
 
 
 def test_every_input_of_a_run_changes_its_key() -> None:
@@ -127,10 +154,11 @@ def test_differences_name_the_fields() -> None:
 
 def test_measurements_are_keyed_by_run_and_switches() -> None:
     """Protocols that agree on a measurement's switches share it; another run or value does not."""
-    first = key_of(measurement_identity("cka", ["r"], {"cka_axis": "unit"}))
-    assert first == key_of(measurement_identity("cka", ["r"], {"cka_axis": "unit"}))
-    assert first != key_of(measurement_identity("cka", ["r"], {"cka_axis": "token"}))
-    assert first != key_of(measurement_identity("cka", ["s"], {"cka_axis": "unit"}))
+    first = measured("cka", ("r",), cka_axis="unit")
+    assert first == measured("cka", ("r",), cka_axis="unit")
+    assert first != measured("cka", ("r",), cka_axis="token")
+    assert first != measured("cka", ("s",), cka_axis="unit")
+    assert first != measured("parameter_change", ("r",), cka_axis="unit")
 
 
 def test_versions_are_of_the_packages_named() -> None:

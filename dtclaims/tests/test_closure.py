@@ -376,12 +376,13 @@ def test_a_table_that_is_not_met_may_be_named(tmp_path: Path) -> None:
     assert parts_of(tmp_path, files, chosen={"STEPS": "cpu"}, rows=("ROWS",)) == parts_of(tmp_path, files)
 
 
-def test_what_declares_an_experiment_is_no_part_of_it(tmp_path: Path) -> None:
-    """The harness's decorators, and the claims beside an experiment, change nothing in it."""
+def test_what_declares_a_quantity_is_no_part_of_it(tmp_path: Path) -> None:
+    """The harness's decorators, a lab of functions and the claims beside it change nothing in a quantity."""
     text = '''
-        from dtclaims import claim, experiment
-        @experiment(packages=("numpy",))
-        def job(seed, protocol):
+        from dtclaims import FunctionLab, claim
+        LAB = FunctionLab("mine")
+        @LAB.quantity(packages=("numpy",))
+        def job(seed):
             """Counts."""
             return seed + 1
         @claim("A", quote="Says.")
@@ -392,6 +393,7 @@ def test_what_declares_an_experiment_is_no_part_of_it(tmp_path: Path) -> None:
     assert list(parts) == ["function job"]
     assert parts == parts_of(tmp_path, changed(main(text), "Says.", "Says more."))
     assert parts == parts_of(tmp_path, changed(main(text), '("numpy",)', '("numpy", "scipy")'))
+    assert parts == parts_of(tmp_path, changed(main(text), '"mine"', '"yours"'))
     assert parts != parts_of(tmp_path, changed(main(text), "seed + 1", "seed + 2"))
 
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from dtclaims.closure import resolved
-from dtclaims.lab import identity
 from dtclaims.lab.design import arms, scales, switches, tasks
+from dtclaims.lab.inputs import Inputs
+from dtclaims.lab.jobs import RUN_CODE, run_job
 from dtclaims.seeding import generator
 from dtclaims.tests.support.examples import tiny_spec
 from dtclaims.tests.support.mutations import (
@@ -205,13 +206,13 @@ def test_how_a_run_is_specified_is_part_of_its_code(old: str, new: str) -> None:
     module = "dtclaims.lab.design.spec"
     assert old in source(module)
     for job in JOBS:
-        if job.entries == identity.TRAINING:
+        if job.entries == RUN_CODE:
             assert job.code({module: source(module).replace(old, new)}) != job.code()
 
 
 def test_what_a_row_means_for_a_run_is_in_its_identity() -> None:
     """The arm, the task, the kept epochs and the clipping norm of a run are there as values, without prose."""
-    made = identity.run_identity(tiny_spec("mlp"), data={}, backbones={}, device="cpu", precision="float32")["resolved"]
+    made = run_job(tiny_spec("mlp"), Inputs("hopper", {}, {}), device="cpu", precision="float32").resolved
     assert made["arm"] == {"name": "mlp", "shape": "mlp", "source": None, "change": None, "block": None}
     assert made["task"]["d4rl_reference"] == [-20.272305, 3234.3]
     assert (made["kept_epochs"], made["gradient_clip"]) == ([1, 4], 0.25)

@@ -48,6 +48,9 @@ def hub_shape(folder: Path) -> dict[str, Any]:
         BackboneError: unreadable, or no object.
     """
     path = folder / CONFIG
+    if not path.is_file():
+        # Whoever reads the checkpoint says so.
+        return {}
     try:
         stated = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError) as error:

@@ -207,7 +207,7 @@ def test_collecting_only_plans_nothing(tiny: Suite) -> None:
     """`--collect-only` lists the claims and touches no store."""
     done = tiny.run("p", "--collect-only", "-q", "--store", "s")
     assert done.code == EXIT_OK
-    assert "TINY-1[published-mini]" in done.said
+    assert "TINY-1[published-all]" in done.said
     assert not (tiny.folder / "s").exists()
 
 

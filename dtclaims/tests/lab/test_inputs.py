@@ -13,6 +13,7 @@ from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.plan.planner import make_plan
 from dtclaims.harness.store.store import Store
+from dtclaims.lab import LAB
 from dtclaims.lab.data.hdf5 import save_hdf5
 from dtclaims.lab.data.minari import save_minari
 from dtclaims.lab.design.scales import SCALES

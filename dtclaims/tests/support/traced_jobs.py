@@ -8,10 +8,12 @@ import numpy as np
 
 from dtclaims.lab.data import collect
 from dtclaims.lab.data.policy import Policy
+from dtclaims.lab.design.arms import get_arm
 from dtclaims.lab.design.tasks import get_task
-from dtclaims.lab.identity import MEASURING, TABLES, TRAINING
+from dtclaims.lab.jobs import BENCH_CODE, RUN_CODE, TABLES, measuring_choices
 from dtclaims.lab.measurements import MEASUREMENTS
-from dtclaims.lab.train.loop import Trainer
+from dtclaims.lab.train.choices import run_choices
+from dtclaims.lab.train.job import train_run
 from dtclaims.tests.support.examples import TINY_BUDGET, made_up, tiny_spec
 from dtclaims.tests.support.mutations import Job
 from dtclaims.tests.support.tiny_benches import CORRECTED, PUBLISHED, backbones, bench, redrawn
@@ -26,15 +28,12 @@ Prepare = Callable[[Path], Callable[[], object]]
 
 
 def _train(arm: str) -> Prepare:
-    def prepare(_: Path) -> Callable[[], None]:
+    def prepare(folder: Path) -> Callable[[], None]:
         spec = tiny_spec(arm, budget=replace(ONE_EPOCH, steps_per_epoch=2), held_out=True)
         data, sources = made_up([30] * 12), backbones(12)
 
         def execute() -> None:
-            trainer = Trainer(spec, data, sources, "cpu")
-            trainer.run_epoch()
-            trainer.restore(trainer.state())
-            trainer.constant_error()
+            train_run(spec, data, sources, folder)
 
         return execute
 
@@ -79,12 +78,21 @@ def _measurement(name: str) -> Job:
     assert function is not None
     start = f"{function.__module__}:{function.__qualname__}"
     foreign = (*ELSEWHERE, "dtclaims.lab.train.loop", "dtclaims.lab.data.physics", "dtclaims.lab.data.collect")
-    return Job(name, _measure(name), (start, *MEASURING), rows=TABLES, foreign=foreign)
+    arms = [get_arm(arm) for arm in ("language_pretrained", "random_init")]
+    chosen = measuring_choices(arms, "cpu")
+    return Job(name, _measure(name), (start, *BENCH_CODE), chosen=chosen, rows=TABLES, foreign=foreign)
 
 
 JOBS = (
     *(
-        Job(f"training of {arm}", _train(arm), TRAINING, rows=TABLES, foreign=(*ELSEWHERE, "dtclaims.lab.metrics"))
+        Job(
+            f"training of {arm}",
+            _train(arm),
+            RUN_CODE,
+            chosen=run_choices(get_arm(arm), "cpu"),
+            rows=TABLES,
+            foreign=(*ELSEWHERE, "dtclaims.lab.metrics"),
+        )
         for arm in ("random_init", "image_pretrained", "block_1_moments", "mlp")
     ),
     *map(_measurement, ("parameter_change", "cka", "cka_between", "attention_gap", "gradients")),
