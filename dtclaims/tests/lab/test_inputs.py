@@ -10,6 +10,7 @@ import pytest
 
 from dtclaims.errors import BackboneError, DataError
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims
+from dtclaims.harness.lab import Wish
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.plan.planner import make_plan
 from dtclaims.harness.store.store import Store
