@@ -290,6 +290,7 @@ def portable(identity: Mapping[str, Any]) -> dict[str, Any]:
     Neither places nor names: equal content is equal, whatever a file or folder is called. Of weights, the tensors and
     the shape that their configuration gives them; a kind is kept where it says what there is.
     """
-    if "config" in identity and identity["kind"] != SIZES:
+    # What was recorded has gone through here already, and has no kind any more.
+    if "config" in identity and identity.get("kind") != SIZES:
         return {"sha256": identity["sha256"], "config": dict(identity["config"])}
     return {name: value for name, value in identity.items() if name not in ("path", "name")}

@@ -224,7 +224,8 @@ class Session:
         by_key = {key_of(one): one for one in theirs}
         (key, count), *_ = Counter(map(key_of, theirs)).most_common()
         if here is not None:
-            name = by_key[key].get("name") or by_key[key].get("kind")
+            taken = by_key[key]
+            name = taken.get("name") or taken.get("kind") or str(taken.get("sha256"))[:12]
             self.notes.append(
                 f"{what}, not at hand here, is taken to be {name}, of {count} of {len(theirs)} stored runs"
             )

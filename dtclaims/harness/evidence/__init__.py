@@ -4,15 +4,8 @@ What is here needs the file alone. Making one is in `export`, `freeze` and `gath
 `restated`: those need the claims and what they are about.
 """
 
-from dtclaims.harness.evidence.file import (
-    Evidence,
-    EvidenceMeasurement,
-    EvidenceRun,
-    check_evidence,
-    load,
-    read_evidence,
-    write_evidence,
-)
+from dtclaims.harness.evidence.contents import Evidence, EvidenceMeasurement, EvidenceRun
+from dtclaims.harness.evidence.file import check_evidence, load, read_evidence, write_evidence
 from dtclaims.harness.evidence.frozen import Frozen, FrozenCell, FrozenClaim, FrozenComponent
 from dtclaims.harness.evidence.judge import Judged, judge_evidence, judge_frozen
 

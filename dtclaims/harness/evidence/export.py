@@ -13,9 +13,9 @@ from dtclaims.errors import StoreError
 from dtclaims.harness.commit import commit_of
 from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER
-from dtclaims.harness.evidence.file import INPUTS
+from dtclaims.harness.evidence.contents import INPUTS
 from dtclaims.harness.evidence.form import KIND, RESULTS_ONLY
-from dtclaims.harness.evidence.freeze import Table, rounded_to
+from dtclaims.harness.evidence.lines import Table, rounded_to
 from dtclaims.harness.judge.entries import Component, Entry
 from dtclaims.harness.judge.looks import earlier_looks
 from dtclaims.harness.study import Study

@@ -2,185 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dtclaims.addresses import key_of
 from dtclaims.errors import ReportError, StoreError, UsageError
 from dtclaims.files import replacing
 from dtclaims.harness import schema
-from dtclaims.harness.evidence.form import KIND, LARGEST, LISTS, SCHEMAS
-from dtclaims.harness.evidence.frozen import Frozen, frozen_of
-
-if TYPE_CHECKING:
-    from dtclaims.harness.store.store import StoredRun
-
-
-INPUTS = ("data", "backbones")
-"""Parts of a run's identity that many runs share."""
-
-
-@dataclass(frozen=True)
-class EvidenceRun:
-    """A run's results, and everything that its key is the hash of."""
-
-    key: str
-    identity: Mapping[str, Any]
-    result: Mapping[str, Any]
-    """As in the store: curves, diagnostics, seconds, resumed, provenance."""
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        """What the run is and how it is made, as plain data: the lab's words, by name."""
-        if "spec" in self.identity:
-            found: Mapping[str, Any] = self.identity["spec"]
-            return found
-        how = {name: value for name, value in self.identity["how"].items() if name not in INPUTS}
-        return {**self.identity["what"], **how}
-
-    @property
-    def curves(self) -> Mapping[str, list[float]]:
-        """Name → a value per epoch."""
-        found: Mapping[str, list[float]] = self.result["curves"]
-        return found
-
-    @property
-    def diagnostics(self) -> Mapping[str, float]:
-        """Name → value."""
-        found: Mapping[str, float] = self.result["diagnostics"]
-        return found
-
-    @property
-    def seconds(self) -> float:
-        """What it took to train."""
-        return float(self.result["seconds"])
-
-    def stored(self) -> "StoredRun":
-        """The run as a store has it, without checkpoints."""
-        from dtclaims.harness.store.store import StoredRun
-
-        return StoredRun(Path(self.key), self.identity, {**self.result, "provenance": self._provenance()}, {})
-
-    def _provenance(self) -> Mapping[str, Any]:
-        """In the form that runs store now; results of older versions had it flat."""
-        given = self.result["provenance"]
-        if "shared" in given:
-            return {"shared": given["shared"], "of": given["of"]}
-        weights: dict[str, dict[str, Any]] = {"backbones": {}, "sizes": {}}
-        for source, one in given.get("backbones", {}).items():
-            weights["sizes" if one.get("kind") == "sizes" else "backbones"][source] = one
-        shared = {name: value for name, value in given.items() if name not in INPUTS}
-        of = {"data": {self.spec["task"]: given["data"]} if "data" in given else {}, **weights}
-        return {"shared": shared, "of": {part: found for part, found in of.items() if found}}
-
-    @property
-    def provenance(self) -> Mapping[str, Any]:
-        """Data, backbones, versions, name of the device, precision."""
-        given: Mapping[str, Any] = self.result["provenance"]
-        return {**given["shared"], **given["of"]} if "shared" in given else given
-
-    def entry(self) -> dict[str, Any]:
-        """What a report says of the run."""
-        return {
-            "key": self.key,
-            "arm": self.spec.get("arm", ""),
-            **{name: self.spec.get(name) for name in ("task", "context")},
-            "seed": self.spec["seed"],
-            "cached": True,
-            "seconds": self.result["seconds"],
-        }
-
-
-@dataclass(frozen=True)
-class EvidenceMeasurement:
-    """A measurement's value, and everything that its key is the hash of."""
-
-    key: str
-    identity: Mapping[str, Any]
-    value: Any
-
-
-@dataclass(frozen=True)
-class Made:
-    """What made a file's results one file."""
-
-    command: str
-    dtclaims: str
-    commit: str | None
-    date: str
-
-
-@dataclass(frozen=True)
-class RecordedStudy:
-    """The choices of the study."""
-
-    scale: str
-    protocols: tuple[str, ...]
-    tasks: tuple[str, ...]
-    seeds: tuple[int, ...]
-    claims: tuple[str, ...]
-    """Ids."""
-    folder: str
-    """Of the claims, relative to the checkout. It is looked up only where they are asked for."""
-    device: str
-    precision: str
-    data: str | None
-    """Name of the data that were given, None for the scale's own."""
-    backbones: Mapping[str, str]
-    """Likewise, by source."""
-    factors: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """A file of evidence, checked. It serves a judge as a store does, and remembers nothing."""
-
-    root: Path
-    """The file."""
-    made: Made
-    study: RecordedStudy
-    runs: tuple[EvidenceRun, ...]
-    measurements: tuple[EvidenceMeasurement, ...]
-    earlier: Mapping[tuple[str, ...], list[dict[str, str]]]
-    """Cell → looks before this one."""
-    frozen: Frozen | None
-    """What its verdicts follow from; None in a file that holds results only."""
-
-    called = "the evidence file: the claim's needs changed since it was made, or they were not exported"
-
-    @cached_property
-    def _by_key(self) -> dict[str, EvidenceRun]:
-        return {run.key: run for run in self.runs}
-
-    @cached_property
-    def _values(self) -> dict[str, Any]:
-        return {one.key: one.value for one in self.measurements}
-
-    def find(self, key: str) -> "StoredRun | None":
-        """The run with this key, without checkpoints; None if it is not in the file."""
-        run = self._by_key.get(key)
-        return run.stored() if run is not None else None
-
-    def find_run(self, key: str) -> EvidenceRun:
-        """The run with this key, which is in the file."""
-        return self._by_key[key]
-
-    def run_keys(self) -> list[str]:
-        """Keys of all runs."""
-        return sorted(self._by_key)
-
-    def find_measurement(self, identity: Mapping[str, Any]) -> Any | None:
-        """The value of a measurement, None if it is not in the file."""
-        return self._values.get(key_of(identity))
-
-    def looks(self, cell: tuple[str, ...]) -> list[dict[str, str]]:
-        """Looks at a cell before the file was made."""
-        return self.earlier.get(cell, [])
-
-    def add_look(self, cell: tuple[str, ...], look: Mapping[str, str]) -> None:
-        """Nothing: a file adds no data, so looking at it again costs nothing."""
+from dtclaims.harness.evidence.contents import Evidence, EvidenceMeasurement, EvidenceRun, Made, RecordedStudy
+from dtclaims.harness.evidence.form import KIND, LARGEST, LISTS, RESULTS_ONLY, SCHEMAS
+from dtclaims.harness.evidence.thaw import frozen_of
 
 
 def read_evidence(path: Path) -> Evidence:
@@ -217,6 +48,9 @@ def check_evidence(content: object, path: Path) -> Evidence:
         measurements = tuple(
             _measurement(content, one, f"measurements[{i}]") for i, one in enumerate(content["measurements"])
         )
+        study = _study(content["study"])
+        if version != RESULTS_ONLY:
+            check_study(study, path)
         _check_once("runs", runs)
         _check_once("measurements", measurements)
         frozen = frozen_of(content, [run.key for run in runs]) if "frozen" in content else None
@@ -225,10 +59,28 @@ def check_evidence(content: object, path: Path) -> Evidence:
             f"{path}: {error.problem}", given=error.given, expected=error.expected, remedy=RESTORE
         ) from None
     looks = {tuple(one["cell"]): one["looks"] for one in content["looks"]}
-    return Evidence(path, Made(**content["made"]), _study(content["study"]), runs, measurements, looks, frozen)
+    return Evidence(path, Made(**content["made"]), study, runs, measurements, looks, frozen)
 
 
-def _check_once(part: str, lines: Sequence[EvidenceRun] | Sequence[EvidenceMeasurement]) -> None:
+MOST_SEEDS = 1000
+"""Of a file; a plan has an entry for each."""
+
+
+def check_study(study: RecordedStudy, path: Path) -> None:
+    """Refuse a study that cannot be.
+
+    Raises:
+        StoreError: no protocols, seeds or claims, some of them or of the tasks twice, or too many seeds.
+    """
+    for name in ("protocols", "tasks", "seeds", "claims"):
+        given = getattr(study, name)
+        if (not given and name != "tasks") or len(set(given)) != len(given):
+            raise StoreError(f"{path}: study.{name} is empty or names something twice", given=list(given))
+    if len(study.seeds) > MOST_SEEDS:
+        raise StoreError(f"{path}: too many seeds", given=len(study.seeds), expected=f"at most {MOST_SEEDS}")
+
+
+def _check_once(part: str, lines: Sequence[EvidenceRun | EvidenceMeasurement]) -> None:
     seen: set[str] = set()
     for place, one in enumerate(lines):
         if one.key in seen:
@@ -237,9 +89,19 @@ def _check_once(part: str, lines: Sequence[EvidenceRun] | Sequence[EvidenceMeasu
 
 
 def _study(given: Mapping[str, Any]) -> RecordedStudy:
-    lists = {name: tuple(given[name]) for name in ("protocols", "tasks", "seeds", "claims", "factors")}
-    plain = {name: given[name] for name in ("scale", "folder", "device", "precision")}
-    return RecordedStudy(**plain, **lists, **given["sources"])
+    return RecordedStudy(
+        scale=given["scale"],
+        protocols=tuple(given["protocols"]),
+        tasks=tuple(given["tasks"]),
+        seeds=tuple(given["seeds"]),
+        claims=tuple(given["claims"]),
+        folder=given["folder"],
+        device=given["device"],
+        precision=given["precision"],
+        data=given["sources"]["data"],
+        backbones=given["sources"]["backbones"],
+        factors=tuple(given["factors"]),
+    )
 
 
 RESTORE = "Restore it (`git checkout`), or make it again with `dtclaims evidence`."

@@ -10,7 +10,8 @@
       "provenances": [...]                             likewise
       "code": {measurement: {module: digest}}          of an experiment, what it depends on
       "frozen": {"rule" (version), "alpha", "declared": {"date", "dtclaims", "commit" (or null)},
-                 "paper": what a report says of it, "label", "scale" and "switches": the tables then}
+                 "paper": what a report says of it, "label", "words" (what the lab calls things), "shown" (of a run's
+                 condition), "scale" and "switches": the tables then}
       "texts": [...]                                   cells refer to them by place
       "settings": [{switch: value}, ...]               likewise
       "pooled": [...]                                  likewise: provenance of a cell's runs together
@@ -18,8 +19,9 @@
                   "paper_value": {"text", "numbers"}}, ...]     as they were declared
       "cells": [{"claim", "protocol", "scope" (a text), "measured" (texts), "numbers" (of the paper), "settings",
                  "effect" (its name), "components": [{"name", "unit", "predicate": {"kind", "value", "null"},
-                 "effects": {seed: number}}], "any_of": [[component]], "looks", "failure": {"verdict",
-                 "reason" (a text), "remedy"}, "runs" (by place), "diagnostics", "pooled", "parts", "left_out", "factors", "tried"}, ...]
+                 "effects": {seed: number}}], "any_of": [[component]], "looks",
+                 "failure": {"verdict", "reason" (a text), "remedy"},
+                 "runs" (by place), "diagnostics", "pooled", "parts", "left_out", "factors", "tried"}, ...]
                  what is empty, or 1, is left out
       "figures", "tables": of the report, as they were drawn then, to four digits
       "runs": [{"key", "spec", "inputs", "provenance", "seconds", "curves", "diagnostics", "resumed"}, ...]
@@ -152,6 +154,8 @@ _FROZEN: dict[str, Any] = {
         declared=_record(date=TEXT, dtclaims=TEXT, commit=TEXT_OR_NULL),
         paper=OBJECT,
         label={"type": "string", "pattern": r"\S"},
+        words=OBJECT,
+        shown=TEXTS,
         scale={"type": "object", "required": ["name", "label"], "properties": {"name": TEXT, "label": TEXT}},
         switches=_array(
             {"type": "object", "required": ["name", "published", "corrected"]}
@@ -203,7 +207,7 @@ _FROZEN: dict[str, Any] = {
             looks={"type": "integer", "minimum": 1},
             failure=_record(verdict={"enum": ["not_run", "error"]}, reason=PLACE, remedy=TEXT_OR_NULL),
             runs=_array(PLACE),
-            diagnostics=NUMBERS_BY_NAME,
+            diagnostics={"type": "object", "additionalProperties": {"type": ["number", "null"]}},
             pooled=PLACE,
             parts=TEXTS,
             left_out=TEXTS,

@@ -4,11 +4,9 @@ The only module of the package that knows how a study judges (`frozen_cell`).
 """
 
 import datetime
-import math
-import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,10 +14,11 @@ from dtclaims import __version__
 from dtclaims.errors import UsageError
 from dtclaims.harness.commit import commit_of
 from dtclaims.harness.declare.claim import Claim
-from dtclaims.harness.evidence.file import Evidence
-from dtclaims.harness.evidence.form import EMPTY, RESULTS_ONLY, VERSION
+from dtclaims.harness.evidence.contents import Evidence
+from dtclaims.harness.evidence.form import RESULTS_ONLY, VERSION
 from dtclaims.harness.evidence.frozen import Failure, FrozenCell, FrozenClaim, FrozenComponent
-from dtclaims.harness.judge.attribution import ordered
+from dtclaims.harness.evidence.lines import Tables, cell_line, claim_line, plain, rounded_to
+from dtclaims.harness.judge.attribution import larger_sets
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.judge import Judge
@@ -43,7 +42,7 @@ def with_frozen(content: Mapping[str, Any], study: Study, document: Document) ->
     frozen, said = list(frozen_cells(study)), document.to_json()
     tables = Tables({run["key"]: place for place, run in enumerate(content["runs"])})
     claims = {cell.claim.id: cell.claim for cell in frozen}
-    cells = [_cell_line(cell, tables) for cell in frozen]
+    cells = [cell_line(cell, tables) for cell in frozen]
     kept = {name: value for name, value in content.items() if name not in ("runs", "measurements", "looks")}
     return {
         **kept,
@@ -58,15 +57,15 @@ def with_frozen(content: Mapping[str, Any], study: Study, document: Document) ->
             },
             "paper": said["paper"],
             "label": document.provenance.label,
-            "scale": asdict(study.settings.scale),
-            "switches": [
-                {**asdict(one), "deviations": list(one.deviations)} for one in study.settings.lab.switches.values()
-            ],
+            "words": document.words.to_json(),
+            "shown": list(study.settings.lab.shown),
+            "scale": plain(asdict(study.settings.scale)),
+            "switches": [plain(asdict(one)) for one in study.settings.lab.switches.values()],
         },
         "texts": tables.texts.rows,
         "settings": tables.settings.rows,
         "pooled": tables.pooled.rows,
-        "claims": [_claim_line(claim) for claim in claims.values()],
+        "claims": [claim_line(claim) for claim in claims.values()],
         "cells": cells,
         "figures": rounded_to(said["figures"], FIGURE_DIGITS),
         "tables": said["tables"],
@@ -110,18 +109,9 @@ def frozen_cells(study: Study) -> Iterator[FrozenCell]:
         seen.add(cell.name)
         frozen = frozen_cell(judge, cell, tuple(singles), tried)
         yield frozen
-        others = [*singles.values(), *_larger_sets(judge, cell, singles, tried)]
+        others = [*singles.values(), *larger_sets(cell, singles, judge.cell, tried)]
         others += [part for part in cell.parts if part.claim.id in frozen.parts]
         waiting += [(one, {}, 1) for one in others]
-
-
-def _larger_sets(judge: Judge, cell: Cell, singles: Mapping[str, Cell], tried: int) -> Iterator[Cell]:
-    order = ordered(cell, singles, judge.cell) if tried > 1 else []
-    for size in range(2, tried + 1):
-        protocol = cell.protocol
-        for switch in sorted(order[:size]):
-            protocol = protocol.flipped(switch)
-        yield cell.under(protocol)
 
 
 def frozen_cell(judge: Judge, cell: Cell, factors: tuple[str, ...] = (), tried: int = 1) -> FrozenCell:
@@ -186,18 +176,27 @@ def _components(cell: Cell, effects: Mapping[str, Mapping[int, float]]) -> tuple
 
 def frozen_claim(claim: Claim) -> FrozenClaim:
     """A claim's declaration as plain data."""
-    said, names = claim.to_json(), ("tasks", "deviations", "parts", "protocols")
-    plain = {name: said[name] for name in ("id", "section", "headline", "quote", "scope")}
-    said["tasks"] = said["tasks"] or ()
-    paper = said["paper_value"]
-    return FrozenClaim(**plain, **{n: tuple(said[n]) for n in names}, paper=paper["text"], numbers=paper["numbers"])
+    numbers = claim.paper.to_json()["numbers"]
+    return FrozenClaim(
+        claim.id,
+        claim.section,
+        claim.headline,
+        claim.quote,
+        claim.scope,
+        tasks=claim.tasks or (),
+        deviations=claim.deviations,
+        parts=claim.parts,
+        protocols=tuple(claim.protocols),
+        paper=claim.paper.text,
+        numbers=numbers,
+    )
 
 
 def statement(cell: FrozenCell) -> str:
     """What a cell states and what was found of it, as text that can be compared."""
-    # As text, an effect that is no number is equal to itself.
-    unlike = {"failure": None, "runs": (), "diagnostics": None, "provenance": {}, "switches": {}}
-    return repr(replace(cell, looks=1, factors=(), tried=1, **unlike))  # type: ignore[arg-type]  # fields by name
+    # Not how it is measured: half of that is the lab's. As text, an effect that is no number is equal to itself.
+    unlike: dict[str, Any] = {"measured": "", "failure": None, "runs": (), "diagnostics": None}
+    return repr(replace(cell, provenance={}, switches={}, looks=1, factors=(), tried=1, **unlike))
 
 
 def _portable(remedy: str | None, cell: Cell) -> str | None:
@@ -208,78 +207,3 @@ def _portable(remedy: str | None, cell: Cell) -> str | None:
         return None
     folder = cell.claim.file.parent
     return remedy.replace(shlex.quote(str(folder.resolve())), shlex.quote(portable_folder(folder)))
-
-
-class Table:
-    """Records that many lines share: each once, referred to by its place."""
-
-    def __init__(self) -> None:
-        self.rows: list[Any] = []
-
-    def place(self, record: Any) -> int:
-        """Where the record stands."""
-        if record not in self.rows:
-            self.rows.append(record)
-        return self.rows.index(record)
-
-
-@dataclass(frozen=True)
-class Tables:
-    """What cells share."""
-
-    runs: Mapping[str, int]
-    """Key → place."""
-    texts: Table = field(default_factory=Table)
-    settings: Table = field(default_factory=Table)
-    pooled: Table = field(default_factory=Table)
-
-
-def _claim_line(claim: FrozenClaim) -> dict[str, Any]:
-    line = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(claim).items()}
-    paper = {"text": line.pop("paper"), "numbers": line.pop("numbers")}
-    return {**line, "paper_value": paper}
-
-
-def _cell_line(cell: FrozenCell, tables: Tables) -> dict[str, Any]:
-    text, failure = tables.texts.place, cell.failure
-    line = {
-        "claim": cell.claim.id,
-        "protocol": cell.protocol,
-        "scope": text(cell.scope),
-        # Many cells share sentences.
-        "measured": [text(sentence) for sentence in re.split(r"(?<=\.) ", cell.measured)],
-        "numbers": list(cell.numbers),
-        "settings": tables.settings.place(dict(cell.switches)),
-        "effect": cell.effect,
-        "components": [_component_line(one) for one in cell.components],
-        "any_of": [sorted(group) for group in cell.any_of],
-        "looks": cell.looks,
-        "failure": failure and {**vars(failure), "reason": text(failure.reason)},
-        "runs": [tables.runs[key] for key in cell.runs],
-        "diagnostics": cell.diagnostics,
-        "pooled": tables.pooled.place(cell.provenance),
-        "parts": list(cell.parts),
-        "left_out": list(cell.left_out),
-        "factors": list(cell.factors),
-        "tried": cell.tried,
-    }
-    return {name: value for name, value in line.items() if name not in EMPTY or value != EMPTY[name]}
-
-
-def _component_line(one: FrozenComponent) -> dict[str, Any]:
-    line = {"name": one.name, "unit": one.unit, "predicate": dict(one.predicate)}
-    effects = {str(seed): value if math.isfinite(value) else str(value) for seed, value in one.effects.items()}
-    return {**line, "effects": effects} if effects else line
-
-
-def rounded_to(value: Any, digits: int) -> Any:
-    """Plain data with its numbers to some significant digits."""
-    if isinstance(value, float):
-        return float(f"{value:.{digits}g}")
-    if isinstance(value, Mapping):
-        return {name: rounded_to(one, digits) for name, one in value.items()}
-    return (
-        [rounded_to(one, digits) for one in value]
-        if isinstance(value, Iterable) and not isinstance(value, str)
-        else value
-    )

@@ -15,9 +15,6 @@ from dtclaims.harness.study import Study
 
 Identity = Mapping[str, Any]
 
-MADE_WITH = ("schema", "versions", "code", "resolved")
-"""Parts of an identity that say what made a result."""
-
 
 @dataclass(frozen=True)
 class Gathered:
@@ -81,34 +78,61 @@ def _measured(store: Store) -> Iterable[Identity]:
 def _choose(
     needed: Sequence[Identity], stored: Sequence[Identity], what: str, lab: Lab, notes: list[str]
 ) -> list[Identity]:
-    """Of the stored results that are of something needed, those of the version that has most of it.
-
-    A version is what differs from the present one in code, tables and libraries: results of several versions are
-    never taken together.
-    """
+    """Of the stored results that are of something needed, those of the version that has most of it."""
     present = {key_of(lab.meaning(identity)): identity for identity in needed}
-    versions: dict[str, dict[str, Identity]] = {}
-    for identity in stored:
-        if (of := key_of(lab.meaning(identity))) in present:
-            versions.setdefault(_version(identity, present[of]), {})[of] = identity
-    if not versions:
-        return []
-    here = _version({}, {})
-    taken, *left_out = sorted(versions, key=lambda version: (-len(versions[version]), version != here, version))
-    if taken != here:
-        notes.append(f"{len(versions[taken])} of {len(present)} {what}, {_apart(versions[taken], present)}")
-    notes += [
-        f"left out: {len(versions[one])} {what} of another version, {_apart(versions[one], versions[taken])}"
-        for one in left_out
-    ]
-    return list(versions[taken].values())
+    left = [_Made(of, one, present[of]) for one in stored if (of := key_of(lab.meaning(one))) in present]
+    now: dict[str, object] = {}
+    for of, identity in present.items():
+        now |= _Made(of, identity, identity).facts
+    taken: dict[str, Identity] | None = None
+    while left:
+        # The present version comes first: it is taken where no other has more.
+        found = max((_together(facts, left) for facts in [now, *(one.facts for one in left)]), key=len)
+        left = [one for one in left if one not in found]
+        results = {one.of: one.identity for one in found}
+        if taken is None:
+            taken = results
+            if not all(_agree(now, one.facts) for one in found):
+                notes.append(f"{len(taken)} of {len(present)} {what}, {_apart(taken, present)}")
+        else:
+            notes.append(f"left out: {len(results)} {what} of another version, {_apart(results, taken)}")
+    return list((taken or {}).values())
 
 
-def _version(identity: Identity, present: Identity) -> str:
-    """In what a result differs from the present version, with the values that it has."""
-    parts = [{name: one.get(name) for name in MADE_WITH} for one in (identity, present)]
-    data = [one.get("how", {}).get("data") for one in (identity, present)]
-    return key_of({"changed": [[name, was] for name, was, _ in differences(*parts)], "data": data[0] != data[1]})
+class _Made:
+    """A stored result and what it was made with: facts that two results of one version cannot differ in.
+
+    Results of one version may rest on different code, and on different rows of a table under one name. So a fact is
+    what stands where the present version has this or that; where it has nothing, results that differ in more than
+    their seed are not compared.
+    """
+
+    def __init__(self, of: str, identity: Identity, present: Identity) -> None:
+        self.of, self.identity = of, identity
+        own, now = _made_with(identity), _made_with(present)
+        of_what = [{**identity["what"], "seed": None}, identity.get("needs")]
+        self.facts = {f"{name}, now {now.get(name, of_what)}": value for name, value in own.items()}
+
+
+def _made_with(identity: Identity) -> dict[str, object]:
+    found: dict[str, object] = {"schema": identity.get("schema"), "data": identity.get("how", {}).get("data")}
+    for part in ("code", "versions", "resolved"):
+        found |= {f"{part}.{name}": value for name, value in identity.get(part, {}).items()}
+    return found
+
+
+def _together(facts: Mapping[str, object], results: Sequence[_Made]) -> list[_Made]:
+    """Results that agree with some facts, and with each other; one of each thing."""
+    known, found = dict(facts), dict[str, _Made]()
+    for one in results:
+        if one.of not in found and _agree(known, one.facts):
+            known |= one.facts
+            found[one.of] = one
+    return list(found.values())
+
+
+def _agree(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
+    return all(one[name] == other[name] for name in one.keys() & other.keys())
 
 
 def _apart(some: Mapping[str, Identity], others: Mapping[str, Identity]) -> str:

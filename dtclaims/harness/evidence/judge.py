@@ -4,19 +4,16 @@ import importlib.metadata
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from dtclaims.errors import StoreError, UsageError
-from dtclaims.harness.evidence.file import Evidence
+from dtclaims.errors import UsageError
+from dtclaims.harness.evidence.contents import Evidence
 from dtclaims.harness.evidence.verdicts import FrozenJudge
-from dtclaims.harness.judge.document import Document, Paper, made_now
+from dtclaims.harness.judge.document import Document, Paper, made_now, with_holm
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.exhibits import read_figures, read_tables
+from dtclaims.harness.judge.words import Words
 from dtclaims.harness.report.terminal import clean
 from dtclaims.harness.report.wording import ranges
-
-MOST_SEEDS = 1000
-"""Of a file; a plan has an entry for each."""
 
 
 @dataclass(frozen=True)
@@ -117,10 +114,11 @@ def judge_frozen(evidence: Evidence, *, only: Sequence[str] = ()) -> Judged:
         UsageError: claims that the study did not have.
         StoreError: a study that cannot be, or a rule that this dtclaims does not know.
     """
-    check_study(evidence)
+    assert evidence.frozen is not None
     wanted, judge = chosen(evidence, only), FrozenJudge(evidence)
     entries = [judge.entry((name, protocol)) for name in wanted for protocol in evidence.study.protocols]
-    return Judged(evidence, _document(evidence, judge.with_holm(entries), drawn=not only))
+    marked = with_holm(entries, evidence.frozen.alpha, judge.rule)
+    return Judged(evidence, _document(evidence, marked, drawn=not only))
 
 
 def chosen(evidence: Evidence, only: Sequence[str]) -> list[str]:
@@ -137,28 +135,12 @@ def chosen(evidence: Evidence, only: Sequence[str]) -> list[str]:
     return [name for name in recorded if not only or name in only]
 
 
-def check_study(evidence: Evidence) -> None:
-    """Refuse a study that cannot be.
-
-    Raises:
-        StoreError: no protocols, tasks, seeds or claims, some of them twice, or too many seeds.
-    """
-    for name in ("protocols", "tasks", "seeds", "claims"):
-        given = getattr(evidence.study, name)
-        if not given or len(set(given)) != len(given):
-            raise StoreError(f"{evidence.root}: study.{name} is empty or names something twice", given=list(given))
-    if len(evidence.study.seeds) > MOST_SEEDS:
-        raise StoreError(
-            f"{evidence.root}: too many seeds", given=len(evidence.study.seeds), expected=f"at most {MOST_SEEDS}"
-        )
-
-
 def reason_of(evidence: Evidence) -> str:
     """Why a report is of this scale."""
     return f"evidence of {evidence.made.date[:10]}, commit {(evidence.made.commit or 'unknown')[:12]}"
 
 
-def _document(evidence: Evidence, entries: list[dict[str, Any]], *, drawn: bool) -> Document:
+def _document(evidence: Evidence, entries: tuple[Entry, ...], *, drawn: bool) -> Document:
     """The whole report; figures and tables are those of the whole study."""
     frozen, study = evidence.frozen, evidence.study
     assert frozen is not None
@@ -178,9 +160,10 @@ def _document(evidence: Evidence, entries: list[dict[str, Any]], *, drawn: bool)
             ),
             store=evidence.root.name,
         ),
-        claims=tuple(map(Entry.from_json, entries)),
+        claims=entries,
         figures=read_figures(dict(frozen.figures) if drawn else {}),
         tables=read_tables(dict(frozen.tables) if drawn else {}),
+        words=Words.from_json(dict(frozen.words)),
     )
 
 

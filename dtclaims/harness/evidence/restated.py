@@ -10,9 +10,10 @@ from typing import Any
 
 from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.declare.registry import load_claims, load_lab
-from dtclaims.harness.evidence.file import Evidence
+from dtclaims.harness.evidence.contents import Evidence
+from dtclaims.harness.evidence.file import check_study
 from dtclaims.harness.evidence.freeze import frozen_cells, statement
-from dtclaims.harness.evidence.judge import Judged, check_study, chosen
+from dtclaims.harness.evidence.judge import Judged, chosen
 from dtclaims.harness.lab import Lab, Wish, protocols_of
 from dtclaims.harness.options import parse_fail_on
 from dtclaims.harness.settings import Settings, parse_factors, parse_tasks
@@ -52,7 +53,7 @@ def study_of(
         UsageError: as `judge_restated`.
         StoreError: likewise.
     """
-    check_study(evidence)
+    check_study(evidence.study, evidence.root)
     folder = claims if claims is not None else _folder(evidence)
     declared, lab = load_claims(folder), load_lab(folder)
     if unknown := [name for name in only if name not in declared]:

@@ -5,7 +5,7 @@ switch flips the verdict, switches are added in the order of how far each moved 
 found is the smallest of those tried, not of all there are.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from dtclaims.harness.judge.entries import Attribution, Entry, Variant
 from dtclaims.harness.judge.words import UNDECIDED
@@ -13,6 +13,8 @@ from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.plan.plan import Plan
 
 Verdicts = Callable[[Cell], Entry]
+Flipped = Callable[[Sequence[str]], Entry]
+"""The entry of one cell with some switches at their other value."""
 
 
 def variants(cell: Cell, factors: tuple[str, ...]) -> dict[str, Cell]:
@@ -38,25 +40,15 @@ def next_set(cell: Cell, singles: Mapping[str, Cell], judge: Verdicts, tried: in
         judge: the entry of a cell.
         tried: how many switches the largest set so far had.
     """
-    order = ordered(cell, singles, judge)
-    if tried >= len(order) or _smallest(cell, order, judge, tried):
+    under = _under(cell, judge)
+    order = ordered(singles, under)
+    if tried >= len(order) or _smallest(order, under, tried):
         return None
     return _flipped(cell, order[: tried + 1])
 
 
-def ordered(cell: Cell, singles: Mapping[str, Cell], judge: Verdicts) -> list[str]:
-    """Switches by how far each alone moves the mean effect, most first."""
-    base = judge(cell).effect.mean
-
-    def moved(switch: str) -> float:
-        mean = judge(singles[switch]).effect.mean
-        return abs(mean - base) if mean is not None and base is not None else 0.0
-
-    return sorted(singles, key=lambda switch: (-moved(switch), switch))
-
-
 def attribution(cell: Cell, singles: Mapping[str, Cell], judge: Verdicts, tried: int) -> Attribution:
-    """What the report says of the switches: each one's effect and verdict, and the smallest set that flips it.
+    """What the report says of the switches of a cell, as `explained`.
 
     Args:
         cell: whose verdict is explained.
@@ -64,20 +56,50 @@ def attribution(cell: Cell, singles: Mapping[str, Cell], judge: Verdicts, tried:
         judge: the entry of a cell.
         tried: how many switches the largest set tried had; at least 1.
     """
-    order = ordered(cell, singles, judge)
-    return Attribution(
-        {switch: _variant(judge(singles[switch])) for switch in order}, tuple(_smallest(cell, order, judge, tried))
-    )
+    return explained(singles, _under(cell, judge), tried)
 
 
-def _smallest(cell: Cell, order: list[str], judge: Verdicts, tried: int) -> list[str]:
+def explained(factors: Iterable[str], under: Flipped, tried: int) -> Attribution:
+    """What switches do to a verdict: each one's effect and verdict, and the smallest set that flips it.
+
+    Args:
+        factors: the switches.
+        under: the entry with some switches flipped; with none it is the one to explain.
+        tried: how many switches the largest set tried had; at least 1.
+    """
+    order = ordered(factors, under)
+    return Attribution({switch: _variant(under([switch])) for switch in order}, tuple(_smallest(order, under, tried)))
+
+
+def larger_sets(cell: Cell, singles: Iterable[str], judge: Verdicts, tried: int) -> list[Cell]:
+    """The cells with two switches flipped or more that were tried."""
+    order = ordered(singles, _under(cell, judge)) if tried > 1 else []
+    return [_flipped(cell, order[:size]) for size in range(2, tried + 1)]
+
+
+def ordered(factors: Iterable[str], under: Flipped) -> list[str]:
+    """Switches by how far each alone moves the mean effect, most first."""
+    base = under([]).effect.mean
+
+    def moved(switch: str) -> float:
+        mean = under([switch]).effect.mean
+        return abs(mean - base) if mean is not None and base is not None else 0.0
+
+    return sorted(factors, key=lambda switch: (-moved(switch), switch))
+
+
+def _smallest(order: list[str], under: Flipped, tried: int) -> list[str]:
     """The first set that flips the verdict: of single switches, then of the foremost 2, 3, … up to `tried`; or none."""
-    verdict = judge(cell).verdict
+    verdict = under([]).verdict
     sets = [[switch] for switch in order] + [order[:size] for size in range(2, tried + 1)]
     for one in sets:
-        if judge(_flipped(cell, one)).verdict not in {*UNDECIDED, verdict}:
+        if under(one).verdict not in {*UNDECIDED, verdict}:
             return one
     return []
+
+
+def _under(cell: Cell, judge: Verdicts) -> Flipped:
+    return lambda switches: judge(_flipped(cell, switches))
 
 
 def _flipped(cell: Cell, switches: Iterable[str]) -> Cell:

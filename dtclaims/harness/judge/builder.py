@@ -18,8 +18,9 @@ from dtclaims.harness.judge.entries import (
     RunUsed,
     Statistics,
 )
-from dtclaims.harness.judge.words import Status, word
-from dtclaims.harness.stats import CombinedVerdict, Predicate, Verdict, judge_components
+from dtclaims.harness.stats import CombinedVerdict, Predicate, Verdict
+from dtclaims.harness.stats.composites import Said
+from dtclaims.harness.stats.editions import TODAY, Edition
 
 Effects = Mapping[str, Mapping[int, float]]
 """Component → seed → effect."""
@@ -28,11 +29,6 @@ PARTS = PredicateShown("parts", None, "all parts hold")
 """Stands for the predicate of a claim that has only parts."""
 
 PARTS_UNIT, PARTS_NAME = "none of its own", "its parts' verdicts"
-
-OWN = "its own effect"
-
-WORST_FIRST: tuple[Status, ...] = ("error", "refuted", "not_run", "inconclusive", "reproduced")
-"""A composite has the first verdict that one of its parts has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,13 +58,13 @@ class Declared:
     parts: tuple[str, ...] = ()
     """Ids of the claims that it is made of."""
 
-    def judge(self, effects: Effects, *, alpha: float, looks: int) -> CombinedVerdict:
+    def judge(self, effects: Effects, *, alpha: float, looks: int, rule: Edition = TODAY) -> CombinedVerdict:
         """The statistics' verdict on some effects.
 
         Raises:
             StatisticsError: as `judge_components`.
         """
-        return judge_components(effects, self.predicates, any_of=self.any_of, alpha=alpha, looks=looks)
+        return rule.components(effects, self.predicates, any_of=self.any_of, alpha=alpha, looks=looks)
 
 
 @dataclass(frozen=True)
@@ -126,38 +122,40 @@ def judged(declared: Declared, combined: CombinedVerdict, effects: Effects, basi
     )
 
 
-def with_parts(declared: Declared, own: Entry | None, parts: Sequence[Entry]) -> Entry:
-    """The entry of a claim that holds only if its parts do: refuted if one is, reproduced if all are.
+def with_parts(declared: Declared, own: Entry | None, parts: Sequence[Entry], rule: Edition = TODAY) -> Entry:
+    """The entry of a claim that holds only if its parts do.
 
     Args:
         declared: the claim; of its parts those without an entry are said to be left out.
         own: the entry on its own effect, None if it has none.
         parts: the entries of its parts under the same protocol at the same scale.
+        rule: says what they amount to.
     """
     others = [*([] if own is None else [own]), *parts]
-    verdicts: dict[str, Status] = {} if own is None else {OWN: own.verdict}
-    verdicts |= {part.id: part.verdict for part in parts}
-    verdict: Status = min(verdicts.values(), key=WORST_FIRST.index, default="not_run")
-    decisive = [name for name, one in verdicts.items() if one == verdict]
-    reason = "every part is reproduced" if verdict == "reproduced" else f"{word(verdict)}: {', '.join(decisive)}"
-    if own is not None and own.reason:
-        reason += f"; own effect: {own.reason}"
-    if untested := [name for name in declared.parts if name not in verdicts]:
-        reason += f"; left out, as this protocol cannot test it: {', '.join(untested)}"
-    remedies = [one.remedy for one in others if one.verdict == verdict and one.remedy]
+    said = {part.id: _said(part) for part in parts}
+    composite = rule.composite(
+        said,
+        own=None if own is None else _said(own),
+        left_out=[name for name in declared.parts if name not in said],
+    )
+    remedies = [one.remedy for one in others if one.verdict == composite.outcome and one.remedy]
     entry = _bare(declared, NOTHING) if own is None else own
     return replace(
         entry,
-        verdict=verdict,
-        reason=reason,
-        provisional=any(one.provisional for one in others),
-        n=min((one.n for one in others if one.decided), default=0),
+        verdict=composite.outcome,
+        reason=composite.reason,
+        provisional=composite.provisional,
+        n=composite.n,
         parts=tuple(Part(part.id, part.verdict) for part in parts),
         runs=tuple({run.key: run for one in others for run in one.runs}.values()),
-        remedy=remedies[0] if verdict == "not_run" and remedies else None,
+        remedy=remedies[0] if composite.outcome == "not_run" and remedies else None,
         provenance=entry.provenance or next((one.provenance for one in others if one.provenance), {}),
-        p_value=_largest([one.p_value for one in others]),
+        p_value=composite.p_value,
     )
+
+
+def _said(entry: Entry) -> Said:
+    return Said(entry.verdict, entry.reason, entry.provisional, entry.n, entry.p_value)
 
 
 def _bare(declared: Declared, basis: Basis) -> Entry:
@@ -193,9 +191,3 @@ def _effect(name: str, unit: str, verdict: Verdict, per_seed: Mapping[int, float
     # What the statistics refused is no number to show.
     shown = {} if verdict.outcome == "error" else dict(per_seed)
     return Effect(verdict.mean, verdict.low, verdict.high, shown, unit, name)
-
-
-def _largest(p_values: Sequence[float | None]) -> float | None:
-    """The p of a claim that needs all of several things (statistics rule 8); None if one of them has none."""
-    known = [p for p in p_values if p is not None]
-    return max(known) if known and len(known) == len(p_values) else None

@@ -10,11 +10,12 @@ from typing import Annotated, Literal
 
 import dtclaims
 from dtclaims.harness.described import Must
-from dtclaims.harness.judge.entries import Base, Entry, Key, Level, Name
+from dtclaims.harness.judge.entries import Base, Entry, Level, Name
 from dtclaims.harness.judge.exhibits import Figure, Id, Table
 from dtclaims.harness.judge.words import Words
 from dtclaims.harness.records import ABSENT, REQUIRED, WRITTEN, Record
-from dtclaims.harness.stats import holm
+from dtclaims.harness.stats.composites import Headline
+from dtclaims.harness.stats.editions import TODAY, Edition
 from dtclaims.places import home
 
 Created = Annotated[str, Must(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|\+00:00)$")]
@@ -115,23 +116,13 @@ def made_now(
     )
 
 
-def with_holm(entries: Sequence[Entry], alpha: float) -> tuple[Entry, ...]:
-    """The entries, the reproduced headline ones marked by whether they stand after Holm (statistics rule 9).
-
-    The family is all headline claims that were judged: of those whose numbers are not there, nothing was asked.
-    """
-    stands: dict[Key, bool] = {}
-    for column in dict.fromkeys((entry.protocol, entry.scale) for entry in entries):
-        family = {
-            entry.id: entry.p_value
-            for entry in entries
-            if (entry.protocol, entry.scale) == column and entry.headline and entry.decided
-        }
-        stands |= {(name, *column): kept for name, kept in holm(family, alpha).items()}
-    return tuple(
-        replace(entry, holm=stands[entry.key]) if entry.verdict == "reproduced" and entry.key in stands else entry
-        for entry in entries
-    )
+def with_holm(entries: Sequence[Entry], alpha: float, rule: Edition = TODAY) -> tuple[Entry, ...]:
+    """The entries, the reproduced headline ones marked by whether they stand together (statistics rule 9)."""
+    headlines = [
+        Headline(one.id, (one.protocol, one.scale), one.verdict, one.p_value) for one in entries if one.headline
+    ]
+    stands = rule.headlines(headlines, alpha)
+    return tuple(replace(one, holm=stands[one.key]) if one.key in stands else one for one in entries)
 
 
 def _program() -> str:

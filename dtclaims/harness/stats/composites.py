@@ -15,7 +15,7 @@ OWN = "its own effect"
 
 
 @dataclass(frozen=True)
-class Part:
+class Said:
     """What is said of one of the things that a claim is made of."""
 
     outcome: Told
@@ -41,7 +41,7 @@ class Composite:
     """Names of what has this outcome."""
 
 
-def judge_composite(parts: Mapping[str, Part], *, own: Part | None = None, left_out: Sequence[str] = ()) -> Composite:
+def judge_composite(parts: Mapping[str, Said], *, own: Said | None = None, left_out: Sequence[str] = ()) -> Composite:
     """Judge a claim by its parts: refuted if one is, reproduced if all are, and an error before all else.
 
     Args:
@@ -50,7 +50,7 @@ def judge_composite(parts: Mapping[str, Part], *, own: Part | None = None, left_
         left_out: ids of parts that cannot be tested where this is judged; they have no say.
     """
     said = {OWN: own, **parts} if own is not None else dict(parts)
-    outcome = min((part.outcome for part in said.values()), key=WORST_FIRST.index)
+    outcome: Told = min((part.outcome for part in said.values()), key=WORST_FIRST.index, default="not_run")
     decisive = tuple(name for name, part in said.items() if part.outcome == outcome)
     word = outcome.replace("_", " ")
     reason = "every part is reproduced" if outcome == "reproduced" else f"{word}: {', '.join(decisive)}"

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from dtclaims.errors import StatisticsError
 from dtclaims.harness.stats.components import CombinedVerdict, judge_components
-from dtclaims.harness.stats.composites import Composite, Headline, Part, judge_composite, stand_together
+from dtclaims.harness.stats.composites import Composite, Headline, Said, judge_composite, stand_together
 from dtclaims.harness.stats.predicates import Predicate
 
 
@@ -43,7 +43,7 @@ class JudgesComposites(Protocol):
     """Judges a claim by its parts."""
 
     def __call__(
-        self, parts: Mapping[str, Part], *, own: Part | None = None, left_out: Sequence[str] = ()
+        self, parts: Mapping[str, Said], *, own: Said | None = None, left_out: Sequence[str] = ()
     ) -> Composite:
         """As `judge_composite`."""
 

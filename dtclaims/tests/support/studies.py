@@ -5,6 +5,7 @@ from typing import Any
 
 from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.declare.registry import load_claims, load_lab
+from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.settings import Settings, make_settings
 from dtclaims.harness.study import Study, cells_of
 from dtclaims.tests.support.examples import SAMPLE_CLAIMS, fill_store
@@ -33,3 +34,9 @@ def filled(tmp_path: Path, **options: str) -> Study:
     first = study(tmp_path, **options)
     fill_store(first.plan, first.store, RETURNS, value_of)
     return study(tmp_path, **options)
+
+
+def entries(of: Study) -> dict[tuple[str, str], Entry]:
+    """What is judged, by claim and protocol; headlines are marked as in a report."""
+    document = of.document([of.judge(cell) for cell in of.cells])
+    return {(entry.id, entry.protocol): entry for entry in document.claims}

@@ -8,7 +8,7 @@ def test_judging_never_imports_torch():
     """A verdict needs no torch, so results can be re-judged on a laptop; scipy waits for the first verdict."""
     script = (
         "import sys; sys.modules['torch'] = None\n"
-        "from dtclaims import stats\n"
+        "from dtclaims.harness import stats\n"
         "assert not any(name.startswith('scipy') for name in sys.modules), 'scipy slows every pytest start'\n"
         "print(stats.judge({1: 2.0, 2: 3.0, 3: 4.0}, stats.above(0)).outcome)\n"
     )
