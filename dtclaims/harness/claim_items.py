@@ -165,7 +165,10 @@ class Desk:
         document = self.study.document(list(self.entries.values()))
         self.summary = summary_lines(document, width)
         settings = self.study.settings
-        written = {**self.study.write_report(document), **settings.extensions.write(document.to_json(), settings.report)}
+        written = {
+            **self.study.write_report(document),
+            **settings.extensions.write(document.to_json(), settings.report),
+        }
         self.summary = [*self.summary, *(f"report: {path}" for path in written.values())]
 
 

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from dtclaims.addresses import versions
 from dtclaims.errors import MissingDependency, StoreError, UsageError
@@ -186,6 +186,18 @@ class FunctionLab:
             for name, one in self.measured.items()
         }
 
+    @overload
+    def quantity(self, function: Function, /) -> Function: ...
+    @overload
+    def quantity(
+        self,
+        function: None = None,
+        /,
+        *,
+        packages: Sequence[str] = (),
+        scales: Sequence[str] | None = None,
+        keeps_files: bool = False,
+    ) -> Callable[[Function], Function]: ...
     def quantity(
         self,
         function: Function | None = None,
@@ -194,7 +206,7 @@ class FunctionLab:
         packages: Sequence[str] = (),
         scales: Sequence[str] | None = None,
         keeps_files: bool = False,
-    ) -> Any:
+    ) -> Callable[[Function], Function] | Function:
         """Declare a quantity: a function `(seed, [switches], **condition)` at the top level of a file.
 
         It returns plain data, draws from nothing but its seed, and has a docstring that says what it measures. With a
@@ -211,7 +223,12 @@ class FunctionLab:
             UsageError: no `seed`, no docstring, a package that is not there, or two quantities of one name.
         """
         if function is None:
-            return lambda inner: self.quantity(inner, packages=packages, scales=scales, keeps_files=keeps_files)
+            return lambda inner: self._declared(inner, packages, scales, keeps_files)
+        return self._declared(function, packages, scales, keeps_files)
+
+    def _declared(
+        self, function: Function, packages: Sequence[str], scales: Sequence[str] | None, keeps_files: bool
+    ) -> Function:
         name, known = function.__name__, inspect.signature(function).parameters
         if "seed" not in known:
             raise UsageError(f"quantity {name} must take its seed", given=str(inspect.signature(function)))
@@ -225,7 +242,7 @@ class FunctionLab:
             )
         if name in self.measured and inspect.getfile(self.measured[name].function) != inspect.getfile(function):
             raise UsageError(f"two functions of the lab {self.name} measure {name}", remedy="Rename one of them.")
-        switches = tuple(one for one in known if one in self.switches)  # type: ignore[operator]
+        switches = tuple(one for one in known if one in self.switches)
         offered = None if scales is None else tuple(scales)
         said = " ".join(doc.split())
         self.measured[name] = Measured(function, switches, tuple(packages), said, offered, keeps_files)

@@ -277,12 +277,17 @@ class Stored(Protocol):
 class Workbench(Protocol):
     """What a job is done at."""
 
-    device: str
-    """Where: the device class of the job, this worker's own GPU."""
-    cores: int
-    """That it may use beside a GPU; no result depends on them."""
-    folder: Path | None
-    """Of a job that keeps files: empty, or as an earlier worker that was stopped left it."""
+    @property
+    def device(self) -> str:
+        """Where: the device class of the job, this worker's own GPU."""
+
+    @property
+    def cores(self) -> int:
+        """That it may use beside a GPU; no result depends on them."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Of a job that keeps files: empty, or as an earlier worker that was stopped left it."""
 
     def report(self, done: int, total: int) -> None:
         """Steps done so far."""

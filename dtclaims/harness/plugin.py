@@ -7,7 +7,7 @@ PYTEST_DONT_REWRITE: nothing is asserted here, and a conftest.py may have import
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,6 +22,12 @@ from dtclaims.harness.pytest_options import (
     in_parallel,
     loaded_by_conftest,
 )
+
+if TYPE_CHECKING:
+    from dtclaims.harness.judge.words import Status
+
+VERDICT = "claims_verdict"
+"""What a claim's report has beside pytest's own."""
 
 MARKERS = (
     "claim: a claim of a paper",
@@ -111,7 +117,10 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     settings = config.stash[DESK].settings
     if not settings or config.option.verbose < 0:
         return []
-    return [*(one.header() for one in settings.values()), *clash_lines(config.stash.get(CLASHES, {}))]
+    return [
+        *(one.header() for one in settings.values()),
+        *clash_lines(config.stash[CLASHES] if CLASHES in config.stash else {}),
+    ]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -144,7 +153,7 @@ def pytest_runtest_makereport(
     """A claim's report knows its verdict."""
     report = yield
     if isinstance(item, ClaimItem) and call.when == "call":
-        report.claims_verdict = item.verdict
+        setattr(report, VERDICT, item.verdict)
     return report
 
 
@@ -153,9 +162,9 @@ def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -
     """The verdict in place of PASSED, FAILED and SKIPPED; the counts stay pytest's own."""
     from dtclaims.harness.judge.words import VERDICTS, word
 
-    verdict = getattr(report, "claims_verdict", None)
+    verdict: "Status | None" = getattr(report, VERDICT, None)
     # Other plugins have outcomes of their own, such as `rerun`, and words for them.
-    if verdict not in VERDICTS or report.outcome not in ("passed", "failed", "skipped"):
+    if verdict is None or report.outcome not in ("passed", "failed", "skipped"):
         return None
     return report.outcome, VERDICTS[verdict].letter, word(verdict).upper()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from dtclaims.harness.options import OPTIONS, flag, help_of
 
 NAMES = pytest.StashKey[list[str]]()
 """Options that were registered, by name."""
-CLASHES = pytest.StashKey[dict[str, str]]()
+CLASHES = pytest.StashKey[Mapping[str, str]]()
 """Options that another plugin has: flag → the group that it is in there."""
 
 
@@ -47,7 +48,7 @@ def add_options(parser: pytest.Parser, config: pytest.Config) -> None:
             group.addoption(name, **settings)
 
 
-SWITCHES = {
+SWITCHES: dict[str, dict[str, Any]] = {
     "--claim": {
         "dest": "claims_ids",
         "action": "append",
@@ -72,7 +73,7 @@ SWITCHES = {
 def _taken(parser: pytest.Parser) -> dict[str, str]:
     """Options that are there already: flag → group. pytest has no public way to ask."""
     groups = [*getattr(parser, "_groups", ()), getattr(parser, "_anonymous", None)]
-    found = {}
+    found: dict[str, str] = {}
     for group in groups:
         for option in getattr(group, "options", ()):
             found |= dict.fromkeys(option.names(), getattr(group, "name", "") or "custom options")

@@ -207,8 +207,8 @@ def _inputs(how: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _changed(identity: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """In what today's code, tables and libraries differ from those that made something."""
-    parts = [{name: one.get(name) for name in MADE_WITH} for one in (identity, now)]
-    return sorted(name for name, _, _ in differences(*parts))
+    then, today = ({name: one.get(name) for name in MADE_WITH} for one in (identity, now))
+    return sorted(name for name, _, _ in differences(then, today))
 
 
 def _why_stale(entry: Entry, kept: set[str]) -> str | None:
