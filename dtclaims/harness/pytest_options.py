@@ -12,7 +12,7 @@ from dtclaims.harness.options import OPTIONS, flag, help_of
 
 NAMES = pytest.StashKey[list[str]]()
 """Options that were registered, by name."""
-CLASHES = pytest.StashKey[Mapping[str, str]]()
+CLASHES = pytest.StashKey[dict[str, str]]()
 """Options that another plugin has: flag → the group that it is in there."""
 
 
