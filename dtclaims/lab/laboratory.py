@@ -121,7 +121,7 @@ class Session:
         inputs: list[Inputs] = []
         for arm, seed in self._pair(condition, at):
             spec = None if arm is None else self._spec(arm, condition, task, seed, at)
-            found = self._inputs(spec.arm if spec else None, task, at.scale.name)
+            found = self._inputs(spec.arm if spec else None, task)
             if isinstance(found, Unavailable):
                 return found
             inputs.append(found)
@@ -179,13 +179,13 @@ class Session:
             self._runs[name] = run_job(spec, inputs, device=device, precision=precision)
         return self._runs[name]
 
-    def _inputs(self, arm: str | None, task: str, scale: str) -> Inputs | Unavailable:
-        data = self._data_of(task, get_scale(scale))
+    def _inputs(self, arm: str | None, task: str) -> Inputs | Unavailable:
+        data = self._data_of(task, self.scale)
         if isinstance(data, Unavailable):
             return data
         backbones: dict[str, dict[str, Any]] = {}
         for source in get_arm(arm).sources if arm is not None else ():
-            found = self._backbone(source, get_scale(scale), sizes_only=get_arm(arm or "").source != source)
+            found = self._backbone(source, self.scale, sizes_only=get_arm(arm or "").source != source)
             if isinstance(found, Unavailable):
                 return found
             backbones[source] = found

@@ -59,7 +59,7 @@ def perform(store: Store, order: Order, send: Callable[[Event], None], cores: in
         cores: that the job may use beside a GPU; no result depends on them.
     """
     try:
-        made = _make(store, order, send, cores)
+        made = make(store, order, send, cores)
         return Ended(order.key, "made" if made else "found")
     except BrokenPipeError:
         raise
@@ -73,8 +73,20 @@ def perform(store: Store, order: Order, send: Callable[[Event], None], cores: in
         return Ended(order.key, "failed", f"{type(error).__name__} at {place}: {error}")
 
 
-def _make(store: Store, order: Order, send: Callable[[Event], None], cores: int) -> bool:
-    """Do the job, from where an earlier worker was stopped; False if somebody else has finished it meanwhile."""
+def make(store: Store, order: Order, send: Callable[[Event], None], cores: int = 1) -> bool:
+    """Do the job, from where an earlier worker was stopped; False if somebody else has finished it meanwhile.
+
+    Args:
+        store: where the result goes.
+        order: what to do.
+        send: is told how it goes.
+        cores: that it may use beside a GPU.
+
+    Raises:
+        StoreLocked: another process is doing it.
+        StoreError: the store cannot be read or written.
+        DtclaimsError: it cannot be done.
+    """
     lab = load_lab(order.folder)
     with store.lock(order.key) as lock, ExitStack() as stack:
         if _is_stored(store, order):

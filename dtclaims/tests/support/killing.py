@@ -18,23 +18,31 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import torch
 
-from dtclaims.addresses import key_of, versions
-from dtclaims.harness.engine.executor import execute
+from dtclaims.addresses import key_of
+from dtclaims.harness.engine import work
+from dtclaims.harness.engine.engine import Advanced, Event, Noted
+from dtclaims.harness.engine.executor import Outcome, execute
 from dtclaims.harness.engine.progress import Display
-from dtclaims.harness.engine.work import TrainJob, train_job
-from dtclaims.harness.plan.planner import Plan, PlannedRun
+from dtclaims.harness.engine.work import Order
+from dtclaims.harness.lab import Wish
+from dtclaims.harness.plan.plan import Plan, PlannedJob
+from dtclaims.harness.plan.planner import identity_of
 from dtclaims.harness.store.store import Store, StoredRun
+from dtclaims.lab import LAB
 from dtclaims.lab.data.trajectories import Trajectories
 from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.inputs import Inputs
+from dtclaims.lab.jobs import run_job
 from dtclaims.lab.models import Backbone
 from dtclaims.lab.train import resume
 from dtclaims.lab.train.loop import Trainer
 from dtclaims.lab.train.resume import load_state
-from dtclaims.tests.support.examples import TINY_BUDGET, made_up, tiny_backbone, tiny_spec
+from dtclaims.tests.support.examples import SAMPLE_CLAIMS, TINY_BUDGET, made_up, tiny_backbone, tiny_spec
 
 EPOCHS = 10
 SPEC = tiny_spec(
@@ -52,16 +60,36 @@ class MadeUp(Inputs):
         return {"language": tiny_backbone()}
 
 
-def tiny_job(spec: RunSpec = SPEC, again: str | None = None) -> TrainJob:
+def tiny_job(spec: RunSpec = SPEC, again: str | None = None, device: str = "cpu") -> Order:
     """A run of less than a second."""
-    identity = {
-        "spec": spec.to_json(),
-        "data": {},
-        "backbones": {},
-        "versions": versions("torch"),
-        "precision": "float32",
-    }
-    return TrainJob(key_of(identity), spec, identity, MadeUp("hopper", {}, {}), "cpu", again)
+    job = run_job(spec, MadeUp("hopper", {}, {}), device=device, precision="float32")
+    identity = identity_of(job, ())
+    return Order(key_of(identity), job, identity, (), SAMPLE_CLAIMS, device, again)
+
+
+def train_job(
+    store: Store,
+    order: Order,
+    report: Callable[[int, int], None] = lambda done, total: None,
+    note: Callable[[str], None] = lambda text: None,
+    cores: int = 1,
+) -> bool:
+    """Make a run here, telling every step; False if it is stored."""
+
+    def send(event: Event) -> None:
+        if isinstance(event, Advanced):
+            report(event.done, event.total)
+        elif isinstance(event, Noted):
+            note(event.text)
+
+    with mock.patch.object(work, "REPORT_EVERY", 0.0):
+        return work.make(store, order, send, cores)
+
+
+def carried_out(plan: Plan, store: Store, display: Display, **options: Any) -> Outcome:
+    """`execute` with this paper's lab."""
+    session = LAB.session(Wish("mini", ("hopper",), False, {}))
+    return execute(plan, store, display, session=session, folder=SAMPLE_CLAIMS, **options)
 
 
 def numbers(run: StoredRun) -> tuple[object, ...]:
@@ -109,7 +137,8 @@ def warm_up() -> None:
     """Load what libraries load on first use: once, and not in every child."""
     torch.set_num_threads(1)
     job = tiny_job()
-    Trainer(job.spec, job.inputs.load_data(), job.inputs.load_backbones()).run_epoch()
+    order = job.job.order
+    Trainer(order.spec, order.inputs.load_data(), order.inputs.load_backbones()).run_epoch()
 
 
 def kill(folder: Path, kills: int, seed: int) -> dict[str, float]:
@@ -148,7 +177,7 @@ def tiny_plan(count: int, **budget: int) -> Plan:
     for seed in range(count):
         spec = replace(SPEC, seed=seed, budget=replace(SPEC.budget, **budget))
         job = tiny_job(replace(spec, epochs=spec.budget.epochs))
-        plan.runs[job.key] = PlannedRun(job.spec, job.identity, job.key, job.inputs, cached=False, seconds=1.0)
+        plan.jobs[job.key] = PlannedJob(job.job, job.identity, job.key, (), cached=False, seconds=1.0)
     return plan
 
 
@@ -161,7 +190,7 @@ def race(folder: Path, makers: int) -> list[int]:
     for _ in range(makers):
         children.append(os.fork())
         if children[-1] == 0:
-            outcome = execute(plan, store, Display(io.StringIO()), executor="inline")
+            outcome = carried_out(plan, store, Display(io.StringIO()), executor="inline")
             os.write(theirs, bytes([255 if outcome.failures else outcome.trained]))
             os._exit(0)
     for child in children:
@@ -171,7 +200,7 @@ def race(folder: Path, makers: int) -> list[int]:
 
 def carry_out(folder: Path) -> None:
     """Carry a plan of two long runs out in one worker process; until somebody stops it."""
-    execute(tiny_plan(2, epochs=1000), Store(folder / "store"), Display(sys.stdout), workers=1)
+    carried_out(tiny_plan(2, epochs=1000), Store(folder / "store"), Display(sys.stdout), workers=1)
 
 
 if __name__ == "__main__":

@@ -16,37 +16,28 @@ from typing import Any
 import pytest
 
 from dtclaims.errors import UsageError
-from dtclaims.harness.declare.registry import load_claims
-from dtclaims.harness.engine import work
 from dtclaims.harness.engine.engine import Ended, Event, Noted
-from dtclaims.harness.engine.executor import execute, make_engine
+from dtclaims.harness.engine.executor import make_engine
 from dtclaims.harness.engine.processes import Processes
 from dtclaims.harness.engine.progress import Display, clock
+from dtclaims.harness.engine.work import Order
+from dtclaims.harness.lab import STATE, Wish
 from dtclaims.harness.plan.explain import explain
-from dtclaims.harness.plan.planner import Cell, Plan, make_plan
-from dtclaims.harness.store.store import STATE, Store, write_json
+from dtclaims.harness.plan.plan import Plan
+from dtclaims.harness.plan.planner import make_plan
+from dtclaims.harness.store.store import Store
+from dtclaims.lab import LAB
 from dtclaims.lab.design.scales import SCALES
-from dtclaims.lab.design.switches import PROTOCOLS
 from dtclaims.lab.train.resume import load_state
-from dtclaims.tests.support.examples import SAMPLE_CLAIMS, TINY_BUDGET, fill_store
-from dtclaims.tests.support.killing import tiny_job, tiny_plan
-
-TINY = replace(SCALES["mini"], medium_steps=900, budget=replace(TINY_BUDGET, steps_per_epoch=1, evaluation_episodes=1))
-IDS = ("SAMPLE-fails", "SAMPLE-ratio")
+from dtclaims.tests.support.examples import SAMPLE_CLAIMS, fill_store, store_run
+from dtclaims.tests.support.killing import carried_out as execute
+from dtclaims.tests.support.killing import tiny_job, tiny_plan, train_job
+from dtclaims.tests.support.plans import IDS, cells, plan_for
 
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path / "home"))
-
-
-def cells(*ids: str, protocols: tuple[str, ...] = ("published",), scale: Any = TINY) -> list[Cell]:
-    claims = load_claims(SAMPLE_CLAIMS)
-    return [Cell(claims[one], PROTOCOLS[name], scale, ("hopper",)) for one in ids or claims for name in protocols]
-
-
-def plan_for(store: Store, *ids: str, seeds: tuple[int, ...] = (0,), **options: Any) -> Plan:
-    return make_plan(cells(*ids, **options), seeds=seeds, device="cpu", store=store)
 
 
 def test_a_plan_is_carried_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,14 +59,12 @@ def test_a_plan_is_carried_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert silent.getvalue() == ""
     run = store.find(next(iter(again.runs)))
     assert run is not None
-    assert run.result["provenance"]["data"]["sha256"]
-    assert run.result["provenance"]["versions"]["torch"]
+    assert run.result["provenance"]["of"]["data"]["hopper"]["sha256"]
+    assert run.result["provenance"]["shared"]["versions"]["torch"]
     # A run in this process, on its own, gives the same numbers as the worker did.
     planned = again.runs[run.key]
     alone = Store(tmp_path / "alone")
-    work.train_job(
-        alone, work.TrainJob(run.key, planned.spec, planned.identity, planned.inputs, "cpu"), lambda *_: None
-    )
+    train_job(alone, Order(run.key, planned.job, planned.identity, (), SAMPLE_CLAIMS, "cpu"))
     theirs = alone.find(run.key)
     assert theirs is not None
     assert theirs.result["curves"] == run.result["curves"]
@@ -86,15 +75,16 @@ def test_a_failure_spoils_only_what_rests_on_it(tmp_path: Path) -> None:
     """A run that fails in its worker is recorded with its reason, its measurements too; the others finish."""
     store = Store(tmp_path / "store")
     plan = plan_for(store, *IDS)
-    bad = next(key for key, run in plan.runs.items() if run.spec.arm == "language_pretrained")
-    inputs = plan.runs[bad].inputs
-    moved = {source: {**found, "path": str(tmp_path)} for source, found in inputs.backbones.items()}
-    plan.runs[bad] = replace(plan.runs[bad], inputs=replace(inputs, backbones=moved))
+    bad = next(key for key, run in plan.runs.items() if run.job.order.spec.arm == "language_pretrained")
+    order = plan.jobs[bad].job.order
+    moved = {source: {**found, "path": str(tmp_path)} for source, found in order.inputs.backbones.items()}
+    job = replace(plan.jobs[bad].job, order=replace(order, inputs=replace(order.inputs, backbones=moved)))
+    plan.jobs[bad] = replace(plan.jobs[bad], job=job)
     output = io.StringIO()
     outcome = execute(plan, store, Display(output), executor="inline")
     assert set(outcome.failures) & set(plan.runs) == {bad}
     assert "the folder is no checkpoint" in outcome.failures[bad]
-    measurement = next(key for key, one in plan.measurements.items() if bad in one.runs)
+    measurement = next(key for key, one in plan.values.items() if bad in one.needs)
     assert outcome.failures[measurement] == outcome.failures[bad]
     assert "failed: " in output.getvalue()
     assert outcome.trained == 1
@@ -114,7 +104,7 @@ def test_dropped_checkpoints_are_made_again_where_they_are_needed(tmp_path: Path
     outcome = execute(plan_for(store, IDS[1]), store, Display(output), executor="inline")
     assert outcome.failures == {}
     assert (outcome.trained, outcome.measured) == (1, 1)
-    assert "trained again: its checkpoints were dropped and attention_gap needs them" in output.getvalue()
+    assert "trained again: its checkpoints were dropped and attention_gap of " in output.getvalue()
     runs = [store.find(key) for key in (first, second)]
     assert sorted(bool(run.dropped) for run in runs if run is not None) == [False, True]
 
@@ -134,8 +124,7 @@ def test_a_run_that_another_process_makes_is_waited_for(tmp_path: Path, monkeypa
         looked += 1
         if looked == 3:
             assert store.find(ours) is not None
-            with store.new_run(plan.runs[theirs].identity) as folder:
-                write_json(folder / "result.json", {})
+            store_run(store, plan.runs[theirs].identity, {})
             held.__exit__(None, None, None)
 
     monkeypatch.setattr("dtclaims.harness.engine.executor.time.sleep", sleep)
@@ -278,7 +267,7 @@ def test_protocols_share_runs_where_their_switches_agree(tmp_path: Path) -> None
     both = plan_for(store, *IDS, protocols=("published", "corrected"), scale=SCALES["mini"])
     one = plan_for(store, *IDS, scale=SCALES["mini"])
     assert set(one.runs) < set(both.runs)
-    names = [run.spec.name for run in both.runs.values()]
+    names = [run.job.name for run in both.runs.values()]
     assert len(set(names)) == len(names)
 
 
@@ -288,9 +277,11 @@ def test_a_changed_seed_switch_or_protocol_reruns_only_what_it_must(tmp_path: Pa
     first = plan_for(store, IDS[0], seeds=(0, 1), scale=SCALES["mini"])
     fill_store(first, store, {"random_init": 1.0})
     more = plan_for(store, IDS[0], seeds=(0, 1, 2), scale=SCALES["mini"])
-    assert [run.spec.seed for run in more.missing()] == [2]
+    assert [run.job.order.spec.seed for run in more.missing()] == [2]
     other = plan_for(store, IDS[0], seeds=(0, 1), protocols=("published", "corrected"), scale=SCALES["mini"])
-    assert {(run.spec.head, run.spec.architecture) for run in other.missing()} == {("untied", "matched")}
+    assert {(run.job.order.spec.head, run.job.order.spec.architecture) for run in other.missing()} == {
+        ("untied", "matched")
+    }
 
 
 def test_explain_names_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -300,19 +291,19 @@ def test_explain_names_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     fill_store(plan, store, {"random_init": 1.0})
     key, run = next(iter(plan.runs.items()))
     assert "hit" in explain(plan, store, key)[1]
-    monkeypatch.setattr("dtclaims.lab.identity.versions", lambda *_: {"torch": "9.9"})
+    monkeypatch.setattr("dtclaims.harness.plan.planner.versions", lambda *_: {"torch": "9.9"})
     changed = plan_for(store, IDS[0], scale=SCALES["mini"])
-    text = "\n".join(explain(changed, store, run.spec.name))
+    text = "\n".join(explain(changed, store, run.job.name))
     assert "versions.torch: stored 2." in text
     assert "now 9.9" in text
     # A stored key stands for the run that would take its place now.
-    assert explain(changed, store, key) == explain(changed, store, run.spec.name)
+    assert explain(changed, store, key) == explain(changed, store, run.job.name)
     with pytest.raises(UsageError, match="no run matches"):
         explain(plan, store, "nonsense")
 
 
 def order(plan: Plan) -> list[tuple[bool, int, str]]:
-    return [(run.headline, run.spec.context, run.spec.arm) for run in plan.missing()]
+    return [(run.headline, run.job.order.spec.context, run.job.order.spec.arm) for run in plan.missing()]
 
 
 @pytest.mark.parametrize("ids", [("SAMPLE-fails", "SAMPLE-ratio"), ("SAMPLE-ratio", "SAMPLE-fails")])
@@ -329,7 +320,15 @@ def test_what_headline_claims_rest_on_starts_first(tmp_path: Path, ids: tuple[st
     assert [one[:2] for one in both] == [(True, 1), (True, 1), (False, 20), (False, 20), (False, 1)]
     (fails,) = cells("SAMPLE-fails", scale=mini)
     variant = replace(fails, protocol=fails.protocol.flipped("head"))
-    other = make_plan([variant, *cells("SAMPLE-ratio", scale=mini)], seeds=(0,), device="cpu", store=store)
+    session = LAB.session(Wish("mini", ("hopper",), False, {}))
+    other = make_plan(
+        [variant, *cells("SAMPLE-ratio", scale=mini)],
+        lab=LAB,
+        session=session,
+        seeds=(0,),
+        device="cpu",
+        store=store,
+    )
     assert not any(headline for headline, *_ in order(other))
 
 
@@ -385,8 +384,7 @@ def test_workers_are_packed_on_every_gpu(
     store = Store(tmp_path / "store")
     plan = plan_for(store, IDS[0])
     plan.device = device
-    for key, run in plan.runs.items():
-        plan.runs[key] = replace(run, spec=replace(run.spec, scale=scale))
+    plan.per_gpu = SCALES[scale].per_gpu
     engine = make_engine(plan, store, "processes", workers, None)
     assert isinstance(engine, Processes)
     assert engine.places == places

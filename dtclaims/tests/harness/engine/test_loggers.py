@@ -54,7 +54,7 @@ def test_every_epoch_is_told(name: str, tmp_path: Path, monkeypatch: pytest.Monk
     package = Calls(name)
     monkeypatch.setitem(sys.modules, name, package)
     assert check_loggers([name]) == (name,)
-    with telling([name], tmp_path, KEY, SPEC, 3, pytest.fail) as tell:
+    with telling([name], tmp_path, KEY, SPEC.name, SPEC.to_json(), 3, pytest.fail) as tell:
         tell(4, {"loss_mean": 0.5})
     assert [call[0] for call in package.calls] == ["init", "log", "finish"]
     assert package.calls[0][1].startswith(SPEC.name)
@@ -67,7 +67,7 @@ def test_tensorboard_files(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing import event_accumulator
 
     for done, values in ((0, [1.0, 2.0, 3.0]), (1, [4.0])):
-        with telling(["tensorboard"], tmp_path, KEY, SPEC, done, pytest.fail) as tell:
+        with telling(["tensorboard"], tmp_path, KEY, SPEC.name, SPEC.to_json(), done, pytest.fail) as tell:
             for epoch, value in enumerate(values, start=done + 1):
                 tell(epoch, {"loss_mean": value})
     (folder,) = {file.parent for file in tmp_path.rglob("events.*")}
@@ -88,7 +88,7 @@ def test_a_logger_that_fails_is_left_out(at: str, tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(broken, at, fails)
     notes: list[str] = []
-    with telling(["wandb", "trackio"], tmp_path, KEY, SPEC, 0, notes.append) as tell:
+    with telling(["wandb", "trackio"], tmp_path, KEY, SPEC.name, SPEC.to_json(), 0, notes.append) as tell:
         tell(1, {"loss_mean": 0.5})
         tell(2, {"loss_mean": 0.4})
     assert notes == ["logger wandb failed and is told no more: ConnectionError: no network"]

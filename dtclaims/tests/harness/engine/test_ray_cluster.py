@@ -16,7 +16,7 @@ from dtclaims.harness.engine.executor import execute
 from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.engine.ray_cluster import RayCluster
 from dtclaims.harness.store.store import Store
-from dtclaims.tests.harness.engine.test_executor import TINY, plan_for
+from dtclaims.tests.support.plans import TINY, plan_for
 
 LONG = replace(TINY, budget=replace(TINY.budget, epochs=16, steps_per_epoch=10))
 

@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtclaims.errors import RunFailed, StoreError
-from dtclaims.harness.engine.work import perform, prepare_process, train_job
+from dtclaims.harness.engine.work import perform, prepare_process
 from dtclaims.harness.store.store import STATE, Store
+from dtclaims.lab.results import checkpoint
 from dtclaims.lab.train import resume
 from dtclaims.lab.train.loop import Trainer
 from dtclaims.lab.train.resume import Saving, load_state, save_state
-from dtclaims.tests.support.killing import SPEC, numbers, tiny_job
+from dtclaims.tests.support.killing import SPEC, numbers, tiny_job, train_job
 
 
 @pytest.fixture(autouse=True)
@@ -150,7 +151,7 @@ def test_a_run_uses_the_cores_it_was_given(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr("dtclaims.lab.train.loop.Trainer", trainer)
     with pytest.raises(Stopped):
-        train_job(Store(tmp_path / "store"), replace(tiny_job(), device=device), lambda *_: None, cores=3)
+        train_job(Store(tmp_path / "store"), tiny_job(device=device), lambda *_: None, cores=3)
     assert asked == [device, "float32", 3 if device == "cuda" else 1]
 
 
@@ -266,7 +267,7 @@ def test_dropped_checkpoints_come_back_when_needed(tmp_path: Path) -> None:
     assert dropped.result == whole.result
     assert dropped.dropped == [f"epoch_{epoch:03d}.safetensors" for epoch in SPEC.kept_epochs]
     with pytest.raises(StoreError, match="was dropped"):
-        dropped.checkpoint(SPEC.kept_epochs[0])
+        checkpoint(dropped, SPEC.kept_epochs[0])
     assert store.drop_checkpoints(whole.key) == 0
     assert not train_job(store, tiny_job(), lambda *_: None)
     assert train_job(store, tiny_job(again="needed"), lambda *_: None)
