@@ -69,7 +69,7 @@ def runs_per_gpu(most: int | None, cores: int | None = None) -> int:
         most: at most so many (`Scale.per_gpu`); None where there is nothing to do.
         cores: beside one GPU; None where they are counted otherwise.
     """
-    return max(1, min(most or 1, cores or most or 1))
+    return max(1, most or 1 if cores is None else min(most or 1, cores))
 
 
 def cpu_count() -> int:

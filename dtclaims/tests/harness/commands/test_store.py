@@ -12,15 +12,15 @@ import pytest
 from dtclaims.addresses import key_of
 from dtclaims.errors import DtclaimsError, StoreError, UsageError
 from dtclaims.harness.commands.store import duration, size
-from dtclaims.harness.plan.planner import Plan
+from dtclaims.harness.commands.table import commands_of
+from dtclaims.harness.plan.plan import Plan
 from dtclaims.harness.store.archive import export_store, import_store
 from dtclaims.harness.store.store import Store, write_json
 from dtclaims.harness.store.upkeep import damaged, entries
 from dtclaims.lab.design.scales import SCALES
-from dtclaims.lab.identity import training_code
-from dtclaims.tests.harness.engine.test_executor import IDS, plan_for
 from dtclaims.tests.support.command_line import parse
-from dtclaims.tests.support.examples import SAMPLE_CLAIMS, fill_store
+from dtclaims.tests.support.examples import SAMPLE_CLAIMS, fill_store, store_run
+from dtclaims.tests.support.plans import IDS, plan_for
 
 RETURNS = {"random_init": 1.0, "language_pretrained": 2.0}
 MEASURED = "attention_gap"
@@ -133,27 +133,36 @@ def alter(store: Store, **changes: Any) -> str:
     run = store.find(store.run_keys()[0])
     assert run is not None
     identity = {**run.identity, **changes}
-    with store.new_run(identity) as folder:
-        write_json(folder / "result.json", dict(run.result))
+    store_run(store, identity, dict(run.result))
     return key_of(identity)
+
+
+def with_code(part: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda identity: {"code": {**identity["code"], part: "0" * 16}}
+
+
+def with_how(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    return lambda identity: {"how": {**identity["how"], **changes}}
 
 
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"code": {**training_code(), "function update": "0" * 16}}, "the code has changed: function update"),
-        ({"code": {**training_code(), "function gone": "0" * 16}}, "the code has changed: function gone"),
-        ({"versions": {"torch": "1.0"}}, "made with torch 1.0, here is "),
-        ({"schema": 0}, "made under schema 0"),
-        ({"data": {"kind": "collected", "steps": 7}}, "made with another collected than"),
+        (with_code("function update"), "what makes it has changed: code.function update"),
+        (with_code("function gone"), "what makes it has changed: code.function gone"),
+        (lambda identity: {"versions": {**identity["versions"], "torch": "1.0"}}, "has changed: versions.torch"),
+        (lambda _: {"schema": 0}, "what makes it has changed: schema"),
+        (with_how(data={"kind": "collected", "steps": 7}), "made with another collected than"),
     ],
 )
 def test_gc_finds_what_nothing_can_use(
-    store: Store, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], why: str
+    store: Store, capsys: pytest.CaptureFixture[str], changes: Callable[[dict[str, Any]], dict[str, Any]], why: str
 ) -> None:
     """It says what would go and why, deletes only with --yes, and takes the measurements of what goes along."""
-    key = alter(store, **changes)
-    store.put_measurement({"measurement": "m", "runs": [key], "schema": 1, "code": {}}, 1.0)
+    first = store.find(store.run_keys()[0])
+    assert first is not None
+    key = alter(store, **changes(dict(first.identity)))
+    store.put_measurement({"what": {"quantity": "m"}, "needs": [key], "schema": 2, "code": {}}, 1.0)
     before = files(store)
     assert gc() == 0
     text = capsys.readouterr().out
@@ -167,11 +176,11 @@ def test_gc_finds_what_nothing_can_use(
 
 
 def test_gc_finds_runs_that_no_claim_names(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """Another arm, context or budget goes; another setting of switches stays, because --factor may ask for it."""
+    """Another arm or context goes; another setting of switches stays, because --factor may ask for it."""
     run = store.find(store.run_keys()[0])
     assert run is not None
-    strange = alter(store, spec={**run.identity["spec"], "context": 7})
-    switched = alter(store, spec={**run.identity["spec"], "adam_eps": 0.5})
+    strange = alter(store, what={**run.identity["what"], "context": 7})
+    switched = alter(store, how={**run.identity["how"], "adam_eps": 0.5})
     gc("--yes")
     assert "no claim needs it" in capsys.readouterr().out
     assert strange not in store.run_keys()
@@ -180,7 +189,9 @@ def test_gc_finds_runs_that_no_claim_names(store: Store, capsys: pytest.CaptureF
 
 def test_gc_keeps_runs_on_the_users_own_data(store: Store) -> None:
     """What the claims would need on data that are not named now cannot be known."""
-    key = alter(store, data={"kind": "file", "name": "mine.hdf5", "sha256": "0"})
+    run = store.find(store.run_keys()[0])
+    assert run is not None
+    key = alter(store, how={**run.identity["how"], "data": {"kind": "file", "sha256": "0"}})
     gc("--yes")
     assert key in store.run_keys()
 

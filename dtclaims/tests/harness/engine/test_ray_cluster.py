@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from dtclaims.errors import MissingDependency, UsageError
-from dtclaims.harness.engine.executor import execute
 from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.engine.ray_cluster import RayCluster
 from dtclaims.harness.store.store import Store
+from dtclaims.tests.support.killing import carried_out
 from dtclaims.tests.support.plans import TINY, plan_for
 
 LONG = replace(TINY, budget=replace(TINY.budget, epochs=16, steps_per_epoch=10))
@@ -37,7 +37,7 @@ def test_an_unknown_executor_is_refused(tmp_path: Path) -> None:
     """With the names of those that exist."""
     store = Store(tmp_path / "store")
     with pytest.raises(UsageError, match="unknown executor: got 'slurm', expected processes, inline, ray"):
-        execute(plan_for(store), store, Display(io.StringIO()), executor="slurm")
+        carried_out(plan_for(store), store, Display(io.StringIO()), executor="slurm")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="needs the extra `ray`")
@@ -90,7 +90,7 @@ def test_a_node_is_killed_and_the_plan_finishes(tmp_path: Path, cluster: Any, mo
     killer = threading.Thread(target=kill)
     killer.start()
     output = io.StringIO()
-    outcome = execute(plan, store, Display(output), executor="ray")
+    outcome = carried_out(plan, store, Display(output), executor="ray")
     killer.join()
     assert outcome.failures == {}
     assert outcome.trained == 6

@@ -144,25 +144,28 @@ def test_a_run_goes_on_from_an_epoch_before_the_last(tmp_path: Path, monkeypatch
 def test_a_run_uses_the_cores_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
     """A job on a GPU steps its physics in as many threads as it has cores; on a CPU in one."""
     asked: list[Any] = []
+    # What is asked of it does not take a GPU.
+    monkeypatch.setattr("dtclaims.lab.perform._free_gpu", lambda: None)
 
     def trainer(*values: Any) -> Trainer:
         asked.extend(values[3:])
         raise Stopped
 
-    monkeypatch.setattr("dtclaims.lab.train.loop.Trainer", trainer)
+    monkeypatch.setattr("dtclaims.lab.train.job.Trainer", trainer)
     with pytest.raises(Stopped):
         train_job(Store(tmp_path / "store"), tiny_job(device=device), lambda *_: None, cores=3)
     assert asked == [device, "float32", 3 if device == "cuda" else 1]
 
 
-def test_a_worker_compiles_in_its_own_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pool of compilers per worker, unless the user wants one; a thread of torch each."""
+def test_a_worker_compiles_in_its_own_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pool of compilers per worker, unless the user wants one; a thread of torch each, once its lab does a job."""
     monkeypatch.delenv("TORCHINDUCTOR_COMPILE_THREADS", raising=False)
-    prepare_process(1)
+    prepare_process()
     assert os.environ["TORCHINDUCTOR_COMPILE_THREADS"] == "1"
     monkeypatch.setenv("TORCHINDUCTOR_COMPILE_THREADS", "7")
-    prepare_process(1)
+    prepare_process()
     assert os.environ["TORCHINDUCTOR_COMPILE_THREADS"] == "7"
+    train_job(Store(tmp_path / "store"), tiny_job())
     assert torch.get_num_threads() == 1
 
 
