@@ -1,6 +1,7 @@
 """The house rules that no linter knows: who may import whom, and that every test says what it fixes."""
 
 import ast
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,33 +10,116 @@ from dtclaims.places import ROOT, read_card
 
 PACKAGE = ROOT / "dtclaims"
 TESTS = sorted((PACKAGE / "tests").rglob("*.py"))
+HEAVY = {
+    "torch",
+    "mujoco",
+    "gymnasium",
+    "h5py",
+    "transformers",
+    "safetensors",
+    "tokenizers",
+    "threadpoolctl",
+    "huggingface_hub",
+    "imageio",
+    "PIL",
+}
+"""Packages of the extra `lab`; a harness that imports one is no light base."""
+DOOR = "dtclaims.harness.lab"
+IN_CLAIMS = {"dtclaims", "numpy", "math", "statistics", "collections", "typing", "itertools", "functools"}
+MOST_IN_THE_HALL = 8
 
 
-def imports(path: Path) -> set[str]:
-    """Packages of ours that a module imports, whenever it does so."""
+def imported(path: Path) -> set[str]:
+    """What a module imports, whenever it does so: modules by their full name, and names that are taken from them.
+
+    `from package import name` may mean the module `package.name`, so both are there.
+    """
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("dtclaims."):
-            found.add(node.module.split(".")[1])
+    package = ".".join(path.relative_to(ROOT).with_suffix("").parts[:-1])
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            # Relative: one dot is the module's own package.
+            above = ".".join(package.split(".")[: len(package.split(".")) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (above, node.module) if part)
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Call) and _imports_by_name(node):
+            found |= {one.value for one in node.args[:1] if isinstance(one, ast.Constant)}
     return found
 
 
-@pytest.mark.parametrize(
-    ("package", "may_not"),
-    [
-        ("stats", {"report", "runs", "train", "models", "data", "metrics", "claim", "study"}),
-        ("report", {"stats", "runs", "train", "models", "data", "metrics", "claim", "study", "judging"}),
-        ("metrics", {"report", "stats", "runs", "train", "pretrain", "claim", "study", "judging"}),
-        ("models", {"report", "stats", "runs", "train", "metrics", "pretrain", "claim", "study", "judging"}),
-        ("data", {"report", "stats", "runs", "train", "models", "metrics", "pretrain", "claim", "study", "judging"}),
-        ("train", {"report", "stats", "metrics", "pretrain", "claim", "study", "judging"}),
-        ("pretrain", {"report", "stats", "runs", "train", "metrics", "data", "claim", "study", "judging"}),
-    ],
-)
-def test_no_package_imports_one_to_its_right(package: str, may_not: set[str]) -> None:
-    """Data only moves from claims to the report: the arrows of the architecture hold in the code."""
-    for path in (PACKAGE / package).rglob("*.py"):
-        assert not imports(path) & may_not, f"{path.relative_to(ROOT)} imports {imports(path) & may_not}"
+def _imports_by_name(call: ast.Call) -> bool:
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    return name in ("import_module", "__import__")
+
+
+def below(name: str, package: str) -> bool:
+    """Whether a name is a package or lies in it."""
+    return name == package or name.startswith(f"{package}.")
+
+
+def modules(*places: str) -> list[Path]:
+    """Modules of the package, tests and stubs aside."""
+    files = (file for place in places for file in sorted((PACKAGE / place).rglob("*.py")))
+    return [file for file in files if "tests" not in file.relative_to(PACKAGE).parts]
+
+
+def arrows(paths: list[Path], forbidden: Callable[[str], bool]) -> list[str]:
+    """Imports that should not be, as `module → what`."""
+    return [
+        f"{path.relative_to(ROOT)} → {name}" for path in paths for name in sorted(imported(path)) if forbidden(name)
+    ]
+
+
+def test_the_harness_knows_no_lab() -> None:
+    """No module of the harness imports the lab, or a package that only a lab needs; not even inside a function."""
+    allowed = PACKAGE / "harness" / "engine" / "loggers.py"
+    found = arrows(modules("harness"), lambda name: below(name, "dtclaims.lab") or name.partition(".")[0] in HEAVY)
+    # TensorBoard's writer is torch's: imported when somebody asks for that logger.
+    logger = f"{allowed.relative_to(ROOT)} → torch.utils.tensorboard"
+    assert [one for one in found if not one.startswith(logger)] == []
+
+
+def test_the_lab_knows_the_door_only() -> None:
+    """Of the harness, the lab imports `dtclaims.harness.lab` and what is in it."""
+    assert arrows(modules("lab"), lambda name: below(name, "dtclaims.harness") and not below(name, DOOR)) == []
+
+
+def test_the_hall_stands_below_both_floors() -> None:
+    """Modules beside the floors import neither, and there are few; the public face alone shows the harness."""
+    hall = [path for path in sorted(PACKAGE.glob("*.py")) if path.name != "__init__.py"]
+    assert len(hall) <= MOST_IN_THE_HALL, [path.name for path in hall]
+    assert arrows(hall, lambda name: below(name, "dtclaims.harness") or below(name, "dtclaims.lab")) == []
+    face = [PACKAGE / "__init__.py"]
+    assert arrows(face, lambda name: below(name, "dtclaims.lab") or name.partition(".")[0] in HEAVY) == []
+
+
+def test_statistics_and_reports_are_pure() -> None:
+    """Statistics import nothing of the harness but themselves; reports read entries, and import nothing that makes any."""
+    own = ("dtclaims.harness.stats",)
+    stats = arrows(
+        modules("harness/stats"),
+        lambda name: below(name, "dtclaims.harness") and name != "dtclaims.harness" and not name.startswith(own),
+    )
+    doing = ("plan", "engine", "judge.judge", "judge.builder", "study", "plugin", "commands", "store")
+    report = arrows(
+        modules("harness/report"), lambda name: any(below(name, f"dtclaims.harness.{one}") for one in doing)
+    )
+    assert [*stats, *report] == []
+
+
+def test_claims_import_ours_and_arithmetic() -> None:
+    """A claim is a declaration and a few lines: declared and judged where the lab's packages are not."""
+    files = sorted((ROOT / "claims").rglob("*.py"))
+    assert arrows(files, lambda name: name.partition(".")[0] not in IN_CLAIMS) == []
+
+
+def test_no_test_imports_another() -> None:
+    """What several tests share lies in `support`: any of them runs alone, and goes without the others."""
+    files = [path for path in TESTS if "support" not in path.parts]
+    ours = "dtclaims.tests"
+    assert arrows(files, lambda name: below(name, ours) and name != ours and not below(name, f"{ours}.support")) == []
 
 
 def test_every_test_states_what_it_fixes() -> None:

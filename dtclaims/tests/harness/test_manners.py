@@ -199,7 +199,6 @@ def test_a_plan_is_printed_without_a_terminal(tiny: Suite) -> None:
     """What was asked for is said, on standard output."""
     done = tiny.run("p", "-p", "no:terminal", "--plan", "--store", "s")
     assert done.code == EXIT_OK
-    assert "4 " not in done.said or "TINY" not in done.said
     assert "to take" in done.said
 
 
