@@ -119,7 +119,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
         return []
     return [
         *(one.header() for one in settings.values()),
-        *clash_lines(config.stash.get(CLASHES, dict[str, str]())),
+        *clash_lines(config.stash[CLASHES] if CLASHES in config.stash else {}),
     ]
 
 

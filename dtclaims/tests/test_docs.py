@@ -11,6 +11,7 @@ import pytest
 
 from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims, load_lab
+from dtclaims.harness.lab import Need
 from dtclaims.lab.design.arms import ARMS
 from dtclaims.lab.design.scales import get_scale
 from dtclaims.lab.design.spec import ROLES, resolve
@@ -130,6 +131,11 @@ def test_the_table_of_sections_counts_the_claims() -> None:
     assert said == by_file
 
 
+def epochs_on(need: Need, task: str) -> int:
+    epochs = need.condition.get("epochs", 40)
+    return int(epochs if isinstance(epochs, int) else epochs[task])
+
+
 def test_the_table_of_runs_counts_them() -> None:
     """claims.md says how many runs one seed takes on the three tasks under each protocol."""
     rows = table("claims.md", "runs of one seed on the three tasks")
@@ -139,19 +145,19 @@ def test_the_table_of_runs_counts_them() -> None:
             resolve(
                 task=need.task or task,
                 arm=arm,
-                context=need.context_under(protocol),
+                context=need.under(protocol).get("context", 20),
                 seed=0,
                 scale=scale.name,
                 budget=scale.budget,
                 protocol=protocol,
-                paper_epochs=need.epochs_on(need.task or task),
-                clip=need.clip,
+                paper_epochs=epochs_on(need, need.task or task),
+                clip=need.condition.get("clip", True),
             )
             for one in load_claims().values()
             if name in one.protocols and (form := one.under(protocol)) is not None
             for need in form.needs.values()
-            for task in one.tasks or ("",)
-            for arm in (need.arm, need.versus)
+            for task in (one.tasks if one.tasks is not None else ALL_TASKS[:1]) or ("",)
+            for arm in (need.condition.get("arm"), need.condition.get("versus"))
             if arm is not None
         }
         counts = [int(row[name]) for row in rows if row[name] != "–"]
@@ -166,15 +172,15 @@ def test_what_a_session_leaves_out_is_listed() -> None:
         for one in claims.values()
     }
     left_out = {
-        "Without all three": {name for name, one in claims.items() if one.form and not one.tasks},
+        "Without all three": {name for name, one in claims.items() if one.form and one.tasks == ()},
         "Without a task": {name for name, one in claims.items() if one.tasks and "hopper" not in one.tasks},
         "At `mini`": {
-            name
-            for name, all_of in needs.items()
-            if any("mini" not in MEASUREMENTS[n.measurement].scales for n in all_of)
+            name for name, all_of in needs.items() if any("mini" not in MEASUREMENTS[n.quantity].scales for n in all_of)
         },
         "Under published": {name for name, one in claims.items() if one.protocols == ("corrected",)},
-        "With one seed": {name for name, all_of in needs.items() if any(need.next_seed for need in all_of)},
+        "With one seed": {
+            name for name, all_of in needs.items() if any(need.condition.get("next_seed") for need in all_of)
+        },
     }
     text = (DOCS / "claims.md").read_text(encoding="utf-8").split("## What a session leaves out")[1].split("\n## ")[0]
     bullets = re.split(r"^- \*\*", text, flags=re.MULTILINE)[1:]

@@ -180,7 +180,7 @@ def test_gc_finds_runs_that_no_claim_names(store: Store, capsys: pytest.CaptureF
     run = store.find(store.run_keys()[0])
     assert run is not None
     strange = alter(store, what={**run.identity["what"], "context": 7})
-    switched = alter(store, how={**run.identity["how"], "adam_eps": 0.5})
+    switched = alter(store, what=run.identity["what"], how={**run.identity["how"], "adam_eps": 0.5})
     gc("--yes")
     assert "no claim needs it" in capsys.readouterr().out
     assert strange not in store.run_keys()
