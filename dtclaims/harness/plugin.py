@@ -119,7 +119,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
         return []
     return [
         *(one.header() for one in settings.values()),
-        *clash_lines(config.stash[CLASHES] if CLASHES in config.stash else {}),
+        *clash_lines(config.stash.get(CLASHES, {})),
     ]
 
 
@@ -162,7 +162,7 @@ def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -
     """The verdict in place of PASSED, FAILED and SKIPPED; the counts stay pytest's own."""
     from dtclaims.harness.judge.words import VERDICTS, word
 
-    verdict: "Status | None" = getattr(report, VERDICT, None)
+    verdict: Status | None = getattr(report, VERDICT, None)
     # Other plugins have outcomes of their own, such as `rerun`, and words for them.
     if verdict is None or report.outcome not in ("passed", "failed", "skipped"):
         return None

@@ -1,6 +1,6 @@
 """The options of a pytest session with claims: the harness's, and those of the labs whose claims are asked for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +123,7 @@ def choices(config: pytest.Config) -> dict[str, str | None]:
     return found
 
 
-def clash_lines(clashes: Mapping[str, str]) -> list[str]:
+def clash_lines(clashes: dict[str, str]) -> list[str]:
     """What to do about options that are not ours here."""
     return [
         f"dtclaims: {name} is an option of another plugin here ({group}); "

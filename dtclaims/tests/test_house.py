@@ -96,7 +96,7 @@ def test_the_hall_stands_below_both_floors() -> None:
 
 
 def test_statistics_and_reports_are_pure() -> None:
-    """Statistics import nothing of the harness but themselves; reports read entries, and import nothing that makes any."""
+    """Statistics import nothing of the harness but themselves; reports read entries and import no maker of any."""
     own = ("dtclaims.harness.stats",)
     stats = arrows(
         modules("harness/stats"),

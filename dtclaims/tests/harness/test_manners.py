@@ -101,7 +101,7 @@ def test_properties_and_reports_of_others_are_left_alone(suite: Suite) -> None:
 
 
 def test_without_claims_nothing_is_loaded_or_looked_up(suite: Suite) -> None:
-    """No numpy, no lab, no home: not even with `-m gpu`, in an environment without a home and with a broken MUJOCO_GL."""
+    """No numpy, no lab, no home: not even with `-m gpu`, where there is no home and MUJOCO_GL is broken."""
     suite.write(
         "test_x.py",
         "import sys, pytest\n"

@@ -1,4 +1,4 @@
-"""The harness alone, installed from its wheel: run by `nox -s light` in an empty folder, never by the other sessions."""
+"""The harness alone, installed from its wheel: run by `nox -s light` in an empty folder, by no other session."""
 
 import importlib.metadata
 import importlib.util
@@ -98,7 +98,9 @@ def test_claims_are_declared_without_the_lab() -> None:
 
 def test_the_toy_papers_claims_are_run_and_judged() -> None:
     """A paper whose lab needs nothing heavy: measured, judged and reported, by pytest and from its store."""
-    command = [sys.executable, "-m", "pytest", "-p", "dtclaims.harness.plugin", "-p", "no:cacheprovider", str(TOY)]
+    command = [sys.executable, "-m", "pytest", "-p", "dtclaims.harness.plugin", "-p", "no:cacheprovider"]
+    # The environment may lie in a checkout, whose conftest.py is not this paper's.
+    command += ["--confcutdir", str(TOY), str(TOY)]
     done = subprocess.run([*command, "--seeds", "5", "--store", "s"], capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
     document = json.loads(Path("claims-report/report.json").read_text())
