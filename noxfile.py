@@ -25,7 +25,7 @@ def claims(session: nox.Session) -> None:
     session.run("pytest", "claims", "--fail-on", "error", *session.posargs)
 
 
-@nox.session(reuse_venv=False)
+@nox.session
 def light(session: nox.Session) -> None:
     """The wheel alone, in an environment of exactly what it asks for: judges the evidence and the toy paper there."""
     tests = Path("dtclaims/tests/light").resolve()
