@@ -3,24 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
-from torch import Tensor, nn
+from torch import Tensor
 
 from dtclaims.lab.data.windows import Batch
 from dtclaims.lab.metrics import gradient_confusion
 from dtclaims.lab.models import DecisionTransformer, StackConfig
-from dtclaims.lab.train.objective import action_loss
 from dtclaims.seeding import generator
+from dtclaims.tests.support.transcribed import loss, transcribed
 
 WINDOWS, STEPS = 50, 20
 
 Setting = tuple[DecisionTransformer, Batch]
-
-
-def loss(model: nn.Module, batch: Batch) -> Tensor:
-    """The training loss."""
-    return action_loss(model, batch)[0]
 
 
 @pytest.fixture(scope="module")
@@ -39,22 +33,6 @@ def setting() -> Setting:
         mask=torch.ones(WINDOWS, STEPS, dtype=torch.bool),
     )
     return DecisionTransformer(StackConfig(12, 32, 2, "gelu_new"), 11, 3).eval(), batch
-
-
-def transcribed(model: DecisionTransformer, batch: Batch) -> NDArray[np.float64]:
-    """The published loops: a backward pass per window, all gradients kept, then all ordered pairs one by one.
-
-    Dropout is on if the model is in train mode.
-    """
-    gradients = []
-    for i in range(len(batch.mask)):
-        one = Batch(*(value[i : i + 1] for value in vars(batch).values()))
-        model.zero_grad()
-        loss(model, one).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 0.25)
-        blocks = [p.grad.flatten() for p in model.transformer.h.parameters() if p.grad is not None]
-        gradients.append(torch.cat(blocks))
-    return np.array([[float(x @ y / (x.norm() * y.norm() + 1e-6)) for y in gradients] for x in gradients])
 
 
 @pytest.mark.benchmark(group="gradient confusion, mini scale, 50 windows")

@@ -3,17 +3,15 @@
 16 pairs of the mini models' sizes (x of 11, z of 32 columns, 100 windows), 20 of the published 1000 passes.
 """
 
-import math
-
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
-from torch import Tensor, nn
 
 from dtclaims.lab.metrics import PublishedMine, mutual_informations
 from dtclaims.seeding import generator
+from dtclaims.tests.support.transcribed import transcribed_fit
 
 PASSES = 20
 GROUP = "MINE, 16 pairs of 11 and 32 columns, 20 passes"
@@ -30,49 +28,10 @@ def pairs() -> Pairs:
     }
 
 
-class Transcribed(torch.autograd.Function):
-    """log mean exp with the released gradient."""
-
-    @staticmethod
-    def forward(ctx, scores, running):  # type: ignore[no-untyped-def]
-        ctx.save_for_backward(scores, running)
-        return scores.exp().mean().log()
-
-    @staticmethod
-    def backward(ctx, grad):  # type: ignore[no-untyped-def]
-        scores, running = ctx.saved_tensors
-        return grad * scores.exp().detach() / (running + 1e-6) / scores.shape[0], None
-
-
-def transcribed_fit(x: Tensor, z: Tensor, passes: int = PASSES) -> float:
-    """One released fit, step by step; anomaly detection is the caller's."""
-    sizes = [x.shape[1] + z.shape[1], 400, 400, 400]
-    layers = [part for i in range(3) for part in (nn.Linear(sizes[i], sizes[i + 1]), nn.ReLU())]
-    network = nn.Sequential(*layers, nn.Linear(400, 1)).to(x.device)
-    adam = torch.optim.Adam(network.parameters(), lr=1e-4)
-    running: float | Tensor = 0.0
-    for _ in range(passes):
-        shuffle = torch.randperm(len(x))
-        for start in range(0, len(x), 50):
-            rows = shuffle[start : start + 50]
-            adam.zero_grad()
-            joint = network(torch.cat([x[rows], z[rows]], dim=1)).mean()
-            marginal = network(torch.cat([x[rows], z[rows][torch.randperm(len(rows))]], dim=1))
-            now = torch.exp(torch.logsumexp(marginal, 0) - math.log(len(rows))).detach()
-            running = now if running == 0 else 0.01 * now + 0.99 * float(running)
-            loss = Transcribed.apply(marginal, running) - joint
-            loss.backward()
-            adam.step()
-            loss.item()
-    with torch.no_grad():
-        joint, marginal = (network(torch.cat([x, side], dim=1)) for side in (z, z[torch.randperm(len(z))]))
-        return float(joint.mean() - marginal.exp().mean().log())
-
-
 def transcribed_loop(pairs: Pairs) -> list[float]:
     """All fits, one after another, with the anomaly detection that the reference switches on for all of them."""
     with torch.autograd.set_detect_anomaly(True):
-        return [transcribed_fit(torch.from_numpy(x), torch.from_numpy(z)) for x, z in pairs.values()]
+        return [transcribed_fit(torch.from_numpy(x), torch.from_numpy(z), PASSES) for x, z in pairs.values()]
 
 
 @pytest.mark.filterwarnings("ignore:Anomaly Detection has been enabled")

@@ -34,8 +34,7 @@ from dtclaims.lab.metrics import (
     published_cka_matrix,
 )
 from dtclaims.lab.models import DecisionTransformer, StackConfig
-from dtclaims.tests.benchmarks.bench_gradients import loss, transcribed
-from dtclaims.tests.benchmarks.bench_mutual_information import transcribed_fit
+from dtclaims.tests.support.transcribed import loss, transcribed, transcribed_fit
 
 POINTS = {
     "ln_1": 1,
