@@ -72,8 +72,9 @@ def parser_of(commands: Sequence[Command]) -> argparse.ArgumentParser:
 
 
 def _add(of: Any, name: str, command: Command) -> None:
+    # argparse expands % in a help, but not in a description.
     text = command.help.replace("%", "%%")
-    parser: argparse.ArgumentParser = of.add_parser(name, help=text, description=text)
+    parser: argparse.ArgumentParser = of.add_parser(name, help=text, description=command.help)
     parser.set_defaults(command=command)
     for one in (*command.arguments, *map(option, command.options)):
         parser.add_argument(*one.flags, **one.settings)

@@ -10,6 +10,7 @@ from dtclaims.errors import UsageError
 from dtclaims.harness.declare.importing import import_claims
 from dtclaims.harness.declare.papers import FILE, read_publication
 from dtclaims.harness.lab import Lab
+from dtclaims.harness.options import KNOWN
 from dtclaims.places import sha256_file
 
 MEMBERS = (*Lab.__annotations__, *(name for name, value in vars(Lab).items() if callable(value) and name[0] != "_"))
@@ -24,7 +25,7 @@ def load_lab(folder: Path) -> Lab:
 
     Raises:
         UsageError: no `paper.json`, none named in it, no such module or attribute, something there that is no lab, a
-            lab without a name, or another lab of its name.
+            lab without a name or with an option of the harness's, or another lab of its name.
     """
     return _load(folder.resolve())
 
@@ -57,7 +58,7 @@ def _load(folder: Path) -> Lab:
 def _module(where: Path | str, path: Path) -> ModuleType:
     try:
         return import_claims(where) if isinstance(where, Path) else importlib.import_module(where)
-    except ImportError as error:
+    except (ImportError, SyntaxError) as error:
         raise UsageError(
             f"the lab named in {path} cannot be imported",
             given=error,
@@ -74,6 +75,12 @@ def _checked(lab: Any, address: str, code: object, path: Path) -> Lab:
         )
     if not isinstance(lab.name, str) or not lab.name.strip():
         raise UsageError(f"{address} of {path} is a lab without a name", given=repr(lab.name), expected="some text")
+    if taken := [option.name for option in lab.options if option.name in KNOWN]:
+        raise UsageError(
+            f"the lab {lab.name} has options that every lab has",
+            given=", ".join(taken),
+            expected="other names: one word means one thing",
+        )
     known, origin = _known.setdefault(lab.name, (lab, code))
     if known is not lab and origin != code:
         raise UsageError(

@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 
 from dtclaims.harness.commands.main import main
+from dtclaims.harness.commands.table import commands_of
+from dtclaims.harness.lab import Command
+from dtclaims.harness.options import KNOWN
+from dtclaims.lab import LAB
 from dtclaims.tests.support.examples import SAMPLE_CLAIMS
 from dtclaims.tests.support.studies import filled
 
@@ -91,3 +95,49 @@ def test_a_damaged_report_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
         assert main(["report", str(file), "--report", str(tmp_path / "out")]) == 2
         assert capsys.readouterr().err.startswith("dtclaims: ")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("group", ["data", "history", "pretrain", "store"])
+def test_a_group_lists_its_commands(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its name alone, or with --help."""
+    words = [command.words[1] for command in commands_of(LAB) if command.words[0] == group]
+    assert words
+    assert main([group]) == 0
+    alone = capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        main([group, "--help"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == alone
+    assert set(words) <= set(alone.split())
+
+
+@pytest.mark.parametrize("command", commands_of(LAB), ids=lambda command: "-".join(command.words))
+def test_every_option_says_what_it_means(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    """The help of each command shows each option's own words, the same wherever the option is."""
+    with pytest.raises(SystemExit) as ended:
+        main([*command.words, "--help"])
+    assert ended.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "%%" not in shown
+    flags = {one: argument.settings.get("help", "") for argument in command.arguments for one in argument.flags}
+    for name in command.options:
+        flags[f"--{name}"] = KNOWN[name].text
+    for known, text in flags.items():
+        if known.startswith("--"):
+            assert text, known
+            assert " ".join(text.replace("%%", "%").split()) in shown.replace("- ", "-"), known
+
+
+def test_a_device_means_the_same_everywhere(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """What no machine has is refused in the same words by all commands that take it; what is meant is in one table."""
+    said = set()
+    for words in (
+        ["plan", "--store", str(tmp_path / "s")],
+        ["pretrain", "synthetic", "--kind", "iid", "--out", str(tmp_path / "b")],
+        ["data", "train-policy", "hopper", "--out", str(tmp_path / "p")],
+    ):
+        assert main([*words, "--device", "cuda:99"]) == 2
+        said.add(capsys.readouterr().err)
+    assert len(said) == 1
+    assert "no such CUDA device: got cuda:99" in said.pop()
+    assert [path.name for path in tmp_path.iterdir()] == []
