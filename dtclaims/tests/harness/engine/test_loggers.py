@@ -1,6 +1,7 @@
 """Loggers: named, optional, and never the end of a run."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -9,7 +10,9 @@ import pytest
 
 from dtclaims.errors import MissingDependency, UsageError
 from dtclaims.harness.engine.loggers import LOGGERS, check_loggers, telling
-from dtclaims.tests.support.killing import SPEC
+from dtclaims.harness.store.store import Store
+from dtclaims.lab.train import resume
+from dtclaims.tests.support.killing import EPOCHS, SPEC, tiny_job, train_job
 
 KEY = "0123456789abcdef0123"
 
@@ -93,3 +96,32 @@ def test_a_logger_that_fails_is_left_out(at: str, tmp_path: Path, monkeypatch: p
         tell(2, {"loss_mean": 0.4})
     assert notes == ["logger wandb failed and is told no more: ConnectionError: no network"]
     assert [call[0] for call in sound.calls] == ["init", "log", "log", "finish"]
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_run_tells_its_loggers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All its curves after every epoch, once each; a worker that takes it up begins anew, after the epochs it has."""
+    monkeypatch.setattr(resume, "PAUSE", 0.0)
+    package = Calls("trackio")
+    monkeypatch.setitem(sys.modules, "trackio", package)
+    store, job = Store(tmp_path / "store"), replace(tiny_job(), loggers=("trackio",))
+
+    def kill_in_fifth(done: int, total: int) -> None:
+        if done > 4 * SPEC.budget.steps_per_epoch:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_job(store, job, kill_in_fifth)
+    train_job(store, job)
+    begun = ("init", f"{SPEC.name}-{job.key[:8]}", SPEC.arm)
+    assert [call for call in package.calls if call[0] != "log"] == [begun, ("finish", None, None)] * 2
+    told = [call[1:] for call in package.calls if call[0] == "log"]
+    assert [epoch for epoch, _ in told] == list(range(1, EPOCHS + 1))
+    run = store.find(job.key)
+    assert run is not None
+    assert [values for _, values in told] == [
+        {name: values[epoch] for name, values in run.result["curves"].items()} for epoch in range(EPOCHS)
+    ]
