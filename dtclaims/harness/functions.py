@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from dtclaims.addresses import versions
-from dtclaims.errors import MissingDependency, StoreError, UsageError
+from dtclaims.closure import code_of
+from dtclaims.errors import MeasurementError, MissingDependency, StoreError, UsageError
 from dtclaims.harness.lab import (
     Circumstances,
     CodeUsed,
@@ -117,7 +118,7 @@ class Session:
         parameters = need.under(at.protocol)
         switches = {name: at.protocol[name] for name in measured.switches}
         words = " ".join(f"{name}={value}" for name, value in {**switches, **parameters}.items())
-        file = Path(inspect.getfile(measured.function)).resolve()
+        entry = f"{Path(inspect.getfile(measured.function)).resolve()}:{measured.function.__qualname__}"
         job = Job(
             kind="experiment",
             name=f"{need.quantity}/seed{at.seed}{' ' + words if words else ''}",
@@ -130,7 +131,7 @@ class Session:
             },
             how={"switches": switches},
             resolved={},
-            code=CodeUsed((f"{file}:{measured.function.__qualname__}",)),
+            code=CodeUsed((entry,)),
             versions=measured.packages,
             device=device,
             precision=precision,
@@ -138,6 +139,8 @@ class Session:
             cost=Cost((need.quantity,)),
             seed=at.seed,
             task=at.task,
+            # As it is planned; a worker imports the files later.
+            order=code_of(entry).to_json(),
         )
         return Reading(need.quantity, (job,), measured.keeps_files, switches, parameters)
 
@@ -240,7 +243,7 @@ class FunctionLab:
                 given=", ".join(absent),
                 remedy=f"pip install {' '.join(absent)}",
             )
-        if name in self.measured and inspect.getfile(self.measured[name].function) != inspect.getfile(function):
+        if name in self.measured and not _again(self.measured[name].function, function):
             raise UsageError(f"two functions of the lab {self.name} measure {name}", remedy="Rename one of them.")
         switches = tuple(one for one in known if one in self.switches)
         offered = None if scales is None else tuple(scales)
@@ -256,14 +259,23 @@ class FunctionLab:
         return Session(self, self.scales[wish.scale], "as asked")
 
     def perform(self, job: Job, bench: Workbench) -> Any:
-        """Call the function."""
+        """Call the function.
+
+        Raises:
+            MeasurementError: its code is no longer what its address says.
+        """
+        if code_of(*job.code.entries).to_json() != job.order:
+            raise MeasurementError(
+                f"code of the lab {self.name} changed after {job.name} was planned", remedy="Start the session again."
+            )
         started = time.monotonic()
         measured = self.measured[job.what["quantity"]]
         known = inspect.signature(measured.function).parameters
         given = {"seed": job.seed, "scale": job.what["scale"], "bench": bench}
         given = {name: value for name, value in given.items() if name in known}
         value = measured.function(**given, **job.how["switches"], **job.what["parameters"])
-        if not job.keeps_files:
+        if not job.keeps_files or value is None:
+            # Nothing is no value: refused by whoever asked, in a folder as well.
             return value
         shared = {"versions": versions(*job.versions), "device": bench.device, "precision": job.precision}
         provenance = {"shared": shared, "of": {}}
@@ -291,3 +303,9 @@ class FunctionLab:
     def commands(self) -> Sequence[Command]:
         """None."""
         return ()
+
+
+def _again(known: Callable[..., Any], function: Callable[..., Any]) -> bool:
+    """Whether a function is the one that is known, its file having been imported once more."""
+    same_file = inspect.getfile(known) == inspect.getfile(function)
+    return same_file and known.__globals__ is not function.__globals__
