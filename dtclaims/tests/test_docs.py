@@ -1,17 +1,24 @@
 """README and docs: what they name exists, what exists is named, and the command lines they show are understood."""
 
+import ast
 import contextlib
 import inspect
 import io
 import re
 import shlex
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dtclaims.harness import plugin
 from dtclaims.harness.commands.table import commands_of
+from dtclaims.harness.declare import labs
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims, load_lab
-from dtclaims.harness.lab import Need
+from dtclaims.harness.lab import Job, Lab, Need, Reading, Session
+from dtclaims.harness.settings import make_settings
+from dtclaims.harness.study import Study, cells_of
 from dtclaims.lab.design.arms import ARMS
 from dtclaims.lab.design.scales import get_scale
 from dtclaims.lab.design.spec import ROLES, resolve
@@ -188,6 +195,92 @@ def test_what_a_session_leaves_out_is_listed() -> None:
     for bullet, (start, expected) in zip(bullets, left_out.items(), strict=True):
         assert bullet.startswith(start)
         assert {name for name in quoted(bullet.split(". ")[0]) if name in claims} == expected, start
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced blocks of a page in one language."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def test_the_paper_of_the_docs_can_be_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files that another_paper.md shows are a paper, a lab and a claim; its line loads our plugin."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(labs, "_known", {})
+    lab, claims, conftest, outline = blocks("another_paper.md", "python")
+    for name, text in {
+        "paper.json": blocks("another_paper.md", "json")[0],
+        "my_lab.py": lab,
+        "test_mine.py": claims,
+        "solver.py": "def solve(seed, tuned, momentum):\n    return 10 if tuned else 30 + seed\n",
+    }.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    settings = make_settings({"store": str(tmp_path / "store"), "seeds": "3"}, load_lab(tmp_path))
+    one = Study(cells_of(load_claims(tmp_path).values(), settings), settings)
+    one.settings = replace(settings, executor="inline")
+    one.run(io.StringIO())
+    assert [one.judge(cell).verdict for cell in one.cells] == ["reproduced", "refuted"]
+    assert plugins_of(conftest) == [plugin.__name__]
+    compile(outline, "outline", "exec")
+
+
+def plugins_of(text: str) -> object:
+    """What a conftest says of plugins."""
+    (line,) = text.strip().splitlines()
+    name, _, value = line.partition(" = ")
+    assert name == "pytest_plugins"
+    return ast.literal_eval(value)
+
+
+def test_the_protocols_of_a_lab_are_explained() -> None:
+    """another_paper.md names every member of `Lab` and `Session`, as code or in the list of what a lab says."""
+    text = (DOCS / "another_paper.md").read_text(encoding="utf-8").split("## A lab with training code of its own")[1]
+    named = set(re.findall(r"\w+", text))
+    for protocol in (Lab, Session):
+        members = {*protocol.__annotations__, *(name for name in vars(protocol) if name[0] != "_")}
+        assert members - named == set()
+
+
+def test_the_outline_of_a_job_has_its_fields() -> None:
+    """The `Job` and the `Reading` of the outline can be made: every field that must be given is, and no other word."""
+    outline = ast.parse(blocks("another_paper.md", "python")[-1])
+    calls = {
+        call.func.id: call for call in ast.walk(outline) if isinstance(call, ast.Call) and hasattr(call.func, "id")
+    }
+    for made in (Job, Reading):
+        call = calls[made.__name__]
+        inspect.signature(made).bind(*call.args, **{str(word.arg): word.value for word in call.keywords})
+
+
+def test_the_architecture_is_drawn_as_it_is() -> None:
+    """architecture.md counts the modules of the hall, and its table places every package of both floors."""
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    hall = sorted(path.stem for path in (ROOT / "dtclaims").glob("*.py"))
+    assert f"Now there are {len(hall)} modules in the hall" in text
+    assert set(hall) - {"__init__"} <= set(re.findall(r"\w+", text))
+    places = {expanded for row in table("architecture.md", "place") for expanded in braces(quoted(row["place"]))}
+    for floor in ("harness", "lab"):
+        packages = {f"{floor}/{path.parent.name}" for path in (ROOT / "dtclaims" / floor).glob("*/__init__.py")}
+        assert packages - places == set()
+    absent = [name for name in places if "*" not in name and not (ROOT / "dtclaims" / name).exists()]
+    assert [name for name in absent if not (ROOT / name).exists()] == []
+
+
+def braces(names: list[str]) -> list[str]:
+    """Names with their alternatives written out: `lab/{data,models}` is two."""
+    found = []
+    for name in names:
+        start, _, rest = name.partition("{")
+        inner, _, end = rest.partition("}")
+        found += [f"{start}{one}{end}" for one in inner.split(",")] if rest else [name]
+    return found
+
+
+def test_the_toy_papers_readme_lists_its_claims() -> None:
+    """Each claim of the toy paper has a row, and no other has."""
+    text = (EXAMPLES / "toy_paper" / "README.md").read_text(encoding="utf-8")
+    declared = {"-".join(name.split("-")[:2]) for name in load_claims(EXAMPLES / "toy_paper")}
+    assert set(re.findall(r"^\| (TOY-\d+):", text, re.MULTILINE)) == declared
 
 
 def test_claims_named_in_the_docs_exist() -> None:
