@@ -25,7 +25,7 @@ TOLD = json.loads((Path(__file__).parent / "verdicts.json").read_text(encoding="
 
 
 def told(entry: Entry) -> dict[str, Any]:
-    """An entry in the form of `verdicts.json`: what is empty is left out, and long texts stand there as a digest."""
+    """An entry in the form of `verdicts.json`: what is empty is left out (zero is not), long texts are a digest."""
     whole, effect = entry.to_json(), entry.effect
     rest = ("section", "headline", "quote", "scope", "predicate", "paper_value", "deviations", "switches", "measured")
     rest += ("remedy", "provenance", "diagnostics")
@@ -53,7 +53,7 @@ def told(entry: Entry) -> dict[str, Any]:
         "reason": entry.reason,
         "rest": digest(texts),
     }
-    return {name: value for name, value in row.items() if value not in (None, [], {}, False)}
+    return {name: value for name, value in row.items() if value is not False and value not in (None, [], {})}
 
 
 def digest(content: object) -> str:
