@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, ClassVar, TypeVar, overload
 
 from dtclaims.addresses import versions
 from dtclaims.closure import code_of
@@ -36,6 +36,7 @@ from dtclaims.harness.lab import (
     Progress,
     Quantity,
     Reading,
+    RunViews,
     Scale,
     Setting,
     Stored,
@@ -78,6 +79,7 @@ class Session:
     lab: "FunctionLab"
     scale: Scale
     reason: str
+    notes: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -172,6 +174,7 @@ class FunctionLab:
     options: tuple[Option, ...] = ()
     diagnostics: tuple[str, ...] = ()
     shown: tuple[str, ...] = ("quantity", "task")
+    views: ClassVar = RunViews()
     measured: dict[str, Measured] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

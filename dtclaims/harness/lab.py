@@ -350,6 +350,64 @@ class Provenance:
         return {"shared": dict(self.shared), "of": {part: dict(found) for part, found in self.of.items()}}
 
 
+# --- how runs are shown -----------------------------------------------------------------------------------------------
+
+
+class Ran(Protocol):
+    """A run of evidence."""
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """What it is and how it was made, as plain data."""
+
+    @property
+    def provenance(self) -> Mapping[str, Any]:
+        """Where its numbers come from, `device` among it."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A number per epoch of a run."""
+
+    label: str
+    """In words, with its unit."""
+    share: bool = False
+    """Whether it ends at 0 and 1."""
+    level: str | None = None
+    """The diagnostic that it is compared with unless another is named."""
+    computed: tuple[str, Callable[[Stored], Sequence[float]]] | None = None
+    """From which logged curve and how, where runs do not log it."""
+
+
+@dataclass(frozen=True)
+class RunViews:
+    """How the figures and tables of write-ups show a lab's runs. Fields are those of `Ran.spec`, parts by dots."""
+
+    curves: Mapping[str, Curve] = field(default_factory=dict)
+    levels: Mapping[str, str] = field(default_factory=dict)
+    """Diagnostics that a curve can be compared with, in words."""
+    subject: str = "task"
+    """The field that is named where something is said of it, even if it is the same in all."""
+    fields: tuple[str, ...] = ()
+    """Those that a name begins with; the others follow by name."""
+    orders: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    """Field → its values in their order, where that is not their own."""
+    word: Callable[[str, Mapping[str, Any]], str] | None = None
+    """A field of a specification in words, nothing where it says nothing; None: its name and its value."""
+    titled: Mapping[str, str] = field(default_factory=dict)
+    """Fields that a title names where all runs share them, with what stands before the value."""
+    updates: str | None = None
+    """The field that holds the updates in an epoch."""
+    unpaired: Callable[[Sequence[Mapping[str, Any]]], str] | None = None
+    """What is to be said where runs of one seed share less than their seed; nothing where they share all."""
+    columns: tuple[str, ...] = ()
+    """What is said of runs that cost alike."""
+    kind: Callable[[Ran], tuple[str | int, ...]] | None = None
+    """Which of them a run is, one value per column; None: they are told apart by the kind of their jobs.
+
+    It raises UsageError for a run that the lab does not know."""
+
+
 # --- a lab ------------------------------------------------------------------------------------------------------------
 
 
@@ -414,6 +472,10 @@ class Session(Protocol):
         """Why that one."""
 
     @property
+    def notes(self) -> Sequence[str]:
+        """What is to be said of the choices that it made for the user while it resolved."""
+
+    @property
     def label(self) -> str:
         """What verdicts are evidence of: the scale's words, made true of the data and weights that are used."""
 
@@ -457,6 +519,8 @@ class Lab(Protocol):
     """Parts of `Job.what` that tell runs apart for a reader."""
     words: Mapping[str, Any]
     """What a report calls things, as plain data: `scales`, `run`, `values` (`dtclaims.harness.judge.words.Words`)."""
+    views: RunViews
+    """How write-ups show its runs."""
 
     def session(self, wish: Wish) -> Session:
         """The lab with a user's choices made.

@@ -47,6 +47,7 @@ from dtclaims.lab.inputs import (
 from dtclaims.lab.jobs import MeasureOrder, RunOrder, measure_job, run_job
 from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.lab.measurements.bench import Measurement
+from dtclaims.lab.views import VIEWS
 
 Identity = Mapping[str, Any]
 
@@ -63,7 +64,7 @@ class Session:
 
     def __init__(self, scale: Scale, reason: str, sources: Sources, wish: Wish) -> None:
         self.scale, self.reason, self.sources = scale, reason, sources
-        self._recorded = Recorded(wish.recorded)
+        self._recorded = RecordedInputs(wish.recorded)
         self._only_recorded = wish.only_recorded
         self._data: dict[tuple[str, str], dict[str, Any] | Unavailable] = {}
         self._backbones: dict[tuple[str, str, bool], dict[str, Any] | Unavailable] = {}
@@ -262,7 +263,7 @@ def _rests_on(measurement: Measurement, task: str, switches: Mapping[str, str]) 
     return {"score_reference": {task: {"name": switches["score_refs"], "random": low, "expert": high}}}
 
 
-class Recorded:
+class RecordedInputs:
     """Data and backbones that recorded results had."""
 
     def __init__(self, identities: Iterable[Identity]) -> None:
@@ -294,6 +295,7 @@ class Laboratory:
     options = OPTIONS
     diagnostics = ("saturated", "clipped", "action_error", "held_out_error")
     shown = ("arm", "task", "context")
+    views = VIEWS
 
     @property
     def words(self) -> Mapping[str, Any]:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dtclaims.errors import ReportError, UsageError
-from dtclaims.harness.commands.parser import argument
+from dtclaims.harness.commands.parser import FOLDER, argument
+from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_lab
 from dtclaims.harness.lab import Command
 from dtclaims.harness.options import words
 from dtclaims.harness.report.document import replace_all
@@ -18,17 +19,17 @@ if TYPE_CHECKING:
 
 NARROWED = {"task": "TASK", "context": "K", "arm": "ARM"}
 """Options that choose runs by a field of theirs, with what stands for its values in the help."""
-LEVELLED = ("action_error", "held_out_error", "loss_mean")
-"""Curves that are compared with the best constant prediction unless another level is named."""
 
 
 def _curves(options: argparse.Namespace) -> int:
-    from dtclaims.harness.report.curve_views import CURVES, figure, table
+    from dtclaims.harness.report.curve_views import figure, table
     from dtclaims.harness.report.curves import draw
     from dtclaims.harness.report.variants import select, variants
 
-    if options.curve not in CURVES:
-        raise UsageError("no such curve", given=repr(options.curve), expected=f"one of {', '.join(CURVES)}")
+    views = load_lab(options.claims).views
+    if options.curve not in views.curves:
+        known = ", ".join(views.curves) or "none"
+        raise UsageError("no such curve", given=repr(options.curve), expected=f"one of {known}")
     if options.format == "svg" and (options.against or options.last):
         raise UsageError("--against and --last are for tables", remedy="Add --format table.")
     evidence = _read(options.evidence)
@@ -41,28 +42,29 @@ def _curves(options: argparse.Namespace) -> int:
             raise UsageError("--where needs a field and its value", given=repr(condition), expected="FIELD=VALUE")
         wanted[name] = [*wanted.get(name, ()), value]
     runs = [run for one in evidence for run in one.runs]
-    found = variants(select(runs, wanted), options.curve)
+    found = variants(select(runs, wanted), options.curve, views)
     command, origin = _spoken("curves", options), _origin(evidence)
     if options.format == "table":
-        text = table(found, options.curve, last=options.last, against=options.against)
+        text = table(found, options.curve, views, last=options.last, against=options.against)
         text += f"\nMade by: `{command}`, {origin}\n"
     else:
-        level = options.level or ("constant_error" if options.curve in LEVELLED else "none")
-        level = None if level == "none" else level
-        text = draw(figure(found, options.curve, title=options.title, level=level, made_by=f"{command}, {origin}"))
+        level = None if options.level == "none" else options.level or views.curves[options.curve].level
+        made_by = f"{command}, {origin}"
+        text = draw(figure(found, options.curve, views, title=options.title, level=level, made_by=made_by))
     _write(text, options.out)
     return 0
 
 
 def _costs(options: argparse.Namespace) -> int:
     from dtclaims.harness.report.costs import read_sessions, run_table, session_table
-    from dtclaims.lab.design.kinds import COLUMNS, kind_of
 
+    views = load_lab(options.claims).views
     evidence = _read(options.evidence)
     runs = {run.key: run for one in evidence for run in one.runs}
-    text = "Wall time of each run while it shared its device with others.\n\n" + run_table(
-        runs.values(), COLUMNS, kind_of
-    )
+    # A lab that does not say which runs cost alike has the kinds of its jobs.
+    columns = views.columns if views.kind else ("kind",)
+    table = run_table(runs.values(), columns, views.kind or (lambda run: (str(run.identity.get("kind", "run")),)))
+    text = f"Wall time of each run while it shared its device with others.\n\n{table}"
     if options.sessions is not None:
         text += (
             f"\nSessions on GPUs, start-up and evaluation included.\n\n{session_table(read_sessions(options.sessions))}"
@@ -84,7 +86,7 @@ def _spoken(name: str, options: argparse.Namespace) -> str:
         if (
             option in ("command", "evidence", "phase")
             or value in (None, "", [])
-            or (option, value) == ("format", "svg")
+            or (option, value) in (("format", "svg"), ("claims", DEFAULT_FOLDER))
         ):
             continue
         spoken.append(f"--{option}")
@@ -122,6 +124,7 @@ COMMANDS = (
         (
             FILES,
             OUT,
+            FOLDER,
             argument("--curve", required=True, metavar="NAME", help="score, or one that runs log, such as saturated"),
             argument("--format", choices=("svg", "table"), default="svg", help="a figure (default) or Markdown"),
             *(
@@ -152,6 +155,7 @@ COMMANDS = (
         (
             FILES,
             OUT,
+            FOLDER,
             argument(
                 "--sessions",
                 type=Path,

@@ -52,7 +52,7 @@ def gather(cells: Sequence[Cell], settings: Settings) -> Gathered:
         for identity in _choose(needed, [i for i in measured if _quantity(i) == name], f"values of {name}", lab, notes)
     ]
     study = Study(cells, given, recorded=Recorded(lab, [*runs, *chosen]))
-    return Gathered(study, [*getattr(session, "notes", []), *notes])
+    return Gathered(study, [*session.notes, *notes])
 
 
 def _quantity(identity: Identity) -> str:

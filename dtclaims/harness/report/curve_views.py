@@ -4,33 +4,11 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from dtclaims.errors import UsageError
+from dtclaims.harness.lab import RunViews
 from dtclaims.harness.report import wording
 from dtclaims.harness.report.curves import Curves, Line
-from dtclaims.harness.report.variants import SCORE, Variant
+from dtclaims.harness.report.variants import Variant
 from dtclaims.harness.stats import Verdict, above, judge
-
-LEVELS: Mapping[str, str] = {"constant_error": "best constant prediction"}
-"""Diagnostics that a curve can be compared with, in words."""
-
-SHARES = ("saturated", "clipped")
-
-LABELS: Mapping[str, str] = {
-    SCORE: "normalised score (0: random policy, 100: expert, D4RL's constants)",
-    "return_mean": "mean return of the evaluation episodes (sum of rewards)",
-    "return_std": "standard deviation of the evaluation episodes' returns (sum of rewards)",
-    "length_mean": "mean length of the evaluation episodes (steps)",
-    "action_error": "action error on the epoch's last batch (mean squared error; actions lie in −1 to 1)",
-    "held_out_error": "action error on held-out trajectories (mean squared error; actions lie in −1 to 1)",
-    "loss_mean": "mean training loss of the epoch (mean squared error of actions)",
-    "gradient_norm": "mean norm of the gradient before clipping (L2, all parameters)",
-    "clipped": "share of updates whose gradient was clipped (0 to 1)",
-    "saturated": "share of predicted action coordinates beyond ±0.99 (0 to 1)",
-}
-"""Each curve in words, with its unit."""
-
-CURVES = tuple(LABELS)
-
-UNPAIRED = " Runs of one seed share no data order where the arm or K differs (DEV-21), so pairing buys little there."
 
 ALPHA = 0.025
 """On each side of an interval: it is one of 95 %."""
@@ -45,13 +23,20 @@ def interval(values: Mapping[int, float]) -> Verdict:
 
 
 def figure(
-    found: Sequence[Variant], curve: str, *, title: str = "", level: str | None = None, made_by: str = ""
+    found: Sequence[Variant],
+    curve: str,
+    views: RunViews,
+    *,
+    title: str = "",
+    level: str | None = None,
+    made_by: str = "",
 ) -> Curves:
     """The curve of each variant, as `dtclaims.harness.report.curves.draw` wants it.
 
     Args:
         found: the variants, of equal lengths within each.
         curve: its name.
+        views: how the lab of the runs shows them.
         title: default: what the runs have in common.
         level: a diagnostic to draw as a line.
         made_by: the command, and where its input comes from.
@@ -59,24 +44,27 @@ def figure(
     Raises:
         UsageError: a level that the runs do not have or do not share.
     """
-    steps = {variant.spec["budget.steps_per_epoch"] for variant in found}
+    steps = {variant.spec[views.updates] if views.updates else None for variant in found}
     return Curves(
-        title or _title(found, curve),
-        LABELS[curve],
+        title or _title(found, curve, views),
+        views.curves[curve].label,
         [_line(variant) for variant in found],
         steps.pop() if len(steps) == 1 else None,
         made_by,
-        bounds=(0.0, 1.0) if curve in SHARES else None,
-        level=None if level is None else (LEVELS[level], _level(found, level)),
+        bounds=(0.0, 1.0) if views.curves[curve].share else None,
+        level=None if level is None else (views.levels.get(level, level), _level(found, level)),
     )
 
 
-def table(found: Sequence[Variant], curve: str, *, last: int | None = None, against: str | None = None) -> str:
+def table(
+    found: Sequence[Variant], curve: str, views: RunViews, *, last: int | None = None, against: str | None = None
+) -> str:
     """The mean over each variant's last epochs, as Markdown; and its paired differences to one of them.
 
     Args:
         found: the variants.
         curve: its name.
+        views: how the lab of the runs shows them.
         last: how many epochs; default a quarter of them.
         against: part of the name of the one variant to compare the others with, seed by seed.
 
@@ -103,12 +91,10 @@ def table(found: Sequence[Variant], curve: str, *, last: int | None = None, agai
     for name, values in means.items():
         seeds = ", ".join(f"{seed}: {wording.number(value)}" for seed, value in values.items())
         rows.append(f"| {name} | {_summary(interval(values))} | {seeds} |")
-    text = f"{LABELS[curve]}\n\n" + "\n".join(rows) + "\n"
+    text = f"{views.curves[curve].label}\n\n" + "\n".join(rows) + "\n"
     if against is not None:
-        # What the draws of an unpaired run depend on besides the seed: see `Trainer`.
-        orders = {None if one.spec["paired"] else (one.spec["arm"], one.spec["context"]) for one in found}
-        shared = len(orders) == 1
-        text += f"\nPaired by seed.{'' if shared else UNPAIRED}\n\n{_differences(means, against)}"
+        said = views.unpaired([one.spec for one in found]) if views.unpaired else ""
+        text += f"\nPaired by seed.{f' {said}' if said else ''}\n\n{_differences(means, against)}"
     return text
 
 
@@ -138,13 +124,13 @@ def _level(found: Sequence[Variant], level: str) -> float:
     return fmean(known)
 
 
-def _title(found: Sequence[Variant], curve: str) -> str:
+def _title(found: Sequence[Variant], curve: str, views: RunViews) -> str:
     common = [
         prefix + "".join(values)
-        for field, prefix in (("task", ""), ("scale", "scale "), ("context", "K="))
+        for field, prefix in views.titled.items()
         if len(values := {str(variant.spec[field]) for variant in found}) == 1
     ]
-    what = LABELS[curve].split(" (")[0]
+    what = views.curves[curve].label.split(" (")[0]
     return f"{what[0].upper()}{what[1:]}" + (f": {', '.join(common)}" if common else "")
 
 

@@ -7,14 +7,7 @@ from typing import Any
 from dtclaims.addresses import differences
 from dtclaims.errors import PoolingError, UsageError
 from dtclaims.harness.evidence import EvidenceRun
-from dtclaims.lab.design.arms import ARMS
-from dtclaims.lab.measurements.curves import scores
-
-SCORE = "score"
-"""The one curve that is not stored but computed: mean return, normalised with D4RL's constants (DEV-29)."""
-
-ORDER = ("task", "scale", "arm", "architecture", "head", "adam_eps", "context")
-"""Fields that a name begins with; the others follow by name."""
+from dtclaims.harness.lab import Curve, RunViews
 
 
 @dataclass(frozen=True)
@@ -23,7 +16,7 @@ class Variant:
 
     name: str
     spec: Mapping[str, Any]
-    """Theirs, the budget's parts as `budget.PART`, without the seed."""
+    """Theirs, parts of a field as `budget.PART`, without the seed."""
     runs: Mapping[int, EvidenceRun]
     """By seed."""
     curves: Mapping[int, Sequence[float]]
@@ -59,26 +52,28 @@ def as_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def variants(runs: Sequence[EvidenceRun], curve: str) -> list[Variant]:
+def variants(runs: Sequence[EvidenceRun], name: str, views: RunViews) -> list[Variant]:
     """The variants of some runs, in a fixed order, each named by the fields in which they differ.
 
     A run that is in several files counts once. Runs without the curve are left out.
 
     Args:
         runs: of any number of evidence files.
-        curve: name of a stored curve, or `score`.
+        name: of a curve that runs log, or of one that the lab computes.
+        views: how the lab of the runs shows them.
 
     Raises:
         UsageError: no run has the curve.
         PoolingError: seeds of one variant that differ in data, backbones, versions, code or device.
-        MeasurementError: returns that cannot be scored.
+        MeasurementError: a curve that cannot be computed.
     """
-    stored = "return_mean" if curve == SCORE else curve
+    computed = {one: curve.computed for one, curve in views.curves.items() if curve.computed}
+    stored = computed[name][0] if name in computed else name
     known = {run.key: run for run in runs}
     readable = {key: run for key, run in known.items() if stored in run.curves}
     if not readable:
-        there = sorted({name for run in known.values() for name in run.curves})
-        raise UsageError("no run has such a curve", given=curve, expected=", ".join([SCORE, *there]))
+        there = sorted({one for run in known.values() for one in run.curves})
+        raise UsageError("no run has such a curve", given=name, expected=", ".join([*computed, *there]))
     groups: dict[tuple[tuple[str, Any], ...], dict[int, EvidenceRun]] = {}
     for run in readable.values():
         spec = _flat(run.spec)
@@ -87,29 +82,31 @@ def variants(runs: Sequence[EvidenceRun], curve: str) -> list[Variant]:
         _check_alike(run, found.get(seed) or next(iter(found.values()), run))
         found[seed] = run
     specs = {group: dict(group) for group in groups}
-    ordered = sorted(groups, key=lambda group: _rank(specs[group]))
-    names = _names([specs[group] for group in ordered])
+    ordered = sorted(groups, key=lambda group: _rank(specs[group], views))
+    names = _names([specs[group] for group in ordered], views)
     return [
         Variant(
-            name,
+            called,
             specs[group],
             dict(sorted(groups[group].items())),
-            {seed: _read(run, curve) for seed, run in sorted(groups[group].items())},
+            {seed: _read(run, name, views.curves.get(name)) for seed, run in sorted(groups[group].items())},
         )
-        for name, group in zip(names, ordered, strict=True)
+        for called, group in zip(names, ordered, strict=True)
     ]
 
 
-def _read(run: EvidenceRun, curve: str) -> Sequence[float]:
-    if curve != SCORE:
-        return run.curves[curve]
-    found: list[float] = scores(run.stored(), {"score_refs": "d4rl"}).tolist()
-    return found
+def _read(run: EvidenceRun, name: str, curve: Curve | None) -> Sequence[float]:
+    if curve is None or curve.computed is None:
+        return run.curves[name]
+    return curve.computed[1](run.stored())
 
 
 def _flat(spec: Mapping[str, Any]) -> dict[str, Any]:
-    found = {name: value for name, value in spec.items() if name != "budget"}
-    return found | {f"budget.{name}": value for name, value in spec["budget"].items()}
+    """Fields that have parts, as the budget has, become one field for each part."""
+    found: dict[str, Any] = {}
+    for name, value in spec.items():
+        found |= {f"{name}.{part}": one for part, one in value.items()} if isinstance(value, Mapping) else {name: value}
+    return found
 
 
 def _check_alike(run: EvidenceRun, other: EvidenceRun) -> None:
@@ -122,45 +119,24 @@ def _check_alike(run: EvidenceRun, other: EvidenceRun) -> None:
         )
 
 
-def _rank(spec: Mapping[str, Any]) -> tuple[Any, ...]:
-    """By the fields of `ORDER`, then the others; arms as they are declared, numbers as numbers."""
-    arms = list(ARMS)
-    arm = arms.index(spec["arm"]) if spec["arm"] in ARMS else len(arms)
-    values = [spec.get(name) for name in [*ORDER, *sorted(spec.keys() - {*ORDER})]]
-    return tuple((value is None, isinstance(value, str), arm if value == spec["arm"] else 0, value) for value in values)
+def _rank(spec: Mapping[str, Any], views: RunViews) -> tuple[Any, ...]:
+    """By the lab's fields, then the others: values in the lab's order where it has one, numbers as numbers."""
+    ranks = []
+    for name in [*views.fields, *sorted(spec.keys() - {*views.fields})]:
+        value, order = spec.get(name), list(views.orders.get(name, ()))
+        place = order.index(value) if value in order else len(order)
+        ranks.append((value is None, isinstance(value, str), place, value))
+    return tuple(ranks)
 
 
-def _names(specs: Sequence[Mapping[str, Any]]) -> list[str]:
+def _names(specs: Sequence[Mapping[str, Any]], views: RunViews) -> list[str]:
     """What tells the variants apart, in words: `random_init, matched, head untied`."""
-    fields = list(dict.fromkeys([*ORDER, *(name for spec in specs for name in spec)]))
-    differ = [name for name in fields if len({spec.get(name) for spec in specs}) > 1] or ["arm"]
-    # An arm has to be named where something is said about it, even if it is the same in all.
-    named = differ if "arm" in differ or "task" in differ else ["arm", *differ]
-    return [", ".join(filter(None, (_word(name, spec) for name in named))) for spec in specs]
+    fields = list(dict.fromkeys([*views.fields, *(name for spec in specs for name in spec)]))
+    differ = [name for name in fields if len({spec.get(name) for spec in specs}) > 1] or [views.subject]
+    named = differ if views.subject in differ or "task" in differ else [views.subject, *differ]
+    word = views.word or _plain
+    return [", ".join(filter(None, (word(name, spec) for name in named))) for spec in specs]
 
 
-def _word(field: str, spec: Mapping[str, Any]) -> str:
-    """One field in words; nothing where it is the usual value or says nothing about the arm."""
-    value = spec.get(field)
-    match field:
-        case "arm" | "task" | "scale":
-            return str(value)
-        case "architecture":
-            return "" if value == "own" else str(value)
-        case "head":
-            # The MLP has no embedding that its head could be tied to.
-            return "" if spec["arm"] == "mlp" else f"head {str(value).replace('_', ' ')}"
-        case "adam_eps":
-            return f"Adam eps {value:g}".replace("e-0", "e-")
-        case "context":
-            return f"K={value}"
-        case "clip":
-            return "" if value else "not clipped"
-        case "paired":
-            return "" if value else "unpaired data"
-        case "held_out":
-            return "a tenth held out" if value else ""
-        case "epochs":
-            return f"{value} epochs"
-        case _:
-            return f"{field.removeprefix('budget.').replace('_', ' ')} {as_text(value)}"
+def _plain(name: str, spec: Mapping[str, Any]) -> str:
+    return f"{name} {as_text(spec.get(name))}"

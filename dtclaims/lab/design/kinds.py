@@ -1,23 +1,9 @@
 """Which runs cost alike: what `dtclaims costs` says of a kind of run."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
-
+from dtclaims.harness.lab import Ran
 from dtclaims.lab.design.arms import BLOCKS, get_arm
 
 COLUMNS = ("scale", "K", "network", "device", "updates per run")
-
-
-class Ran(Protocol):
-    """A run of evidence."""
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        """Its specification."""
-
-    @property
-    def provenance(self) -> Mapping[str, Any]:
-        """With the name of the device."""
 
 
 def kind_of(run: Ran) -> tuple[str | int, ...]:

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from dtclaims.harness.commands.main import main
+from dtclaims.places import PACKAGE
 from dtclaims.tests.support.evidence_example import run, write
+
+TOY = PACKAGE / "examples" / "toy_paper"
 
 
 @pytest.fixture
@@ -74,10 +77,20 @@ def test_costs(evidence: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "Sessions" not in capsys.readouterr().out
 
 
+def test_costs_of_a_lab_that_tells_no_kinds(evidence: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its runs are told apart by the kind of their jobs; the command that is printed names the claims that were."""
+    assert main(["costs", str(evidence), "--claims", str(TOY)]) == 0
+    said = capsys.readouterr().out
+    assert "| kind | runs | median time per run | sum |" in said
+    assert "| run | 4 | 1 min 00 s | 4 min 00 s |" in said
+    assert f"`dtclaims costs e.json --claims {TOY.as_posix()}`" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["--curve", "loss"], "no such curve"),
+        (["--curve", "score", "--claims", str(TOY)], "no such curve: got 'score', expected one of none"),
         (["--curve", "clipped"], "no run has such a curve"),
         (["--curve", "saturated", "--arm", "gpt"], "no run has this arm: got gpt, expected mlp, random_init"),
         (["--curve", "saturated", "--where", "head"], "expected FIELD=VALUE"),

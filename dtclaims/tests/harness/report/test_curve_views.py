@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dtclaims.errors import UsageError
-from dtclaims.harness.report.curve_views import CURVES, figure, table
+from dtclaims.harness.report.curve_views import figure, table
 from dtclaims.harness.report.variants import variants
 from dtclaims.lab.train.loop import Trainer
+from dtclaims.lab.views import VIEWS
 from dtclaims.tests.support.evidence_example import run
 from dtclaims.tests.support.examples import TINY_BUDGET
 
@@ -33,8 +34,8 @@ def t_interval(values: list[float]) -> tuple[float, float]:
 @given(VALUES)
 def test_the_band_is_the_t_interval_of_each_epoch(curves: list[list[float]]) -> None:
     """Mean and 95 % interval over seeds, epoch by epoch, as scipy has them."""
-    found = variants([run(seed=i, curves={"return_mean": c}) for i, c in enumerate(curves)], "return_mean")
-    line = figure(found, "return_mean").lines[0]
+    found = variants([run(seed=i, curves={"return_mean": c}) for i, c in enumerate(curves)], "return_mean", VIEWS)
+    line = figure(found, "return_mean", VIEWS).lines[0]
     assert line.band is not None
     for epoch in range(EPOCHS):
         values = [curve[epoch] for curve in curves]
@@ -44,25 +45,25 @@ def test_the_band_is_the_t_interval_of_each_epoch(curves: list[list[float]]) -> 
 
 def test_one_seed_has_no_band() -> None:
     """A line, and nothing that looks like an interval."""
-    assert figure(variants([run()], "saturated"), "saturated").lines[0].band is None
+    assert figure(variants([run()], "saturated", VIEWS), "saturated", VIEWS).lines[0].band is None
 
 
 def test_the_table_is_the_mean_of_the_last_quarter() -> None:
     """Two of eight epochs, or as many as asked for; interval, s and the values by seed."""
     ends = {0: 3.0, 1: 5.0, 2: 10.0}
     runs = [run(seed=s, curves={"loss_mean": [*[99.0] * 5, end - 4, end - 1, end + 1]}) for s, end in ends.items()]
-    found = variants(runs, "loss_mean")
+    found = variants(runs, "loss_mean", VIEWS)
     low, high = t_interval(list(ends.values()))
-    assert table(found, "loss_mean").splitlines()[2:] == [
+    assert table(found, "loss_mean", VIEWS).splitlines()[2:] == [
         "| variant | n | mean of epochs 7, 8 [95% interval] | s | by seed |",
         "|---|---|---|---|---|",
         f"| random_init | 3 | 6.0 [{low:.1f}, {high:.1f}] | 3.61 | 0: 3, 1: 5, 2: 10 |".replace("[-", "[−"),
     ]
-    assert "mean of epoch 8 [" in table(found, "loss_mean", last=1)
-    assert "0: 1.67" in table(found, "loss_mean", last=3)
+    assert "mean of epoch 8 [" in table(found, "loss_mean", VIEWS, last=1)
+    assert "0: 1.67" in table(found, "loss_mean", VIEWS, last=3)
     for wrong in (0, 9):
         with pytest.raises(UsageError, match="1 to 8"):
-            table(found, "loss_mean", last=wrong)
+            table(found, "loss_mean", VIEWS, last=wrong)
 
 
 def test_differences_are_paired_by_seed() -> None:
@@ -70,55 +71,55 @@ def test_differences_are_paired_by_seed() -> None:
     first, second = {0: 1.0, 1: 2.0, 2: 3.0, 7: 50.0}, {0: 1.5, 1: 1.0, 2: 6.0, 8: -50.0}
     runs = [run(seed=seed, curves={"loss_mean": [value]}) for seed, value in first.items()]
     runs += [run("mlp", seed, {"loss_mean": [value]}) for seed, value in second.items()]
-    found = variants(runs, "loss_mean")
-    row = table(found, "loss_mean", against="random").splitlines()[-1]
+    found = variants(runs, "loss_mean", VIEWS)
+    row = table(found, "loss_mean", VIEWS, against="random").splitlines()[-1]
     pairs = [0.5, -1.0, 3.0]
     low, high = t_interval(pairs)
     cells = [cell.strip().replace("−", "-") for cell in row.strip("|").split("|")]
     assert cells[:2] == ["mlp", "3"]
     assert [float(x) for x in re.findall(r"-?[\d.]+", cells[2])] == pytest.approx([fmean(pairs), low, high], abs=0.06)
     assert float(cells[4]) == pytest.approx(fmean(pairs) / stdev(pairs), abs=0.01)
-    assert "Paired by seed.\n" in table(found, "loss_mean", against="random")
+    assert "Paired by seed.\n" in table(found, "loss_mean", VIEWS, against="random")
     assert cells[5:] == ["2 of 3", "0: 0.5, 1: -1, 2: 3"]
 
 
 def test_runs_that_share_no_data_order_are_told() -> None:
     """The pairs are then pairs of seeds only (DEV-21)."""
-    same = variants([run("random_init", paired=False, head=head) for head in ("tied", "untied")], "saturated")
-    assert "share no data order" not in table(same, "saturated", against="untied")
-    found = variants([run(arm, paired=False) for arm in ("random_init", "mlp")], "saturated")
-    assert "share no data order" in table(found, "saturated", against="mlp")
+    same = variants([run("random_init", paired=False, head=head) for head in ("tied", "untied")], "saturated", VIEWS)
+    assert "share no data order" not in table(same, "saturated", VIEWS, against="untied")
+    found = variants([run(arm, paired=False) for arm in ("random_init", "mlp")], "saturated", VIEWS)
+    assert "share no data order" in table(found, "saturated", VIEWS, against="mlp")
 
 
 def test_against_names_one_variant() -> None:
     """Several or none is an error that lists them; a whole name is one even if others contain it."""
-    found = variants([run(), run(clip=False), run("mlp")], "saturated")
+    found = variants([run(), run(clip=False), run("mlp")], "saturated", VIEWS)
     for wrong in ("init", "nothing"):
         with pytest.raises(UsageError, match="must name one variant"):
-            table(found, "saturated", against=wrong)
-    assert "less random_init |" in table(found, "saturated", against="random_init")
-    apart = variants([run(seed=0), run("mlp", seed=1)], "saturated")
+            table(found, "saturated", VIEWS, against=wrong)
+    assert "less random_init |" in table(found, "saturated", VIEWS, against="random_init")
+    apart = variants([run(seed=0), run("mlp", seed=1)], "saturated", VIEWS)
     with pytest.raises(UsageError, match="no seed has both"):
-        table(apart, "saturated", against="mlp")
+        table(apart, "saturated", VIEWS, against="mlp")
 
 
 def test_the_level_is_shared_or_refused() -> None:
     """Seeds that train on parts of their own may differ a little; tasks may not."""
     runs = [run(seed=0, constant_error=0.40), run(seed=1, constant_error=0.41), run("mlp", constant_error=0.6)]
-    drawn = figure(variants(runs[:2], "saturated"), "saturated", level="constant_error")
+    drawn = figure(variants(runs[:2], "saturated", VIEWS), "saturated", VIEWS, level="constant_error")
     assert drawn.level == ("best constant prediction", pytest.approx(0.405))
     with pytest.raises(UsageError, match="no common constant_error"):
-        figure(variants(runs, "saturated"), "saturated", level="constant_error")
+        figure(variants(runs, "saturated", VIEWS), "saturated", VIEWS, level="constant_error")
 
 
 def test_updates_are_shown_only_if_an_epoch_is_the_same_for_all() -> None:
     """Otherwise an axis of updates would be wrong for some."""
     runs = [run(), run(budget=replace(TINY_BUDGET, steps_per_epoch=5))]
-    assert figure(variants(runs[:1], "saturated"), "saturated").steps_per_epoch == 3
-    assert figure(variants(runs, "saturated"), "saturated").steps_per_epoch is None
+    assert figure(variants(runs[:1], "saturated", VIEWS), "saturated", VIEWS).steps_per_epoch == 3
+    assert figure(variants(runs, "saturated", VIEWS), "saturated", VIEWS).steps_per_epoch is None
 
 
 def test_every_curve_that_runs_log_can_be_drawn() -> None:
     """The names here are those that the trainer documents, and `score`."""
     documented = inspect.getsource(Trainer).split("self.curves:")[1].split("self._held_out")[0]
-    assert set(re.findall(r"`(\w+)`", documented)) == set(CURVES) - {"score"}
+    assert set(re.findall(r"`(\w+)`", documented)) == set(VIEWS.curves) - {"score"}

@@ -3,19 +3,21 @@
 import pytest
 
 from dtclaims.errors import PoolingError, UsageError
+from dtclaims.harness.lab import RunViews
 from dtclaims.harness.report.variants import select, variants
 from dtclaims.lab.design.tasks import get_task
+from dtclaims.lab.views import VIEWS
 from dtclaims.tests.support.evidence_example import SHARED, run
 
 
 def names(*runs: object) -> list[str]:
-    return [one.name for one in variants(runs, "saturated")]  # type: ignore[arg-type]
+    return [one.name for one in variants(runs, "saturated", VIEWS)]  # type: ignore[arg-type]
 
 
 def test_seeds_are_pooled_and_nothing_else() -> None:
     """Two seeds are one variant; every other field of the specification, the budget's too, makes another."""
     runs = [run(seed=1), run(seed=0), run(head="tied"), run(clip=False), run(context=20), run(adam_eps=1e-6)]
-    found = variants(runs, "saturated")
+    found = variants(runs, "saturated", VIEWS)
     assert sorted(list(one.runs) for one in found) == [[0], [0], [0], [0], [0, 1]]
     assert len({one.name for one in found}) == 5
 
@@ -52,7 +54,7 @@ def test_the_order_of_runs_does_not_matter() -> None:
 
 def test_a_run_in_two_files_counts_once() -> None:
     """By its key."""
-    assert len(variants([run(), run()], "saturated")[0].runs) == 1
+    assert len(variants([run(), run()], "saturated", VIEWS)[0].runs) == 1
 
 
 @pytest.mark.parametrize("other", [{**SHARED, "code": {"train/loop.py": "bb"}}, {**SHARED, "precision": "tf32"}])
@@ -60,21 +62,21 @@ def test_seeds_of_other_code_or_precision_are_refused(other: dict[str, object]) 
     """Also for the same seed, where only one of both could count."""
     for seed in (0, 1):
         with pytest.raises(PoolingError, match="differ in more than the seed"):
-            variants([run(), run(seed=seed, shared=other)], "saturated")
+            variants([run(), run(seed=seed, shared=other)], "saturated", VIEWS)
 
 
 def test_runs_without_the_curve_are_left_out() -> None:
     """If none has it, the message names the curves there are."""
     runs = [run(curves={"held_out_error": [0.1]}, held_out=True), run()]
-    assert [one.name for one in variants(runs, "held_out_error")] == ["random_init"]
+    assert [one.name for one in variants(runs, "held_out_error", VIEWS)] == ["random_init"]
     with pytest.raises(UsageError, match="expected score, held_out_error, saturated"):
-        variants(runs, "clipped")
+        variants(runs, "clipped", VIEWS)
 
 
 def test_scores_are_normalised_by_task() -> None:
     """With D4RL's constants: its random policy is 0, its expert 100."""
     runs = [run(task=task, curves={"return_mean": get_task(task).d4rl_reference}) for task in ("hopper", "walker2d")]
-    assert [list(one.curves[0]) for one in variants(runs, "score")] == [pytest.approx([0, 100])] * 2
+    assert [list(one.curves[0]) for one in variants(runs, "score", VIEWS)] == [pytest.approx([0, 100])] * 2
 
 
 def test_select_by_any_field() -> None:
@@ -91,3 +93,14 @@ def test_select_by_any_field() -> None:
         select(runs, {"heads": ["tied"]})
     with pytest.raises(UsageError, match="no run is left"):
         select([run(head="tied", context=1), run(head="untied", context=20)], {"head": ["tied"], "context": ["20"]})
+
+
+def test_a_lab_that_says_nothing_of_its_runs() -> None:
+    """Its variants are named by the task, then by field and value, and come in the order of the values."""
+    runs = [run(context=20), run(context=3), run(context=3, clip=False)]
+    assert [one.name for one in variants(runs, "saturated", RunViews())] == [
+        "task hopper, clip false, context 3",
+        "task hopper, clip true, context 3",
+        "task hopper, clip true, context 20",
+    ]
+    assert [one.name for one in variants(runs[:1], "saturated", RunViews())] == ["task hopper"]
