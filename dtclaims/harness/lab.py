@@ -428,6 +428,11 @@ class Argument:
     flags: tuple[str, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, *flags: str, **settings: Any) -> "Argument":
+        """Written like a call of `add_argument`."""
+        return cls(flags, settings)
+
 
 @dataclass(frozen=True)
 class Command:

@@ -41,11 +41,6 @@ def with_extra(run: Run) -> Run:
     return guarded
 
 
-def argument(*flags: str, **settings: Any) -> Argument:
-    """An argument as `add_argument` takes it."""
-    return Argument(flags, settings)
-
-
 @with_extra
 def _train_policy(options: argparse.Namespace) -> None:
     from dtclaims.lab.data.policy_training import train_policy
@@ -192,25 +187,27 @@ def _backbone(word: str, text: str, run: Run, source: Argument, examples: str) -
         run,
         (
             source,
-            argument("--scale", default="mini", help="size of the network and its training (default: mini)"),
-            argument("--out", type=Path, required=True, metavar="DIR", help="folder of the backbone"),
-            argument("--seed", type=int, default=0, help="(default: 0)"),
-            argument("--updates", type=int, default=None, metavar="N", help="where not said, the scale's own"),
-            argument("--batch", type=int, default=None, metavar="N", help=f"{examples} per update; a laptop wants 32"),
-            argument("--resume", action="store_true", help="go on from the checkpoint in the folder"),
+            Argument.of("--scale", default="mini", help="size of the network and its training (default: mini)"),
+            Argument.of("--out", type=Path, required=True, metavar="DIR", help="folder of the backbone"),
+            Argument.of("--seed", type=int, default=0, help="(default: 0)"),
+            Argument.of("--updates", type=int, default=None, metavar="N", help="where not said, the scale's own"),
+            Argument.of(
+                "--batch", type=int, default=None, metavar="N", help=f"{examples} per update; a laptop wants 32"
+            ),
+            Argument.of("--resume", action="store_true", help="go on from the checkpoint in the folder"),
         ),
         ("device",),
     )
 
 
 def _files(what: str) -> Argument:
-    return argument(
+    return Argument.of(
         "--corpus", type=Path, nargs="+", required=True, metavar="PATH", help=f"{what} files, or folders of them"
     )
 
 
 SOURCE = "a file or folder (D4RL HDF5, Decision Transformer pickle, Minari), a Minari id, or legacy"
-TASK_OF_FILE = argument("--task", default=None, help="for files that do not say it")
+TASK_OF_FILE = Argument.of("--task", default=None, help="for files that do not say it")
 
 COMMANDS: Sequence[Command] = (
     Command(
@@ -218,25 +215,25 @@ COMMANDS: Sequence[Command] = (
         "train a policy with Soft Actor-Critic",
         _train_policy,
         (
-            argument("task", metavar="TASK"),
-            argument("--level", choices=("medium", "expert"), default="medium", help="(default: medium)"),
-            argument("--seed", type=int, default=0, help="(default: 0)"),
-            argument(
+            Argument.of("task", metavar="TASK"),
+            Argument.of("--level", choices=("medium", "expert"), default="medium", help="(default: medium)"),
+            Argument.of("--seed", type=int, default=0, help="(default: 0)"),
+            Argument.of(
                 "--parallel-seeds",
                 type=int,
                 default=1,
                 metavar="N",
                 help="train seeds SEED to SEED+N-1 side by side (default: 1)",
             ),
-            argument(
+            Argument.of(
                 "--steps",
                 type=int,
                 default=1_000_000,
                 metavar="N",
                 help="environment steps of each seed (default: 1000000)",
             ),
-            argument("--out", type=Path, default=None, metavar="DIR", help="folder (default: policies/TASK-LEVEL)"),
-            argument("--resume", action="store_true", help="go on from the checkpoint in the folder"),
+            Argument.of("--out", type=Path, default=None, metavar="DIR", help="folder (default: policies/TASK-LEVEL)"),
+            Argument.of("--resume", action="store_true", help="go on from the checkpoint in the folder"),
         ),
         ("device",),
     ),
@@ -245,14 +242,14 @@ COMMANDS: Sequence[Command] = (
         "roll a shipped policy out and write a D4RL-style HDF5 file",
         _collect,
         (
-            argument("task", metavar="TASK"),
-            argument("--level", default="medium", help="of the policy (default: medium)"),
-            argument("--steps", type=int, default=50_000, metavar="N", help="environment steps (default: 50000)"),
-            argument("--seed", type=int, default=0, help="(default: 0)"),
-            argument(
+            Argument.of("task", metavar="TASK"),
+            Argument.of("--level", default="medium", help="of the policy (default: medium)"),
+            Argument.of("--steps", type=int, default=50_000, metavar="N", help="environment steps (default: 50000)"),
+            Argument.of("--seed", type=int, default=0, help="(default: 0)"),
+            Argument.of(
                 "--threads", type=int, default=None, metavar="N", help="of the physics; where not said, all cores"
             ),
-            argument(
+            Argument.of(
                 "--out", type=Path, default=None, metavar="FILE", help="where not said, the cache, where claims look"
             ),
         ),
@@ -261,16 +258,16 @@ COMMANDS: Sequence[Command] = (
         ("data", "info"),
         "the paper's data table for some sets, beside D4RL's values",
         _info,
-        (argument("sources", nargs="+", metavar="FILE", help=SOURCE), TASK_OF_FILE),
+        (Argument.of("sources", nargs="+", metavar="FILE", help=SOURCE), TASK_OF_FILE),
     ),
     Command(
         ("data", "export"),
         "write a set in another layout",
         _export,
         (
-            argument("source", metavar="FILE", help=SOURCE),
-            argument("--to", choices=("minari", "hdf5"), required=True, help="the layout"),
-            argument(
+            Argument.of("source", metavar="FILE", help=SOURCE),
+            Argument.of("--to", choices=("minari", "hdf5"), required=True, help="the layout"),
+            Argument.of(
                 "--out", type=Path, required=True, metavar="PATH", help="file, or for Minari a folder called NAME-v0"
             ),
             TASK_OF_FILE,
@@ -281,25 +278,25 @@ COMMANDS: Sequence[Command] = (
         "measure what scores 0 and 100 stand for on our own simulator",
         _references,
         (
-            argument("task", metavar="TASK", help="a task, or all"),
-            argument("--episodes", type=int, default=100, metavar="N", help="(default: 100)"),
-            argument("--seed", type=int, default=0, help="(default: 0)"),
-            argument("--out", type=Path, default=None, metavar="FILE", help="also write them, as JSON"),
+            Argument.of("task", metavar="TASK", help="a task, or all"),
+            Argument.of("--episodes", type=int, default=100, metavar="N", help="(default: 100)"),
+            Argument.of("--seed", type=int, default=0, help="(default: 0)"),
+            Argument.of("--out", type=Path, default=None, metavar="FILE", help="also write them, as JSON"),
         ),
     ),
     Command(
         ("doctor",),
         "say for each part, optional ones too, whether it works here, and what would help",
         _doctor,
-        (argument("--json", action="store_true", help="as JSON"),),
+        (Argument.of("--json", action="store_true", help="as JSON"),),
     ),
     Command(
         ("pretrain", "corpus"),
         "fetch freely licensed text or photographs from Debian packages",
         _corpus,
         (
-            argument("--kind", choices=("text", "image"), default="text", help="(default: text)"),
-            argument("--out", type=Path, required=True, metavar="DIR", help="folder of the corpus"),
+            Argument.of("--kind", choices=("text", "image"), default="text", help="(default: text)"),
+            Argument.of("--out", type=Path, required=True, metavar="DIR", help="folder of the corpus"),
         ),
     ),
     _backbone("language", "pre-train a GPT-2-shaped language backbone", _language, _files("text"), "windows"),
@@ -308,7 +305,7 @@ COMMANDS: Sequence[Command] = (
         "synthetic",
         "pre-train the language backbone's network on tokens without meaning",
         _synthetic,
-        argument("--kind", required=True, help="iid (independent, uniform) or markov (a one-step chain)"),
+        Argument.of("--kind", required=True, help="iid (independent, uniform) or markov (a one-step chain)"),
         "windows",
     ),
 )

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dtclaims.errors import ReportError, UsageError
-from dtclaims.harness.commands.parser import FOLDER, argument
+from dtclaims.harness.commands.parser import FOLDER
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_lab
-from dtclaims.harness.lab import Command
+from dtclaims.harness.lab import Argument, Command
 from dtclaims.harness.options import words
 from dtclaims.harness.report.document import replace_all
 
@@ -113,8 +113,8 @@ def _write(text: str, path: Path | None) -> None:
     print(f"wrote {path}")
 
 
-FILES = argument("evidence", type=Path, nargs="+", metavar="EVIDENCE", help="a file of `dtclaims evidence`")
-OUT = argument("--out", type=Path, default=None, metavar="FILE", help="where to write it; else it is printed")
+FILES = Argument.of("evidence", type=Path, nargs="+", metavar="EVIDENCE", help="a file of `dtclaims evidence`")
+OUT = Argument.of("--out", type=Path, default=None, metavar="FILE", help="where to write it; else it is printed")
 
 COMMANDS = (
     Command(
@@ -125,27 +125,31 @@ COMMANDS = (
             FILES,
             OUT,
             FOLDER,
-            argument("--curve", required=True, metavar="NAME", help="score, or one that runs log, such as saturated"),
-            argument("--format", choices=("svg", "table"), default="svg", help="a figure (default) or Markdown"),
+            Argument.of(
+                "--curve", required=True, metavar="NAME", help="score, or one that runs log, such as saturated"
+            ),
+            Argument.of("--format", choices=("svg", "table"), default="svg", help="a figure (default) or Markdown"),
             *(
-                argument(f"--{name}", nargs="+", default=[], metavar=metavar, help="only these, separated by commas")
+                Argument.of(f"--{name}", nargs="+", default=[], metavar=metavar, help="only these, separated by commas")
                 for name, metavar in NARROWED.items()
             ),
-            argument(
+            Argument.of(
                 "--where",
                 nargs="+",
                 default=[],
                 metavar="FIELD=VALUE",
                 help="only runs of this head=untied, held_out=true, ...",
             ),
-            argument(
+            Argument.of(
                 "--level",
                 choices=("constant_error", "none"),
                 help="a line to compare with (default: constant_error for errors, else none)",
             ),
-            argument("--title", default="", help="default: what the runs have in common"),
-            argument("--last", type=int, metavar="N", help="tables: mean over the last N epochs (default: a quarter)"),
-            argument("--against", metavar="TEXT", help="tables: paired differences to the variant of this name"),
+            Argument.of("--title", default="", help="default: what the runs have in common"),
+            Argument.of(
+                "--last", type=int, metavar="N", help="tables: mean over the last N epochs (default: a quarter)"
+            ),
+            Argument.of("--against", metavar="TEXT", help="tables: paired differences to the variant of this name"),
         ),
     ),
     Command(
@@ -156,7 +160,7 @@ COMMANDS = (
             FILES,
             OUT,
             FOLDER,
-            argument(
+            Argument.of(
                 "--sessions",
                 type=Path,
                 default=None,

@@ -26,12 +26,7 @@ def option(one: Option | str, **settings: Any) -> Argument:
     return Argument((flag(found),), {"default": None, "metavar": metavar, "help": help_of(found), **settings})
 
 
-def argument(*flags: str, **settings: Any) -> Argument:
-    """An argument of one command, as `add_argument` takes it."""
-    return Argument(flags, settings)
-
-
-FOLDER = argument(
+FOLDER = Argument.of(
     "--claims",
     type=Path,
     default=DEFAULT_FOLDER,

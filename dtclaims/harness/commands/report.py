@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from dtclaims.errors import UsageError
-from dtclaims.harness.commands.parser import argument
 from dtclaims.harness.commit import commit_of
-from dtclaims.harness.lab import Command
+from dtclaims.harness.lab import Argument, Command
 
 
 def _diff(options: argparse.Namespace) -> int:
@@ -86,7 +85,7 @@ def _dashboard(options: argparse.Namespace) -> int:
     return 0
 
 
-A_REPORT = argument("report", type=Path, metavar="REPORT", help="a report.json")
+A_REPORT = Argument.of("report", type=Path, metavar="REPORT", help="a report.json")
 
 COMMANDS = (
     Command(
@@ -94,24 +93,24 @@ COMMANDS = (
         "say which verdicts differ between two reports, and why; exit code 1 if any does",
         _diff,
         (
-            argument("before", type=Path, metavar="A", help="a report.json"),
-            argument("after", type=Path, metavar="B", help="another"),
-            argument("--json", action="store_true", help="as JSON"),
+            Argument.of("before", type=Path, metavar="A", help="a report.json"),
+            Argument.of("after", type=Path, metavar="B", help="another"),
+            Argument.of("--json", action="store_true", help="as JSON"),
         ),
     ),
     Command(
         ("report", "expect"),
         "record a report's verdicts for `pytest claims --expect FILE`",
         _expect,
-        (A_REPORT, argument("--out", type=Path, required=True, metavar="FILE", help="where to record them")),
+        (A_REPORT, Argument.of("--out", type=Path, required=True, metavar="FILE", help="where to record them")),
     ),
     Command(
         ("report", "merge"),
         "put reports of several scales into one, as one matrix",
         _merge,
         (
-            argument("reports", type=Path, nargs="+", metavar="REPORT", help="a report.json"),
-            argument("--out", type=Path, required=True, metavar="FILE", help="the report.json of all"),
+            Argument.of("reports", type=Path, nargs="+", metavar="REPORT", help="a report.json"),
+            Argument.of("--out", type=Path, required=True, metavar="FILE", help="the report.json of all"),
         ),
     ),
     Command(
@@ -120,8 +119,8 @@ COMMANDS = (
         _history_add,
         (
             A_REPORT,
-            argument("--to", type=Path, required=True, metavar="FILE", help="the history, made if there is none"),
-            argument(
+            Argument.of("--to", type=Path, required=True, metavar="FILE", help="the history, made if there is none"),
+            Argument.of(
                 "--commit", default=None, metavar="SHA", help="what was judged (default: GITHUB_SHA, else git's HEAD)"
             ),
         ),
@@ -131,9 +130,9 @@ COMMANDS = (
         "write a static site that shows histories: which claims hold over time",
         _dashboard,
         (
-            argument("histories", type=Path, nargs="+", metavar="HISTORY", help="files of `history add`"),
-            argument("--out", type=Path, required=True, metavar="DIR", help="folder of the site"),
-            argument("--repository", default="", metavar="URL", help="where commits can be looked up"),
+            Argument.of("histories", type=Path, nargs="+", metavar="HISTORY", help="files of `history add`"),
+            Argument.of("--out", type=Path, required=True, metavar="DIR", help="folder of the site"),
+            Argument.of("--repository", default="", metavar="URL", help="where commits can be looked up"),
         ),
     ),
 )

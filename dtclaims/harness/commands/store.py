@@ -9,7 +9,7 @@ from typing import Any
 
 from dtclaims.errors import StoreError, StoreLocked
 from dtclaims.files import read_json
-from dtclaims.harness.commands.parser import FOLDER, argument, option
+from dtclaims.harness.commands.parser import FOLDER, option
 from dtclaims.harness.declare.registry import load_claims, load_lab
 from dtclaims.harness.lab import Argument, Command, Wish, protocols_of
 from dtclaims.harness.options import value_of
@@ -157,31 +157,31 @@ COMMANDS = (
         "ls",
         "list what is stored: kind, key, size, age, name",
         _ls,
-        argument("pattern", nargs="?", default="*", help="part of a name (* and ? stand for others), or a key"),
-        argument("--measurements", action="store_true", help="measurements too"),
-        argument("--json", action="store_true", help="as JSON"),
+        Argument.of("pattern", nargs="?", default="*", help="part of a name (* and ? stand for others), or a key"),
+        Argument.of("--measurements", action="store_true", help="measurements too"),
+        Argument.of("--json", action="store_true", help="as JSON"),
     ),
     _command("verify", "compute every checksum and name what is damaged; exit code 1 if anything is", _verify),
     _command(
         "gc",
         "say what no claim and no code can use any more; --yes deletes it",
         _gc,
-        argument("--yes", action="store_true", help="delete, instead of only saying what would go"),
-        argument("--drop-checkpoints", action="store_true", help="drop the checkpoints of the runs that stay, too"),
+        Argument.of("--yes", action="store_true", help="delete, instead of only saying what would go"),
+        Argument.of("--drop-checkpoints", action="store_true", help="drop the checkpoints of the runs that stay, too"),
         FOLDER,
     ),
     _command(
         "export",
         "write runs and measurements to one tar file",
         _export,
-        argument("file", type=Path, metavar="FILE.tar"),
-        argument("--runs", default="*", metavar="PATTERN", help="only runs of this name or key (as for ls)"),
-        argument("--results-only", action="store_true", help="without checkpoints: small"),
+        Argument.of("file", type=Path, metavar="FILE.tar"),
+        Argument.of("--runs", default="*", metavar="PATTERN", help="only runs of this name or key (as for ls)"),
+        Argument.of("--results-only", action="store_true", help="without checkpoints: small"),
     ),
     _command(
         "import",
         "take over what an exported file holds and the store does not",
         _import,
-        argument("file", type=Path, metavar="FILE.tar"),
+        Argument.of("file", type=Path, metavar="FILE.tar"),
     ),
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from dtclaims.errors import UsageError
 from dtclaims.harness.commands import evidence as evidence_commands
-from dtclaims.harness.commands.parser import FOLDER, argument, option
+from dtclaims.harness.commands.parser import FOLDER, option
 from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims, load_lab
 from dtclaims.harness.judge.document import Document
@@ -28,7 +28,7 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
     """The commands, with a lab's own options."""
     chosen = (
         *map(option, (*HERE, *own)),
-        argument("--claim", action="append", default=[], metavar="ID", help="only this claim; repeatable"),
+        Argument.of("--claim", action="append", default=[], metavar="ID", help="only this claim; repeatable"),
         FOLDER,
     )
 
@@ -61,7 +61,7 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
             ("claims",),
             "list the registered claims",
             _claims,
-            (argument("--json", action="store_true", help="as JSON"), FOLDER),
+            (Argument.of("--json", action="store_true", help="as JSON"), FOLDER),
         ),
         study("plan", "print the jobs that the claims need, stored or not, with estimated times", _plan),
         study("run", "do the jobs that are missing, and judge", _run),
@@ -69,13 +69,13 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
             "judge",
             "judge what is stored, or files of evidence, and print the verdicts; does no job",
             judge,
-            argument("files", nargs="*", type=Path, metavar="FILE", help="evidence, instead of the store"),
-            argument(
+            Argument.of("files", nargs="*", type=Path, metavar="FILE", help="evidence, instead of the store"),
+            Argument.of(
                 "--restated",
                 action="store_true",
                 help="files: by the claims as they are declared today, not as recorded",
             ),
-            argument(
+            Argument.of(
                 "--format",
                 choices=evidence_commands.FORMATS,
                 default="lines",
@@ -86,8 +86,8 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
             "evidence",
             "write the stored results that verdicts rest on into one file; does no job",
             evidence,
-            argument("out", type=Path, metavar="OUT.json"),
-            argument(
+            Argument.of("out", type=Path, metavar="OUT.json"),
+            Argument.of(
                 "--upgrade",
                 type=Path,
                 metavar="OLD.json",
@@ -98,8 +98,8 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
             "report",
             "judge what is stored and write the report, or render a report.json again",
             _report,
-            argument("file", nargs="?", type=Path, help="a report.json to render again instead"),
-            argument(
+            Argument.of("file", nargs="?", type=Path, help="a report.json to render again instead"),
+            Argument.of(
                 "--formats",
                 default="json,html,md",
                 help="of json, html, md, csv, badge, crate (default: json,html,md)",
@@ -109,7 +109,9 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
             "explain",
             "say why a job's result is, or is not, found in the store",
             _explain,
-            argument("run", metavar="JOB", help="a key, its first digits, or a name, as `dtclaims plan` prints them"),
+            Argument.of(
+                "run", metavar="JOB", help="a key, its first digits, or a name, as `dtclaims plan` prints them"
+            ),
         ),
     )
 
