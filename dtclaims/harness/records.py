@@ -4,11 +4,11 @@ A field without a default is required. One with a default may be absent, and is 
 default. A field's metadata make it one of another kind: `ABSENT`, `OTHERS`, `WRITTEN`, `REQUIRED`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Self, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, Self, Union, get_args, get_origin
 
 from dtclaims.harness import schema
 from dtclaims.harness.described import hints_of, may_be_absent, schema_of
@@ -38,7 +38,7 @@ class Record:
     def to_json(self) -> dict[str, Any]:
         """As JSON types, fields in the order of their declaration."""
         kind: Any = type(self)
-        content: dict[str, Any] = _writer(kind)(self)
+        content: dict[str, Any] = _conversion(kind, _WRITE)(self)
         return content
 
     @classmethod
@@ -64,32 +64,41 @@ def read_as(kind: Any, content: object, path: str) -> Any:
     """
     schema.check_json(content, path)
     schema.check(content, schema_of(kind), schema_of(kind), path)
-    return _reader(kind)(content)
+    return _conversion(kind, _READ)(content)
+
+
+class _Way(NamedTuple):
+    """Which way a conversion goes: from JSON or to it."""
+
+    sequence: Callable[[Iterable[Any]], Any]
+    number: Callable[[Any], Any]
+    """Of a key: JSON's are text."""
+    record: Callable[[Any], Callable[[Any], Any]]
 
 
 @cache
-def _reader(kind: Any) -> Callable[[Any], Any]:
-    """How JSON that was checked becomes a value of the type."""
+def _conversion(kind: Any, way: _Way) -> Callable[[Any], Any]:
+    """How a value of the type is converted: JSON that was checked, or the value. What has no type is passed on."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return _reader(inner[0])
+        return _conversion(inner[0], way)
     if origin in (Union, UnionType):
         given = [option for option in inner if option is not NoneType]
-        read = _reader(given[0]) if len(given) == 1 else _same
-        return lambda value: None if value is None else read(value)
+        convert = _conversion(given[0], way) if len(given) == 1 else _same
+        return lambda value: None if value is None else convert(value)
     if origin is tuple:
-        item = _reader(inner[0])
-        return lambda value: tuple(map(item, value))
+        item = _conversion(inner[0], way)
+        return lambda value: way.sequence(map(item, value))
     if origin is not None and origin is not Literal and issubclass(origin, Mapping):
-        key, item = (int if inner[0] is int else _same), _reader(inner[1])
+        key, item = (way.number if inner[0] is int else _same), _conversion(inner[1], way)
         return lambda value: {key(name): item(one) for name, one in value.items()}
-    return _read_record(kind) if is_dataclass(kind) else _same
+    return way.record(kind) if is_dataclass(kind) else _same
 
 
 def _read_record(kind: Any) -> Callable[[Any], Any]:
     hints = hints_of(kind)
     rest = next((one.name for one in fields(kind) if one.metadata.get("others")), None)
-    readers = {one.name: _reader(hints[one.name]) for one in fields(kind) if one.name != rest}
+    readers = {one.name: _conversion(hints[one.name], _READ) for one in fields(kind) if one.name != rest}
 
     def read(content: dict[str, Any]) -> Any:
         found = {name: readers[name](value) for name, value in content.items() if name in readers}
@@ -100,28 +109,9 @@ def _read_record(kind: Any) -> Callable[[Any], Any]:
     return read
 
 
-@cache
-def _writer(kind: Any) -> Callable[[Any], Any]:
-    """How a value of the type becomes JSON. What has no type is passed on as it is."""
-    origin, inner = get_origin(kind), get_args(kind)
-    if origin is Annotated:
-        return _writer(inner[0])
-    if origin in (Union, UnionType):
-        given = [option for option in inner if option is not NoneType]
-        write = _writer(given[0]) if len(given) == 1 else _same
-        return lambda value: None if value is None else write(value)
-    if origin is tuple:
-        item = _writer(inner[0])
-        return lambda value: list(map(item, value))
-    if origin is not None and origin is not Literal and issubclass(origin, Mapping):
-        key, item = (str if inner[0] is int else _same), _writer(inner[1])
-        return lambda value: {key(name): item(one) for name, one in value.items()}
-    return _write_record(kind) if is_dataclass(kind) else _same
-
-
 def _write_record(kind: Any) -> Callable[[Any], Any]:
     hints = hints_of(kind)
-    writers = [(one, _writer(hints[one.name])) for one in fields(kind)]
+    writers = [(one, _conversion(hints[one.name], _WRITE)) for one in fields(kind)]
 
     def write(record: Any) -> dict[str, Any]:
         content: dict[str, Any] = {}
@@ -134,6 +124,10 @@ def _write_record(kind: Any) -> Callable[[Any], Any]:
         return content
 
     return write
+
+
+_READ = _Way(tuple, int, _read_record)
+_WRITE = _Way(list, str, _write_record)
 
 
 def _default(one: "Field[Any]") -> object:
