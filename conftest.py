@@ -1,8 +1,6 @@
-"""Settings shared by the tests and the claims."""
+"""Settings shared by the tests and the claims. It imports nothing that `pip install '.[lab]'` does not bring."""
 
 import os
-
-from hypothesis import HealthCheck, settings
 
 # The claims are tests; tests of the plugin run pytest inside pytest.
 pytest_plugins = ["dtclaims.harness.plugin", "pytester"]
@@ -22,9 +20,3 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Read by huggingface_hub when it is imported, so it must be set before anything imports it.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
-# Deadlines are off everywhere: the first call of a compiled or GPU kernel takes seconds.
-settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("dev", deadline=None)
-settings.register_profile("gpu", deadline=None, max_examples=20)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))

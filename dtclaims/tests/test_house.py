@@ -1,6 +1,7 @@
 """The house rules that no linter knows: who may import whom, and that every test says what it fixes."""
 
 import ast
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,6 +114,12 @@ def test_claims_import_ours_and_arithmetic() -> None:
     """A claim is a declaration and a few lines: declared and judged where the lab's packages are not."""
     files = sorted((ROOT / "claims").rglob("*.py"))
     assert arrows(files, lambda name: name.partition(".")[0] not in IN_CLAIMS) == []
+
+
+def test_claims_run_without_the_tests_packages() -> None:
+    """The conftest that every session in a checkout loads needs no extra: `pytest claims` has `.[lab]` alone."""
+    known = {*sys.stdlib_module_names, "dtclaims", "pytest"}
+    assert arrows([ROOT / "conftest.py"], lambda name: name.partition(".")[0] not in known) == []
 
 
 def test_no_test_imports_another() -> None:
