@@ -116,7 +116,7 @@ one_block = composite(
     effect="mean score with a middle block (3-10) replaced, minus that with one at the edges (0, 1, 2, 11)",
     unit="normalised points",
     needs=against_random("block_return"),
-    predicate=above(0.0),
+    trend=above(0.0),
     parts=("S5.6.2-mid-deep-clearer",),
     paper=Paper("not computed; from its figures +7.2 (seed 666), +2.7 (seed 42, 5 epochs) [fig. 9b, J.6]", (7.2, 2.7)),
     deviations=(9, 13, 31),
@@ -136,7 +136,7 @@ test_middle_blocks_are_useful = test_middle_blocks_are_useful.corrected(
     effect="the same difference between middle and edges, each block's score less its permuted sham's",
     unit="normalised points",
     needs=against_sham("block_return"),
-    predicate=above(0.0),
+    trend=above(0.0),
 )(middle_blocks_are_useful_beyond_shams)
 
 

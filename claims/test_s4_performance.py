@@ -4,7 +4,7 @@ Thresholds are in normalised points. 5 is twice the largest two-seed ± of Table
 separates failing cells (all below 5) from working ones (all above 47).
 """
 
-from dtclaims import Need, Paper, above, below, claim, equivalent
+from dtclaims import Need, Paper, above, claim, equivalent, level_below, not_below
 from dtclaims.lab.design.tasks import ALL_TASKS
 
 # Table 1, columns of Reid, Yamada and Gu (2022): on D4RL's scale, unlike the paper's own columns (DEV-29).
@@ -28,7 +28,7 @@ PREVIOUS = {
         "image": Need("score", arm="image_pretrained", parameters={"minus": PREVIOUS["image"]}),
     },
     # 8: the previous ± is at most 1.5, the paper's at most 3; their sum twice, rounded down.
-    predicate={"language": equivalent(8.0), "image": equivalent(8.0)},
+    trend={"language": equivalent(8.0, why="?"), "image": equivalent(8.0, why="?")},
     paper=Paper(
         "language 79.5 ± 1.3 / 48.4 ± 0.0 / 71.2 ± 1.3 vs 79.1 / 42.8 / 78.3, "
         "image 2.6 / 1.3 / 4.3 vs 5.7 / 1.5 / 0.4 (Table 1)",
@@ -51,7 +51,7 @@ def test_as_the_previous_work(language: float, image: float) -> dict[str, float]
     tasks=ALL_TASKS,
     needs={"random": Need("score", arm="random_init", parameters={"minus": PREVIOUS["random"]})},
     # 8: as in S4-sanity-prior.
-    predicate=equivalent(8.0),
+    trend=equivalent(8.0, why="?"),
     paper=Paper(
         "67.7 ± 3.0 / 48.6 ± 0.2 / 71.0 ± 0.5 vs 67.6 / 42.6 / 74.0 (Table 1)",
         {"hopper": (0.1,), "halfcheetah": (6.0,), "walker2d": (-3.0,)},
@@ -74,7 +74,7 @@ def test_random_as_decision_transformer(random: float) -> float:
     tasks=ALL_TASKS,
     needs={"image": Need("score", arm="image_pretrained")},
     # 10: every failing cell of the paper is below 5 and every working one above 47.
-    predicate=below(10.0, null=None),
+    trend=level_below(10.0, why="?"),
     paper=Paper(
         "2.6 ± 0.3 / 1.3 ± 0.1 / 4.3 ± 1.9 (Table 1)",
         {"hopper": (2.6,), "halfcheetah": (1.3,), "walker2d": (4.3,)},
@@ -97,7 +97,7 @@ def test_image_fails(image: float) -> float:
     tasks=ALL_TASKS,
     needs={"random": Need("score", arm="random_for_image"), "image": Need("score", arm="image_pretrained")},
     # 20: half of the smallest score of a model that works.
-    predicate=above(20.0),
+    trend=above(0.0, interest=20, why="?"),
     paper=Paper("+65.1 / +47.3 / +66.7 (Table 1)", {"hopper": (65.1,), "halfcheetah": (47.3,), "walker2d": (66.7,)}),
     deviations=(4, 7),
 )
@@ -114,7 +114,7 @@ def test_image_worse_than_random(random: float, image: float) -> float:
     effect="score, language pre-trained minus random init",
     unit="normalised points",
     needs={"language": Need("score", arm="language_pretrained"), "random": Need("score", arm="random_init")},
-    predicate=above(0.0),
+    trend=above(0.0),
     paper=Paper("+11.8 (two seeds, Table 1)", (11.8,)),
     deviations=(3, 4, 10),
 )
@@ -134,7 +134,7 @@ def test_language_better(language: float, random: float) -> float:
     tasks=ALL_TASKS,
     needs={"language": Need("score", arm="language_pretrained"), "random": Need("score", arm="random_init")},
     # 5: twice the largest two-seed ± of Tables 1 and 2 for a model that learns.
-    predicate={"not worse": above(-5.0), "better": above(0.0)},
+    trend={"not worse": not_below(0.0, margin=5, why="?"), "better": above(0.0)},
     any_of=("better",),
     paper=Paper(
         "+11.8 / -0.2 / +0.2 (two seeds, Table 1)",

@@ -6,7 +6,7 @@ own line between low and high; under `corrected` it applies to the rescaled valu
 
 from typing import Any
 
-from dtclaims import Need, Paper, above, below, claim, composite, holds_in, mean
+from dtclaims import Need, Paper, above, below, claim, composite, in_most_seeds, level_above, level_below, mean
 from dtclaims.lab.design.tasks import ALL_TASKS
 
 LOW = 0.23
@@ -78,7 +78,7 @@ def contrast(grid: Grid) -> float:
     tasks=ALL_TASKS,
     needs={"language": LANGUAGE},
     # 0.8: "a few" exceptions are under a fifth.
-    predicate=above(0.8, null=None),
+    trend=level_above(0.8, why="?"),
     paper=Paper(
         "100, 95 and 99 of 108 layers; mean CKA 0.116 / 0.154 / 0.101 [fig. 1]",
         {"hopper": (100 / 108,), "halfcheetah": (95 / 108,), "walker2d": (99 / 108,)},
@@ -101,7 +101,7 @@ def test_language_low(language: Cka) -> float:
     tasks=ALL_TASKS,
     needs={"image": IMAGE},
     # 0.8: "a few" exceptions are under a fifth.
-    predicate=above(0.8, null=None),
+    trend=level_above(0.8, why="?"),
     paper=Paper(
         "107, 106 and 97 of 108 layer pairs; mean CKA 0.065 / 0.040 / 0.113 [fig. 1]",
         {"hopper": (107 / 108,), "halfcheetah": (106 / 108,), "walker2d": (97 / 108,)},
@@ -124,7 +124,7 @@ def test_image_low(image: Cka) -> float:
     tasks=ALL_TASKS,
     needs={"language": LANGUAGE, "image": IMAGE},
     # 0.5: less is kept than is changed; 1 would be no change.
-    predicate={"language": below(0.5, null=1.0), "image": below(0.5, null=1.0)},
+    trend={"language": below(1.0, interest=0.5, why="?"), "image": below(1.0, interest=0.5, why="?")},
     paper=Paper(
         "language 0.116 / 0.154 / 0.101, image 0.065 / 0.040 / 0.113 [fig. 1]",
         {"hopper": (0.116, 0.065), "halfcheetah": (0.154, 0.040), "walker2d": (0.101, 0.113)},
@@ -146,7 +146,7 @@ def test_pretrained_change(language: Cka, image: Cka) -> dict[str, float]:
     tasks=ALL_TASKS,
     needs={"random": RANDOM},
     # 0.05: above the scatter of ±0.03 that unrelated data give at 100 windows.
-    predicate=above(0.05),
+    trend=above(0.0, interest=0.05, why="?"),
     paper=Paper(
         "thirds 0.246/0.133/0.133, 0.282/0.243/0.256, 0.241/0.151/0.147 [fig. 1]",
         {"hopper": (0.0565,), "halfcheetah": (0.0065,), "walker2d": (0.049,)},
@@ -169,7 +169,7 @@ def test_random_shallow(random: Cka) -> float:
     unit="CKA",
     tasks=ALL_TASKS,
     needs={"random": RANDOM, "language": LANGUAGE},
-    predicate=above(0.0),
+    trend=above(0.0),
     paper=Paper(
         "+0.055 / +0.106 / +0.078 (seed 666), +0.039 / +0.003 / -0.001 (seed 42) [fig. 1, J.1]",
         {"hopper": (0.055,), "halfcheetah": (0.106,), "walker2d": (0.078,)},
@@ -192,7 +192,7 @@ def test_random_higher_than_language(random: Cka, language: Cka) -> float:
     tasks=ALL_TASKS,
     needs={"random": RANDOM_FOR_IMAGE, "image": IMAGE},
     # 0.05: above the scatter of ±0.03 that unrelated data give at 100 windows.
-    predicate=above(0.05),
+    trend=above(0.0, interest=0.05, why="?"),
     paper=Paper(
         "+0.106 / +0.220 / +0.066 [fig. 1]", {"hopper": (0.106,), "halfcheetah": (0.221,), "walker2d": (0.067,)}
     ),
@@ -213,7 +213,7 @@ def test_random_higher_than_image(random: Cka, image: Cka) -> float:
     tasks=ALL_TASKS,
     needs={"random": RANDOM, "language": LANGUAGE},
     # 0.75: a clear majority, where chance gives 0.5.
-    predicate=above(0.75, null=0.5),
+    trend=above(0.5, interest=0.25, why="?"),
     paper=Paper(
         "0.61 / 0.56 / 0.66 (seed 666), 0.52 / 0.40 / 0.37 (seed 42) [fig. 1, J.1]",
         {"hopper": (0.61,), "halfcheetah": (0.56,), "walker2d": (0.66,)},
@@ -238,7 +238,7 @@ def test_random_higher_in_most_layers(random: Cka, language: Cka) -> float:
         "language": LANGUAGE,
         "seeds": Need("cka_profile_distance", arm="random_init", next_seed=True),
     },
-    predicate=above(0.0),
+    trend=above(0.0),
     paper=Paper(
         "not quantified; its curves of both seeds give 0.111 - 0.109, 0.192 - 0.095, 0.134 - 0.065 [fig. 1, J.1]",
         {"hopper": (0.002,), "halfcheetah": (0.096,), "walker2d": (0.069,)},
@@ -259,7 +259,7 @@ def test_structure_differs(random: Cka, language: Cka, seeds: float) -> float:
     unit="share of layers",
     needs={"random": RANDOM},
     # 0.25: with a base rate of 24 in 108, the smallest round excess that makes a near majority.
-    predicate=above(0.25),
+    trend=above(0.0, interest=0.25, why="?"),
     paper=Paper("24 of 34 = 0.71, base rate 0.22 (App. D.3)", (24 / 34 - 24 / 108,)),
     deviations=(1, 16, 17),
 )
@@ -278,7 +278,7 @@ def test_norms_dominate(random: Cka) -> float:
     effect="whether all 24 layer norms and at most 15 other layers have CKA above 0.23",
     unit="true or false",
     needs={"random": RANDOM},
-    predicate=holds_in(0.8),
+    trend=in_most_seeds(),
     paper=Paper("24 layer norms and 10 others (App. D.3; seen in fig. 1 too)", (1.0,)),
     deviations=(1, 17),
 )
@@ -299,7 +299,7 @@ def test_list(random: Cka) -> float:
     unit="true or false",
     tasks=("halfcheetah",),
     needs={"random": RANDOM},
-    predicate=holds_in(0.8),
+    trend=in_most_seeds(),
     paper=Paper("0.38 gives 30 layers there and 10 on Hopper, not the 34 of the list; 0.23 on Hopper does", (0.0,)),
     deviations=(17,),
 )
@@ -320,7 +320,7 @@ def test_threshold(random: Cka) -> float:
     tasks=ALL_TASKS,
     needs={"random": RANDOM, "language": LANGUAGE},
     # 0.05: above the scatter of ±0.03 that unrelated data give at 100 windows.
-    predicate=above(0.05),
+    trend=above(0.0, interest=0.05, why="?"),
     paper=Paper("+0.20 / +0.49 / +0.36 [fig. 1]", {"hopper": (0.20,), "halfcheetah": (0.49,), "walker2d": (0.36,)}),
     deviations=(1,),
 )
@@ -341,7 +341,7 @@ def test_norms_related(random: Cka, language: Cka) -> float:
     needs={"language": LANGUAGE},
     parts=("S4-gpt2-not-worse", "S5.1-cka-gpt2-low"),
     # 0.5: less is kept than is changed; 1 would be no change.
-    predicate=below(0.5, null=1.0),
+    trend=below(1.0, interest=0.5, why="?"),
     paper=Paper("0.162 / 0.197 / 0.142 [fig. 1]", {"hopper": (0.162,), "halfcheetah": (0.197,), "walker2d": (0.142,)}),
     deviations=(1,),
 )
@@ -365,12 +365,12 @@ def test_shallow_third_changes(language: Cka) -> float:
         "language_seeds": Need("cka_between", arm="language_pretrained", next_seed=True),
         "image_seeds": Need("cka_between", arm="image_pretrained", next_seed=True),
     },
-    predicate={
-        "random and language": below(LOW, null=None),
-        "random and image": below(LOW, null=None),
-        "language and image": below(LOW, null=None),
+    trend={
+        "random and language": level_below(LOW, why="?"),
+        "random and image": level_below(LOW, why="?"),
+        "language and image": level_below(LOW, why="?"),
         # 0.05: two seeds of one arm must be more alike than two arms, or low says nothing about different arms.
-        "same arm minus other": above(0.05),
+        "same arm minus other": above(0.0, interest=0.05, why="?"),
     },
     paper=Paper("small by eye (heat maps of App. D.4)"),
     deviations=(1, 16),
@@ -403,7 +403,7 @@ def test_other_models_differ(
     unit="CKA",
     needs={"language": Need("cka_grid", arm="language_pretrained"), "random": Need("cka_grid", arm="random_init")},
     # 0.05: above the scatter of ±0.03 that unrelated data give at 100 windows.
-    predicate=above(0.05),
+    trend=above(0.0, interest=0.05, why="?"),
     paper=Paper("by eye (heat maps of App. D.5)"),
     deviations=(1,),
 )
@@ -422,7 +422,7 @@ def test_lattice(language: Grid, random: Grid) -> float:
     unit="CKA",
     needs={"language": Need("cka_grid", arm="language_pretrained")},
     # 0.05: above the scatter of ±0.03 that unrelated data give at 100 windows.
-    predicate=above(0.05),
+    trend=above(0.0, interest=0.05, why="?"),
     paper=Paper("by eye (heat map of App. D.5)"),
     deviations=(1,),
 )
@@ -441,7 +441,7 @@ def test_groups(language: Grid) -> float:
     effect="CKA within blocks minus between blocks, random init minus language pre-trained",
     unit="CKA",
     needs={"random": Need("cka_grid", arm="random_init"), "language": Need("cka_grid", arm="language_pretrained")},
-    predicate=above(0.0),
+    trend=above(0.0),
     paper=Paper("by eye (heat maps of App. D.5)"),
     deviations=(1,),
 )
@@ -462,7 +462,7 @@ def test_separate(random: Grid, language: Grid) -> float:
         "language": Need("cka_grid", arm="language_pretrained", parameters={"epoch": 0}),
         "image": Need("cka_grid", arm="image_pretrained", parameters={"epoch": 0}),
     },
-    predicate={"random": above(0.0), "language": above(0.0), "image": above(0.0)},
+    trend={"random": above(0.0), "language": above(0.0), "image": above(0.0)},
     paper=Paper("by eye (heat maps of App. D.5)"),
     deviations=(1,),
 )
@@ -480,7 +480,7 @@ def test_grid_before(random: Grid, language: Grid, image: Grid) -> dict[str, flo
     unit="CKA",
     tasks=ALL_TASKS,
     needs={"random": RANDOM, "language": LANGUAGE},
-    predicate={"action": above(0.0), "return-to-go": above(0.0)},
+    trend={"action": above(0.0), "return-to-go": above(0.0)},
     paper=Paper(
         "action +0.040 / +0.136 / +0.078, return-to-go +0.101 / +0.049 / +0.065 (seed 666) [App. J.1]",
         {"hopper": (0.040, 0.101), "halfcheetah": (0.136, 0.049), "walker2d": (0.078, 0.065)},
@@ -506,7 +506,7 @@ def test_other_tokens(random: Cka, language: Cka) -> dict[str, float]:
         for task in ALL_TASKS
         for arm, start in (("random", "init"), ("language", "pretrained"))
     },
-    predicate=holds_in(0.8),
+    trend=in_most_seeds(),
     paper=Paper(
         "6 of 9 cells: state +0.039 / +0.003 / -0.001, action -0.005 / +0.111 / +0.042, "
         "return-to-go -0.038 / +0.156 / +0.023 (seed 42) [App. J.1]",
@@ -558,5 +558,5 @@ reuse = reuse.corrected(
         "moments": Need("score", arm="language_moments", task="hopper"),
     },
     # Above 0 would refute that re-use plays no part.
-    predicate=below(0.0),
+    trend=below(0.0),
 )(reuse_without_structure)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from dtclaims import Need, Paper, above, below, claim, equivalent, mean
+from dtclaims import Need, Paper, above, below, claim, equivalent, level_below, mean, not_above, not_below
 from dtclaims.errors import MeasurementError, UndefinedMeasurement
 from dtclaims.harness.stats.ranks import rank_correlation
 from dtclaims.lab.design.blocks import replaced
@@ -91,7 +91,7 @@ def share_of_returns(information: Information) -> float:
     unit="nats",
     needs={"random": RANDOM, "language": LANGUAGE},
     # 0.1 nat: how far repeated estimates scatter.
-    predicate=above(0.1),
+    trend=above(0.0, interest=0.1, why="?"),
     paper=Paper("2.40 vs 0.80 (seed 666), 2.32 vs 0.62 (seed 42) [fig. 2a, 46a]", (1.60, 1.70)),
     deviations=(2, 4, 24),
 )
@@ -110,7 +110,7 @@ def test_random_knows_more_of_the_input(random: Information, language: Informati
     unit="nats",
     needs={"random": RANDOM, "language": LANGUAGE},
     # 0.1 nat: how far repeated estimates scatter.
-    predicate=above(0.1),
+    trend=above(0.0, interest=0.1, why="?"),
     paper=Paper("2.68 vs 1.27 (seed 666), 2.60 vs 1.28 (seed 42) [fig. 2b, 46b]", (1.41, 1.32)),
     deviations=(2,),
 )
@@ -129,7 +129,7 @@ def test_random_knows_more_of_the_label(random: Information, language: Informati
     unit="nats",
     needs={"random": RANDOM_FOR_IMAGE, "image": IMAGE},
     # 0.1 nat: how far repeated estimates scatter.
-    predicate={"input": above(0.1), "label": above(0.1)},
+    trend={"input": above(0.0, interest=0.1, why="?"), "label": above(0.0, interest=0.1, why="?")},
     paper=Paper("input 2.40 vs 0.03, label 2.68 vs 0.00 [fig. 2]", (2.37, 2.68)),
     deviations=(2, 7),
 )
@@ -148,7 +148,7 @@ def test_random_knows_more_than_image(random: Information, image: Information) -
     unit="share of tokens",
     needs={"random": RANDOM, "language": LANGUAGE},
     # 0.8: under a fifth of the tokens are exceptions; chance is a half.
-    predicate=above(0.8, null=0.5),
+    trend=above(0.5, interest=0.3, why="?"),
     paper=Paper("input 0.98, label 0.90 (seed 666); 1.00, 0.95 (seed 42) [fig. 2, 46]", (0.90, 0.95)),
     deviations=(2,),
 )
@@ -166,7 +166,7 @@ def test_random_knows_more_at_every_token(random: Information, language: Informa
     unit="nats",
     needs={"image": IMAGE},
     # 0.1 nat: how far repeated estimates scatter.
-    predicate={"input": equivalent(0.1), "label": equivalent(0.1)},
+    trend={"input": equivalent(0.1, why="?"), "label": equivalent(0.1, why="?")},
     paper=Paper("input 0.03 (at most 0.15), label 0.00 [fig. 2]", (0.03, 0.00)),
     deviations=(2, 7, 20),
 )
@@ -185,7 +185,7 @@ def test_image_knows_nothing(image: Information) -> dict[str, float]:
     unit="nats",
     needs={"language": LANGUAGE, "random": RANDOM},
     # 0.1 nat: how far repeated estimates scatter.
-    predicate={"input": below(0.1), "label": below(0.1)},
+    trend={"input": not_above(0.0, margin=0.1, why="?"), "label": not_above(0.0, margin=0.1, why="?")},
     paper=Paper("input 0.80 vs 2.40, label 1.27 vs 2.68 [fig. 2]", (-1.60, -1.41)),
     deviations=(2,),
 )
@@ -204,7 +204,7 @@ def test_language_knows_no_more(language: Information, random: Information) -> d
     unit="share of steps",
     needs={"language": LANGUAGE},
     # 0.8: under a fifth of the steps are exceptions; chance is a third.
-    predicate=above(0.8, null=1 / 3),
+    trend=above(1 / 3, interest=0.46, why="?"),
     paper=Paper("19 of 19 steps in both seeds [fig. 2b, 46b]", (1.0, 1.0)),
     deviations=(2,),
 )
@@ -222,7 +222,7 @@ def test_language_knows_the_label_at_returns(language: Information) -> float:
     unit="share of steps",
     needs={"random": RANDOM},
     # 0.8: the line above which the language arm is called consistent.
-    predicate=below(0.8, null=None),
+    trend=level_below(0.8, why="?"),
     paper=Paper("1 of 19 steps (seed 666), 3 of 19 (seed 42) [fig. 2b, 46b]", (1 / 19, 3 / 19)),
     deviations=(2,),
 )
@@ -243,11 +243,11 @@ def test_random_does_not_know_the_label_at_returns(random: Information) -> float
         "language": Need("information_ends", arm="language_pretrained"),
     },
     # 0.1 nat: how far repeated estimates scatter.
-    predicate={
-        "input, first block": above(0.1),
-        "label, first block": above(0.1),
-        "input, last block": above(0.1),
-        "label, last block": above(0.1),
+    trend={
+        "input, first block": above(0.0, interest=0.1, why="?"),
+        "label, first block": above(0.0, interest=0.1, why="?"),
+        "input, last block": above(0.0, interest=0.1, why="?"),
+        "label, last block": above(0.0, interest=0.1, why="?"),
     },
     paper=Paper(
         "first block 2.33 vs 1.15 and 2.36 vs 1.48, last 2.07 vs 0.86 and 2.21 vs 1.13 [fig. 44, 45]",
@@ -272,7 +272,7 @@ def test_random_knows_more_in_other_blocks(
     unit="nats",
     needs={"random": RANDOM, "language": LANGUAGE},
     # 0.1 nat: how far repeated estimates scatter.
-    predicate={"input": above(0.1), "label": above(0.1)},
+    trend={"input": above(0.0, interest=0.1, why="?"), "label": above(0.0, interest=0.1, why="?")},
     paper=Paper("input 2.32 vs 0.62, label 2.60 vs 1.28 (seed 42) [fig. 46]", (1.70, 1.32)),
     deviations=(2,),
 )
@@ -298,11 +298,11 @@ def test_random_knows_more_in_other_seeds(random: Information, language: Informa
         "language": Need("information_steps", arm="language_pretrained"),
     },
     # 0.1 nat: how far repeated estimates scatter. "Generally": at least two thirds of the blocks; chance is a half.
-    predicate={
-        "input": above(0.1),
-        "label": above(0.1),
-        "input, share of blocks": above(0.66, null=0.5),
-        "label, share of blocks": above(0.66, null=0.5),
+    trend={
+        "input": above(0.0, interest=0.1, why="?"),
+        "label": above(0.0, interest=0.1, why="?"),
+        "input, share of blocks": above(0.5, interest=0.16, why="?"),
+        "label, share of blocks": above(0.5, interest=0.16, why="?"),
     },
     paper=Paper(
         "state 2.73 vs 1.31, action 1.68 vs 0.40, each in 10 of 12 blocks [fig. 17]", (1.42, 1.29, 10 / 12, 10 / 12)
@@ -328,7 +328,7 @@ def test_random_knows_more_of_its_step(random: Information, language: Informatio
     unit="nats",
     needs={"image": Need("information_steps", arm="image_pretrained")},
     # 0.1 nat: how far repeated estimates scatter.
-    predicate=equivalent(0.1),
+    trend=equivalent(0.1, why="?"),
     paper=Paper("mean 0.03, at most 0.14 [fig. 17]", (0.03,)),
     deviations=(2, 7),
 )
@@ -351,7 +351,7 @@ LANGUAGE_ERRORS = Need("action_errors", arm="language_pretrained")
     unit="squared action",
     needs={"language": LANGUAGE_ERRORS, "random": RANDOM_ERRORS},
     # 0.01: a fifth of what the inventory calls a difference of errors.
-    predicate=above(-0.01),
+    trend=not_below(0.0, margin=0.01, why="?"),
     parts=("S5.2-mi-gpt2-not-more",),
     paper=Paper("inferred; no action error is shown"),
     deviations=(2, 36),
@@ -369,7 +369,7 @@ def test_language_fits_no_better(language: Sequence[float], random: Sequence[flo
     effect="action error, language pre-trained minus random init",
     unit="squared action",
     needs={"language": LANGUAGE_ERRORS, "random": RANDOM_ERRORS},
-    predicate=above(0.0),
+    trend=above(0.0),
     paper=Paper("not shown"),
     deviations=(36,),
 )
@@ -395,7 +395,7 @@ def test_random_predicts_better(language: Sequence[float], random: Sequence[floa
         **replaced("errors_and_returns", "language"),
     },
     # 0.8: "not always"; 1 would be that a better error always comes with a better return.
-    predicate=below(0.8, null=1.0),
+    trend=below(1.0, interest=0.2, why="?"),
     paper=Paper("not shown"),
     deviations=(12,),
 )
@@ -419,7 +419,7 @@ DATA = {task: Need("data_information", task=task) for task in ALL_TASKS}
     tasks=(),
     needs=DATA,
     # 0.1 nat: how far repeated estimates scatter.
-    predicate=above(0.1),
+    trend=above(0.0, interest=0.1, why="?"),
     paper=Paper("medians 1.05 (Hopper) vs 1.43 and 1.58 [fig. 22b]", (0.37,)),
     deviations=(2, 37),
 )
@@ -438,7 +438,7 @@ def test_return_says_less_on_hopper(hopper: Information, halfcheetah: Informatio
     tasks=(),
     needs=DATA,
     # 1 nat: a third of the value.
-    predicate=below(1.0, null=0.0),
+    trend=not_above(0.0, margin=1, why="?"),
     paper=Paper("medians 2.92 / 3.11 / 2.69; outliers -3.9 and -6.8 [fig. 22a]", (0.42,)),
     deviations=(2, 20),
 )
@@ -462,7 +462,7 @@ def test_states_say_as_much(hopper: Information, halfcheetah: Information, walke
         for context in (20, 1)
     },
     # 0.25: a quarter of all that can be lost.
-    predicate=above(0.25),
+    trend=above(0.0, interest=0.25, why="?"),
     paper=Paper("1.00 vs about 0 (seed 666); Walker2d loses 0.97 too in seed 42 [tables 1, 2, J.5]", (1.0,)),
     deviations=(9, 11),
 )

@@ -5,7 +5,7 @@
 
 from typing import Any
 
-from dtclaims import Need, Paper, above, below, claim, holds_in, mean
+from dtclaims import Need, Paper, above, claim, in_most_seeds, level_above, level_below, mean
 from dtclaims.lab.design.tasks import ALL_TASKS
 
 LANGUAGE = Need("parameter_change", arm="language_pretrained")
@@ -48,7 +48,7 @@ def cosines(change: Change) -> dict[str, float]:
     effect="displacement of the random arm over that of the language arm",
     unit="ratio",
     needs={"random": RANDOM, "language": LANGUAGE},
-    predicate=above(1.25, null=1.0),
+    trend=above(1.0, interest=0.25, why="?"),
     paper=Paper("276 / 150 = 1.84 (seed 666), 281 / 153 = 1.84 (seed 42) [fig. 3]", (276 / 150, 281 / 153)),
     deviations=(3, 19),
 )
@@ -66,7 +66,7 @@ def test_language_moves_less(random: Change, language: Change) -> float:
     effect="displacement per coordinate of the random arm over that of the image arm",
     unit="ratio",
     needs={"random": RANDOM_FOR_IMAGE, "image": IMAGE},
-    predicate=above(1.25, null=1.0),
+    trend=above(1.0, interest=0.25, why="?"),
     # L2 276 and 80, 281 and 93; the image network has 76 million block parameters, the random one 85.
     paper=Paper("L2 276 and 80 (seed 666), 281 and 93 (seed 42); per coordinate 3.3 and 2.9 [fig. 3]", (3.26, 2.85)),
     deviations=(3, 7, 19),
@@ -86,7 +86,7 @@ def test_image_moves_less(random: Change, image: Change) -> float:
     unit="cosine",
     needs={"language": LANGUAGE, "random": RANDOM},
     # 0.1: a seventh of the gap that the paper's figure shows.
-    predicate=above(0.1),
+    trend=above(0.0, interest=0.1, why="?"),
     paper=Paper("0.97 vs 0.30; weights only, about 0.99 vs 0.60 [fig. 4]", (0.67,)),
     deviations=(3, 19),
 )
@@ -105,7 +105,7 @@ def test_language_keeps_direction(language: Change, random: Change) -> float:
     unit="cosine",
     needs={"image": IMAGE},
     # 0.9: turned by less than 26 degrees.
-    predicate={"all tensors": above(0.9, null=None), "weights": above(0.9, null=None)},
+    trend={"all tensors": level_above(0.9, why="?"), "weights": level_above(0.9, why="?")},
     paper=Paper("0.50 over all tensors (biases 0), 0.99 to 1.00 over weights [fig. 4]", (0.50, 1.00)),
     deviations=(7, 19),
 )
@@ -124,7 +124,7 @@ test_image_keeps_direction = test_image_keeps_direction.corrected(
     effect="mean cosine of weights before and after, image pre-trained",
     unit="cosine",
     needs={"image": IMAGE},
-    predicate=above(0.9, null=None),
+    trend=level_above(0.9, why="?"),
 )(image_weights_keep_direction)
 
 
@@ -139,7 +139,7 @@ test_image_keeps_direction = test_image_keeps_direction.corrected(
     tasks=ALL_TASKS,
     needs={"language": LANGUAGE, "image": IMAGE},
     # 0.25: the move that would make a network 1.25 times as large, the smallest ratio called larger.
-    predicate={"language": below(0.25, null=None), "image": below(0.25, null=None)},
+    trend={"language": level_below(0.25, why="?"), "image": level_below(0.25, why="?")},
     paper=Paper("not shown"),
     deviations=(3,),
 )
@@ -156,9 +156,9 @@ def test_parameters_stay(language: Change, image: Change) -> dict[str, float]:
     effect="mean L2 distance of tensors in shallow blocks over that of the others",
     unit="ratio",
     needs={"language": LANGUAGE, "random": RANDOM, "image": IMAGE, "random_for_image": RANDOM_FOR_IMAGE},
-    predicate={
-        "language": above(1.25, null=1.0),
-        "image": above(1.25, null=1.0),
+    trend={
+        "language": above(1.0, interest=0.25, why="?"),
+        "image": above(1.0, interest=0.25, why="?"),
         "language minus random": above(0.0),
         "image minus random": above(0.0),
     },
@@ -191,7 +191,7 @@ def test_shallow_moves_more(
     unit="share of tensors",
     needs={"language": LANGUAGE},
     # 0.5: the paper's figure shows most of blocks 3 to 11.
-    predicate=above(0.5, null=None),
+    trend=level_above(0.5, why="?"),
     paper=Paper("57 of 72, most of blocks 3-11 [fig. 4]", (57 / 72,)),
     deviations=(3,),
 )
@@ -213,7 +213,7 @@ def test_unchanged_exist(language: Change) -> float:
         "own": Need("cka_without_change", arm="language_pretrained"),
     },
     # 0.5: a majority. 0.05: the scatter of CKA, so giving these blocks their old parameters back makes no difference.
-    predicate={"share": above(0.5, null=None), "own change": below(0.05, null=None)},
+    trend={"share": level_above(0.5, why="?"), "own change": level_below(0.05, why="?")},
     paper=Paper("an argument only (App. L); figures 1 and 4 together give 51 of 54 layers"),
     deviations=(1, 3),
 )
@@ -231,10 +231,10 @@ def test_representation_changes_alone(language: Change, cka: Change, own: float)
 ALL_ARMS = {"random": RANDOM, "language": LANGUAGE, "random_for_image": RANDOM_FOR_IMAGE, "image": IMAGE}
 # The thresholds of S5.3-l2-small-* and S5.3-cos-large-*.
 STATED = {
-    "language moves less": above(1.25, null=1.0),
-    "image moves less": above(1.25, null=1.0),
-    "language keeps direction": above(0.1),
-    "image keeps direction": above(0.9, null=None),
+    "language moves less": above(1.0, interest=0.25, why="?"),
+    "image moves less": above(1.0, interest=0.25, why="?"),
+    "language keeps direction": above(0.0, interest=0.1, why="?"),
+    "image keeps direction": level_above(0.9, why="?"),
 }
 
 
@@ -262,7 +262,7 @@ def four_findings(random: Change, language: Change, random_for_image: Change, im
     },
     tasks=("halfcheetah", "walker2d"),
     needs=ALL_ARMS,
-    predicate=STATED,
+    trend=STATED,
     paper=Paper(
         "L2 of random, language and image arm 273, 155 and 90; 279, 164 and 109; cosines of language minus random "
         "0.68 and 0.69, of image 0.50 and 0.50 [App. J.3]",
@@ -284,7 +284,7 @@ def test_other_tasks(random: Change, language: Change, random_for_image: Change,
     unit="true or false",
     tasks=ALL_TASKS,
     needs=ALL_ARMS,
-    predicate=holds_in(0.8),
+    trend=in_most_seeds(),
     # Three hold in each cell of the paper; the image arm's cosine over all tensors is 0.50.
     paper=Paper(
         "L2 of random arm 281 / 271 / 274, language 153 / 155 / 160, image 93 / 96 / 84; cosine of image 0.50 "
@@ -313,7 +313,7 @@ def test_findings_of_a_seed(random: Change, language: Change, random_for_image: 
     },
     parts=("S5.3-unchanged-exist",),
     # 5: twice the largest two-seed ± of Tables 1 and 2 for a model that learns.
-    predicate=above(5.0),
+    trend=above(0.0, interest=5, why="?"),
     paper=Paper("an inference, not measured"),
     deviations=(),
     protocols=("corrected",),

@@ -7,7 +7,19 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dtclaims import Need, Paper, above, below, claim, composite, equivalent, holds_in, mean
+from dtclaims import (
+    Need,
+    Paper,
+    above,
+    below,
+    claim,
+    composite,
+    equivalent,
+    in_most_seeds,
+    level_above,
+    level_below,
+    mean,
+)
 from dtclaims.harness.stats.ranks import rank_correlation
 from dtclaims.lab.design.tasks import ALL_TASKS
 
@@ -42,7 +54,7 @@ def spread_left(gradients: Gradients) -> float:
     unit="cosine",
     needs={"random": RANDOM, "pretrained": LANGUAGE},
     # 0.1: a fifth of the reported gap.
-    predicate=above(0.1),
+    trend=above(0.0, interest=0.1, why="?"),
     paper=Paper("-0.39 vs -0.97 (seed 666), -0.33 vs -0.89 (seed 42) [fig. 5, 63]", (0.58, 0.56)),
     deviations=(5, 22),
 )
@@ -61,7 +73,7 @@ def test_language_confused(random: Gradients, pretrained: Gradients) -> float:
     unit="cosine",
     needs={"random": RANDOM_FOR_IMAGE, "pretrained": IMAGE},
     # 0.1: a fifth of the reported gap.
-    predicate=above(0.1),
+    trend=above(0.0, interest=0.1, why="?"),
     paper=Paper("-0.39 vs -0.87 (seed 666), -0.33 vs -0.95 (seed 42) [fig. 5, 63]", (0.48, 0.62)),
     deviations=(5, 7),
 )
@@ -71,7 +83,7 @@ def test_image_confused(random: Gradients, pretrained: Gradients) -> float:
 
 
 # The minimum of many pairs is an extreme value (DEV-22): its first percentile has to agree in sign.
-BOTH = {"minimum": above(0.1), "first percentile": above(0.0)}
+BOTH = {"minimum": above(0.0, interest=0.1, why="?"), "first percentile": above(0.0)}
 
 
 def confusion(random: Gradients, pretrained: Gradients) -> dict[str, float]:
@@ -88,14 +100,14 @@ test_language_confused = test_language_confused.corrected(
     effect="cosine between windows' gradients, random init minus language pre-trained",
     unit="cosine",
     needs={"random": RANDOM, "pretrained": LANGUAGE},
-    predicate=BOTH,
+    trend=BOTH,
 )(confusion)
 test_image_confused = test_image_confused.corrected(
     "grad_mode",
     effect="cosine between windows' gradients, random init minus image pre-trained",
     unit="cosine",
     needs={"random": RANDOM_FOR_IMAGE, "pretrained": IMAGE},
-    predicate=BOTH,
+    trend=BOTH,
 )(confusion)
 
 
@@ -108,7 +120,7 @@ test_image_confused = test_image_confused.corrected(
     unit="cosine",
     needs={"language": LANGUAGE, "image": IMAGE},
     # 0.2: under half of the reported distance to the random arm.
-    predicate=equivalent(0.2),
+    trend=equivalent(0.2, why="?"),
     paper=Paper("-0.97 vs -0.87 (seed 666), -0.89 vs -0.95 (seed 42) [fig. 5, 63]", (-0.10, 0.06)),
     deviations=(5,),
 )
@@ -142,7 +154,7 @@ def order_agrees(values: Mapping[str, dict[str, Any]]) -> float:
     unit="correlation",
     tasks=ALL_TASKS,
     needs=cosine_and_change(random="random_init", language="language_pretrained", image="image_pretrained"),
-    predicate=above(0.0),
+    trend=above(0.0),
     paper=Paper(
         "0.5, 1 and 1 (seed 666), 1, 1 and 0.5 (seed 42), from fig. 3, 5, 47-56, 58, 63",
         {"hopper": (0.5,), "halfcheetah": (1.0,), "walker2d": (1.0,)},
@@ -170,7 +182,7 @@ test_confusion_explains = test_confusion_explains.corrected(
         language="language_pretrained",
         image="image_pretrained",
     ),
-    predicate=above(0.0),
+    trend=above(0.0),
 )(confusion_explains_in_each_architecture)
 
 
@@ -184,7 +196,7 @@ test_confusion_explains = test_confusion_explains.corrected(
     unit={"median": "norm", "share": "share of windows"},
     needs={"image": IMAGE},
     # 0.24: within 4 % of the bound. 0.75: both quartiles above it.
-    predicate={"median": above(0.24, null=None), "share": above(0.75, null=None)},
+    trend={"median": level_above(0.24, why="?"), "share": level_above(0.75, why="?")},
     paper=Paper("median 0.248 in both seeds, lower quartile 0.247 (seed 666), 0.182 (seed 42) [fig. 6, 62]"),
     deviations=(6, 7),
 )
@@ -204,7 +216,7 @@ test_image_at_the_bound = test_image_at_the_bound.corrected(
     unit="share of windows",
     needs={"image": IMAGE},
     # 0.75: as published.
-    predicate=above(0.75, null=None),
+    trend=level_above(0.75, why="?"),
 )(image_clipped)
 
 
@@ -217,7 +229,7 @@ test_image_at_the_bound = test_image_at_the_bound.corrected(
     unit="norm",
     needs={"language": LANGUAGE, "random": RANDOM},
     # 0.24: what counts as being at the bound.
-    predicate=below(0.24, null=None),
+    trend=level_below(0.24, why="?"),
     paper=Paper("language 0.184, random 0.223 (seed 666); 0.214, 0.219 (seed 42) [fig. 6, 62]", (0.223, 0.219)),
     deviations=(5, 6),
 )
@@ -237,7 +249,7 @@ test_others_below_the_bound = test_others_below_the_bound.corrected(
     unit="share of windows",
     needs={"language": LANGUAGE, "random": RANDOM},
     # 0.5: most windows are not clipped.
-    predicate=below(0.5, null=None),
+    trend=level_below(0.5, why="?"),
 )(others_clipped)
 
 
@@ -250,7 +262,7 @@ test_others_below_the_bound = test_others_below_the_bound.corrected(
     unit="ratio",
     needs={"image": IMAGE, "language": LANGUAGE, "random": RANDOM_FOR_IMAGE},
     # 0.8: the smallest ratio called smaller.
-    predicate={"against language": below(0.8, null=1.0), "against random": below(0.8, null=1.0)},
+    trend={"against language": below(1.0, interest=0.2, why="?"), "against random": below(1.0, interest=0.2, why="?")},
     paper=Paper(
         "0.0014 vs 0.037 and 0.004 (seed 666), 0.067 vs 0.006 and 0.003 (seed 42) [fig. 6, 62]",
         (0.039, 0.37),
@@ -279,7 +291,7 @@ test_image_collapsed = test_image_collapsed.corrected(
     unit="share of the spread",
     needs={"image": IMAGE, "language": LANGUAGE, "random": RANDOM_FOR_IMAGE},
     # 0.2: the image arm loses a fifth more; where all arms lose everything, the difference is 0 and a ratio is noise.
-    predicate={"against language": above(0.2), "against random": above(0.2)},
+    trend={"against language": above(0.0, interest=0.2, why="?"), "against random": above(0.0, interest=0.2, why="?")},
 )(collapsed_by_clipping)
 
 
@@ -293,7 +305,7 @@ test_image_collapsed = test_image_collapsed.corrected(
     unit="log ratio",
     tasks=ALL_TASKS,
     needs={"image": IMAGE, "language": LANGUAGE},
-    predicate=above(0.0),
+    trend=above(0.0),
     paper=Paper("not shown: norms are reported after clipping"),
     deviations=(6, 7),
 )
@@ -312,7 +324,7 @@ def test_image_gradients_large(image: Gradients, language: Gradients) -> float:
     unit="share",
     needs={"image": IMAGE},
     # 0.5: more than all the other tensors together.
-    predicate=above(0.5, null=None),
+    trend=level_above(0.5, why="?"),
     paper=Paper("0.89 (seed 666), 0.76 (seed 42) [fig. 7, 64]", (0.89, 0.76)),
     deviations=(7, 34),
 )
@@ -334,7 +346,7 @@ test_first_norm_dominates = test_first_norm_dominates.corrected(
     unit="share",
     needs={"image": IMAGE, "language": LANGUAGE},
     # 0.5: more than all the other tensors together.
-    predicate={"image": above(0.5, null=None), "image minus language": above(0.0)},
+    trend={"image": level_above(0.5, why="?"), "image minus language": above(0.0)},
 )(first_norm_dominates_in_squares)
 
 
@@ -346,7 +358,7 @@ test_first_norm_dominates = test_first_norm_dominates.corrected(
     effect="whether the first norm's parameters have the largest shares, twice the next or more",
     unit="true or false",
     needs={"image": IMAGE},
-    predicate=holds_in(0.8),
+    trend=in_most_seeds(),
     paper=Paper(
         "true in both seeds: bias 0.54, weight 0.35, all the others together 0.11 (seed 666) [fig. 7, 18, 65]",
         (1.0, 1.0),
@@ -375,7 +387,7 @@ UNCLIPPED_ERRORS = Need("action_errors", arm="image_pretrained", epochs=10, clip
     tasks=ALL_TASKS,
     needs={"unclipped": UNCLIPPED_ERRORS, "clipped": CLIPPED_ERRORS},
     # 0.8: the smallest ratio called smaller.
-    predicate=below(0.8, null=1.0),
+    trend=below(1.0, interest=0.2, why="?"),
     paper=Paper(
         "0.35 / 0.84, 0.47 / 0.86, 0.28 / 0.88 [fig. 19, 20]",
         {"hopper": (0.414,), "halfcheetah": (0.545,), "walker2d": (0.320,)},
@@ -400,7 +412,7 @@ def test_unclipped_error_lower(unclipped: Sequence[float], clipped: Sequence[flo
         "clipped": Need("action_error_jumps", arm="image_pretrained"),
     },
     # 0.8: the smallest ratio called smaller.
-    predicate=below(0.8, null=1.0),
+    trend=below(1.0, interest=0.2, why="?"),
     paper=Paper(
         "stated by eye; from the curves 0.97 / 0.56 / 0.21 [fig. 19, 20]",
         {"hopper": (0.97,), "halfcheetah": (0.56,), "walker2d": (0.21,)},
@@ -426,7 +438,7 @@ UNCLIPPED = Need("score_span", arm="image_pretrained", epochs=10, clip=False)
     tasks=ALL_TASKS,
     needs={"unclipped": UNCLIPPED, "clipped": CLIPPED},
     # 10: more would be no slight improvement; every failing cell of the paper is below 5 points.
-    predicate={"improves": above(0.0), "slightly": below(10.0, null=None)},
+    trend={"improves": above(0.0), "slightly": level_below(10.0, why="?")},
     # Mean returns +63.7 / +366.4 / -12.9 on the paper's own scale.
     paper=Paper(
         "from the curves +1.8 / +3.3 / -0.3 points; at epoch 10 returns 75 vs 39, -145 vs -598, -17 vs 101 [fig. 19]",
@@ -449,7 +461,7 @@ def test_unclipped_return_slight(unclipped: float, clipped: float) -> dict[str, 
     tasks=ALL_TASKS,
     needs={"unclipped": Need("score", arm="image_pretrained", epochs=10, clip=False)},
     # 10: every failing cell of the paper is below 5 and every working one above 47.
-    predicate=below(10.0, null=None),
+    trend=level_below(10.0, why="?"),
     paper=Paper(
         "largest return 197 on Hopper: 5.1 points; 1.6 and 0.2 on the others [fig. 19]",
         {"hopper": (5.1,), "halfcheetah": (1.6,), "walker2d": (0.2,)},
@@ -492,7 +504,7 @@ clip_is_a_cause = clip_is_a_cause.corrected(
         "random_unclipped": Need("score_span", arm="random_for_image", epochs=10, clip=False, task="hopper"),
         "random_clipped": Need("score_span", arm="random_for_image", task="hopper"),
     },
-    predicate=above(0.0),
+    trend=above(0.0),
 )(clipping_hurts_image_more)
 
 
@@ -505,7 +517,7 @@ clip_is_a_cause = clip_is_a_cause.corrected(
     unit="true or false",
     tasks=("halfcheetah", "walker2d"),
     needs={"random": RANDOM, "random_for_image": RANDOM_FOR_IMAGE, "language": LANGUAGE, "image": IMAGE},
-    predicate=holds_in(0.8),
+    trend=in_most_seeds(),
     paper=Paper(
         "minimum cosine random / language / image: HalfCheetah -0.60 / -0.91 / -0.92, Walker2d -0.42 / -0.88 / -0.92 "
         "(seed 666); -0.35 / -0.93 / -0.94, -0.56 / -0.91 / -0.77 (seed 42) [fig. 58, 63]"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from dtclaims import Need, Paper, above, below, claim, equivalent, holds_in
+from dtclaims import Need, Paper, above, claim, equivalent, in_most_seeds, level_above, level_below
 from dtclaims.lab.data.scores import score_reference
 from dtclaims.lab.design.tasks import ALL_TASKS, get_task
 
@@ -60,7 +60,7 @@ def off_table(table: Mapping[str, Mapping[str, float]]) -> dict[str, Need]:
         "with_context": Need("score", arm=LANGUAGE, context=20),
     },
     # 5 points: twice the largest two-seed ± of Tables 1 and 2 for a model that learns. 5 epochs: an eighth of training.
-    predicate={"score": above(5.0), "epochs": above(5.0)},
+    trend={"score": above(0.0, interest=5, why="?"), "epochs": above(0.0, interest=5, why="?")},
     tasks=ALL_TASKS,
     paper=Paper(
         "score: +42.6 / +25.2 / +39.0 points (seed 666), +30.4 / +26.3 / +3.3 (seed 42) on Hopper / HalfCheetah / "
@@ -98,7 +98,7 @@ def test_k1_language_faster(
     unit="normalised points",
     needs={"random": Need("score", arm=RANDOM, context=1)},
     # 10: every failing cell of the paper is below 5 and every working one above 47.
-    predicate=below(10.0, null=None),
+    trend=level_below(10.0, why="?"),
     paper=Paper("-0.24 (seed 666, Table 2); -0.3 ± 0.1 over two seeds (Table J.5)", (-0.24,)),
     deviations=(9, 10, 11, 29),
 )
@@ -116,7 +116,7 @@ def test_k1_random_fails(random: float) -> float:
     unit="normalised points",
     needs={"random": Need("score", arm=RANDOM, context=1)},
     # 40: below every working cell of the paper (47 and more), far above every failing one (5 and less).
-    predicate=above(40.0, null=None),
+    trend=level_above(40.0, why="?"),
     tasks=("halfcheetah", "walker2d"),
     paper=Paper(
         "49.0 / 69.1 (seed 666, Table 2); 49.2 ± 0.1 / 35.6 ± 33.5 over two seeds (Table J.5); HalfCheetah / Walker2d",
@@ -139,7 +139,7 @@ def test_k1_random_works_elsewhere(random: float) -> float:
     unit="normalised points",
     needs={"without": Need("score", arm=LANGUAGE, context=1), "context": Need("score", arm=LANGUAGE, context=20)},
     # 5 points: twice the largest two-seed ± of Tables 1 and 2 for a model that learns.
-    predicate=equivalent(5.0),
+    trend=equivalent(5.0, why="?"),
     tasks=ALL_TASKS,
     paper=Paper(
         "best of 40, two-seed means: +1.8 / -0.5 / 0.0; by seed +3.0, +0.6 / -0.7, -0.4 / -3.5, +3.6 [fig. 8, J.5]; "
@@ -162,7 +162,7 @@ def test_k1_as_good_as_k20(without: float, context: float) -> float:
     effect="mean score over all epochs, language pre-trained minus random init",
     unit="normalised points",
     needs=both_arms("score_span", first=1, last=40),
-    predicate=above(0.0),
+    trend=above(0.0),
     tasks=ALL_TASKS,
     paper=Paper(
         "+52.1 / +4.6 / +30.2 (seed 666), +50.3 / +5.2 / +45.9 (seed 42) points, Hopper / HalfCheetah / Walker2d "
@@ -188,7 +188,7 @@ def test_k1_language_consistently_better(language: float, random: float) -> floa
         "language_context": Need("score_span", arm=LANGUAGE, context=20),
         "random_context": Need("score_span", arm=RANDOM, context=20),
     },
-    predicate=above(0.0),
+    trend=above(0.0),
     tasks=ALL_TASKS,
     paper=Paper(
         "not stated; from fig. 8 and J.5 +39.4 / +26.7 / +38.8 (seed 666), +27.2 / +28.1 / +7.7 (seed 42), Hopper / "
@@ -219,7 +219,7 @@ def test_context_matters_less_to_language(
     },
     # 5 points: twice the largest two-seed ± of Tables 1 and 2 for a model that learns. An MLP within 5 points of the
     # language arm would show that the task needs no context-like information at all.
-    predicate={"over_permuted": above(5.0), "over_mlp": above(5.0)},
+    trend={"over_permuted": above(0.0, interest=5, why="?"), "over_mlp": above(0.0, interest=5, why="?")},
     tasks=ALL_TASKS,
     paper=Paper("an inference; no such control was run"),
     deviations=(3, 4, 11, 13),
@@ -247,7 +247,7 @@ def test_context_like_information(language: float, permuted: float, mlp: float) 
         "language_late": Need("score_span", arm=LANGUAGE, context=1, parameters={"first": 31, "last": 40}),
         "random_late": Need("score_span", arm=RANDOM, context=1, parameters={"first": 31, "last": 40}),
     },
-    predicate=above(0.0),
+    trend=above(0.0),
     tasks=ALL_TASKS,
     paper=Paper(
         "-9.2 / +28.8 / +22.4 (seed 666), -27.2 / +28.6 / -61.1 (seed 42), Hopper / HalfCheetah / Walker2d "
@@ -269,7 +269,7 @@ def test_early_phase(language: float, random: float, language_late: float, rando
     effect="mean score over epochs 1-10, language pre-trained minus random init",
     unit="normalised points",
     needs=both_arms("score_span"),
-    predicate=above(0.0),
+    trend=above(0.0),
     tasks=ALL_TASKS,
     paper=Paper(
         "+30.4 / +26.3 / +3.3 (seed 42), Hopper / HalfCheetah / Walker2d [fig. J.5]",
@@ -290,7 +290,7 @@ def test_faster_on_another_seed(language: float, random: float) -> float:
     effect="both arms' scores within 5 points of the table",
     unit="share of seeds",
     needs=off_table(TABLE),
-    predicate=holds_in(0.8),
+    trend=in_most_seeds(),
     tasks=ALL_TASKS,
     paper=Paper(
         "language 81.3 ± 2.5 / 47.9 ± 0.1 / 71.2 ± 2.2, random -0.3 ± 0.1 / 49.2 ± 0.1 / 35.6 ± 33.5, Hopper / "
@@ -318,7 +318,7 @@ test_table_of_scores = test_table_of_scores.corrected(
     needs=off_table(
         {name: {task: on_d4rl_scale(task, score) for task, score in row.items()} for name, row in TABLE.items()}
     ),
-    predicate=holds_in(0.8),
+    trend=in_most_seeds(),
 )(table_on_d4rl_scale)
 
 
@@ -331,7 +331,7 @@ test_table_of_scores = test_table_of_scores.corrected(
     unit="share of seeds",
     needs={"random": Need("score", arm=RANDOM, context=1)},
     # Within 0.5 of 0.5: some seeds fail and some do not. The t interval stands in for the inventory's Wilson interval.
-    predicate=equivalent(0.5, to=0.5),
+    trend=equivalent(0.5, to=0.5, why="?"),
     tasks=("walker2d",),
     paper=Paper("1 of 2 seeds: 35.6 ± 33.5 (Table J.5)", (0.0, 1.0)),
     deviations=(9, 11),
@@ -351,7 +351,7 @@ def test_walker_random_fails_sometimes(random: float) -> float:
     unit="normalised points",
     needs={"language": Need("score", arm=LANGUAGE, context=1)},
     # 40: below every working cell of the paper (47 and more), far above every failing one (5 and less).
-    predicate=above(40.0, null=None),
+    trend=level_above(40.0, why="?"),
     tasks=ALL_TASKS,
     parts=("S5.5-k1-gpt2-eq-k20",),
     paper=Paper(

@@ -7,7 +7,7 @@ is the block with the entries of each of its tensors permuted.
 
 from collections.abc import Mapping
 
-from dtclaims import Need, Paper, above, below, claim, composite, holds_in, mean
+from dtclaims import Need, Paper, above, below, claim, composite, in_most_seeds, mean
 from dtclaims.errors import UndefinedMeasurement
 from dtclaims.lab.design.blocks import OTHERS, against_random, against_sham, by_block, gains, replaced
 from dtclaims.lab.design.tasks import ALL_TASKS
@@ -51,7 +51,11 @@ def as_described(values: Mapping[str, float]) -> float:
     unit={"block_1": "share of the gap", "others": "share of the gap", "gap": "squared action"},
     needs={"language": FULL_ERROR, **against_random("block_error")},
     # One half: nearer to the random arm than to the language arm. Without a gap between the arms there is no nearer.
-    predicate={"block_1": above(0.5, null=0.0), "others": below(0.5, null=1.0), "gap": above(0.0)},
+    trend={
+        "block_1": above(0.0, interest=0.5, why="?"),
+        "others": below(1.0, interest=0.5, why="?"),
+        "gap": above(0.0),
+    },
     paper=Paper(
         "block 1 0.84, others up to 0.30 (seed 666); block 1 0.28, others up to 0.24 (seed 42, 5 epochs) "
         "[fig. 9a, J.6]",
@@ -74,7 +78,11 @@ def test_block_1_error(language: float, random: float, **blocks: float) -> dict[
     unit={"block_1": "share of the gap", "others": "share of the gap", "gap": "normalised points"},
     needs={"language": FULL_RETURN, **against_random("block_return")},
     # One quarter: block 1 stays near the random arm, the others leave it. Without a gap there is no nearer.
-    predicate={"block_1": below(0.25, null=1.0), "others": above(0.25, null=0.0), "gap": above(0.0)},
+    trend={
+        "block_1": below(1.0, interest=0.75, why="?"),
+        "others": above(0.0, interest=0.25, why="?"),
+        "gap": above(0.0),
+    },
     paper=Paper(
         "block 1 0.02, others 0.22 and more (seed 666); block 1 0.41, others -0.01 and more (seed 42, 5 epochs) "
         "[fig. 9b, J.6]",
@@ -97,7 +105,7 @@ def test_block_1_return(language: float, random: float, **blocks: float) -> dict
     effect="mean score with the block replaced, minus the random arm's",
     unit="normalised points",
     needs=against_random("block_return"),
-    predicate={f"block_{block}": above(0.0) for block in OTHERS},
+    trend={f"block_{block}": above(0.0) for block in OTHERS},
     tasks=ALL_TASKS,
     paper=Paper(
         "least of the 11 blocks: +5.6 / +5.9 / +1.4 (seed 666), -0.2 (block 2) / -1.6 (block 11) / +6.0 (seed 42), "
@@ -120,7 +128,7 @@ test_other_blocks_help = test_other_blocks_help.corrected(
     effect="mean score with the block replaced, minus that with its permuted sham in its place",
     unit="normalised points",
     needs=against_sham("block_return"),
-    predicate={f"block_{block}": above(0.0) for block in OTHERS},
+    trend={f"block_{block}": above(0.0) for block in OTHERS},
 )(other_blocks_help_more_than_shams)
 
 
@@ -133,7 +141,7 @@ test_other_blocks_help = test_other_blocks_help.corrected(
     effect="mean score with one block replaced, minus the random arm's, mean over the 12 blocks",
     unit="normalised points",
     needs=against_random("block_return"),
-    predicate=above(0.0),
+    trend=above(0.0),
     tasks=ALL_TASKS,
     paper=Paper(
         "+17.3 / +18.5 / +15.6 (seed 666), +13.2 / +15.8 / +15.2 (seed 42) points, Hopper / HalfCheetah / Walker2d "
@@ -157,7 +165,7 @@ test_single_block_helps = test_single_block_helps.corrected(
     effect="mean score with one block replaced, minus that with its permuted sham, mean over the 12 blocks",
     unit="normalised points",
     needs=against_sham("block_return"),
-    predicate=above(0.0),
+    trend=above(0.0),
 )(single_block_helps_more_than_shams)
 
 
@@ -170,7 +178,7 @@ test_single_block_helps = test_single_block_helps.corrected(
     unit="blocks",
     needs=against_random("block_return"),
     # 6: more than half of the blocks, and what blocks would reach by a coin's toss.
-    predicate=above(6.0, null=6.0),
+    trend=above(6.0),
     paper=Paper("12 (seed 666), 11 (seed 42, 5 epochs) [fig. 9b, J.6]", (12.0, 11.0)),
     deviations=(9, 13, 31),
 )
@@ -190,7 +198,7 @@ test_distributed = test_distributed.corrected(
     unit="blocks",
     needs=against_sham("block_return"),
     # 6: as above.
-    predicate=above(6.0, null=6.0),
+    trend=above(6.0),
 )(distributed_beyond_shams)
 
 
@@ -206,7 +214,7 @@ test_distributed = test_distributed.corrected(
         **{f"error_of_{name}": need for name, need in replaced("block_error", "language").items()},
     },
     # 3: worst or second worst on average; a block like any other has rank 6.5.
-    predicate={"return": below(3.0, null=6.5), "error": below(3.0, null=6.5)},
+    trend={"return": below(6.5, interest=3.5, why="?"), "error": below(6.5, interest=3.5, why="?")},
     tasks=("halfcheetah", "walker2d"),
     paper=Paper(
         "return: HalfCheetah 1 and 2, Walker2d 1 and 7 (seeds 666 and 42; by the last point 2 and 2, 1 and 7); error: "
@@ -229,7 +237,7 @@ def test_block_1_is_worst(**values: float) -> dict[str, float]:
     effect="deficit of block 1 against the mean block (1 - V_1 / mean V_b), Hopper minus the larger of the others",
     unit="share of the mean score",
     needs={name: need for task in ALL_TASKS for name, need in replaced("block_return", "language", task=task).items()},
-    predicate=above(0.0),
+    trend=above(0.0),
     tasks=(),
     paper=Paper("0.99 vs 0.88 and 0.85 (seed 666), 0.36 vs 0.89 and 0.18 (seed 42) [fig. 9b, J.6]", (0.11, -0.53)),
     deviations=(9, 31),
@@ -249,7 +257,7 @@ def test_hopper_most_pronounced(**values: float) -> float:
     effect="every block but block 1 beats the random arm, and block 1 is among the two worst",
     unit="share of seeds",
     needs=against_random("block_return"),
-    predicate=holds_in(0.8),
+    trend=in_most_seeds(),
     tasks=ALL_TASKS,
     paper=Paper(
         "false on all three tasks (seed 42): Hopper block 2 no better than random, HalfCheetah block 11, Walker2d "
@@ -273,7 +281,7 @@ test_blocks_on_another_seed = test_blocks_on_another_seed.corrected(
     effect="every block but block 1 beats its permuted sham, and block 1 is among the two worst",
     unit="share of seeds",
     needs=against_sham("block_return"),
-    predicate=holds_in(0.8),
+    trend=in_most_seeds(),
 )(blocks_on_another_seed_with_shams)
 
 
@@ -286,7 +294,7 @@ test_blocks_on_another_seed = test_blocks_on_another_seed.corrected(
     effect="mean score of the whole language arm, minus that of its best single block in the random arm",
     unit="normalised points",
     needs={"language": FULL_RETURN, **replaced("block_return", "language")},
-    predicate=above(0.0),
+    trend=above(0.0),
     tasks=ALL_TASKS,
     paper=Paper(
         "-9.8 / -24.5 / -20.5 (seed 666), -14.9 / -26.6 / -32.6 (seed 42), Hopper / HalfCheetah / Walker2d "

@@ -7,7 +7,7 @@ Most claims are about ratios or signs of gaps, which mean the same in both units
 
 from collections.abc import Sequence
 
-from dtclaims import Need, Paper, above, below, by, claim, composite, holds_in, mean
+from dtclaims import Need, Paper, above, below, by, claim, composite, in_most_seeds, level_above, level_below, mean
 from dtclaims.errors import UndefinedMeasurement
 from dtclaims.harness.stats.ranks import partial_rank_correlation, rank_correlation
 from dtclaims.lab.design.blocks import EDGES, MIDDLE, OTHERS, against_random, against_sham, by_block, gains, replaced
@@ -48,7 +48,7 @@ def preserved_helps(gaps: Sequence[float], helps: Sequence[float], scale: Sequen
     unit="ratio",
     needs={"language": LANGUAGE},
     # One half: every other gap is nearer to none than to block 1's.
-    predicate=below(0.5, null=1.0),
+    trend=below(1.0, interest=0.5, why="?"),
     paper=Paper("0.27 (seed 666), 0.30 (seed 42) on Hopper [fig. 10, J.6]", (0.27, 0.30)),
     deviations=(3, 8),
 )
@@ -68,7 +68,7 @@ def test_language_gaps_small(language: list[float]) -> float:
     unit="share of a distance",
     needs={"rest": Need("attention_gap_rest", arm="language_pretrained", context=CONTEXT)},
     # A tenth: the change is an order of magnitude below the distance that it changes.
-    predicate=below(0.1, null=1.0),
+    trend=below(1.0, interest=0.9, why="?"),
     tasks=ALL_TASKS,
     paper=Paper(
         "0.026 / 0.024 / 0.032 (seed 666), 0.034 / 0.030 / 0.028 (seed 42) of the uniform distance, Hopper / "
@@ -93,7 +93,7 @@ def test_language_gaps_near_zero(rest: float) -> float:
     unit={"ratio": "ratio", "difference": "distance"},
     needs=BOTH,
     # 1.25: the smallest ratio the inventory calls larger.
-    predicate={"ratio": above(1.25, null=1.0), "difference": above(0.0)},
+    trend={"ratio": above(1.0, interest=0.25, why="?"), "difference": above(0.0)},
     tasks=ALL_TASKS,
     paper=Paper(
         "3.4 / 10.5 / 16.6 times (seed 666), 2.2 / 11.7 / 10.4 times (seed 42), Hopper / HalfCheetah / Walker2d; "
@@ -116,7 +116,7 @@ def test_gap_random_large(random: list[float], language: list[float]) -> dict[st
     effect="excess gap of the random arm, blocks 3-10 minus blocks 0, 1, 2 and 11",
     unit="distance",
     needs=BOTH,
-    predicate=above(0.0),
+    trend=above(0.0),
     tasks=ALL_TASKS,
     paper=Paper(
         "+0.003 / +0.055 / +0.033 (seed 666), +0.022 / +0.014 / +0.004 (seed 42), Hopper / HalfCheetah / Walker2d "
@@ -143,10 +143,10 @@ def test_clearer_in_the_middle(random: list[float], language: list[float]) -> fl
         for task in ("halfcheetah", "hopper", "walker2d")
     },
     # One half: nearer to block 1's gap than to none on HalfCheetah, the other way round elsewhere.
-    predicate={
-        "halfcheetah": above(0.5, null=0.0),
-        "hopper": below(0.5, null=1.0),
-        "walker2d": below(0.5, null=1.0),
+    trend={
+        "halfcheetah": above(0.0, interest=0.5, why="?"),
+        "hopper": below(1.0, interest=0.5, why="?"),
+        "walker2d": below(1.0, interest=0.5, why="?"),
     },
     tasks=(),
     paper=Paper(
@@ -169,7 +169,7 @@ def test_block_2_of_halfcheetah(**gaps: list[float]) -> dict[str, float]:
     effect="block 1 has the largest of the language arm's 12 attention gaps",
     unit="share of seeds",
     needs={"language": LANGUAGE},
-    predicate=holds_in(0.8),
+    trend=in_most_seeds(),
     tasks=ALL_TASKS,
     paper=Paper(
         "true on all tasks for both seeds [fig. 10, J.6]",
@@ -191,7 +191,7 @@ def test_block_1_is_the_exception(language: list[float]) -> float:
     unit="squared action",
     needs=replaced("block_error", "language"),
     # 0.05: a tenth of the error of a constant prediction.
-    predicate=above(0.05),
+    trend=above(0.0, interest=0.05, why="?"),
     paper=Paper("+0.33 (seed 666), +0.18 (seed 42, 5 epochs) [fig. 9a, J.6]", (0.33, 0.18)),
     deviations=(9, 12, 13, 31),
 )
@@ -213,7 +213,7 @@ test_middle_blocks_learn_faster = test_middle_blocks_learn_faster.corrected(
     unit="squared action",
     needs=against_sham("block_error"),
     # 0.05: a tenth of the error of a constant prediction.
-    predicate=above(0.05),
+    trend=above(0.0, interest=0.05, why="?"),
 )(middle_blocks_learn_faster_than_shams)
 
 
@@ -230,7 +230,7 @@ test_middle_blocks_learn_faster = test_middle_blocks_learn_faster.corrected(
         "random": Need("score_at", arm="random_init", context=1),
     },
     # 20: twice the line below which a cell of the paper fails, half of what its working cells reach.
-    predicate={"language": above(20.0, null=None), "random": below(20.0, null=None)},
+    trend={"language": level_above(20.0, why="?"), "random": level_below(20.0, why="?")},
     tasks=ALL_TASKS,
     paper=Paper(
         "language 1.6 / 40.3 / 56.9 (seed 666), 38.5 / 38.9 / 1.8 (seed 42); random at most 4.4; Hopper / "
@@ -253,7 +253,7 @@ def test_contrast_at_epoch_4(language: float, random: float) -> dict[str, float]
     effect="rank correlation over blocks of a small attention gap and a high score with that block replaced",
     unit="rank correlation",
     needs={"language": LANGUAGE, **against_random("block_return")},
-    predicate=above(0.0),
+    trend=above(0.0),
     paper=Paper("not computed; from its figures 0.46 (seed 666), 0.27 (seed 42) [fig. 9b, 10, J.6]", (0.46, 0.27)),
     deviations=(8, 9, 13),
 )
@@ -276,7 +276,7 @@ test_preserved_attention_helps = test_preserved_attention_helps.corrected(
         "scale": Need("block_scale", arm="language_pretrained", context=1),
         **against_sham("block_return"),
     },
-    predicate=above(0.0),
+    trend=above(0.0),
 )(preserved_attention_helps_beyond_shams)
 
 
@@ -293,7 +293,7 @@ test_preserved_attention_helps = test_preserved_attention_helps.corrected(
         for name, arm in (("random", "random_init"), ("language", "language_pretrained"))
     },
     # 1.25: the smallest ratio the inventory calls larger. A ratio above 1 is a difference above 0.
-    predicate={f"epoch_{epoch}": above(1.25, null=1.0) for epoch in (1, 10, 40)},
+    trend={f"epoch_{epoch}": above(1.0, interest=0.25, why="?") for epoch in (1, 10, 40)},
     tasks=ALL_TASKS,
     paper=Paper(
         "epoch 1: 5.5 / 3.4 / 9.4, epoch 10: 1.9 / 6.9 / 20.6, epoch 40: 2.3 / 2.2 / 4.9 (seed 666), Hopper / "
@@ -319,7 +319,7 @@ def test_gap_random_large_at_other_epochs(**gaps: list[float]) -> dict[str, floa
     effect="mean attention gap over blocks is at least 1.25 times larger in the random arm",
     unit="share of seeds",
     needs=BOTH,
-    predicate=holds_in(0.8),
+    trend=in_most_seeds(),
     tasks=ALL_TASKS,
     paper=Paper(
         "true: 2.2 / 11.7 / 10.4 times (seed 42), Hopper / HalfCheetah / Walker2d [J.6]",
@@ -369,5 +369,5 @@ way_to_use_context = way_to_use_context.corrected(
         "redrawn_20": Need("score", arm="language_qk_3_10_redrawn", context=20),
     },
     # 5 points: twice the largest two-seed ± of Tables 1 and 2 for a model that learns.
-    predicate={"without_context": above(5.0), "with_context": above(5.0)},
+    trend={"without_context": above(0.0, interest=5, why="?"), "with_context": above(0.0, interest=5, why="?")},
 )(language_needs_its_queries_and_keys)

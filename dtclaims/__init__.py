@@ -6,9 +6,21 @@ What a claim file needs is here; everything else lives in the packages named in 
 from statistics import fmean as mean
 from typing import TYPE_CHECKING
 
-from dtclaims.harness.declare.claim import Claim, Paper, claim, composite, limitation
+from dtclaims.harness.declare.claim import Check, Claim, Paper, check, claim, composite, limitation
 from dtclaims.harness.lab import By, Need, Scale, Switch, by
-from dtclaims.harness.stats import Predicate, above, below, equivalent, holds_in
+from dtclaims.harness.stats.trends import (
+    Trend,
+    above,
+    below,
+    equivalent,
+    exists,
+    in_most_seeds,
+    in_some_seeds,
+    level_above,
+    level_below,
+    not_above,
+    not_below,
+)
 
 if TYPE_CHECKING:
     from dtclaims.harness.functions import FunctionLab
@@ -27,21 +39,29 @@ __version__ = "0.1.0"
 
 __all__ = [
     "By",
+    "Check",
     "Claim",
     "FunctionLab",
     "Need",
     "Paper",
-    "Predicate",
     "Scale",
     "Switch",
+    "Trend",
     "__version__",
     "above",
     "below",
     "by",
+    "check",
     "claim",
     "composite",
     "equivalent",
-    "holds_in",
+    "exists",
+    "in_most_seeds",
+    "in_some_seeds",
+    "level_above",
+    "level_below",
     "limitation",
     "mean",
+    "not_above",
+    "not_below",
 ]

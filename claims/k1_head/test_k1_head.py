@@ -11,7 +11,7 @@ nothing is selected on the number it reports (DEV-10). Declared before any run a
 from collections.abc import Callable
 from typing import Any
 
-from dtclaims import Claim, Need, Paper, above, below, claim
+from dtclaims import Claim, Need, Paper, above, claim, level_above, level_below
 from dtclaims.lab.design.tasks import ALL_TASKS
 
 Declare = Callable[[Callable[..., float]], Claim]
@@ -48,7 +48,7 @@ AS_PUBLISHED = late_score(RANDOM)
     unit=POINTS,
     needs={"random": AS_PUBLISHED},
     # 10: every failing cell of the paper is below 5 and every working one above 47.
-    predicate=below(10.0, null=None),
+    trend=level_below(10.0, why="?"),
     paper=Paper("-0.24, the best of 40 epochs (seed 666, Table 2)", (-0.24,)),
     deviations=(3, 4, 11),
     protocols=("published",),
@@ -67,7 +67,7 @@ def test_published_fails(random: float) -> float:
     unit="share",
     needs={"saturated": run("curve_span", RANDOM, parameters={"curve": "saturated", **LATE})},
     # A half: the audit found four fifths at the start. The data's own share is a twentieth.
-    predicate=above(0.5, null=None),
+    trend=level_above(0.5, why="?"),
     paper=Paper("not reported; the audit's run of the reference at the start: 0.80 (DEV-11)", (0.8,)),
     deviations=(11,),
     protocols=("published",),
@@ -85,7 +85,7 @@ def test_published_saturated(saturated: float) -> float:
     effect="action error over that of the best constant prediction",
     unit="ratio",
     needs={"ratio": run("error_over_constant", RANDOM)},
-    predicate=above(1.0, null=None),
+    trend=level_above(1.0, why="?"),
     paper=Paper("action error 1.0 to 1.3 over all ten epochs [fig. H.2]; the constant's is not reported"),
     deviations=(11, 12),
     protocols=("published",),
@@ -107,7 +107,7 @@ def rescue(name: str, quote: str, arm: str = RANDOM, **changes: Any) -> Declare:
         unit=POINTS,
         needs={"changed": late_score(arm, **changes), "published": AS_PUBLISHED},
         # 10: twice the margin at which the paper's arms count as different in claims/.
-        predicate=above(10.0),
+        trend=above(0.0, interest=10, why="?"),
         tasks=ALL_TASKS,
         paper=NO_NUMBER,
         deviations=(3, 4, 11),
@@ -151,7 +151,7 @@ def works(name: str, quote: str, arm: str = RANDOM, **changes: Any) -> Declare:
         unit=POINTS,
         needs={"score": late_score(arm, **changes)},
         # 40: below every working cell of the paper (47 and more), far above every failing one (5 and less).
-        predicate=above(40.0, null=None),
+        trend=level_above(40.0, why="?"),
         tasks=ALL_TASKS,
         paper=NO_NUMBER,
         deviations=(11,),
@@ -190,7 +190,7 @@ def test_low_scale_head_works(score: float) -> float:
         "random": late_score(RANDOM, parameters=EARLY),
     },
     # 5 points: twice the largest two-seed ± of Tables 1 and 2 for a model that learns.
-    predicate=above(5.0),
+    trend=above(0.0, interest=5, why="?"),
     tasks=ALL_TASKS,
     paper=Paper(
         "+42.6 / +25.2 / +39.0 (seed 666), +30.4 / +26.3 / +3.3 (seed 42), Hopper / HalfCheetah / Walker2d",
@@ -218,7 +218,7 @@ def untied(arm: str) -> Need:
     effect="mean score over ten epochs, language pre-trained minus matched random init",
     unit=POINTS,
     needs={"language": untied(LANGUAGE), "random": untied(MATCHED)},
-    predicate=above(5.0),
+    trend=above(0.0, interest=5, why="?"),
     tasks=ALL_TASKS,
     paper=NO_NUMBER,
     deviations=(3, 4, 11),
@@ -239,7 +239,7 @@ def over(name: str, arm: str, effect: str, deviations: tuple[int, ...]) -> Decla
         effect=f"mean score over ten epochs, language pre-trained minus {effect}",
         unit=POINTS,
         needs={"language": untied(LANGUAGE), name: untied(arm)},
-        predicate=above(5.0),
+        trend=above(0.0, interest=5, why="?"),
         tasks=ALL_TASKS,
         paper=NO_NUMBER,
         deviations=deviations,

@@ -4,7 +4,7 @@ Its lab is `toy_lab.py` beside this file. `published` does as the authors did, `
 survives that, another does not.
 """
 
-from dtclaims import Need, Paper, above, claim, holds_in
+from dtclaims import Need, Paper, above, claim, in_most_seeds
 
 
 @claim(
@@ -19,7 +19,7 @@ from dtclaims import Need, Paper, above, claim, holds_in
         "plain": Need("steps", condition=300.0, momentum=False),
         "momentum": Need("steps", condition=300.0, momentum=True),
     },
-    predicate=above(2.0, null=1.0),
+    trend=above(1.0, interest=1, why="?"),
     paper=Paper("300 times fewer", (300.0,)),
 )
 def test_ill_conditioned(plain: int, momentum: int) -> float:
@@ -38,7 +38,7 @@ def test_ill_conditioned(plain: int, momentum: int) -> float:
         "plain": Need("steps", condition=2.0, momentum=False),
         "momentum": Need("steps", condition=2.0, momentum=True),
     },
-    predicate=above(1.0, null=1.0),
+    trend=above(1.0),
     paper=Paper("3 times fewer", (3.0,)),
 )
 def test_everywhere(plain: int, momentum: int) -> float:
@@ -54,7 +54,7 @@ def test_everywhere(plain: int, momentum: int) -> float:
     effect="gradient descent ends farther away than it began",
     unit="share of seeds",
     needs={"diverges": Need("diverges", condition=2.0, step_size_tried=2.1)},
-    predicate=holds_in(0.8),
+    trend=in_most_seeds(),
     paper=Paper("always", (1.0,)),
 )
 def test_unstable(diverges: bool) -> float:

@@ -17,7 +17,7 @@ from typing import Any
 from dtclaims.errors import UsageError
 from dtclaims.harness.declare.unplugged import Unplugged
 from dtclaims.harness.lab import Need, ProtocolName, Setting
-from dtclaims.harness.stats import Predicate
+from dtclaims.harness.stats.trends import Trend
 
 Effect = Callable[..., float | Mapping[str, float]]
 
@@ -27,11 +27,14 @@ SINGLE = "effect"
 
 @dataclass(frozen=True)
 class Paper:
-    """What the paper reports: as a reader would quote it, and the bare numbers that can be plotted."""
+    """What the paper reports: as a reader would quote it, and its value for the same effect (the claim's size)."""
 
     text: str
     numbers: tuple[float, ...] | Mapping[str, tuple[float, ...]] = ()
-    """By task where the claim is tested on several."""
+    """By task where the claim is tested on several; of a claim of several parts one number for each. Needed only where
+    the lab does not have the paper's own values (`Lab.published`)."""
+    unit: str | None = None
+    """Of the numbers; None is the effect's own, and no other can be compared with it."""
 
     def to_json(self) -> dict[str, Any]:
         """The value as plain data."""
@@ -41,18 +44,72 @@ class Paper:
 
 
 @dataclass(frozen=True)
+class Check:
+    """What must be true before a claim is evaluable (a manipulation check). Made by the decorator `check`.
+
+    It is judged like a claim, on the claim's own runs and seeds; where it is not shown, the claim is *not evaluable*. It
+    must not use an outcome that the claim or its sentence asserts.
+    """
+
+    name: str
+    """What must be true, in words: "the image arm collapses"."""
+    needs: Mapping[str, Need]
+    """Of the claim's own runs: other quantities may be read of them."""
+    trend: Trend
+    unit: str
+    function: Callable[..., float]
+    doc: str
+
+    def __call__(self, **values: Any) -> float:
+        """What is checked, of one seed on one task."""
+        return float(self.function(**values))
+
+    def to_json(self) -> dict[str, Any]:
+        """The check as plain data."""
+        return {
+            "name": self.name,
+            "needs": {name: need.to_json() for name, need in self.needs.items()},
+            "trend": self.trend.to_json(),
+            "unit": self.unit,
+            "measured": self.doc,
+        }
+
+
+def check(name: str, *, needs: Mapping[str, Need], trend: Trend, unit: str) -> Callable[[Callable[..., float]], Check]:
+    """Declare the manipulation check that the decorated function computes.
+
+    Args:
+        name: what must be true, in words.
+        needs: what the function takes, by parameter name.
+        trend: what must hold of it.
+        unit: of its number.
+
+    Raises:
+        UsageError: a needless or nameless parameter, or no docstring.
+    """
+
+    def declare(function: Callable[..., float]) -> Check:
+        _check_parameters(f"check {name!r}", function, needs)
+        return Check(name, dict(needs), trend, unit, function, _doc(f"check {name!r}", function))
+
+    return declare
+
+
+@dataclass(frozen=True)
 class Form:
-    """How a claim is tested: what it needs, the effect, what must hold of it."""
+    """How a claim is tested: what it needs, the effect, its trend."""
 
     effect: str
     """What the number per seed is, in words."""
     units: Mapping[str, str]
     """Of the effect, by part."""
     needs: Mapping[str, Need]
-    predicates: Mapping[str, Predicate]
+    trends: Mapping[str, Trend]
     """By part; a claim of one part has the single part `effect`."""
     any_of: frozenset[str]
     """Parts that need to hold on one task only; the others must hold on every task."""
+    checks: tuple[Check, ...]
+    """What must be true before it is evaluable."""
     function: Effect
     doc: str
 
@@ -61,21 +118,22 @@ class Form:
         result = self.function(**values)
         if not isinstance(result, Mapping):
             result = {SINGLE: result}
-        if set(result) != set(self.predicates):
+        if set(result) != set(self.trends):
             raise UsageError(
                 f"{self.function.__name__} returned other parts than it declares",
                 given=sorted(result),
-                expected=sorted(self.predicates),
+                expected=sorted(self.trends),
             )
-        return {name: float(result[name]) for name in self.predicates}
+        return {name: float(result[name]) for name in self.trends}
 
     def to_json(self) -> dict[str, Any]:
         """The form as plain data."""
         return {
             "effect": self.effect,
             "units": dict(self.units),
-            "predicates": {name: predicate.to_json() for name, predicate in self.predicates.items()},
+            "trends": {name: trend.to_json() for name, trend in self.trends.items()},
             "any_of": sorted(self.any_of),
+            "checks": [one.to_json() for one in self.checks],
             "needs": {name: need.to_json() for name, need in self.needs.items()},
             "measured": self.doc,
         }
@@ -93,6 +151,8 @@ class Claim(Unplugged):
     tasks: tuple[str, ...] | None
     """Tasks it must hold on, each tested alone; None means the lab's first. A claim that compares tasks has none here
     and names them in its needs."""
+    primary: str | None
+    """The task that decides, where the sentence is about one and the others are reported beside it; None: all do."""
     paper: Paper
     deviations: tuple[str, ...]
     parts: tuple[str, ...]
@@ -119,9 +179,10 @@ class Claim(Unplugged):
         *,
         effect: str,
         needs: Mapping[str, Need],
-        predicate: Predicate | Mapping[str, Predicate],
+        trend: Trend | Mapping[str, Trend],
         unit: str | Mapping[str, str],
         any_of: tuple[str, ...] = (),
+        checks: tuple[Check, ...] = (),
     ) -> "Callable[[Effect], Claim]":
         """The claim with another effect for where `switch` is corrected; the function it is called on computes that.
 
@@ -130,7 +191,7 @@ class Claim(Unplugged):
         """
 
         def declare(function: Effect) -> Claim:
-            form = _form(self.id, function, effect, unit, needs, predicate, any_of)
+            form = _form(self.id, function, effect, unit, needs, trend, any_of, checks)
             return replace(self, corrections={**self.corrections, switch: form})
 
         return declare
@@ -144,6 +205,7 @@ class Claim(Unplugged):
             "quote": self.quote,
             "scope": self.scope,
             "tasks": None if self.tasks is None else list(self.tasks),
+            "primary": self.primary,
             "paper_value": self.paper.to_json(),
             "deviations": list(self.deviations),
             "parts": list(self.parts),
@@ -162,12 +224,14 @@ def claim(
     effect: str,
     unit: str | Mapping[str, str],
     needs: Mapping[str, Need],
-    predicate: Predicate | Mapping[str, Predicate],
+    trend: Trend | Mapping[str, Trend],
     paper: Paper,
     deviations: tuple[int, ...] = (),
     headline: bool = False,
     tasks: tuple[str, ...] | None = None,
+    primary: str | None = None,
     any_of: tuple[str, ...] = (),
+    checks: tuple[Check, ...] = (),
     parts: tuple[str, ...] = (),
     protocols: tuple[ProtocolName, ...] = ("published", "corrected"),
 ) -> Callable[[Effect], Claim]:
@@ -181,22 +245,26 @@ def claim(
         effect: the number per seed, in words.
         unit: of that number; by part where they differ.
         needs: what the function takes, by parameter name.
-        predicate: what must hold of the effect; several named ones if the claim has several parts.
+        trend: what the sentence says of the effect; several named ones if the claim has several parts.
         paper: the paper's own value.
         deviations: numbers of the audit items (DEV-nn) that threaten it.
         headline: feeds a headline of the paper.
         tasks: that it must hold on, each tested alone; empty if the needs name tasks of their own. Default: the lab's
             first, if it has any.
+        primary: the one of them that decides, where the sentence is about it; the others are reported.
         any_of: parts that need to hold on one task only.
+        checks: what must be true before the claim is evaluable.
         parts: ids of claims that must hold too.
         protocols: under which it can be tested.
 
     Raises:
-        UsageError: a needless or nameless parameter, no predicate, no docstring, tasks given twice or not at all.
+        UsageError: a needless or nameless parameter, no trend, no docstring, tasks given twice or not at all, a primary
+            task that is none of them, or the paper's value in another unit.
     """
 
     def declare(function: Effect) -> Claim:
-        form = _form(id, function, effect, unit, needs, predicate, any_of)
+        form = _form(id, function, effect, unit, needs, trend, any_of, checks)
+        _check_size(id, paper, form)
         own_tasks = [need.task for need in needs.values() if need.task is not None]
         chosen = () if tasks is None and own_tasks else tasks
         if (own_tasks and (chosen or len(own_tasks) < len(needs))) or (chosen == () and not own_tasks):
@@ -205,6 +273,10 @@ def claim(
                 given=f"tasks {chosen}, needs with a task {own_tasks}",
                 expected="either tasks, or a task in every need",
             )
+        if primary is not None and primary not in (chosen or ()):
+            raise UsageError(
+                f"claim {id} has a primary task that it is not tested on", given=primary, expected=f"one of {chosen}"
+            )
         return Claim(
             id=id,
             section=section,
@@ -212,6 +284,7 @@ def claim(
             quote=quote,
             scope=scope,
             tasks=chosen,
+            primary=primary,
             paper=paper,
             deviations=_codes(deviations),
             parts=parts,
@@ -256,6 +329,7 @@ def composite(
         quote=quote,
         scope=scope,
         tasks=tasks,
+        primary=None,
         paper=paper,
         deviations=_codes(deviations),
         parts=parts,
@@ -274,7 +348,7 @@ def limitation(id: str, *, section: str, quote: str, scope: str) -> Claim:
     assert caller is not None
     file, line = Path(caller.f_code.co_filename), caller.f_lineno
     paper = Paper("a limitation that the paper states, not a value")
-    return Claim(id, section, False, quote, scope, (), paper, (), (), None, (), file, line)
+    return Claim(id, section, False, quote, scope, (), None, paper, (), (), None, (), file, line)
 
 
 def _codes(deviations: tuple[int, ...]) -> tuple[str, ...]:
@@ -287,23 +361,43 @@ def _form(
     effect: str,
     unit: str | Mapping[str, str],
     needs: Mapping[str, Need],
-    predicate: Predicate | Mapping[str, Predicate],
+    trend: Trend | Mapping[str, Trend],
     any_of: tuple[str, ...],
+    checks: tuple[Check, ...],
 ) -> Form:
+    _check_parameters(f"claim {id}", function, needs)
+    trends = {SINGLE: trend} if isinstance(trend, Trend) else dict(trend)
+    if not trends:
+        raise UsageError(f"claim {id} has no trend", expected="what its sentence says of the effect")
+    units = dict.fromkeys(trends, unit) if isinstance(unit, str) else dict(unit)
+    if set(units) != set(trends):
+        raise UsageError(f"claim {id} needs a unit per part", given=sorted(units), expected=sorted(trends))
+    if not set(any_of) <= set(trends):
+        raise UsageError(f"claim {id} has no such part", given=sorted(any_of), expected=sorted(trends))
+    return Form(
+        effect, units, dict(needs), trends, frozenset(any_of), tuple(checks), function, _doc(f"claim {id}", function)
+    )
+
+
+def _check_parameters(who: str, function: Callable[..., Any], needs: Mapping[str, Need]) -> None:
     parameters = inspect.signature(function).parameters.values()
     named = {one.name for one in parameters if one.kind is not one.VAR_KEYWORD}
     # `**values` takes the needs that are not named: twelve blocks need no twelve parameters.
     if not named <= set(needs) or (len(named) == len(parameters) and named != set(needs)):
-        raise UsageError(f"claim {id} must take what it needs", given=sorted(named), expected=sorted(needs))
-    predicates = {SINGLE: predicate} if isinstance(predicate, Predicate) else dict(predicate)
-    if not predicates:
-        raise UsageError(f"claim {id} has no predicate", expected="what must hold of its effect")
-    units = dict.fromkeys(predicates, unit) if isinstance(unit, str) else dict(unit)
-    if set(units) != set(predicates):
-        raise UsageError(f"claim {id} needs a unit per part", given=sorted(units), expected=sorted(predicates))
-    if not set(any_of) <= set(predicates):
-        raise UsageError(f"claim {id} has no such part", given=sorted(any_of), expected=sorted(predicates))
+        raise UsageError(f"{who} must take what it needs", given=sorted(named), expected=sorted(needs))
+
+
+def _check_size(id: str, paper: Paper, form: Form) -> None:
+    if paper.unit is not None and set(form.units.values()) != {paper.unit}:
+        raise UsageError(
+            f"claim {id} has the paper's value in another unit than its effect",
+            given=paper.unit,
+            expected=" and ".join(sorted(set(form.units.values()))),
+            remedy="Compute the effect from what the paper shows, or leave the numbers out and say them in the text.",
+        )
+
+
+def _doc(who: str, function: Callable[..., Any]) -> str:
     if not function.__doc__:
-        raise UsageError(f"claim {id} has no docstring", expected="what is measured, in our words")
-    doc = re.sub(r"\s+", " ", function.__doc__).strip()
-    return Form(effect, units, dict(needs), predicates, frozenset(any_of), function, doc)
+        raise UsageError(f"{who} has no docstring", expected="what is measured, in our words")
+    return re.sub(r"\s+", " ", function.__doc__).strip()

@@ -1,6 +1,6 @@
 """Claims for the tests of the harness: one of every kind, on measurements that stay as they are."""
 
-from dtclaims import Need, Paper, above, below, by, claim, composite, mean
+from dtclaims import Need, Paper, above, by, claim, composite, level_below, mean, not_below
 from dtclaims.lab.design.tasks import ALL_TASKS
 
 PAPER = Paper("one number", (1.0,))
@@ -15,7 +15,7 @@ PAPER = Paper("one number", (1.0,))
     effect="score",
     unit="points",
     needs={"random": Need("score", arm="random_init", context=1)},
-    predicate=below(10.0, null=None),
+    trend=level_below(10.0, why="?"),
     paper=PAPER,
     deviations=(10, 29),
 )
@@ -37,7 +37,7 @@ def test_fails(random: float) -> float:
         "random": Need("score", arm="random_init"),
     },
     tasks=ALL_TASKS,
-    predicate={"not worse": above(-5.0), "better": above(0.0)},
+    trend={"not worse": not_below(0.0, margin=5, why="?"), "better": above(0.0)},
     any_of=("better",),
     paper=Paper("by task", {"hopper": (1.0,), "halfcheetah": (2.0,), "walker2d": (3.0,)}),
     deviations=(10,),
@@ -58,7 +58,7 @@ def test_everywhere(language: float, random: float) -> dict[str, float]:
         "random": Need("attention_gap", arm="random_init", context=by("att_dist", fused=1, causal=20)),
         "language": Need("attention_gap", arm="language_pretrained", context=by("att_dist", fused=1, causal=20)),
     },
-    predicate=above(1.25, null=1.0),
+    trend=above(1.0, interest=0.25, why="?"),
     paper=PAPER,
     deviations=(8,),
 )
@@ -80,7 +80,7 @@ test_ratio = test_ratio.corrected(
         "random": Need("attention_gap", arm="random_init"),
         "language": Need("attention_gap", arm="language_pretrained"),
     },
-    predicate=above(0.5),
+    trend=above(0.0, interest=0.5, why="?"),
 )(difference)
 
 
@@ -96,7 +96,7 @@ test_ratio = test_ratio.corrected(
         "walker": Need("score", arm="random_init", task="walker2d"),
     },
     tasks=(),
-    predicate=above(0.0),
+    trend=above(0.0),
     paper=PAPER,
     deviations=(),
 )
@@ -116,7 +116,7 @@ def test_tasks(hopper: float, walker: float) -> float:
         "language": Need("score_span", arm="language_pretrained", context=1, parameters={"first": 1, "last": 10}),
         "control": Need("score_span", arm="language_moments", context=1, parameters={"first": 1, "last": 10}),
     },
-    predicate=above(5.0),
+    trend=above(0.0, interest=5, why="?"),
     paper=PAPER,
     deviations=(13,),
     protocols=("corrected",),
