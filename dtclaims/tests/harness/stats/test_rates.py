@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from dtclaims.harness.stats import above, equivalent, judge, judge_components
+from dtclaims.harness.stats.components import judge_components
+from dtclaims.harness.stats.predicates import above, equivalent
+from dtclaims.harness.stats.verdict import judge
 from dtclaims.seeding import generator
 
 ALPHA = 0.05
