@@ -154,16 +154,18 @@ class _Claim:
         if failing := [one for one in self._requirements if self._fails(one)]:
             names = [name for one in failing for name in sorted(one)]
             strict = {name: self._strict(name) for name in names}
-            turns = {verdict.turn for verdict in strict.values()}
             reasons = {name: verdict.reason for name, verdict in strict.items()}
-            return _Decided("refuted", reasons, "reversed" if "reversed" in turns else "absent")
+            reverse = any(verdict.turn == "reversed" for verdict in strict.values())
+            return _Decided("refuted", reasons, "reversed" if reverse else "absent")
+        shown: dict[str, str] = {}
         unsettled: dict[str, str] = {}
         for one in self._requirements:
-            unsettled |= self._open(one)
-        if unsettled:
-            return _Decided("inconclusive", unsettled)
-        say = frozenset[str]().union(*self._requirements)
-        return _Decided("reproduced", {name: one.reason for name, one in self.verdicts.items() if name in say})
+            found = {name: self._judge(name, self._level / len(one)) for name in sorted(one)}
+            holding = {name: verdict.reason for name, verdict in found.items() if verdict.outcome == "reproduced"}
+            shown |= holding
+            if not holding:
+                unsettled |= {name: self._open(name, verdict) for name, verdict in found.items()}
+        return _Decided("inconclusive", unsettled) if unsettled else _Decided("reproduced", shown)
 
     def _fails(self, requirement: frozenset[str]) -> bool:
         p = self._against.get(requirement)
@@ -172,29 +174,20 @@ class _Claim:
         )
 
     def _strict(self, name: str) -> Verdict:
-        """A part's verdict at its share of the level, if that is how it was refuted."""
+        """A refuted part's verdict at its share of the level, if it has one."""
         count = len(self._requirements)
         if count > FEW and self._trends[name].kind not in TRUTHS:
             return self.verdicts[name]
-        strict = self._judge(name, self._level / count)
-        # Rounding may have it that p is below its share and the interval not beyond the cut.
-        return strict if strict.outcome == "refuted" else self.verdicts[name]
+        return self._judge(name, self._level / count)
 
-    def _open(self, requirement: frozenset[str]) -> dict[str, str]:
-        """Why it is not reproduced, by part; empty if it is."""
-        found = {name: self._judge(name, self._level / len(requirement)) for name in sorted(requirement)}
-        if any(verdict.outcome == "reproduced" for verdict in found.values()):
-            return {}
-        count, reasons = len(self._requirements), {}
-        for name, verdict in found.items():
-            alone = self.verdicts[name]
-            if alone.outcome != "refuted":
-                reasons[name] = verdict.reason
-            elif len(requirement) > 1 and any(self.verdicts[other].outcome != "refuted" for other in requirement):
-                reasons[name] = alone.reason
-            else:
-                reasons[name] = f"{alone.reason}; that one of {count} does is paid for, and this is not enough"
-        return reasons
+    def _open(self, name: str, verdict: Verdict) -> str:
+        """Why a part leaves its requirement open: of one that is refuted alone, why that is not enough."""
+        if self.verdicts[name].outcome != "refuted":
+            return verdict.reason
+        strict = self._strict(name)
+        if strict is not self.verdicts[name]:
+            return strict.reason
+        return f"{strict.reason}, but not so far that it could not be the furthest of {len(self._requirements)} by luck"
 
     def _paid(self) -> dict[frozenset[str], float | None]:
         """p of each requirement failing, times what that it may be any of them costs; None below three seeds."""
