@@ -71,7 +71,7 @@ def judge_parts(
     p_against, gate_against = claim.against()
 
     def charged(p: float | None) -> float | None:
-        return None if p is None else min(1.0, p * alpha / own)
+        return None if p is None else min(1.0, p * (alpha / own))
 
     return CombinedVerdict(
         decided.outcome,

@@ -15,7 +15,7 @@ MOST_ASKED = 100
 
 @dataclass(frozen=True)
 class Reach:
-    """Which verdicts some effects of so many seeds would give, and from how many some would that are not provisional."""
+    """Which verdicts some effects of so many seeds would give, and from how many on a verdict not provisional."""
 
     n: int
     reproduced: bool
