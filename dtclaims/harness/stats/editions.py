@@ -28,9 +28,6 @@ from dtclaims.harness.stats.standing import Key, Standing, stand_twice
 from dtclaims.harness.stats.trends import Trend
 from dtclaims.harness.stats.whole import judge_whole
 
-Statement = Predicate | Trend
-"""What is declared of an effect: under edition 1 a predicate, since then a trend."""
-
 
 class JudgesComponents(Protocol):
     """Judges a claim by its own effects."""
@@ -69,8 +66,8 @@ class Edition:
     """One version of the rule, whole."""
 
     version: str
-    statement: Callable[[Mapping[str, object]], Statement]
-    """Reads what is declared of an effect, written as plain data."""
+    statement: Callable[[Mapping[str, object]], Any]
+    """Reads what is declared of an effect, written as plain data: a `Predicate` under edition 1, since then a `Trend`."""
     components: JudgesComponents
     composite: JudgesComposites
     headlines: Callable[[Iterable[Headline], float], dict[Key, Standing]]

@@ -14,6 +14,7 @@ from dtclaims.harness.stats.trends import (
     level_below,
     not_below,
 )
+from dtclaims.tests.support import rates
 
 WHY = "ours, for these tests"
 
@@ -69,6 +70,12 @@ def test_truth_values_by_counting(trend, count, reproduced_from, refuted_from):
     assert (found.reproduced_from, found.refuted_from) == (reproduced_from, refuted_from)
     assert found.reproduced == (reproduced_from == 5)
     assert MOST_ASKED == 100
+
+
+def test_the_pages_table_is_what_the_rule_gives():
+    """Seeds by kind and number of parts, to the letter."""
+    page = rates.PAGE.read_text(encoding="utf-8")
+    assert rates.between(page, rates.REACH_MARKS).strip() == rates.reach_table()
 
 
 def test_groups_primary_tasks_and_looks_count():
