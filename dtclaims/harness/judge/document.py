@@ -141,7 +141,7 @@ def with_holm(entries: Sequence[Entry], alpha: float, rule: Edition = TODAY) -> 
         Headline(one.id, (one.protocol, one.scale), one.verdict, one.p_value) for one in entries if one.headline
     ]
     stands = rule.headlines(headlines, alpha)
-    return tuple(replace(one, holm=stands[one.key]) if one.key in stands else one for one in entries)
+    return tuple(replace(one, holm=stands[one.key].stands_t) if one.key in stands else one for one in entries)
 
 
 def _program() -> str:
