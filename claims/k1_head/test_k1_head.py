@@ -5,10 +5,9 @@ saturated, it has one head and ReLU, and Adam's epsilon is 1e-8, not 1e-6. Each 
 the rest as published. Runs are the first 10 of the paper's 40 epochs; scores are means over epochs 8 to 10, so that
 nothing is selected on the number it reports (DEV-10).
 
-The effects were declared before any run at full size was made, and judged then (`claims/evidence/k1-random-init.json`,
-the rule's edition 1). Two bounds were changed after those runs had been seen: to fail is to score less than half of
-what the data do, not less than 10 points, and to work is to score more than that half, not more than 40 points, which
-turned out to be all that the data's own policy earns.
+Effects and numbers were declared before any run at full size was made, and are the same still. Those runs were judged
+by the rule's edition 1 (`claims/evidence/k1-random-init.json`), which asked that a difference be above its number. Now
+it must be above 0, and the number is the smallest difference of interest.
 
     pytest claims/k1_head -m gpu --scale full --task hopper --protocol published --seeds 5
 """
@@ -23,8 +22,6 @@ Declare = Callable[[Callable[..., float]], Claim]
 
 RANDOM, MATCHED, LANGUAGE = "random_init", "random_matched", "language_pretrained"
 EQUAL_EPS = 1e-8
-HALF_OF_THE_DATA = 20.0
-"""Half of what the data of every task score at least (40 to 62 points)."""
 LATE = {"first": 8, "last": 10}
 EARLY = {"first": 1, "last": 10}
 
@@ -60,7 +57,7 @@ AS_PUBLISHED = late_score(RANDOM)
     effect="score of the random arm as published",
     unit=POINTS,
     needs={"random": AS_PUBLISHED},
-    trend=level_below(HALF_OF_THE_DATA, why="Half of what the data score at least: below it they are imitated badly."),
+    trend=level_below(10.0, why="A quarter of what the data score (40 and more): below it they are hardly imitated."),
     paper=Paper("-0.24, the best of 40 epochs (seed 666, Table 2)"),
     deviations=(3, 4, 11),
     protocols=("published",),
@@ -118,9 +115,7 @@ def rescue(name: str, quote: str, arm: str = RANDOM, **changes: Any) -> Declare:
         unit=POINTS,
         needs={"changed": late_score(arm, **changes), "published": AS_PUBLISHED},
         trend=above(
-            0.0,
-            interest=10,
-            why="A quarter of what the data score at least; what brings less rescues nothing.",
+            0.0, interest=10, why="A quarter of what the data score (40 and more); what brings less rescues nothing."
         ),
         tasks=ALL_TASKS,
         paper=NO_NUMBER,
@@ -154,7 +149,7 @@ def test_untied_head_rescues(changed: float, published: float) -> float:
 
 
 def works(name: str, quote: str, arm: str = RANDOM, **changes: Any) -> Declare:
-    """Declare that an arm works without context: that it reaches more than half of the data's level."""
+    """Declare that an arm works without context: that it reaches the level of the data."""
     return claim(
         f"K1-{name}",
         section="5.5",
@@ -165,7 +160,7 @@ def works(name: str, quote: str, arm: str = RANDOM, **changes: Any) -> Declare:
         unit=POINTS,
         needs={"score": late_score(arm, **changes)},
         trend=level_above(
-            HALF_OF_THE_DATA, why="Half of what the data score at least: above it they are imitated more than not."
+            40.0, why="What the data score at least. The runs showed that it is a high bar; it was set before them."
         ),
         tasks=ALL_TASKS,
         paper=NO_NUMBER,
