@@ -49,10 +49,9 @@ def shallow_ratio(change: Change) -> float:
 
 def cosines(change: Change) -> dict[str, float]:
     """Cosine of each weight matrix, by its layer; 0 for one that starts at 0."""
-    by_layer = {
-        name.removesuffix(".weight"): found for name, found in zip(change["names"], change["cosines"], strict=True)
-    }
-    return {layer: cosine or 0.0 for layer, cosine in by_layer.items() if layer.endswith(MATRICES)}
+    layers = (name.removesuffix(".weight") for name in change["names"])
+    pairs = zip(layers, change["cosines"], strict=True)
+    return {layer: cosine or 0.0 for layer, cosine in pairs if layer.endswith(MATRICES)}
 
 
 def unchanged(change: Change) -> float:
@@ -213,7 +212,7 @@ def test_unchanged_exist(language: Change, random: Change) -> float:
 
 
 def layers(cka: Change, change: Change) -> list[tuple[int, bool, bool]]:
-    """Of each layer with a weight matrix: its block, whether its representation changed, and whether its weights did."""
+    """Of each layer with a weight matrix: its block, whether its representation changed, whether its weights did."""
     kept = cosines(change)
     return [
         (block(layer), value is not None and value < CHANGED_CKA, kept[layer] <= UNCHANGED)

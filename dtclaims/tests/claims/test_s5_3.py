@@ -54,6 +54,7 @@ def change(
 
 MOVED = change(distance=276.0, cosine=0.60)
 STILL = change(distance=150.0, cosine=0.99)
+STILL_MORE = change(distance=100.0)
 LIKE_THE_PAPER = {"random": MOVED, "language": STILL, "random_for_image": MOVED, "image": STILL}
 EXCHANGED = {"random": STILL, "language": MOVED, "random_for_image": STILL, "image": MOVED}
 NO_SHALLOW = {
@@ -73,12 +74,9 @@ CASES: list[tuple[str, dict[str, Any], set[str]]] = [
     ("S5.3-cos-large-gpt2", {"language": MOVED, "random": STILL}, set()),
     ("S5.3-cos-large-igpt", {"image": STILL, "random": MOVED}, ONE),
     ("S5.3-cos-large-igpt", {"image": change(cosine=0.62), "random": MOVED}, set()),
-    ("S5.3-params-little-change", {**LIKE_THE_PAPER, "language": change(distance=100.0)}, set()),
-    (
-        "S5.3-params-little-change",
-        {**LIKE_THE_PAPER, **dict.fromkeys(("language", "image"), change(distance=100.0))},
-        ONE,
-    ),
+    ("S5.3-params-little-change", {**LIKE_THE_PAPER, "language": STILL_MORE, "image": STILL_MORE}, ONE),
+    # The arm that moves most decides.
+    ("S5.3-params-little-change", {**LIKE_THE_PAPER, "language": STILL_MORE}, set()),
     (
         "S5.3-shallow-larger",
         {**NO_SHALLOW, "language": change(shallow=3.4), "image": change(shallow=18.0, blocks=24)},
