@@ -4,7 +4,9 @@ Scores are normalised. On every task and under both references the data themselv
 what an arm that imitates them well reaches.
 """
 
-from dtclaims import Need, check, level_above, level_below
+from typing import Any
+
+from dtclaims import Need, check, level_above, level_below, mean
 
 HALF_OF_THE_DATA = 20.0
 """In normalised points."""
@@ -52,3 +54,17 @@ def random_learns(random: float) -> float:
 def random_fails_without_context(random: float) -> float:
     """Score of the random arm at K = 1 (§5.5), which the arms of §5.6.1 are compared with."""
     return random
+
+
+@check(
+    "a network that shares only its inputs is unlike the language arm",
+    needs={"cka": Need("cka", arm="language_pretrained")},
+    trend=level_below(
+        0.5, why="From half on, most of what CKA shows is what any network shares, and little is left to be kept."
+    ),
+    unit="CKA",
+)
+def null_network_is_unlike(cka: dict[str, Any]) -> float:
+    """Mean over layers of the CKA of another random network with the trained one, state token, kernels of the inputs
+    regressed out (DEV-01)."""
+    return mean(value for value in cka["regressed_null"]["state"] if value is not None)

@@ -166,8 +166,9 @@ not_contradictory = composite(
     "L-rep-param",
     section="L",
     quote="observations … are not necessarily contradictory",
-    parts=("S5.3-rep-changes-with-few-params",),
-    scope="Holds if representations change in layers whose parameters hardly do",
+    parts=("S5.3-rep-changes-with-few-params", "L-random-vice-versa"),
+    scope="Holds if representations change in layers whose parameters hardly do, and the other way round in the random "
+    "arm",
     paper=CONCLUSION,
     deviations=(1, 3),
 )

@@ -4,9 +4,10 @@ Cosines are those of weights: a bias that starts at 0 has no direction to keep, 
 (DEV-19), which sets the random arm apart whatever it learns.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from checks import image_fails
+from checks import image_fails, null_network_is_unlike
 
 from dtclaims import Need, Paper, above, claim, in_most_seeds, level_below, mean
 from dtclaims.lab.design.tasks import ALL_TASKS
@@ -20,8 +21,8 @@ RANDOM_FOR_IMAGE = Need("parameter_change", arm="random_for_image")
 # Modules with a weight matrix, by the end of their layer's name. A layer norm's weight turns in no arm.
 MATRICES = ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")
 UNCHANGED = 0.99
-CHANGED_CKA = 0.23
-"""The paper's own line (App. D.3)."""
+CHANGED = 0.23
+"""The paper's own line between low and high CKA (App. D.3)."""
 
 MOVES_LESS = above(
     1.0, interest=0.25, why="A quarter further is the least that a reader would call further; less is a like distance."
@@ -33,6 +34,7 @@ KEEPS_DIRECTION = above(
 )
 
 Change = dict[str, Any]
+Cka = dict[str, Any]
 
 
 def block(name: str) -> int:
@@ -211,24 +213,47 @@ def test_unchanged_exist(language: Change, random: Change) -> float:
     return unchanged(language) - unchanged(random)
 
 
-def layers(cka: Change, change: Change) -> list[tuple[int, bool, bool]]:
-    """Of each layer with a weight matrix: its block, whether its representation changed, whether its weights did."""
-    kept = cosines(change)
+def layers(similarity: Mapping[str, float | None], change: Change) -> list[tuple[int, bool, bool]]:
+    """Of each layer with a weight matrix: its block, whether its representation changed, whether its weights did.
+
+    Args:
+        similarity: by layer, of its representation before and after.
+        change: of the parameters.
+    """
     return [
-        (block(layer), value is not None and value < CHANGED_CKA, kept[layer] <= UNCHANGED)
-        for layer, value in zip(cka["layers"], cka["state"], strict=True)
-        if layer.endswith(MATRICES)
+        (block(layer), (value := similarity[layer]) is not None and value < CHANGED, cosine <= UNCHANGED)
+        for layer, cosine in cosines(change).items()
     ]
 
 
-def representation_alone(cka: Change, change: Change) -> float:
+def representation_alone(similarity: Mapping[str, float | None], change: Change) -> float:
     """Share of the layers of blocks 3 and later whose representation changed and whose weights did not."""
-    return mean(float(moved and not turned) for number, moved, turned in layers(cka, change) if number >= 3)
+    return mean(float(moved and not turned) for number, moved, turned in layers(similarity, change) if number >= 3)
 
 
-def weights_alone(cka: Change, change: Change) -> float:
+def weights_alone(similarity: Mapping[str, float | None], change: Change) -> float:
     """Share of the layers whose weights changed and whose representation did not."""
-    return mean(float(turned and not moved) for _, moved, turned in layers(cka, change))
+    return mean(float(turned and not moved) for _, moved, turned in layers(similarity, change))
+
+
+def raw(cka: Cka) -> dict[str, float | None]:
+    """CKA before against after, by layer."""
+    return dict(zip(cka["layers"], cka["state"], strict=True))
+
+
+def retention(cka: Cka) -> dict[str, float | None]:
+    """By layer, the same beyond that of another random network, kernels of the inputs regressed out of both."""
+    return dict(zip(cka["layers"], cka["retention"]["state"], strict=True))
+
+
+CHANGES = {
+    "language": LANGUAGE,
+    "random": RANDOM,
+    "language_cka": Need("cka", arm="language_pretrained"),
+    "random_cka": Need("cka", arm="random_init"),
+}
+ONE_OF_36 = above(0.0, interest=0.02, why="Less than one layer of 36: that it may happen needs one.")
+ONE_OF_48 = above(0.0, interest=0.02, why="About one layer of 48: the sentence speaks of some layers.")
 
 
 @claim(
@@ -236,39 +261,47 @@ def weights_alone(cka: Change, change: Change) -> float:
     section="5.3",
     quote="representation of each layer may change significantly without changing the parameters of each layer",
     scope="Hopper, medium, K=20, state token, layers with a weight matrix in blocks 3-11, first against last epoch",
-    effect="share of layers with CKA below 0.23 and cosine above 0.99, language pre-trained minus random init; and "
-    "of the language arm's change in CKA, the share that its layers' own change of parameters accounts for",
-    unit={"layers": "share of layers", "own change": "share of the change"},
-    needs={
-        "language": LANGUAGE,
-        "random": RANDOM,
-        "cka": Need("cka", arm="language_pretrained"),
-        "random_cka": Need("cka", arm="random_init"),
-        "own": Need("cka_without_change", arm="language_pretrained"),
-    },
-    trend={
-        "layers": above(0.0, interest=0.02, why="Less than one layer of 36: that it may happen needs one."),
-        "own change": level_below(0.5, why="From half on, the layers' own parameters account for most of the change."),
-    },
+    effect="share of layers with CKA below 0.23 and cosine above 0.99, language pre-trained minus random init",
+    unit="share of layers",
+    needs=CHANGES,
+    trend=ONE_OF_36,
     paper=Paper(
         "an argument only (App. L); figures 1 and 4 together give 34 of 36 layers (seed 666), 26 of 36 (seed 42), and "
         "none of the random arm"
     ),
     deviations=(1, 3),
 )
-def test_representation_changes_alone(
-    language: Change, random: Change, cka: Change, random_cka: Change, own: float
+def test_representation_changes_alone(language: Change, random: Change, language_cka: Cka, random_cka: Cka) -> float:
+    """How many more later layers of the language arm than of the random arm change what they represent though their
+    weights stay."""
+    return representation_alone(raw(language_cka), language) - representation_alone(raw(random_cka), random)
+
+
+def representation_changes_alone(
+    language: Change, random: Change, language_cka: Cka, random_cka: Cka, own: float
 ) -> dict[str, float]:
-    """Whether later layers change what they represent though their parameters stay: by share, and causally."""
-    changed = [
-        1 - value
-        for layer, value in zip(cka["layers"], cka["state"], strict=True)
-        if value is not None and block(layer) >= 3
-    ]
+    """Whether later layers of the language arm change what they represent though their weights stay: by share, and
+    causally, as the change in CKA that goes when these blocks get their old parameters back."""
+    ours, theirs = retention(language_cka), retention(random_cka)
+    changed = [1 - value for layer, value in raw(language_cka).items() if value is not None and block(layer) >= 3]
     return {
-        "layers": representation_alone(cka, language) - representation_alone(random_cka, random),
+        "layers": representation_alone(ours, language) - representation_alone(theirs, random),
         "own change": own / mean(changed),
     }
+
+
+test_representation_changes_alone = test_representation_changes_alone.corrected(
+    "cka_axis",
+    effect="share of layers with retention below 0.23 and cosine above 0.99, language pre-trained minus random init; "
+    "and of the language arm's change in CKA, the share that its later blocks' own change of parameters accounts for",
+    unit={"layers": "share of layers", "own change": "share of the change"},
+    needs={**CHANGES, "own": Need("cka_without_change", arm="language_pretrained")},
+    trend={
+        "layers": ONE_OF_36,
+        "own change": level_below(0.5, why="From half on, the layers' own parameters account for most of the change."),
+    },
+    checks=(null_network_is_unlike,),
+)(representation_changes_alone)
 
 
 @claim(
@@ -278,22 +311,33 @@ def test_representation_changes_alone(
     scope="Hopper, medium, K=20, state token, layers with a weight matrix, first against last epoch",
     effect="share of layers with cosine up to 0.99 and CKA not below 0.23, random init minus language pre-trained",
     unit="share of layers",
-    needs={
-        "language": LANGUAGE,
-        "random": RANDOM,
-        "cka": Need("cka", arm="language_pretrained"),
-        "random_cka": Need("cka", arm="random_init"),
-    },
-    trend=above(0.0, interest=0.02, why="One layer of 48: the sentence speaks of some layers."),
+    needs=CHANGES,
+    trend=ONE_OF_48,
     paper=Paper(
         "figures 1 and 4 together give 9 of 48 layers, and 2 of the language arm (seed 666), 10 and 3 (seed 42)"
     ),
     deviations=(1, 3),
 )
-def test_weights_change_alone(language: Change, random: Change, cka: Change, random_cka: Change) -> float:
+def test_weights_change_alone(language: Change, random: Change, language_cka: Cka, random_cka: Cka) -> float:
     """How many more layers of the random arm than of the language arm keep what they represent though their weights
     turn."""
-    return weights_alone(random_cka, random) - weights_alone(cka, language)
+    return weights_alone(raw(random_cka), random) - weights_alone(raw(language_cka), language)
+
+
+def weights_change_alone(language: Change, random: Change, language_cka: Cka, random_cka: Cka) -> float:
+    """The same, of what layers keep beyond what another random network shares with them."""
+    return weights_alone(retention(random_cka), random) - weights_alone(retention(language_cka), language)
+
+
+test_weights_change_alone = test_weights_change_alone.corrected(
+    "cka_axis",
+    effect="share of layers with cosine up to 0.99 and retention not below 0.23, random init minus language "
+    "pre-trained",
+    unit="share of layers",
+    needs=CHANGES,
+    trend=ONE_OF_48,
+    checks=(null_network_is_unlike,),
+)(weights_change_alone)
 
 
 ALL_ARMS = {"random": RANDOM, "language": LANGUAGE, "random_for_image": RANDOM_FOR_IMAGE, "image": IMAGE}
