@@ -21,7 +21,8 @@
                  "effect" (its name), "components": [{"name", "unit", "predicate": {"kind", "value", "null"},
                  "effects": {seed: number}}], "any_of": [[component]], "looks",
                  "failure": {"verdict", "reason" (a text), "remedy"},
-                 "runs" (by place), "diagnostics", "pooled", "parts", "left_out", "factors", "tried"}, ...]
+                 "runs" (by place), "diagnostics", "pooled", "parts", "left_out", "factors", "tried",
+                 "units": {seed: what it is an observation of, where several are of one}}, ...]
                  what is empty, or 1, is left out
       "figures", "tables": of the report, as they were drawn then, to four digits
       "runs": [{"key", "spec", "inputs", "provenance", "seconds", "curves", "diagnostics", "resumed"}, ...]
@@ -77,10 +78,12 @@ EMPTY: Mapping[str, Any] = {
     "left_out": [],
     "factors": [],
     "tried": 1,
+    "units": {},
 }
 """What a cell says where it says nothing."""
 
 KEY = {"type": "string", "pattern": "^[0-9a-f]{20}$"}
+SEED = {"pattern": "^(0|[1-9][0-9]*)$"}
 TEXT = {"type": "string"}
 TEXT_OR_NULL = {"type": ["string", "null"]}
 PLACE = {"type": "integer", "minimum": 0}
@@ -198,7 +201,7 @@ _FROZEN: dict[str, Any] = {
                     predicate=_record(kind=TEXT, value=NUMBER, null={"type": ["number", "null"]}),
                     effects={
                         "type": "object",
-                        "propertyNames": {"pattern": "^(0|[1-9][0-9]*)$"},
+                        "propertyNames": SEED,
                         "additionalProperties": {"type": ["number", "string"], "pattern": "^(nan|inf|-inf)$"},
                     },
                 )
@@ -213,6 +216,7 @@ _FROZEN: dict[str, Any] = {
             left_out=TEXTS,
             factors=TEXTS,
             tried={"type": "integer", "minimum": 1},
+            units={"type": "object", "propertyNames": SEED, "additionalProperties": TEXT},
         )
     ),
     "figures": OBJECT,

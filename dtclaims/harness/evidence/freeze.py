@@ -21,6 +21,7 @@ from dtclaims.harness.evidence.lines import Tables, cell_line, claim_line, plain
 from dtclaims.harness.judge.attribution import larger_sets
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry
+from dtclaims.harness.judge.factors import factors_of
 from dtclaims.harness.judge.judge import Judge
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.stats.editions import TODAY
@@ -154,6 +155,7 @@ def frozen_cell(judge: Judge, cell: Cell, factors: tuple[str, ...] = (), tried: 
         left_out=tuple(part.id for part in tested if part.id not in parts),
         factors=factors,
         tried=tried,
+        units=factors_of(judge.plan, cell).unit_of if judged else {},
     )
 
 

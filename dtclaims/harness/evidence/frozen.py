@@ -80,6 +80,8 @@ class FrozenCell:
     """Switches whose part in the verdict was asked for: the cell is there with each of them at its other value."""
     tried: int
     """How many switches the largest set had that was tried."""
+    units: Mapping[int, str]
+    """Seed → what it is an observation of, where several are of one (`dtclaims.harness.judge.factors`); else empty."""
 
     @property
     def name(self) -> Name:

@@ -64,6 +64,7 @@ def cell_line(cell: FrozenCell, tables: Tables) -> dict[str, Any]:
         "left_out": list(cell.left_out),
         "factors": list(cell.factors),
         "tried": cell.tried,
+        "units": {str(seed): unit for seed, unit in cell.units.items()},
     }
     return {name: value for name, value in line.items() if name not in EMPTY or value != EMPTY[name]}
 

@@ -144,7 +144,17 @@ def _cell(
         left_out=tuple(line["left_out"]),
         factors=tuple(line["factors"]),
         tried=line["tried"],
+        units=_units(line["units"], seeds, path),
     )
+
+
+def _units(line: Mapping[str, str], seeds: Sequence[int], path: str) -> dict[int, str]:
+    units = {int(seed): unit for seed, unit in line.items()}
+    if units and units.keys() != set(seeds):
+        raise ReportError(
+            f"{path}.units is not on the seeds of the study", given=ranges(units), expected=ranges(seeds) or "none"
+        )
+    return units
 
 
 def _component(line: Mapping[str, Any], seeds: Sequence[int], path: str) -> FrozenComponent:

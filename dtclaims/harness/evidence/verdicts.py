@@ -67,7 +67,9 @@ class FrozenJudge:
         if failure is not None:
             return not_run(declared, failure.reason, failure.remedy, basis)
         effects = {one.name: one.effects for one in cell.components}
-        combined = declared.judge(effects, alpha=self._frozen.alpha, looks=cell.looks, rule=self.rule)
+        combined = declared.judge(
+            effects, alpha=self._frozen.alpha, looks=cell.looks, rule=self.rule, unit_of=cell.units
+        )
         return judged(declared, combined, effects, basis)
 
     def _declared(self, cell: FrozenCell) -> Declared:

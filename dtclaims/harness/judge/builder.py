@@ -21,9 +21,13 @@ from dtclaims.harness.judge.entries import (
 from dtclaims.harness.stats import CombinedVerdict, Predicate, Verdict
 from dtclaims.harness.stats.composites import Said
 from dtclaims.harness.stats.editions import TODAY, Edition
+from dtclaims.harness.stats.units import observations
 
 Effects = Mapping[str, Mapping[int, float]]
 """Component → seed → effect."""
+
+ALONE: Mapping[int, str] = {}
+"""Each seed is an observation of its own."""
 
 PARTS = PredicateShown("parts", None, "all parts hold")
 """Stands for the predicate of a claim that has only parts."""
@@ -58,12 +62,23 @@ class Declared:
     parts: tuple[str, ...] = ()
     """Ids of the claims that it is made of."""
 
-    def judge(self, effects: Effects, *, alpha: float, looks: int, rule: Edition = TODAY) -> CombinedVerdict:
+    def judge(
+        self, effects: Effects, *, alpha: float, looks: int, rule: Edition = TODAY, unit_of: Mapping[int, str] = ALONE
+    ) -> CombinedVerdict:
         """The statistics' verdict on some effects.
 
+        Args:
+            effects: by component and seed.
+            alpha: of the verdict, over all looks.
+            looks: this one included.
+            rule: by which.
+            unit_of: seed to what it is an observation of, where several are of one (`Factors.unit_of`).
+
         Raises:
-            StatisticsError: as `judge_components`.
+            StatisticsError: as `judge_components`, or a seed without a unit.
         """
+        if unit_of:
+            effects = {name: observations(one, unit_of, self.predicates[name].kind) for name, one in effects.items()}
         return rule.components(effects, self.predicates, any_of=self.any_of, alpha=alpha, looks=looks)
 
 

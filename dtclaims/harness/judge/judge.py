@@ -9,6 +9,7 @@ from typing import Any
 from dtclaims.errors import DtclaimsError, PoolingError
 from dtclaims.harness.judge.builder import Basis, Declared, Effects, failed, judged, not_run, with_parts
 from dtclaims.harness.judge.entries import Entry, PaperValue, RunUsed
+from dtclaims.harness.judge.factors import factors_of
 from dtclaims.harness.judge.looks import count_looks
 from dtclaims.harness.lab import Lab, Provenance
 from dtclaims.harness.plan.cells import Cell, Name
@@ -83,8 +84,9 @@ class Judge:
             return failed(declared, str(error), basis)
         except Exception as error:
             return failed(declared, _explain(error), basis)
-        looks = count_looks(cell.name, self.plan, self.store)
-        return judged(declared, declared.judge(effects, alpha=self.alpha, looks=looks), effects, basis)
+        looks, unit_of = count_looks(cell.name, self.plan, self.store), factors_of(self.plan, cell).unit_of
+        combined = declared.judge(effects, alpha=self.alpha, looks=looks, unit_of=unit_of)
+        return judged(declared, combined, effects, basis)
 
     def _effects(self, cell: Cell, stored: Mapping[str, StoredRun]) -> Effects:
         form = cell.form
