@@ -198,6 +198,18 @@ def _named(name: str) -> dict[str, Any]:
     return _folder_identity(folder, folder.name)
 
 
+RECIPE = ("updates", "batch", "corpus")
+"""What two numbers of a checkpoint have to share, to be two draws of one thing: all but the seed."""
+
+
+def recipe_of(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """How a checkpoint of ours was made, apart from its seed; empty of one that is not at hand, or not ours."""
+    if identity.get("kind") != "self-pre-trained" or "path" not in identity:
+        return {}
+    settings = read_card(Path(identity["path"])).get("settings", {})
+    return {part: settings.get(part) for part in RECIPE}
+
+
 def checkpoint_called(source: str, identity: Mapping[str, Any]) -> str:
     """What a report calls a checkpoint: `language-small@2`; one that is known by its content only, by that."""
     name = identity.get("name")

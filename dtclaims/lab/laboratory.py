@@ -36,6 +36,7 @@ from dtclaims.lab.design.spec import ROLES, Budget, RunSpec, resolve
 from dtclaims.lab.design.switches import SWITCHES
 from dtclaims.lab.design.tasks import ALL_TASKS, get_task
 from dtclaims.lab.inputs import (
+    RECIPE,
     Inputs,
     Sources,
     auto_scale,
@@ -46,6 +47,7 @@ from dtclaims.lab.inputs import (
     find_data,
     numbers_at_hand,
     portable,
+    recipe_of,
     sizes_of,
 )
 from dtclaims.lab.jobs import MeasureOrder, RunOrder, measure_job, run_job
@@ -77,15 +79,25 @@ class Session:
 
     @property
     def label(self) -> str:
-        """The scale's words, which speak of collected data, made true of the data that are used."""
+        """The scale's words, which speak of collected data, made true of the data and checkpoints that are used."""
         names = sorted(
             {str(one["name"]) for one in self._data.values() if not isinstance(one, Unavailable) and "name" in one}
         )
-        return (
-            self.scale.label.replace("self-collected data", f"data from {', '.join(names)}")
-            if names
-            else self.scale.label
-        )
+        label = self.scale.label
+        if names:
+            label = label.replace("self-collected data", f"data from {', '.join(names)}")
+        return " ".join([label, *self._unlike_recipes()])
+
+    def _unlike_recipes(self) -> list[str]:
+        """What is to be said of checkpoints of one source that differ in more than their seed."""
+        said = []
+        for source in self.scale.backbones:
+            found = {checkpoint_called(source, one): recipe_of(one) for one in self._checkpoints(source).values()}
+            known = {name: recipe for name, recipe in found.items() if recipe}
+            if unlike := [part for part in RECIPE if len({str(one.get(part)) for one in known.values()}) > 1]:
+                names = " and ".join(known)
+                said.append(f"{names} differ in more than their seed: {', '.join(unlike)}.")
+        return said
 
     def check(self, need: Need, scale: AnyScale) -> None:
         """Refuse a need that could be resolved under no circumstances.
@@ -237,15 +249,19 @@ class Session:
             self._check_unlike(source)
         return self._backbones[key]
 
-    def _check_unlike(self, source: str) -> None:
-        """Refuse numbers of one source that are one checkpoint, or networks of two shapes."""
-        found = {
+    def _checkpoints(self, source: str) -> dict[int, dict[str, Any]]:
+        """Those that weights were taken from so far, by number."""
+        return {
             number: one
-            for (of, _, sizes_only, number), one in self._backbones.items()
+            for (of, _, sizes_only, number), one in sorted(self._backbones.items(), key=lambda entry: entry[0])
             if of == source and not sizes_only and not isinstance(one, Unavailable)
         }
+
+    def _check_unlike(self, source: str) -> None:
+        """Refuse numbers of one source that are one checkpoint, or networks of two shapes."""
+        found = self._checkpoints(source)
         weights: dict[str, int] = {}
-        for number, one in sorted(found.items()):
+        for number, one in found.items():
             same = weights.setdefault(one["sha256"], number)
             if same != number:
                 raise BackboneError(
@@ -253,7 +269,7 @@ class Session:
                     given=f"sha256 {one['sha256']} twice",
                     remedy=f"Make one that is its own: `dtclaims pretrain` with --seed {number}.",
                 )
-        shapes = [(number, one.get("config")) for number, one in sorted(found.items())]
+        shapes = [(number, one.get("config")) for number, one in found.items()]
         for number, shape in shapes[1:]:
             first, expected = shapes[0]
             if shape != expected:
