@@ -53,10 +53,11 @@ def factors_of(plan: Plan, cell: Cell) -> Factors:
     found: dict[int, dict[str, set[str]]] = {}
     for seed, by_task in plan.needs.get(cell.name, {}).items():
         of_seed = found.setdefault(seed, {})
-        for needs in by_task.values():
-            for key in needs.values():
-                for factor, level in plan.readings[key].reading.factors.items():
-                    of_seed.setdefault(factor, set()).add(level)
+        said = [plan.readings[key].reading.factors for needs in by_task.values() for key in needs.values()]
+        # The reading that has most of them has them in the lab's order.
+        for factors in sorted(said, key=len, reverse=True):
+            for factor, level in factors.items():
+                of_seed.setdefault(factor, set()).add(level)
     joined = {seed: {name: JOINED.join(sorted(each)) for name, each in of.items()} for seed, of in found.items()}
     levels: dict[str, dict[str, None]] = {}
     for of in joined.values():

@@ -49,8 +49,9 @@ def random(seed: int) -> Mapping[str, str]:
 
 def test_one_checkpoint_says_this_checkpoint() -> None:
     """However many seeds: each is an observation, and the sentence says of what."""
-    one = found(5, language(1), random)
+    one = found(5, random, language(1))
     assert one.levels == {"language checkpoint": ("language-small@1",), "data set": ("hopper-medium",)}
+    assert list(one.levels) == ["language checkpoint", "data set"]
     assert one.unit_of == {}
     assert one.sentence() == (
         "5 seeds, one language checkpoint (language-small@1), one data set (hopper-medium): "
