@@ -144,3 +144,19 @@ def test_an_effect_of_its_own_counts_as_a_part() -> None:
 def test_a_claim_of_which_nothing_can_be_tested_is_not_run() -> None:
     """Without an effect and without an entry of any part there is no verdict."""
     assert with_parts(WHOLE, None, [], alpha=0.05).verdict == "not_run"
+
+
+def test_seeds_of_one_unit_are_one_observation() -> None:
+    """Nine seeds of three checkpoints are judged as three means, and shown as nine effects; two are too few."""
+    effects = {"x": {seed: 2.0 + seed % 3 + 0.1 * seed for seed in range(9)}}
+    unit_of = {seed: f"weights@{seed % 3 + 1}" for seed in range(9)}
+    entry = judged(ONE, ONE.judge(effects, alpha=0.05, looks=1, unit_of=unit_of), effects, BASIS)
+    means = {"x": {0: 2.3, 1: 3.4, 2: 4.5}}
+    assert (entry.n, entry.provisional, len(entry.effect.per_seed)) == (3, True, 9)
+    assert entry.effect.mean == pytest.approx(3.4)
+    assert entry.statistics is not None
+    assert entry.statistics.sd == pytest.approx(entry_of(ONE, means).statistics.sd)  # type: ignore[union-attr]
+    two = {seed: f"weights@{seed % 2 + 1}" for seed in range(9)}
+    assert ONE.judge(effects, alpha=0.05, looks=1, unit_of=two).outcome == "inconclusive"
+    with pytest.raises(StatisticsError, match="seeds without a unit"):
+        ONE.judge(effects, alpha=0.05, looks=1, unit_of={0: "weights@1"})
