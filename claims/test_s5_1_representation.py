@@ -29,9 +29,6 @@ from dtclaims.lab.design.tasks import ALL_TASKS
 
 LOW = 0.23
 """The paper's own line between low and high."""
-MORE_LAYERS = above(
-    0.0, interest=0.1, why="A tenth of the layers: fewer are the few exceptions that the sentence allows."
-)
 LESS_THAN_HALF = level_below(0.5, why="From half on, more is kept than changed. No change would be 1.")
 NORMS = ("ln_1", "ln_2")
 
@@ -141,7 +138,7 @@ def contrast(grid: Grid) -> float:
     unit="share of layers",
     tasks=ALL_TASKS,
     needs={"language": LANGUAGE, "random": RANDOM},
-    trend=MORE_LAYERS,
+    trend=above(0.0),
     paper=Paper(
         "100, 95 and 99 of 108 layers, of random init 74, 64 and 77: +0.24 / +0.29 / +0.20 (seed 666); "
         "+0.06 / +0.08 / -0.01 (seed 42, against the sentence on Walker2d) [fig. 1, J.1]"
@@ -164,7 +161,7 @@ def test_language_low(language: Cka, random: Cka) -> float:
     unit="share of layers",
     tasks=ALL_TASKS,
     needs={"image": IMAGE, "random": RANDOM_FOR_IMAGE},
-    trend=MORE_LAYERS,
+    trend=above(0.0),
     checks=(image_fails,),
     paper=Paper(
         "107, 106 and 97 of 108 layer pairs, of random init's layers 74, 64 and 77: +0.31 / +0.39 / +0.19 (seed 666), "

@@ -61,8 +61,6 @@ def but_one(level: Level) -> Level:
 PROFILES: list[tuple[str, dict[str, Level], set[str]]] = [
     ("S5.1-cka-gpt2-low", {"language": but_one(shallow(0.9, 0.1, 1)), "random": shallow(0.9, 0.1, 4)}, ONE),
     ("S5.1-cka-gpt2-low", {"language": shallow(0.9, 0.1, 4), "random": shallow(0.9, 0.1, 1)}, set()),
-    # One block of twelve more is no more than the exceptions that the sentence allows.
-    ("S5.1-cka-gpt2-low", {"language": flat(0.1), "random": shallow(0.9, 0.1, 1)}, set()),
     ("S5.1-cka-igpt-low", {"image": but_one(flat(0.22)), "random": flat(0.24)}, ONE),
     ("S5.1-cka-igpt-low", {"image": but_one(flat(0.24)), "random": flat(0.24)}, set()),
     ("S5.1-pretrained-change-rep", {"language": flat(0.1), "image": flat(0.4)}, ONE),
