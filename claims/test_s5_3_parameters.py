@@ -9,7 +9,7 @@ from typing import Any
 
 from checks import image_fails, null_network_is_unlike
 
-from dtclaims import Need, Paper, above, claim, in_most_seeds, level_below, mean
+from dtclaims import Need, Paper, above, claim, level_below, mean
 from dtclaims.lab.design.tasks import ALL_TASKS
 
 LANGUAGE = Need("parameter_change", arm="language_pretrained")
@@ -344,11 +344,13 @@ ALL_ARMS = {"random": RANDOM, "language": LANGUAGE, "random_for_image": RANDOM_F
 STATED = {"moves less": MOVES_LESS, "keeps direction": KEEPS_DIRECTION}
 
 
-def stated(random: Change, language: Change, random_for_image: Change, image: Change) -> dict[str, float]:
-    """The effects of S5.3-l2-small-* and of S5.3-cos-large-*, each of the pre-trained arm that shows it less."""
+def statements(
+    random: Change, language: Change, random_for_image: Change, image: Change
+) -> dict[str, tuple[float, float]]:
+    """The effects of S5.3-l2-small-* and of S5.3-cos-large-*, of the language and the image arm."""
     return {
-        "moves less": min(random["distance"] / language["distance"], random_for_image["rms"] / image["rms"]),
-        "keeps direction": min(
+        "moves less": (random["distance"] / language["distance"], random_for_image["rms"] / image["rms"]),
+        "keeps direction": (
             language["weight_cosine"] - random["weight_cosine"],
             image["weight_cosine"] - random_for_image["weight_cosine"],
         ),
@@ -374,7 +376,7 @@ def stated(random: Change, language: Change, random_for_image: Change, image: Ch
 )
 def test_other_tasks(random: Change, language: Change, random_for_image: Change, image: Change) -> dict[str, float]:
     """Both statements of section 5.3 on the other two tasks."""
-    return stated(random, language, random_for_image, image)
+    return {name: min(both) for name, both in statements(random, language, random_for_image, image).items()}
 
 
 @claim(
@@ -382,11 +384,15 @@ def test_other_tasks(random: Change, language: Change, random_for_image: Change,
     section="J.3",
     quote="(figures)",
     scope="three tasks, medium, K=20, blocks only, first against last epoch; the second seed, here every seed",
-    effect="whether all effects of S5.3-l2-small-* and S5.3-cos-large-* have the paper's sign in one seed",
-    unit="true or false",
+    effect="share of the four signs of S5.3-l2-small-* and S5.3-cos-large-* that hold in a seed",
+    unit="share of signs",
     tasks=ALL_TASKS,
     needs=ALL_ARMS,
-    trend=in_most_seeds(),
+    trend=above(
+        0.5,
+        interest=0.25,
+        why="By luck half of the signs hold; with fewer than three of four, one would not call it the same finding.",
+    ),
     checks=(image_fails,),
     paper=Paper(
         "all four have; L2 of random arm 281 / 271 / 274, language 153 / 155 / 160, image 93 / 96 / 84 (seed 42) "
@@ -395,9 +401,9 @@ def test_other_tasks(random: Change, language: Change, random_for_image: Change,
     deviations=(),
 )
 def test_findings_of_a_seed(random: Change, language: Change, random_for_image: Change, image: Change) -> float:
-    """Whether the four statements of section 5.3 hold in one seed alone."""
-    found = stated(random, language, random_for_image, image)
-    return float(all(STATED[name].holds_for(value) for name, value in found.items()))
+    """How many of the four statements of section 5.3 have the paper's sign in one seed alone."""
+    found = statements(random, language, random_for_image, image)
+    return mean(float(STATED[name].holds_for(value)) for name, both in found.items() for value in both)
 
 
 @claim(

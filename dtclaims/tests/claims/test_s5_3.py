@@ -102,6 +102,8 @@ CASES: list[tuple[str, dict[str, Any], set[str]]] = [
     ("J3-other-envs", {**LIKE_THE_PAPER, "image": change(distance=300.0, cosine=0.99)}, {"keeps direction"}),
     ("J3-other-envs", EXCHANGED, set()),
     ("J3-seed42", LIKE_THE_PAPER, ONE),
+    # Three signs of four, and two.
+    ("J3-seed42", {**LIKE_THE_PAPER, "language": change(distance=300.0, cosine=0.99)}, ONE),
     ("J3-seed42", {**LIKE_THE_PAPER, "language": MOVED}, set()),
 ]
 
