@@ -427,33 +427,12 @@ CROSS = {
 """The second: two seeds of one arm must be more alike than two arms, or low says nothing about different arms."""
 
 
-def cross(values: dict[str, float]) -> dict[str, float]:
-    """How alike two arms' networks are at most, and how much more alike two seeds of one arm are than two arms."""
-    others = [values[pair] for pair in PAIRS]
-    small = max(values[pair] - values.get(f"{pair}_null", 0.0) for pair in PAIRS)
+def same_minus_other(values: dict[str, float]) -> float:
+    """How much more alike the networks of two seeds of one arm are than those of two arms, means of three each."""
     same = mean(values[seeds] for seeds in ("random_seeds", "language_seeds", "image_seeds"))
-    return {"small": small, "same arm minus other": same - mean(others)}
+    return same - mean(values[pair] for pair in PAIRS)
 
 
-def beyond_null(one: Claim) -> Claim:
-    """The same with what two random networks share subtracted, where CKA is of the full width (DEV-01)."""
-
-    def beyond(**values: float) -> dict[str, float]:
-        """How alike two arms' networks are at most, beyond two random networks that see the same windows, and how much
-        more alike two seeds of one arm are than two arms."""
-        return cross(values)
-
-    return one.corrected(
-        "cka_axis",
-        effect="mean CKA between all layers of two networks: of the two arms most alike, less that of two random "
-        "networks of their configurations; and of two seeds of one arm less that of two arms",
-        needs={**BETWEEN, **NULL_PAIRS},
-        trend=CROSS,
-        unit="CKA",
-    )(beyond)
-
-
-@beyond_null
 @claim(
     "D4-cross-model-low",
     section="D.4",
@@ -469,27 +448,42 @@ def beyond_null(one: Claim) -> Claim:
 )
 def test_other_models_differ(**values: float) -> dict[str, float]:
     """How alike the trained networks of two arms are at most, and how much more alike two seeds of one arm are."""
-    return cross(values)
+    return {"small": max(values[pair] for pair in PAIRS), "same arm minus other": same_minus_other(values)}
 
 
-@beyond_null
+def other_models_differ(**values: float) -> dict[str, float]:
+    """How alike the networks of two arms are at most, beyond two random networks that see the same windows, and how
+    much more alike two seeds of one arm are than two arms."""
+    beyond = max(values[pair] - values[f"{pair}_null"] for pair in PAIRS)
+    return {"small": beyond, "same arm minus other": same_minus_other(values)}
+
+
+test_other_models_differ = test_other_models_differ.corrected(
+    "cka_axis",
+    effect="mean CKA between all layers of two networks: of the two arms most alike, less that of two random networks "
+    "of their configurations; and of two seeds of one arm less that of two arms",
+    unit="CKA",
+    needs={**BETWEEN, **NULL_PAIRS},
+    trend=CROSS,
+)(other_models_differ)
+
+
 @claim(
-    "J1-cross-model-low",
+    "J1-models-differ",
     section="J.1",
     quote="(figures)",
     scope="HalfCheetah and Walker2d, medium, K=20, state token, last epoch, all pairs of layers",
-    effect="mean CKA between all layers of two networks: of the two arms most alike, and of two seeds of one arm less "
-    "that of two arms",
+    effect="mean CKA between all layers of two networks, of two seeds of one arm less that of two arms",
     unit="CKA",
     tasks=OTHER_TASKS,
     needs=BETWEEN,
-    trend=CROSS,
-    paper=Paper("small by eye (heat maps of App. J.1)"),
+    trend=above(0.0),
+    paper=Paper("small between arms by eye (heat maps of App. J.1)"),
     deviations=(1, 16),
 )
-def test_other_models_differ_on_other_tasks(**values: float) -> dict[str, float]:
-    """D4-cross-model-low on the other two tasks."""
-    return cross(values)
+def test_other_models_differ_on_other_tasks(**values: float) -> float:
+    """How much more alike two seeds of one arm are than two arms, where D4-cross-model-low asks it of Hopper."""
+    return same_minus_other(values)
 
 
 @claim(
