@@ -488,6 +488,7 @@ def test_random_predicts_better(language: Sequence[float], random: Sequence[floa
     "at least a tenth of the highest",
     unit="true or false",
     tasks=ALL_TASKS,
+    primary="hopper",
     needs={
         "random": Need("errors_and_returns", arm="random_init", context=1),
         "language": Need("errors_and_returns", arm="language_pretrained", context=1),

@@ -138,6 +138,7 @@ def ends_at(**ends: tuple[float, float]) -> dict[str, dict[str, list[float]]]:
 def test_an_error_is_not_a_return(ends: dict[str, tuple[float, float]], expected: set[str], protocol: str) -> None:
     """One clear pair of the two arms and twelve blocks is enough, over the second half of the epochs that all have."""
     assert len(RUNS) == 14
+    assert CLAIMS["M-error-not-return"].primary == "hopper"
     assert holding(CLAIMS["M-error-not-return"], protocol, ends_at(**ends)) == expected
 
 
