@@ -122,26 +122,30 @@ def cka_profile_distance(bench: Bench, switches: Switches) -> float:
     return float(np.nanmean([abs(one[layer] - other[layer]) for layer in one]))
 
 
-def cka_between(bench: Bench, switches: Switches, *, epoch: int = 40, null: bool = False) -> float:
-    """Mean CKA of every layer of one run with every layer of another, state token (App. D.4).
+def cka_between(
+    bench: Bench, switches: Switches, *, epoch: int = 40, token: TokenType = "state", null: bool = False
+) -> float:
+    """Mean CKA of every layer of one run with every layer of another, at a token (App. D.4, J.1).
 
     With `null`, of two independent random networks of the two runs' configurations, on the same windows.
     """
     assert bench.other is not None
     windows = analysed_windows(bench, switches)
     one, other = _compared(bench, bench.other, epoch, windows, switches, null=null)
-    return float(np.nanmean(_matrix(one, other, switches)))
+    return float(np.nanmean(_matrix(one, other, token, switches)))
 
 
-def cka_grid(bench: Bench, switches: Switches, *, epoch: int = 40, null: bool = False) -> list[list[float]]:
-    """Mean CKA of the layers of one block with those of another, (blocks, blocks), state token (App. D.5).
+def cka_grid(
+    bench: Bench, switches: Switches, *, epoch: int = 40, token: TokenType = "state", null: bool = False
+) -> list[list[float]]:
+    """Mean CKA of the layers of one block with those of another, (blocks, blocks), at a token (App. D.5, J.1).
 
     A layer is not compared with itself. With `null`, of the blocks of one random network of the run's configuration
     with those of another.
     """
     windows = analysed_windows(bench, switches)
     one, other = _compared(bench, bench, epoch, windows, switches, null=null)
-    values = _matrix(one, other, switches)
+    values = _matrix(one, other, token, switches)
     np.fill_diagonal(values, np.nan)
     blocks = np.array([block_of(layer) for layer in one])
     numbers = range(int(blocks.max()) + 1)
@@ -205,13 +209,13 @@ def in_pairs(values: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def _matrix(one: "Activations", other: "Activations", switches: Switches) -> Floats:
-    """CKA of every layer with every layer at the state token; NaN where a layer has none."""
+def _matrix(one: "Activations", other: "Activations", token: TokenType, switches: Switches) -> Floats:
+    """CKA of every layer with every layer at a token; NaN where a layer has none."""
     from dtclaims.lab.metrics import cka_matrix, layer_features, published_cka_matrix
 
     published = switches["cka_axis"] == "unit"
-    rows = layer_features(one, token="state", axis="unit" if published else "token")
-    columns = rows if other is one else layer_features(other, token="state", axis="unit" if published else "token")
+    rows = layer_features(one, token=token, axis="unit" if published else "token")
+    columns = rows if other is one else layer_features(other, token=token, axis="unit" if published else "token")
     return published_cka_matrix(rows, columns) if published else cka_matrix(rows, columns).values
 
 

@@ -232,8 +232,6 @@ VALUES: list[tuple[str, dict[str, Any], set[str]]] = [
     ("D5-random-lattice", {"language": grid(0.9, 0.1, 0.1), "random": grid(0.5, 0.1, 0.1)}, set()),
     ("D5-random-lattice-igpt", {"image": grid(0.5, 0.4, 0.4), "random": grid(0.5, 0.1, 0.1)}, ONE),
     ("D5-random-lattice-igpt", {"image": grid(0.9, 0.1, 0.1), "random": grid(0.5, 0.1, 0.1)}, set()),
-    ("J1-lattice", {"language": grid(0.5, 0.4, 0.4), "random": grid(0.5, 0.1, 0.1)}, ONE),
-    ("J1-lattice", {"language": grid(0.9, 0.1, 0.1), "random": grid(0.5, 0.1, 0.1)}, set()),
     ("D5-gpt2-groups", {"language": grid(0.5, 0.4, 0.1), "random": grid(0.5, 0.2, 0.1)}, ONE),
     ("D5-gpt2-groups", {"language": grid(0.9, 0.3, 0.3), "random": grid(0.5, 0.2, 0.2)}, set()),
     # What distance in depth alone gives, the random arm has too.
@@ -254,6 +252,17 @@ VALUES: list[tuple[str, dict[str, Any], set[str]]] = [
 def test_matrices(name: str, values: dict[str, Any], expected: set[str], protocol: str) -> None:
     """Statements about pairs of layers, under both protocols."""
     assert holding(CLAIMS[name], protocol, values) == expected
+
+
+@BOTH
+def test_the_lattice_is_at_every_token(protocol: str) -> None:
+    """The token that shows it least decides."""
+    blocks, lattice = grid(0.5, 0.4, 0.4), grid(0.5, 0.1, 0.1)
+    tokens = ("state", "action", "return_to_go")
+    values = {f"{arm}_{token}": one for arm, one in (("language", blocks), ("random", lattice)) for token in tokens}
+    assert holding(CLAIMS["J1-lattice"], protocol, values) == ONE
+    for token in tokens:
+        assert holding(CLAIMS["J1-lattice"], protocol, {**values, f"language_{token}": lattice}) == set()
 
 
 def test_the_summary_has_a_causal_test_under_corrected_only() -> None:

@@ -224,6 +224,17 @@ def test_the_null_of_a_grid_is_of_two_random_networks(tmp_path: Path) -> None:
     assert set(np.round(cells, 8)) <= set(np.round(whole, 8))
 
 
+@pytest.mark.parametrize("switches", [PUBLISHED, CORRECTED], ids=["published", "corrected"])
+def test_grids_are_of_the_token_asked_for(tmp_path: Path, switches: dict[str, str]) -> None:
+    """The state's unless said; each token has one of its own, and so have two runs that are compared."""
+    one, other = bench(tmp_path), bench(tmp_path, "language_pretrained")
+    grids = [cka_grid(one, switches, token=token) for token in TOKENS]
+    assert grids[0] == cka_grid(one, switches)
+    assert not any(np.allclose(grids[i], grids[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+    between = {cka_between(replace(one, other=other), switches, token=token) for token in TOKENS}
+    assert len(between) == 3
+
+
 def test_the_grid_of_the_start_ignores_what_was_learnt(tmp_path: Path) -> None:
     """Epoch 0 is the untrained network's."""
     one, other = bench(tmp_path), bench(tmp_path, end=redrawn("transformer.h."))
