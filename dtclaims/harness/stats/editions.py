@@ -67,7 +67,7 @@ class Edition:
 
     version: str
     statement: Callable[[Mapping[str, object]], Any]
-    """Reads what is declared of an effect, written as plain data: a `Predicate` under edition 1, since then a `Trend`."""
+    """Reads what is declared of an effect, written as plain data: under edition 1 a `Predicate`, then a `Trend`."""
     components: JudgesComponents
     composite: JudgesComposites
     headlines: Callable[[Iterable[Headline], float], dict[Key, Standing]]
