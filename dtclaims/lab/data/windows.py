@@ -74,6 +74,7 @@ class WindowSampler:
         ends = np.repeat(data.starts + data.lengths, data.lengths)
         self.positions: Integers = np.flatnonzero(kept).astype(np.int64)
         self.full_positions: Integers = np.flatnonzero(kept & (np.arange(len(ends)) + context <= ends)).astype(np.int64)
+        self._last = ends
         self._ends = torch.from_numpy(ends).to(self.device)
         self._columns = torch.arange(self.context, device=self.device) - self.context
         # In float64 and rounded once, as the reference does after padding.
@@ -106,6 +107,31 @@ class WindowSampler:
         if len(positions) == 0:
             raise DataError("no trajectory is as long as the window", given=f"K={self.context}")
         return positions[generator.integers(len(positions), size=count)]
+
+    def draw_separate(self, count: int, generator: np.random.Generator) -> Integers:
+        """Starts of full windows of `count` trajectories, one of each; of all that have one, if they are fewer.
+
+        Windows of one trajectory are alike whatever a network makes of them, which counts as similarity.
+
+        Args:
+            count: how many at most.
+            generator: the stream to draw from.
+
+        Raises:
+            DataError: no trajectory is as long as the window.
+        """
+        order = generator.permutation(self.full_positions)
+        # A window is of the trajectory that ends where its own does; the first in random order is uniform in it.
+        _, first = np.unique(self._last[order], return_index=True)
+        if len(first) == 0:
+            raise DataError("no trajectory is as long as the window", given=f"K={self.context}")
+        chosen: Integers = generator.permutation(order[first])[:count]
+        return chosen
+
+    @property
+    def separate(self) -> int:
+        """How many trajectories have a full window."""
+        return len(np.unique(self._last[self.full_positions]))
 
     def resident(self, starts: Integers) -> Tensor:
         """Window starts of any shape moved to the device at once, for `gather` to take rows of without a copy each."""

@@ -66,8 +66,8 @@ SWITCHES: dict[str, Switch] = {
             "token",
             ("DEV-01",),
             "measurement",
-            "CKA of one hidden unit over the token positions, or of the full width at one token, "
-            "rescaled so that two independent random networks are 0",
+            "CKA of one hidden unit over the token positions, or of the full width at one token, beside what the "
+            "networks' common inputs give",
         ),
         Switch(
             "mi_estimator",

@@ -12,6 +12,7 @@ from dtclaims.lab.measurements import (
     gradients,
     information,
     parameters,
+    probe,
     representation,
 )
 from dtclaims.lab.measurements.bench import Bench, Measurement
@@ -25,6 +26,7 @@ MEASUREMENTS: dict[str, Measurement] = {
     **action_errors.MEASUREMENTS,
     **gradients.MEASUREMENTS,
     **information.MEASUREMENTS,
+    **probe.MEASUREMENTS,
 }
 
 __all__ = ["MEASUREMENTS", "Bench", "Measurement"]

@@ -134,7 +134,14 @@ class Bench:
             purpose: names the stream; another purpose gives other windows (DEV-22).
             chunk: windows per batch.
         """
-        starts = self.starts(count, full=full, per_seed=per_seed, purpose=purpose)
+        return self._gathered(self.starts(count, full=full, per_seed=per_seed, purpose=purpose), chunk)
+
+    def separate_windows(self, count: int, *, per_seed: bool) -> "list[Batch]":
+        """As `windows`, full ones and one of a trajectory: of all trajectories, if those are fewer than `count`."""
+        stream = generator(self.seed if per_seed else 0, "analysis/separate")
+        return self._gathered(self.sampler.draw_separate(count, stream), CHUNK)
+
+    def _gathered(self, starts: "Any", chunk: int) -> "list[Batch]":
         return [self.sampler.gather(starts[i : i + chunk]) for i in range(0, len(starts), chunk)]
 
 

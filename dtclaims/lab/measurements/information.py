@@ -1,30 +1,33 @@
 """Mutual information of data and activations, in nats (§5.2, App. E, H.2, J.2; protocol §7.2)."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from dtclaims.lab.measurements.bench import ALL_SCALES, ANALYSIS_CONTEXT, BEYOND_MINI, Bench, Measurement, table
 from dtclaims.lab.measurements.information_inputs import (
+    TOKENS,
     Pairs,
     analysis_windows,
     block_outputs,
     by_step,
     counted,
     estimate,
+    in_sample,
     is_mini,
-    joined,
-    tokens_of,
+    known,
+    mean_known,
+    profile_pairs,
+    step_pairs,
 )
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from dtclaims.lab.data.windows import Batch
-    from dtclaims.lab.metrics import MutualInformation
+    from dtclaims.lab.metrics import Floats, MutualInformation
 
-TOKENS = range(3 * ANALYSIS_CONTEXT - 1)
-"""Return-to-go, state, action of each step; the last action is the label."""
+    Sides = Mapping[str, Sequence[MutualInformation]]
+
 MINI_TOKENS = tuple(token for token in TOKENS if token // 3 in (4, 9, 14, 19))
 """Four steps of the twenty, which a laptop can afford."""
 EPOCH = 40
@@ -35,7 +38,8 @@ def information_profile(bench: Bench, switches: Mapping[str, str]) -> dict[str, 
 
     Returns:
         `tokens`, which are 59, or 11 of them at the mini scale; `x` and `y`: an estimate for each, None where there
-        is none; `lost`: share of those; `evaluable` (DEV-20).
+        is none; `lost`: share of those; `evaluable` (DEV-20). Under `corrected`, where an estimate is the difference
+        of two, `bound` and `null` of `x` and `y`: means over the estimators.
     """
     windows, model = analysis_windows(bench, switches), bench.network(EPOCH)
     (output,) = block_outputs(model, switches, windows, [len(model.transformer.h) // 2], slice(None))
@@ -54,45 +58,34 @@ def information_ends(bench: Bench, switches: Mapping[str, str]) -> dict[str, dic
 
 def _profile(bench: Bench, switches: Mapping[str, str], windows: "list[Batch]", output: "Tensor") -> dict[str, Any]:
     tokens = MINI_TOKENS if is_mini(bench) else TOKENS
-    data = tokens_of(windows)
-    last_state, label = output[:, TOKENS[-1]], joined([batch.actions[:, -1] for batch in windows])
-    pairs: Pairs = {}
-    for token in tokens:
-        pairs[f"x/{token}"] = data[token], last_state
-        pairs[f"y/{token}"] = label, output[:, token]
-    found = estimate(bench, switches, pairs)
-    values = {side: [_value(found[f"{side}/{token}"]) for token in tokens] for side in ("x", "y")}
-    return {"tokens": list(tokens), **values, **counted(found.values(), switches)}
+    found = estimate(bench, switches, profile_pairs(windows, output, tokens))
+    sides = {side: [found[f"{side}/{token}"] for token in tokens] for side in ("x", "y")}
+    return {"tokens": list(tokens), **_values(sides), **_raw(sides, switches), **counted(found.values(), switches)}
 
 
 def information_steps(bench: Bench, switches: Mapping[str, str]) -> dict[str, Any]:
     """Mean over the steps t of I(s_t; T) and I(a_t; T) for every block's output T at the state of t (App. E.3).
 
     Returns:
-        `state` and `action`: a mean per block over the estimates that exist, None if none does; `lost`, `evaluable`.
+        `state` and `action`: a mean per block over the estimates that exist, None if none does; `lost`, `evaluable`;
+        under `corrected` `bound` and `null` of both, a list per block of those of its steps.
     """
     windows = analysis_windows(bench, switches)
     model = bench.network(EPOCH)
-    outputs = block_outputs(model, switches, windows, range(len(model.transformer.h)), slice(1, None, 3))
-    data = {
-        "state": by_step([batch.states for batch in windows]),
-        "action": by_step([batch.actions for batch in windows]),
+    blocks = range(len(model.transformer.h))
+    outputs = block_outputs(model, switches, windows, blocks, slice(1, None, 3))
+    found = estimate(bench, switches, step_pairs(windows, outputs))
+    by_block = {
+        kind: [[found[f"{kind}/{block}/{step}"] for step in range(ANALYSIS_CONTEXT)] for block in blocks]
+        for kind in ("state", "action")
     }
-    pairs: Pairs = {}
-    for block, output in enumerate(outputs):
-        at_step = [output[:, step] for step in range(ANALYSIS_CONTEXT)]
-        for kind, values in data.items():
-            for step in range(ANALYSIS_CONTEXT):
-                pairs[f"{kind}/{block}/{step}"] = values[step], at_step[step]
-    found = estimate(bench, switches, pairs)
-    means = {
-        kind: [
-            _mean([_value(found[f"{kind}/{block}/{step}"]) for step in range(ANALYSIS_CONTEXT)])
-            for block in range(len(outputs))
-        ]
-        for kind in data
-    }
-    return means | counted(found.values(), switches)
+    means = {kind: [mean_known([_value(one) for one in block]) for block in of] for kind, of in by_block.items()}
+    raw: dict[str, dict[str, list[Any]]] = {}
+    for kind, of in by_block.items():
+        for block in of:
+            for what, values in _raw({kind: block}, switches).items():
+                raw.setdefault(what, {}).setdefault(kind, []).append(values[kind])
+    return {**means, **raw, **counted(found.values(), switches)}
 
 
 def data_information(bench: Bench, switches: Mapping[str, str]) -> dict[str, Any]:
@@ -110,18 +103,30 @@ def data_information(bench: Bench, switches: Mapping[str, str]) -> dict[str, Any
     steps = range(ANALYSIS_CONTEXT)
     pairs: Pairs = {f"{kind}/{step}": (values[step], actions[step]) for kind, values in data.items() for step in steps}
     found = estimate(bench, switches, pairs)
-    return {kind: [_value(found[f"{kind}/{step}"]) for step in steps] for kind in data} | counted(
-        found.values(), switches
-    )
+    sides = {kind: [found[f"{kind}/{step}"] for step in steps] for kind in data}
+    return {**_values(sides), **_raw(sides, switches), **counted(found.values(), switches)}
+
+
+def _values(sides: "Sides") -> dict[str, list[float | None]]:
+    return {side: [_value(one) for one in found] for side, found in sides.items()}
+
+
+def _raw(sides: "Sides", switches: Mapping[str, str]) -> dict[str, dict[str, list[float | None]]]:
+    """What corrected estimates are the difference of; as published they are what was read."""
+    if in_sample(switches):
+        return {}
+    return {
+        "bound": {side: [_mean(one.bounds) for one in found] for side, found in sides.items()},
+        "null": {side: [_mean(one.nulls) for one in found] for side, found in sides.items()},
+    }
+
+
+def _mean(values: "Floats") -> float | None:
+    return known(values.mean()) if len(values) else None
 
 
 def _value(estimate: "MutualInformation") -> float | None:
-    return estimate.value if math.isfinite(estimate.value) else None
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    found = [value for value in values if value is not None]
-    return sum(found) / len(found) if found else None
+    return known(estimate.value)
 
 
 IN_SAMPLE = "estimated by MINE on the 100 windows it was trained on, raw; estimates that failed are left out"

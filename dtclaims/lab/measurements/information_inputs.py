@@ -3,19 +3,24 @@
 At the mini scale the estimators are cut down to what a laptop can afford; each says how far.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dtclaims.lab.measurements.bench import PUBLISHED_WINDOWS, Bench, per_seed
+from dtclaims.lab.measurements.bench import ANALYSIS_CONTEXT, PUBLISHED_WINDOWS, Bench, per_seed
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from dtclaims.lab.data.trajectories import Integers
     from dtclaims.lab.data.windows import Batch
-    from dtclaims.lab.metrics import HeldOutMine, MutualInformation, PublishedMine
+    from dtclaims.lab.metrics import Estimate, HeldOutMine, MutualInformation, PublishedMine
     from dtclaims.lab.models import DecisionTransformer
+
+TOKENS = range(3 * ANALYSIS_CONTEXT - 1)
+"""Return-to-go, state, action of each step; the last action is the label."""
 
 CORRECTED_WINDOWS = 5000
 """The audit asks for at least 5000 full windows (DEV-02)."""
@@ -37,10 +42,17 @@ def estimate(bench: Bench, switches: Mapping[str, str], pairs: Pairs) -> Estimat
     mini = is_mini(bench)
     if in_sample(switches):
         return mutual_informations(pairs, protocol="published", seed=bench.seed, settings=in_sample_settings(mini))
-    # Windows of one trajectory overlap: on both sides of a split they would be information that is memory.
-    groups = np.searchsorted(bench.data.starts, bench.starts(**_drawn(bench, switches)), side="right")
-    settings = held_out_settings(mini)
+    groups, settings = trajectories_of(bench, switches), held_out_settings(mini)
     return mutual_informations(pairs, protocol="corrected", seed=bench.seed, settings=settings, groups=groups)
+
+
+def trajectories_of(bench: Bench, switches: Mapping[str, str]) -> "Integers":
+    """The trajectory (n,) of each of `analysis_windows`.
+
+    Those of one overlap: on both sides of a split they would be information that is memory.
+    """
+    groups: Integers = np.searchsorted(bench.data.starts, bench.starts(**_drawn(bench, switches)), side="right")
+    return groups
 
 
 def in_sample_settings(mini: bool) -> "PublishedMine":
@@ -104,6 +116,31 @@ def block_outputs(
     return [joined(kept) for kept in parts.values()]
 
 
+def profile_pairs(windows: "list[Batch]", output: "Tensor", tokens: Sequence[int]) -> Pairs:
+    """Each token's data with a block's output (n, tokens, width) at the last state; the last action with it at each."""
+    data, at_last_state = tokens_of(windows), output[:, TOKENS[-1]]
+    label = joined([batch.actions[:, -1] for batch in windows])
+    pairs: Pairs = {}
+    for token in tokens:
+        pairs[f"x/{token}"] = data[token], at_last_state
+        pairs[f"y/{token}"] = label, output[:, token]
+    return pairs
+
+
+def step_pairs(windows: "list[Batch]", outputs: "Sequence[Tensor]") -> Pairs:
+    """A step's state, and its action, with every block's output at that state, (n, K, width) each."""
+    data = {
+        "state": by_step([batch.states for batch in windows]),
+        "action": by_step([batch.actions for batch in windows]),
+    }
+    pairs: Pairs = {}
+    for block, output in enumerate(outputs):
+        for step, at_step in enumerate(output.unbind(1)):
+            for kind, values in data.items():
+                pairs[f"{kind}/{block}/{step}"] = values[step], at_step
+    return pairs
+
+
 def tokens_of(windows: "list[Batch]") -> "list[Tensor]":
     """Return-to-go, state and action of every step in the order of the tokens, each (n, its width)."""
     sides = (
@@ -126,7 +163,18 @@ def joined(parts: "list[Tensor]") -> "Tensor":
     return torch.cat(parts)
 
 
-def counted(estimates: "Collection[MutualInformation]", switches: Mapping[str, str]) -> dict[str, Any]:
+def known(value: float) -> float | None:
+    """None for what has no value: JSON has no NaN."""
+    return float(value) if math.isfinite(value) else None
+
+
+def mean_known(values: Sequence[float | None]) -> float | None:
+    """Mean of those that have a value."""
+    found = [value for value in values if value is not None]
+    return sum(found) / len(found) if found else None
+
+
+def counted(estimates: "Collection[Estimate]", switches: Mapping[str, str]) -> dict[str, Any]:
     """How many estimates have no value, and whether the others may stand for all (DEV-20).
 
     The reference drops those without a value, however many.

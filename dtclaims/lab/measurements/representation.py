@@ -1,34 +1,34 @@
 """Similarity of representations: linear CKA (§5.1, App. D, J.1; protocol §7.1).
 
-Under `published` a CKA is that of one hidden unit over the token positions, as it is (DEV-01). Under `corrected` it is
-that of the full width at one token, (raw − zero) / (1 − zero), with the raw CKA of two independent random networks of
-the same configuration on the same windows as the zero point: unrelated networks see the same inputs.
+Under `published` a CKA is that of one hidden unit over the token positions (DEV-01), under `corrected` that of the full
+width at one token, one window of a trajectory. It stays as it is: two random networks see the same inputs and are far
+from 0, and what that gives is measured beside it.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dtclaims.lab.measurements.bench import CORRECTED_WINDOWS, PUBLISHED_WINDOWS, Bench, Measurement, per_seed, table
+from dtclaims.lab.measurements.bench import CORRECTED_WINDOWS, Bench, Measurement, table
+from dtclaims.lab.measurements.representation_inputs import (
+    MINI_WINDOWS,
+    TOKENS,
+    Switches,
+    TokenType,
+    activations,
+    analysed_windows,
+    block_of,
+    input_kernels,
+)
 
 if TYPE_CHECKING:
-    import torch
-
     from dtclaims.lab.data.windows import Batch
-    from dtclaims.lab.models import DecisionTransformer
+    from dtclaims.lab.measurements.representation_inputs import Activations
 
-    Activations = dict[str, torch.Tensor]
-
-Switches = Mapping[str, str]
 Floats = npt.NDArray[np.float64]
-TokenType = Literal["state", "action", "return_to_go"]
-
-TOKENS: tuple[TokenType, ...] = ("state", "action", "return_to_go")
-
-MINI_WINDOWS = 200
-"""Instead of the audit's 1000, where a laptop measures: unbiased CKA scatters more but does not shift with fewer."""
+Profile = dict[str, float]
 
 PAPER_BLOCKS = 12
 """Deeper networks have their layers averaged in adjacent pairs, as in the paper's figures (protocol §7.1)."""
@@ -45,56 +45,98 @@ def cka(bench: Bench, switches: Switches) -> dict[str, Any]:
         state, action, return_to_go: one CKA per layer; None for a layer whose activations are constant (DEV-33).
         floor: what chance gives, the mean over layers of the CKA of the network before training on one half of the
             windows with itself on the other half, at the state token.
+
+        Under `corrected` besides, the first four by token, a value per layer or None:
+        null: CKA of another random network of the run's configuration with the network after training.
+        regressed, regressed_null: of the same pairs, with kernels of the inputs regressed out (`InputKernels`): the
+            window, what the token itself shows (at the state token, the last state) and the timestep.
+        retention: regressed less regressed_null.
+        permutation_sd: of raw CKA over all orders of the windows, the same for every layer; their mean is 0.
+        windows: how many were compared, one of a trajectory.
+        trajectories: how many have a full window.
+
+    Raises:
+        MeasurementError: fewer than eight windows, of whose halves the floor is taken.
     """
-    windows = _windows(bench, switches)
-    before, after = (_activations(bench.network(epoch), windows, switches) for epoch in (0, 40))
-    zeros = _zeros(bench, windows, switches)
-    profiles = {token: _profile(before, after, zeros, token, switches) for token in TOKENS}
-    found: dict[str, Any] = {"layers": list(profiles["state"]), "floor": _floor(before, switches)}
-    return found | {
-        str(token): [_or_none(profile[layer]) for layer in found["layers"]] for token, profile in profiles.items()
+    windows = analysed_windows(bench, switches)
+    before, after = (activations(bench.network(epoch), windows, switches) for epoch in (0, 40))
+    profiles = {token: _profile(before, after, token, switches) for token in TOKENS}
+    layers = list(profiles["state"])
+    found: dict[str, Any] = {"layers": layers, "floor": _floor(before, switches)} | _by_layer(profiles, layers)
+    if switches["cka_axis"] == "unit":
+        return found
+    return found | _beside(bench, windows, before, after, switches)
+
+
+def _beside(
+    bench: Bench, windows: "list[Batch]", before: "Activations", after: "Activations", switches: Switches
+) -> dict[str, Any]:
+    """What the corrected CKA is to be read against."""
+    from dtclaims.lab.metrics import layerwise_regressed_cka, permutation_sd
+
+    another = activations(bench.random_network("cka/null"), windows, switches)
+    found: dict[str, dict[TokenType, Profile]] = {
+        name: {} for name in ("null", "regressed", "regressed_null", "retention")
+    }
+    for token in TOKENS:
+        kernels = input_kernels(windows, token)
+        own = layerwise_regressed_cka(before, after, kernels, token=token)
+        foreign = layerwise_regressed_cka(another, after, kernels, token=token)
+        found["null"][token] = _profile(another, after, token, switches)
+        found["regressed"][token], found["regressed_null"][token] = own, foreign
+        found["retention"][token] = {layer: own[layer] - foreign[layer] for layer in own}
+    count = sum(len(batch.mask) for batch in windows)
+    return {
+        **{name: _by_layer(profiles, list(before)) for name, profiles in found.items()},
+        "permutation_sd": permutation_sd(count),
+        "windows": count,
+        "trajectories": bench.sampler.separate,
     }
 
 
 def cka_profile_distance(bench: Bench, switches: Switches) -> float:
     """Mean over layers of the absolute difference of two runs' CKA before against after, state token (§5.1)."""
     assert bench.other is not None
-    windows = _windows(bench, switches)
+    windows = analysed_windows(bench, switches)
     one, other = (_own_profile(run, windows, switches) for run in (bench, bench.other))
     return float(np.nanmean([abs(one[layer] - other[layer]) for layer in one]))
 
 
-def cka_between(bench: Bench, switches: Switches, *, epoch: int = 40) -> float:
-    """Mean CKA of every layer of one run with every layer of another, state token (App. D.4)."""
+def cka_between(bench: Bench, switches: Switches, *, epoch: int = 40, null: bool = False) -> float:
+    """Mean CKA of every layer of one run with every layer of another, state token (App. D.4).
+
+    With `null`, of two independent random networks of the two runs' configurations, on the same windows.
+    """
     assert bench.other is not None
-    windows = _windows(bench, switches)
-    one, other = (_activations(run.network(epoch), windows, switches) for run in (bench, bench.other))
-    values = _matrix(one, other, switches)
-    if switches["cka_axis"] == "token":
-        zero = _matrix(
-            _activations(bench.random_network("cka/zero/a"), windows, switches),
-            _activations(bench.other.random_network("cka/zero/b"), windows, switches),
-            switches,
-        )
-        values = (values - zero) / (1 - zero)
-    return float(np.nanmean(values))
+    windows = analysed_windows(bench, switches)
+    one, other = _compared(bench, bench.other, epoch, windows, switches, null=null)
+    return float(np.nanmean(_matrix(one, other, switches)))
 
 
-def cka_grid(bench: Bench, switches: Switches, *, epoch: int = 40) -> list[list[float]]:
+def cka_grid(bench: Bench, switches: Switches, *, epoch: int = 40, null: bool = False) -> list[list[float]]:
     """Mean CKA of the layers of one block with those of another, (blocks, blocks), state token (App. D.5).
 
-    A layer is not compared with itself.
+    A layer is not compared with itself. With `null`, of the blocks of one random network of the run's configuration
+    with those of another.
     """
-    windows = _windows(bench, switches)
-    own = _activations(bench.network(epoch), windows, switches)
-    values = _matrix(own, own, switches)
-    if zeros := _zeros(bench, windows, switches):
-        zero = _matrix(*zeros, switches)
-        values = (values - zero) / (1 - zero)
+    windows = analysed_windows(bench, switches)
+    one, other = _compared(bench, bench, epoch, windows, switches, null=null)
+    values = _matrix(one, other, switches)
     np.fill_diagonal(values, np.nan)
-    blocks = np.array([_block(layer) for layer in own])
+    blocks = np.array([block_of(layer) for layer in one])
     numbers = range(int(blocks.max()) + 1)
     return [[float(np.nanmean(values[np.ix_(blocks == i, blocks == j)])) for j in numbers] for i in numbers]
+
+
+def _compared(
+    bench: Bench, other: Bench, epoch: int, windows: "list[Batch]", switches: Switches, *, null: bool
+) -> "tuple[Activations, Activations]":
+    """Activations of two runs, the same object for a run and itself; or of random networks in their places."""
+    if null:
+        one, another = bench.random_network("cka/null/a"), other.random_network("cka/null/b")
+        return activations(one, windows, switches), activations(another, windows, switches)
+    own = activations(bench.network(epoch), windows, switches)
+    return own, own if other is bench else activations(other.network(epoch), windows, switches)
 
 
 def cka_without_change(bench: Bench, switches: Switches) -> float:
@@ -102,81 +144,40 @@ def cka_without_change(bench: Bench, switches: Switches) -> float:
 
     Mean over these blocks' layers of the absolute difference in CKA with the network before fine-tuning, state token.
     """
-    windows = _windows(bench, switches)
+    windows = analysed_windows(bench, switches)
     whole, part = bench.network(40), bench.network(40)
     initial = {
         name: tensor
         for name, tensor in bench.state(0).items()
-        if ".h." in f".{name}" and _block(name) >= FIRST_UNCHANGED
+        if ".h." in f".{name}" and block_of(name) >= FIRST_UNCHANGED
     }
     part.load_state_dict({**part.state_dict(), **initial})
-    before, after, restored = (_activations(model, windows, switches) for model in (bench.network(0), whole, part))
-    zeros = _zeros(bench, windows, switches)
-    one, other = (_profile(before, one, zeros, "state", switches, pairs=False) for one in (after, restored))
-    return float(np.nanmean([abs(one[layer] - other[layer]) for layer in one if _block(layer) >= FIRST_UNCHANGED]))
+    before, after, restored = (activations(model, windows, switches) for model in (bench.network(0), whole, part))
+    one, other = (_profile(before, one, "state", switches, pairs=False) for one in (after, restored))
+    return float(np.nanmean([abs(one[layer] - other[layer]) for layer in one if block_of(layer) >= FIRST_UNCHANGED]))
 
 
-def _windows(bench: Bench, switches: Switches) -> "list[Batch]":
-    if switches["cka_axis"] == "unit":
-        return bench.windows(PUBLISHED_WINDOWS, full=False, per_seed=per_seed(switches))
-    count = MINI_WINDOWS if bench.spec["scale"] == "mini" else CORRECTED_WINDOWS
-    return bench.windows(count, full=True, per_seed=per_seed(switches))
-
-
-def _activations(model: "DecisionTransformer", windows: "list[Batch]", switches: Switches) -> "Activations":
-    """What CKA reads of every layer: three units of all tokens, (n, 3K, 3), or all units of three, (n, 3, width)."""
-    import torch
-
-    from dtclaims.lab.models import DISTINCT_POINTS, PUBLISHED_POINTS, RESIDUAL_POINTS, capture
-
-    published = switches["cka_axis"] == "unit"
-    points = PUBLISHED_POINTS if published else (*DISTINCT_POINTS, *RESIDUAL_POINTS)
-    parts: dict[str, list[torch.Tensor]] = {}
-    for batch in windows:
-        captured = capture(model, batch, points=points, attention="reference" if published else "boolean")
-        for layer, value in captured.items():
-            # Only these are compared: whole activations of a thousand windows would not fit a laptop.
-            parts.setdefault(layer, []).append((value[..., -3:] if published else value[:, -3:]).clone())
-    return {layer: torch.cat(values) for layer, values in parts.items()}
-
-
-def _zeros(bench: Bench, windows: "list[Batch]", switches: Switches) -> "tuple[Activations, Activations] | None":
-    """Activations of two independent random networks of the run's configuration; None under `published`."""
-    if switches["cka_axis"] == "unit":
-        return None
-    one, other = (bench.random_network(f"cka/zero/{name}") for name in "ab")
-    return _activations(one, windows, switches), _activations(other, windows, switches)
-
-
-def _own_profile(bench: Bench, windows: "list[Batch]", switches: Switches) -> dict[str, float]:
-    before, after = (_activations(bench.network(epoch), windows, switches) for epoch in (0, 40))
-    return _profile(before, after, _zeros(bench, windows, switches), "state", switches)
+def _own_profile(bench: Bench, windows: "list[Batch]", switches: Switches) -> Profile:
+    before, after = (activations(bench.network(epoch), windows, switches) for epoch in (0, 40))
+    return _profile(before, after, "state", switches)
 
 
 def _profile(
-    before: "Activations",
-    after: "Activations",
-    zeros: "tuple[Activations, Activations] | None",
-    token: TokenType,
-    switches: Switches,
-    *,
-    pairs: bool = True,
-) -> dict[str, float]:
+    before: "Activations", after: "Activations", token: TokenType, switches: Switches, *, pairs: bool = True
+) -> Profile:
     """CKA by layer; NaN where a layer has none."""
     from dtclaims.lab.metrics import layerwise_cka
 
-    if zeros is None:
+    if switches["cka_axis"] == "unit":
         values = layerwise_cka(before, after, token=token, axis="unit")
         return in_pairs(values) if pairs else values
-    raw = layerwise_cka(before, after, token=token, axis="token")
-    zero = layerwise_cka(*zeros, token=token, axis="token")
-    return {layer: (raw[layer] - zero[layer]) / (1 - zero[layer]) for layer in raw}
+    return layerwise_cka(before, after, token=token, axis="token")
 
 
 def in_pairs(values: Mapping[str, float]) -> dict[str, float]:
     """Means of adjacent layers (0, 1), (2, 3) and so on, if there are more blocks than in the paper's figures."""
     names = list(values)
-    if _block(names[-1]) < PAPER_BLOCKS:
+    if block_of(names[-1]) < PAPER_BLOCKS:
         return dict(values)
     return {
         f"{one} + {other}": (values[one] + values[other]) / 2
@@ -206,9 +207,8 @@ def _floor(before: "Activations", switches: Switches) -> float:
     return float(np.nanmean(list(values.values())))
 
 
-def _block(name: str) -> int:
-    """The block that a layer or parameter such as `h.3.ln_1` belongs to."""
-    return int(f".{name}".split(".h.")[1].split(".")[0])
+def _by_layer(profiles: Mapping[TokenType, Profile], layers: list[str]) -> dict[str, list[float | None]]:
+    return {str(token): [_or_none(profile[layer]) for layer in layers] for token, profile in profiles.items()}
 
 
 def _or_none(value: float) -> float | None:
@@ -220,9 +220,9 @@ _PUBLISHED = (
     "positions included"
 )
 _CORRECTED = (
-    f"Unbiased linear CKA of the full width at the last token of its type, {CORRECTED_WINDOWS} full windows "
-    f"({MINI_WINDOWS} at mini), distinct points and residual stream, rescaled so that two independent random networks "
-    "are 0 and identity is 1"
+    "Unbiased linear CKA of the full width at the last token of its type, a full window of each of "
+    f"{CORRECTED_WINDOWS} trajectories ({MINI_WINDOWS} at mini; of all, where there are fewer), distinct points and "
+    "residual stream"
 )
 _SWITCHES = ("cka_axis", "seeding")
 
@@ -232,7 +232,8 @@ MEASUREMENTS = table(
         _SWITCHES,
         {
             "published": f"{_PUBLISHED}, before against after fine-tuning; layers of 24 blocks averaged in pairs.",
-            "corrected": f"{_CORRECTED}, before against after fine-tuning.",
+            "corrected": f"{_CORRECTED}, before against after fine-tuning; beside it that of another random network "
+            "with the network after fine-tuning, and both with the inputs' kernels regressed out.",
         },
         from_networks=cka,
     ),

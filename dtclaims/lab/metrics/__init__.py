@@ -3,9 +3,10 @@
 | measurement | published | corrected |
 |---|---|---|
 | layer similarity | `layerwise_cka(axis="unit")` | `layerwise_cka(axis="token")` (DEV-01, 33) |
+| layer similarity beyond the inputs | – | `layerwise_regressed_cka` (DEV-01) |
 | CKA of two feature sets | `published_cka`, `published_cka_matrix` | `linear_cka`, `cka_matrix` (DEV-33) |
 | mutual information | `mutual_information(protocol="published")` | the same with "corrected" (DEV-02, 20, 23) |
-| its cross-check | – | `probe_r2` (DEV-02) |
+| linear information | – | `probes` (DEV-02) |
 | parameter similarity | `.l2`, `.published_cosine` | `.relative_displacement`, `.cosine` (DEV-19) |
 | gradient norms | `gradient_norms(protocol="published")` | the same with "corrected" (DEV-05, 06) |
 | gradient confusion | `gradient_confusion(protocol="published")` | the same with "corrected" (DEV-05, 22) |

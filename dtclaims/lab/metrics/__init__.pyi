@@ -13,6 +13,7 @@ from .cka_layers import (
     published_cka,
     published_cka_matrix,
 )
+from .cka_regressed import InputKernels, layerwise_regressed_cka, permutation_sd, regressed_cka
 from .curves import (
     area,
     best,
@@ -23,7 +24,7 @@ from .curves import (
     published_ema,
     unbiased_ema,
 )
-from .estimates import MutualInformation, evaluable, unreadable_share
+from .estimates import Estimate, MutualInformation, evaluable, unreadable_share
 from .gradient_readings import GradientConfusion, GradientNorms, GradientShares
 from .gradients import gradient_confusion, gradient_norms, gradient_shares, norms_and_confusion
 from .information import mutual_information, mutual_informations
@@ -31,20 +32,23 @@ from .inputs import Array, Floats
 from .mine import PublishedMine
 from .mine_heldout import HeldOutMine
 from .parameters import ParameterSimilarity, parameter_similarity
-from .probe import probe_r2
+from .probe import Probe, probes
 
 __all__ = [
     "Array",
     "Axis",
     "CkaMatrix",
+    "Estimate",
     "Estimator",
     "Floats",
     "GradientConfusion",
     "GradientNorms",
     "GradientShares",
     "HeldOutMine",
+    "InputKernels",
     "MutualInformation",
     "ParameterSimilarity",
+    "Probe",
     "PublishedMine",
     "Token",
     "area",
@@ -62,6 +66,7 @@ __all__ = [
     "last_mean",
     "layer_features",
     "layerwise_cka",
+    "layerwise_regressed_cka",
     "linear_cka",
     "mutual_information",
     "mutual_informations",
@@ -69,10 +74,12 @@ __all__ = [
     "norms_and_confusion",
     "parameter_similarity",
     "permutation_null",
-    "probe_r2",
+    "permutation_sd",
+    "probes",
     "published_cka",
     "published_cka_matrix",
     "published_ema",
+    "regressed_cka",
     "relative_gap",
     "unbiased_ema",
     "unreadable_share",

@@ -76,7 +76,7 @@ def check_spread(spread: float, cross: float, name: str) -> None:
         )
 
 
-class _Centred:
+class Centred:
     """Features with centred columns in units of their largest entry, and their squared row lengths a_i."""
 
     def __init__(self, values: Array, name: str, estimator: Estimator) -> None:
@@ -97,7 +97,7 @@ class _Pair:
 
     def __init__(self, x: Array, y: Array, estimator: Estimator) -> None:
         self.estimator = estimator
-        left, right = _Centred(x, "x", estimator), _Centred(y, "y", estimator)
+        left, right = Centred(x, "x", estimator), Centred(y, "y", estimator)
         self.n = len(left.features)
         check_same_samples([("x", left.features), ("y", right.features)])
         self.a, self.b = left.lengths, right.lengths
@@ -176,8 +176,8 @@ def cka_matrix(xs: Mapping[str, Array], ys: Mapping[str, Array], *, estimator: E
     """
     if not xs or not ys:
         raise MeasurementError("there is no layer to compare", given=f"{len(xs)} and {len(ys)} layers")
-    left = [_Centred(values, f"layer {name}", estimator) for name, values in xs.items()]
-    right = left if ys is xs else [_Centred(values, f"layer {name}", estimator) for name, values in ys.items()]
+    left = [Centred(values, f"layer {name}", estimator) for name, values in xs.items()]
+    right = left if ys is xs else [Centred(values, f"layer {name}", estimator) for name, values in ys.items()]
     check_same_samples(zip([*xs, *ys], (layer.features for layer in left + right), strict=True))
     n = len(left[0].features)
     a, b = (torch.stack([layer.lengths for layer in side]) for side in (left, right))
@@ -198,7 +198,7 @@ def cka_matrix(xs: Mapping[str, Array], ys: Mapping[str, Array], *, estimator: E
     return CkaMatrix(values.cpu().numpy(), tuple(xs), tuple(ys), tuple(undefined))
 
 
-def _gram_rows(layers: list[_Centred], start: int, stop: int) -> Tensor:
+def _gram_rows(layers: list[Centred], start: int, stop: int) -> Tensor:
     """Rows start to stop of each layer's Gram, flattened: (layers, rows · n)."""
     return torch.stack([(layer.features[start:stop] @ layer.features.T).flatten() for layer in layers])
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -13,6 +13,14 @@ Status = Literal["finite", "failed", "infinite", "undefined"]
 
 MOST_LOST = 0.05
 """Share of estimates without a finite value above which a model is not evaluable (DEV-20)."""
+
+
+class Estimate(Protocol):
+    """What may or may not have a value."""
+
+    @property
+    def status(self) -> Status:
+        """Whether it has."""
 
 
 class MutualInformation(NamedTuple):
@@ -30,7 +38,7 @@ class MutualInformation(NamedTuple):
     """"failed": NaN (the reference's training raised); "infinite": ±inf, kept; "undefined": x or z is constant."""
 
 
-def unreadable_share(estimates: Collection[MutualInformation]) -> float:
+def unreadable_share(estimates: Collection[Estimate]) -> float:
     """Share of estimates that are NaN or infinite.
 
     Raises:
@@ -41,7 +49,7 @@ def unreadable_share(estimates: Collection[MutualInformation]) -> float:
     return sum(estimate.status != "finite" for estimate in estimates) / len(estimates)
 
 
-def evaluable(estimates: Collection[MutualInformation]) -> bool:
+def evaluable(estimates: Collection[Estimate]) -> bool:
     """Whether at most 5 % of a model's estimates are NaN or infinite (corrected DEV-20).
 
     Raises:

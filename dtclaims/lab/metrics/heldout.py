@@ -55,6 +55,17 @@ def split(n: int, generator: np.random.Generator, *, groups: Array | None = None
     return Split(train, validation, test)
 
 
+def standardised(values: Tensor, train: Tensor) -> tuple[Tensor, Tensor]:
+    """`values` (n, d) with mean 0 and variance 1 per column on the rows `train`, and which columns vary there, (d,).
+
+    Columns that do not vary are 0.
+    """
+    seen = values[train]
+    spread = seen.std(dim=0)
+    varying = spread > NO_SPREAD * seen.square().mean(dim=0).sqrt()
+    return ((values - seen.mean(dim=0)) / spread).where(varying, 0), varying
+
+
 def scaled(values: Tensor, train: Tensor, components: int | None, name: str) -> Tensor:
     """Features (n, ≤ d) of `values` (n, d) with mean 0 and variance 1 on the rows `train`.
 
@@ -65,16 +76,14 @@ def scaled(values: Tensor, train: Tensor, components: int | None, name: str) -> 
     Raises:
         UndefinedMeasurement: all columns are constant on the training rows.
     """
-    seen = values[train]
-    spread = seen.std(dim=0)
-    varying = spread > NO_SPREAD * seen.square().mean(dim=0).sqrt()
+    standard, varying = standardised(values, train)
     if not bool(varying.any()):
         raise UndefinedMeasurement(
             f"{name} is constant",
             given=f"{values.shape[1]} columns without spread over {len(train)} samples",
             expected="at least one that varies",
         )
-    standard = ((values - seen.mean(dim=0)) / spread)[:, varying]
+    standard = standard[:, varying]
     if components is None or standard.shape[1] <= components:
         return standard
     variances, axes = torch.linalg.eigh(torch.cov(standard[train].T))

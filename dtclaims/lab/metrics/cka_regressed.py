@@ -1,0 +1,142 @@
+"""CKA of two networks beyond what their common inputs explain (corrected DEV-01).
+
+Two networks that see the same inputs are alike for that alone: two random networks of width 128 have a raw CKA of 0.85.
+U-centred Grams (zero diagonal, rows that sum to 0) form a space in which ⟨K, L⟩ is the unbiased h of `cka` and CKA a
+cosine. With Z_1 … Z_p those of the inputs, and P the projection onto what is orthogonal to all of them,
+
+    CKA(X, Y | Z) = ⟨PK, PL⟩ / (‖PK‖ ‖PL‖)
+
+This is deconfounded CKA (Cui, Kumar, Marttinen and Kaski, NeurIPS 2022), which regresses both Grams on the inputs', in
+the space of U-centred Grams, where it is a partial correlation (Székely and Rizzo, Ann. Statist. 42, 2014).
+"""
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from dtclaims.errors import MeasurementError, UndefinedMeasurement
+from dtclaims.lab.metrics.cka import NO_SPREAD, Centred, check_samples
+from dtclaims.lab.metrics.cka_layers import Token, layer_features
+from dtclaims.lab.metrics.inputs import Array, check_same_names, check_same_samples
+
+
+def permutation_sd(n: int) -> float:
+    """Standard deviation of unbiased CKA over all n! orders of one side's n samples: √(2 / (n(n−3))); the mean is 0.
+
+    Both hold exactly, whatever the features: U-centred Grams are an irreducible representation of the permutations, of
+    dimension n(n−3)/2, so by Schur's lemma a re-ordered one is spread evenly over all directions.
+
+    Raises:
+        MeasurementError: fewer than 4 samples.
+    """
+    check_samples(n, "unbiased")
+    return math.sqrt(2 / (n * (n - 3)))
+
+
+class InputKernels:
+    """The span of the inputs' Grams, to be taken out of the Grams of many layers on the same n samples.
+
+    Args:
+        inputs: by name, (n, width) each, of which linear kernels are taken. One that is constant over the samples, or
+            whose kernel the others make up, takes nothing out.
+
+    Raises:
+        MeasurementError: no input, fewer than 4 samples, unequal n, NaN or infinity, not (n, width).
+    """
+
+    def __init__(self, inputs: Mapping[str, Array]) -> None:
+        if not inputs:
+            raise MeasurementError("there is no input to regress on", expected="at least one")
+        features = {name: Centred(values, f"input {name}", "unbiased").features for name, values in inputs.items()}
+        check_same_samples([(f"input {name}", values) for name, values in features.items()])
+        self._first = next(iter(features.items()))
+        basis: list[Tensor] = []
+        for values in features.values():
+            gram, size = _u_centred(values)
+            rest = _without(gram, basis)
+            if float(rest.norm()) > math.sqrt(NO_SPREAD) * size:
+                basis.append(rest / rest.norm())
+        self._basis = basis
+
+    def rest(self, values: Array, name: str) -> Tensor:
+        """PK / ‖PK‖ of features (n, width), flattened: (n²,).
+
+        Raises:
+            MeasurementError: as `linear_cka`.
+            UndefinedMeasurement: nothing is left, or the features are constant: 0/0.
+        """
+        features = Centred(values, name, "unbiased").features
+        check_same_samples([self._first, (name, features)])
+        gram, size = _u_centred(features)
+        rest = _without(gram, self._basis)
+        length = rest.norm()
+        if float(length) <= math.sqrt(NO_SPREAD) * size:
+            raise UndefinedMeasurement(
+                f"CKA of {name} beyond its inputs is 0/0",
+                given="features whose kernel is constant, or one that the inputs' kernels make up",
+                expected="features that hold something besides",
+                remedy="Leave this layer out and report it.",
+            )
+        scaled: Tensor = rest / length
+        return scaled
+
+
+def regressed_cka(x: Array, y: Array, inputs: InputKernels) -> float:
+    """CKA of x (n, f) and y (n, g) beyond what the inputs' kernels explain of either.
+
+    1 for features equal up to rotation, isotropic scale and shift; about 0 where all that their kernels have in common
+    is a linear combination of the inputs' kernels.
+
+    Raises:
+        MeasurementError, UndefinedMeasurement: as `InputKernels.rest`.
+    """
+    return float(inputs.rest(x, "x") @ inputs.rest(y, "y"))
+
+
+def layerwise_regressed_cka(
+    pre: Mapping[str, Array], post: Mapping[str, Array], inputs: InputKernels, *, token: Token
+) -> dict[str, float]:
+    """`regressed_cka` of each layer with itself in another network, NaN where it has none: as `layerwise_cka`.
+
+    Args:
+        pre: activations (n, T, width) by layer.
+        post: the same layers of the other network.
+        inputs: what the n windows show both.
+        token: at whose position.
+
+    Raises:
+        MeasurementError: as `layerwise_cka`, or other n than the inputs'.
+        UsageError: no such token.
+    """
+    check_same_names(pre, post, "layer")
+    left, right = (layer_features(side, token=token, axis="token") for side in (pre, post))
+    return {name: _or_nan(left[name], right[name], inputs) for name in left}
+
+
+def _or_nan(x: Tensor, y: Tensor, inputs: InputKernels) -> float:
+    try:
+        return regressed_cka(x, y, inputs)
+    except UndefinedMeasurement:
+        return math.nan
+
+
+def _u_centred(features: Tensor) -> tuple[Tensor, float]:
+    """U-centred Gram of centred features (n, f), flattened, and the Gram's norm, beside which it may be rounding."""
+    n = len(features)
+    gram = features @ features.T
+    size = float(gram.norm())
+    # Rows of a Gram of centred columns sum to 0, so without the diagonal they sum to its negative.
+    lengths = gram.diagonal().clone()
+    rows = -lengths / (n - 2)
+    gram = gram - rows[:, None] - rows[None, :] - lengths.sum() / ((n - 1) * (n - 2))
+    return gram.fill_diagonal_(0).flatten(), size
+
+
+def _without(gram: Tensor, basis: list[Tensor]) -> Tensor:
+    # Twice: once leaves rounding of what was taken out, which a near copy of an input would be all that is left of.
+    for _ in range(2):
+        for direction in basis:
+            gram = torch.sub(gram, direction, alpha=float(gram @ direction))
+    return gram
