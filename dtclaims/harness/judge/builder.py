@@ -165,7 +165,7 @@ def with_parts(
     entry = _bare(declared, NOTHING) if own is None else own
     return replace(
         entry,
-        verdict=composite.outcome,  # type: ignore[arg-type]  # "not_evaluable" is edition 2's
+        verdict=composite.outcome,
         reason=composite.reason,
         provisional=composite.provisional,
         n=composite.n,
