@@ -203,7 +203,7 @@ def judge_check(
 def presupposed_is_missing(
     declared: Declared, checks: Sequence[CheckShown], effects: Effects, unit_of: Mapping[int, str] = ALONE
 ) -> bool:
-    """Whether a check was not passed. What too few seeds cannot show of a claim they cannot show of its checks either."""
+    """Whether a check was not passed: what too few seeds cannot show of a claim they cannot show of a check either."""
     observed = declared.observed(effects, unit_of)
     enough = all(len(one) >= FEWEST_SEEDS for one in observed.values())
     return enough and any(one.verdict != "reproduced" for one in checks)
