@@ -414,30 +414,36 @@ class RunViews:
     It raises UsageError for a run that the lab does not know."""
 
 
-# --- the paper's own values -------------------------------------------------------------------------------------------
+# --- what the paper shows ---------------------------------------------------------------------------------------------
 
 
 class NotShown(Exception):
-    """The paper does not show what a need asks for; its text is the reason, as a reader is told it."""
+    """The paper does not show what a need asks for; `str()` is the reason, as a reader is told it.
+
+    An answer rather than an error: it is no `DtclaimsError`, and whoever asks has to take it.
+    """
 
 
 class PublishedValues(Protocol):
-    """What the paper's own runs gave, as far as it shows that."""
+    """The paper's own numbers as values of needs, so that a claim's own function can be run on them."""
 
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The paper's own, that of its main text first."""
+    seeds: tuple[int, ...]
+    """The paper's own, that of its main text first."""
 
     def value(self, need: Need, task: str | None, seed: int) -> Any:
-        """What a quantity would have read of the paper's runs.
+        """What the quantity would have read of the paper's run, under `published`.
 
-        Args:
-            need: under the published protocol.
-            task: that it is asked for.
-            seed: of the paper's.
+        A mapping raises `NotShown` too, where a part of it is read that the paper does not show.
 
         Raises:
-            NotShown: with the reason.
+            NotShown: the paper does not show it.
+        """
+
+    def note(self, need: Need, task: str | None, seed: int) -> str:
+        """What a reader is to be told of that value, as of one that stands in for another; empty if nothing.
+
+        Raises:
+            NotShown: the paper does not show it.
         """
 
 

@@ -16,6 +16,7 @@ from dtclaims.harness.lab import (
     Need,
     PlanView,
     Progress,
+    PublishedValues,
     Quantity,
     Reading,
     Setting,
@@ -390,6 +391,7 @@ class Laboratory:
     diagnostics = ("saturated", "clipped", "action_error", "held_out_error")
     shown = ("arm", "task", "context")
     views = VIEWS
+    published: PublishedValues | None = None
 
     @property
     def words(self) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from dtclaims.errors import StatisticsError
 from dtclaims.harness.judge.builder import PARTS, Basis, Declared, failed, judged, not_run, with_parts
 from dtclaims.harness.judge.entries import Entry, PaperValue, Part, RunUsed
 from dtclaims.harness.judge.words import Status
-from dtclaims.harness.stats.predicates import above, below
+from dtclaims.harness.stats.trends import above, below
 from dtclaims.tests.support import report_example
 
 WHOLE = Declared(
@@ -26,7 +26,7 @@ ONE = replace(
     WHOLE,
     id="one",
     effect="gain",
-    predicates={"x": above(1.0)},
+    trends={"x": above(1.0)},
     units={"x": "points"},
     switches={"head": "tied"},
     parts=(),
@@ -50,7 +50,7 @@ def test_before_anything_is_judged_the_declaration_is_shown() -> None:
     """What is claimed, in which unit, and how it could be run; no number."""
     entry = not_run(ONE, "no runs", "run it")
     assert (entry.verdict, entry.reason, entry.remedy) == ("not_run", "no runs", "run it")
-    assert entry.predicate.text == "> 1"
+    assert entry.trend.text == "> 1"
     assert (entry.effect.unit, entry.effect.name, entry.effect.mean) == ("points", "gain", None)
     assert entry.diagnostics is None
     assert "p_value" not in entry.to_json()
@@ -76,11 +76,11 @@ def test_one_component_is_the_claim() -> None:
 
 def test_components_are_shown_each_with_its_own() -> None:
     """Each has its predicate and unit; the claim is refuted by one of them and says which."""
-    two = replace(ONE, predicates={"x": above(1.0), "y": below(0.0)}, units={"x": "points", "y": "nats"})
+    two = replace(ONE, trends={"x": above(1.0), "y": below(0.0)}, units={"x": "points", "y": "nats"})
     entry = entry_of(two, {**GOOD, "y": {0: 5.0, 1: 5.1, 2: 5.2}})
     assert entry.verdict == "refuted"
     assert entry.reason.startswith("y: ")
-    assert {name: (one.verdict, one.effect.unit, one.predicate.text) for name, one in entry.components.items()} == {
+    assert {name: (one.verdict, one.effect.unit, one.trend.text) for name, one in entry.components.items()} == {
         "x": ("reproduced", "points", "> 1"),
         "y": ("refuted", "nats", "< 0"),
     }
@@ -92,7 +92,7 @@ def test_of_a_group_one_is_enough() -> None:
     """Components of which one suffices are judged as a group."""
     either = replace(
         ONE,
-        predicates={"x": above(1.0), "y": above(9.0)},
+        trends={"x": above(1.0), "y": above(9.0)},
         units={"x": "", "y": ""},
         any_of=(frozenset({"x", "y"}),),
     )
