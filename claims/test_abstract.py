@@ -1,5 +1,7 @@
 """Abstract, contributions and discussion: what the paper concludes, as claims made of the others (inventory §11)."""
 
+from checks import random_fails_without_context
+
 from dtclaims import Paper, above, claim, composite, limitation, mean
 from dtclaims.lab.design.blocks import EDGES, MIDDLE, against_random, against_sham, gains
 
@@ -10,8 +12,9 @@ representation = composite(
     section="Abstract",
     headline=True,
     quote="acquire largely different representations before and after pre-training",
-    parts=("S5.1-cka-gpt2-low", "S5.1-cka-igpt-low"),
-    scope="Read: before and after fine-tuning. Holds if CKA is low for the language and the image arm",
+    parts=("S5.1-cka-gpt2-low", "S5.1-cka-igpt-low", "S5.1-pretrained-change-rep"),
+    scope="Read: before and after fine-tuning. Holds if CKA is low for the language and the image arm, and if both "
+    "largely change what they represent",
     paper=CONCLUSION,
     deviations=(1, 3, 7),
 )
@@ -50,7 +53,7 @@ clipping = composite(
     headline=True,
     quote="could partially come from large gradients and gradient clipping",
     parts=("SUM-5.4",),
-    scope="Holds if section 5.4's conclusion on the image arm does",
+    scope="Holds if section 5.4's conclusion on the image arm does: its gradients are large, clipped, and it costs",
     paper=CONCLUSION,
     deviations=(6, 7, 35),
 )
@@ -61,7 +64,7 @@ without_context = composite(
     headline=True,
     quote="the model learns efficiently even without context information",
     parts=("SUM-5.5",),
-    scope="Holds if section 5.5's conclusion on the language arm does",
+    scope="Holds if section 5.5's conclusion on the language arm does: it learns without context, and fast",
     paper=CONCLUSION,
     deviations=(9, 10),
 )
@@ -90,8 +93,16 @@ confusion = composite(
     section="1",
     headline=True,
     quote="do not change parameters much perhaps due to gradient confusion",
-    parts=("S5.4-confusion-gpt2", "S5.4-confusion-igpt", "S5.4-confusion-similar", "S5.4-confusion-explains"),
-    scope="Holds if gradients of both pre-trained arms are more confused, alike, and confusion goes with small change",
+    parts=(
+        "S5.3-l2-small-gpt2",
+        "S5.3-l2-small-igpt",
+        "S5.4-confusion-gpt2",
+        "S5.4-confusion-igpt",
+        "S5.4-confusion-similar",
+        "S5.4-confusion-explains",
+    ),
+    scope="Holds if both pre-trained arms move less than the random arm, if their gradients are more confused, alike, "
+    "and if confusion goes with small change",
     paper=CONCLUSION,
     deviations=(3, 5, 22),
 )
@@ -117,8 +128,9 @@ one_block = composite(
     unit="normalised points",
     needs=against_random("block_return"),
     trend=above(0.0),
+    checks=(random_fails_without_context,),
     parts=("S5.6.2-mid-deep-clearer",),
-    paper=Paper("not computed; from its figures +7.2 (seed 666), +2.7 (seed 42, 5 epochs) [fig. 9b, J.6]", (7.2, 2.7)),
+    paper=Paper("not computed; from its figures +7.2 (seed 666), +2.7 (seed 42, 5 epochs) [fig. 9b, J.6]"),
     deviations=(9, 13, 31),
 )
 def test_middle_blocks_are_useful(**values: float) -> float:
@@ -154,8 +166,9 @@ not_contradictory = composite(
     "L-rep-param",
     section="L",
     quote="observations … are not necessarily contradictory",
-    parts=("S5.3-rep-changes-with-few-params",),
-    scope="Holds if representations change in layers whose parameters hardly do",
+    parts=("S5.3-rep-changes-with-few-params", "L-random-vice-versa"),
+    scope="Holds if representations change in layers whose parameters hardly do, and the other way round in the random "
+    "arm",
     paper=CONCLUSION,
     deviations=(1, 3),
 )

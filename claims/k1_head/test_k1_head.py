@@ -3,7 +3,11 @@
 The paper's random arm at K = 1 differs from its pre-trained one in more than the weights: its tied tanh head starts
 saturated, it has one head and ReLU, and Adam's epsilon is 1e-8, not 1e-6. Each claim changes one of these and leaves
 the rest as published. Runs are the first 10 of the paper's 40 epochs; scores are means over epochs 8 to 10, so that
-nothing is selected on the number it reports (DEV-10). Declared before any run at full size was made.
+nothing is selected on the number it reports (DEV-10).
+
+Effects and numbers were declared before any run at full size was made, and are the same still. Those runs were judged
+by the rule's edition 1 (`claims/evidence/k1-random-init.json`), which asked that a difference be above its number. Now
+it must be above 0, and the number is the smallest difference of interest.
 
     pytest claims/k1_head -m gpu --scale full --task hopper --protocol published --seeds 5
 """
@@ -20,6 +24,12 @@ RANDOM, MATCHED, LANGUAGE = "random_init", "random_matched", "language_pretraine
 EQUAL_EPS = 1e-8
 LATE = {"first": 8, "last": 10}
 EARLY = {"first": 1, "last": 10}
+
+HEAD_START = above(
+    0.0,
+    interest=5,
+    why="About twice the spread of two seeds in Tables 1 and 2 for a model that learns (2.5 and 3 points).",
+)
 
 NO_NUMBER = Paper("not tested in the paper")
 POINTS = "normalised points"
@@ -47,9 +57,8 @@ AS_PUBLISHED = late_score(RANDOM)
     effect="score of the random arm as published",
     unit=POINTS,
     needs={"random": AS_PUBLISHED},
-    # 10: every failing cell of the paper is below 5 and every working one above 47.
-    trend=level_below(10.0, why="?"),
-    paper=Paper("-0.24, the best of 40 epochs (seed 666, Table 2)", (-0.24,)),
+    trend=level_below(10.0, why="A quarter of what the data score (40 and more): below it they are hardly imitated."),
+    paper=Paper("-0.24, the best of 40 epochs (seed 666, Table 2)"),
     deviations=(3, 4, 11),
     protocols=("published",),
 )
@@ -66,9 +75,8 @@ def test_published_fails(random: float) -> float:
     effect="share of predicted action coordinates past ±0.99",
     unit="share",
     needs={"saturated": run("curve_span", RANDOM, parameters={"curve": "saturated", **LATE})},
-    # A half: the audit found four fifths at the start. The data's own share is a twentieth.
-    trend=level_above(0.5, why="?"),
-    paper=Paper("not reported; the audit's run of the reference at the start: 0.80 (DEV-11)", (0.8,)),
+    trend=level_above(0.5, why="Saturated are most outputs: more than half. Of the data's actions a twentieth are."),
+    paper=Paper("not reported; the audit's run of the reference at the start: 0.80 (DEV-11)"),
     deviations=(11,),
     protocols=("published",),
 )
@@ -85,7 +93,7 @@ def test_published_saturated(saturated: float) -> float:
     effect="action error over that of the best constant prediction",
     unit="ratio",
     needs={"ratio": run("error_over_constant", RANDOM)},
-    trend=level_above(1.0, why="?"),
+    trend=above(1.0),
     paper=Paper("action error 1.0 to 1.3 over all ten epochs [fig. H.2]; the constant's is not reported"),
     deviations=(11, 12),
     protocols=("published",),
@@ -96,7 +104,7 @@ def test_published_learns_nothing(ratio: float) -> float:
 
 
 def rescue(name: str, quote: str, arm: str = RANDOM, **changes: Any) -> Declare:
-    """Declare that one change makes the random arm better by 10 points or more."""
+    """Declare that one change makes the random arm better."""
     return claim(
         f"K1-{name}",
         section="5.5",
@@ -106,8 +114,9 @@ def rescue(name: str, quote: str, arm: str = RANDOM, **changes: Any) -> Declare:
         effect="score with the change minus as published",
         unit=POINTS,
         needs={"changed": late_score(arm, **changes), "published": AS_PUBLISHED},
-        # 10: twice the margin at which the paper's arms count as different in claims/.
-        trend=above(0.0, interest=10, why="?"),
+        trend=above(
+            0.0, interest=10, why="A quarter of what the data score (40 and more); what brings less rescues nothing."
+        ),
         tasks=ALL_TASKS,
         paper=NO_NUMBER,
         deviations=(3, 4, 11),
@@ -140,7 +149,7 @@ def test_untied_head_rescues(changed: float, published: float) -> float:
 
 
 def works(name: str, quote: str, arm: str = RANDOM, **changes: Any) -> Declare:
-    """Declare that an arm works without context: the paper's level for cells that work."""
+    """Declare that an arm works without context: that it reaches the level of the data."""
     return claim(
         f"K1-{name}",
         section="5.5",
@@ -150,8 +159,9 @@ def works(name: str, quote: str, arm: str = RANDOM, **changes: Any) -> Declare:
         effect="score",
         unit=POINTS,
         needs={"score": late_score(arm, **changes)},
-        # 40: below every working cell of the paper (47 and more), far above every failing one (5 and less).
-        trend=level_above(40.0, why="?"),
+        trend=level_above(
+            40.0, why="What the data score at least. The runs showed that it is a high bar; it was set before them."
+        ),
         tasks=ALL_TASKS,
         paper=NO_NUMBER,
         deviations=(11,),
@@ -189,13 +199,9 @@ def test_low_scale_head_works(score: float) -> float:
         "language": late_score(LANGUAGE, parameters=EARLY),
         "random": late_score(RANDOM, parameters=EARLY),
     },
-    # 5 points: twice the largest two-seed ± of Tables 1 and 2 for a model that learns.
-    trend=above(0.0, interest=5, why="?"),
+    trend=HEAD_START,
     tasks=ALL_TASKS,
-    paper=Paper(
-        "+42.6 / +25.2 / +39.0 (seed 666), +30.4 / +26.3 / +3.3 (seed 42), Hopper / HalfCheetah / Walker2d",
-        {"hopper": (42.6, 30.4), "halfcheetah": (25.2, 26.3), "walker2d": (39.0, 3.3)},
-    ),
+    paper=Paper("+42.6 / +25.2 / +39.0 (seed 666), +30.4 / +26.3 / +3.3 (seed 42), Hopper / HalfCheetah / Walker2d"),
     deviations=(3, 4, 11),
     protocols=("published",),
 )
@@ -218,7 +224,7 @@ def untied(arm: str) -> Need:
     effect="mean score over ten epochs, language pre-trained minus matched random init",
     unit=POINTS,
     needs={"language": untied(LANGUAGE), "random": untied(MATCHED)},
-    trend=above(0.0, interest=5, why="?"),
+    trend=HEAD_START,
     tasks=ALL_TASKS,
     paper=NO_NUMBER,
     deviations=(3, 4, 11),
@@ -230,7 +236,7 @@ def test_language_faster_untied(language: float, random: float) -> float:
 
 
 def over(name: str, arm: str, effect: str, deviations: tuple[int, ...]) -> Declare:
-    """Declare that the language arm has a head start of 5 points on a control of the same network."""
+    """Declare that the language arm has a head start on a control of the same network."""
     return claim(
         f"K1-language-over-{name}",
         section="5.5",
@@ -239,7 +245,7 @@ def over(name: str, arm: str, effect: str, deviations: tuple[int, ...]) -> Decla
         effect=f"mean score over ten epochs, language pre-trained minus {effect}",
         unit=POINTS,
         needs={"language": untied(LANGUAGE), name: untied(arm)},
-        trend=above(0.0, interest=5, why="?"),
+        trend=HEAD_START,
         tasks=ALL_TASKS,
         paper=NO_NUMBER,
         deviations=deviations,

@@ -204,15 +204,15 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def test_the_paper_of_the_docs_can_be_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The files that another_paper.md shows are a paper, a lab and a claim; its line loads our plugin."""
+    """The files that another_paper.md shows are a paper, a lab, a claim and a check; its line loads our plugin."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(labs, "_known", {})
-    lab, claims, conftest, outline = blocks("another_paper.md", "python")
+    lab, claims, check, conftest, outline = blocks("another_paper.md", "python")
     for name, text in {
         "paper.json": blocks("another_paper.md", "json")[0],
         "my_lab.py": lab,
-        "test_mine.py": claims,
-        "solver.py": "def solve(seed, tuned, momentum):\n    return 10 if tuned else 30 + seed\n",
+        "test_mine.py": check + claims.replace("    trend=", "    checks=(converges,),\n    trend=", 1),
+        "solver.py": "def solve(seed, tuned, momentum):\n    return 10 + seed if momentum else 11 if tuned else 40\n",
     }.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     settings = make_settings({"store": str(tmp_path / "store"), "seeds": "3"}, load_lab(tmp_path))

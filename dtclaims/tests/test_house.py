@@ -26,7 +26,7 @@ HEAVY = {
 }
 """Packages of the extra `lab`; a harness that imports one is no light base."""
 DOOR = "dtclaims.harness.lab"
-IN_CLAIMS = {"dtclaims", "numpy", "math", "statistics", "collections", "typing", "itertools", "functools"}
+IN_CLAIMS = {"dtclaims", "numpy", "math", "statistics", "collections", "typing", "itertools", "functools", "checks"}
 MOST_IN_THE_HALL = 8
 
 

@@ -19,7 +19,7 @@ from dtclaims import Need, Paper, above, claim, in_most_seeds
         "plain": Need("steps", condition=300.0, momentum=False),
         "momentum": Need("steps", condition=300.0, momentum=True),
     },
-    trend=above(1.0, interest=1, why="?"),
+    trend=above(2.0),
     paper=Paper("300 times fewer", (300.0,)),
 )
 def test_ill_conditioned(plain: int, momentum: int) -> float:

@@ -57,7 +57,8 @@ class FrozenJudge:
         if not cell.parts:
             assert own is not None
             return own
-        return with_parts(declared, own, [self._plain((part, cell.protocol)) for part in cell.parts], self.rule)
+        parts = [self._plain((part, cell.protocol)) for part in cell.parts]
+        return with_parts(declared, own, parts, alpha=self._frozen.alpha, rule=self.rule)
 
     def _own(self, cell: FrozenCell, declared: Declared) -> Entry:
         runs = tuple(self._evidence.find_run(key).used(self._frozen.shown) for key in cell.runs)
@@ -80,7 +81,7 @@ class FrozenJudge:
             scope=cell.scope,
             protocol=cell.protocol,
             scale=self._frozen.scale["name"],
-            predicates={one.name: self.rule.predicate(one.predicate) for one in cell.components},
+            predicates={one.name: self.rule.statement(one.predicate) for one in cell.components},
             units={one.name: one.unit for one in cell.components},
             any_of=cell.any_of,
             paper=PaperValue(claim.paper, numbers=cell.numbers),

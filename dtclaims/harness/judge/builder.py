@@ -49,6 +49,8 @@ class Declared:
     """By component."""
     any_of: tuple[frozenset[str], ...] = ()
     """Groups of components of which one suffices."""
+    deciding: frozenset[str] | None = None
+    """Components that have a say; None: all."""
     effect: str = PARTS_NAME
     """What is tested, in words."""
     paper: PaperValue
@@ -58,13 +60,30 @@ class Declared:
     parts: tuple[str, ...] = ()
     """Ids of the claims that it is made of."""
 
-    def judge(self, effects: Effects, *, alpha: float, looks: int, rule: Edition = TODAY) -> CombinedVerdict:
+    def judge(
+        self, effects: Effects, *, alpha: float, looks: int, level: float | None = None, rule: Edition = TODAY
+    ) -> CombinedVerdict:
         """The statistics' verdict on some effects.
 
+        Args:
+            effects: by component.
+            alpha: of the verdict over all looks, on each side.
+            looks: at these data, this one included.
+            level: what this look may spend of alpha, where looks were declared.
+            rule: of the edition that the predicates are of.
+
         Raises:
-            StatisticsError: as `judge_components`.
+            StatisticsError: as `judge_components` or `judge_parts`.
         """
-        return rule.components(effects, self.predicates, any_of=self.any_of, alpha=alpha, looks=looks)
+        return rule.components(
+            effects,
+            self.predicates,
+            any_of=self.any_of,
+            deciding=self.deciding,
+            alpha=alpha,
+            looks=looks,
+            level=level,
+        )
 
 
 @dataclass(frozen=True)
@@ -122,13 +141,16 @@ def judged(declared: Declared, combined: CombinedVerdict, effects: Effects, basi
     )
 
 
-def with_parts(declared: Declared, own: Entry | None, parts: Sequence[Entry], rule: Edition = TODAY) -> Entry:
+def with_parts(
+    declared: Declared, own: Entry | None, parts: Sequence[Entry], *, alpha: float, rule: Edition = TODAY
+) -> Entry:
     """The entry of a claim that holds only if its parts do.
 
     Args:
         declared: the claim; of its parts those without an entry are said to be left out.
         own: the entry on its own effect, None if it has none.
         parts: the entries of its parts under the same protocol at the same scale.
+        alpha: of the verdict, on each side.
         rule: says what they amount to.
     """
     others = [*([] if own is None else [own]), *parts]
@@ -137,12 +159,13 @@ def with_parts(declared: Declared, own: Entry | None, parts: Sequence[Entry], ru
         said,
         own=None if own is None else _said(own),
         left_out=[name for name in declared.parts if name not in said],
+        alpha=alpha,
     )
     remedies = [one.remedy for one in others if one.verdict == composite.outcome and one.remedy]
     entry = _bare(declared, NOTHING) if own is None else own
     return replace(
         entry,
-        verdict=composite.outcome,
+        verdict=composite.outcome,  # type: ignore[arg-type]  # "not_evaluable" is edition 2's
         reason=composite.reason,
         provisional=composite.provisional,
         n=composite.n,

@@ -1,4 +1,4 @@
-"""A whole report as frozen data: whose verdicts, made by what, and which stand together (report.json, schema 1)."""
+"""A whole report as frozen data: whose verdicts, made by what, and which stand together (report.json, schema 2)."""
 
 import datetime
 import platform
@@ -33,6 +33,21 @@ class Paper(Record):
     url: str
 
 
+@dataclass(frozen=True)
+class Registration(Record):
+    """The sealed declaration that results were made under (`dtclaims register`)."""
+
+    digest: Name
+    """SHA-256 of what was declared."""
+    created: Created
+    before_first_run: bool | None
+    """Whether it was sealed before the first of these runs ended; null where that is not known."""
+    matches: bool
+    """Whether the claims that were judged are those that it declares."""
+    differs: tuple[str, ...] = ()
+    """Ids of claims that were judged as declared otherwise."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportProvenance(Record):
     """What made the report."""
@@ -53,6 +68,10 @@ class ReportProvenance(Record):
     """Of the claims and this software."""
     code: Mapping[str, str] | None = field(default=None, metadata=ABSENT)
     """Digests of the modules that the runs and measurements depend on."""
+    rules: tuple[str, ...] = ()
+    """Editions of the rule that its verdicts were made by."""
+    registration: Registration | None = None
+    """null where none was named."""
     label: Name
     """What these verdicts are and are not, in one line that every rendering repeats."""
 
@@ -61,7 +80,7 @@ class ReportProvenance(Record):
 class Document(Record):
     """One judged set of claims. Written by `dtclaims`, read by its renderers and by anything that speaks JSON."""
 
-    schema: Literal[1] = field(default=1, metadata=REQUIRED)
+    schema: Literal[2] = field(default=2, metadata=REQUIRED)
     """The version of this layout."""
     paper: Paper
     provenance: ReportProvenance
@@ -122,7 +141,7 @@ def with_holm(entries: Sequence[Entry], alpha: float, rule: Edition = TODAY) -> 
         Headline(one.id, (one.protocol, one.scale), one.verdict, one.p_value) for one in entries if one.headline
     ]
     stands = rule.headlines(headlines, alpha)
-    return tuple(replace(one, holm=stands[one.key]) if one.key in stands else one for one in entries)
+    return tuple(replace(one, holm=stands[one.key].stands_t) if one.key in stands else one for one in entries)
 
 
 def _program() -> str:

@@ -1,13 +1,14 @@
-"""What a report says of one claim under one protocol at one scale, as frozen data (report.json, schema 1)."""
+"""What a report says of one claim under one protocol at one scale, as frozen data (report.json, schema 2)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol
 
 from dtclaims.harness.described import Must
 from dtclaims.harness.judge.words import PROTOCOLS, UNDECIDED, Status
 from dtclaims.harness.records import ABSENT, OTHERS, WRITTEN, Record, written
 from dtclaims.harness.stats import Predicate, Verdict
+from dtclaims.harness.stats.trends import Trend
 
 Name = Annotated[str, Must(pattern=r"\S")]
 Share = Annotated[float, Must(minimum=0, maximum=1)]
@@ -40,20 +41,39 @@ class Estimate(Protocol):
 
 
 @dataclass(frozen=True)
-class PredicateShown(Record):
-    """What was declared."""
+class TrendShown(Record):
+    """What was declared of the effect: the trend, or what an older rule called a predicate."""
 
     kind: str
-    threshold: float | None
-    """The limit (above, below), the margin around `null` (equivalent) or the share of seeds (holds_in); null where
-    parts are judged instead."""
-    null: float | None = field(default=None, kw_only=True, metadata=WRITTEN)
+    """Of a trend (`dtclaims.harness.stats.trends`); `above`, `below` or `holds_in` under rule 1; `parts` where parts are
+    judged instead."""
     text: str
+    null: float | None = field(default=None, kw_only=True, metadata=WRITTEN)
+    """The effect that means "no difference"."""
+    bound: float | None = field(default=None, kw_only=True, metadata=WRITTEN)
+    """The margin, the limit or the share of seeds, as the kind has one."""
+    direction: Literal[1, -1] = field(default=1, kw_only=True)
+    """Side of the null or bound that is claimed, 1 above."""
+    interest: float | None = field(default=None, kw_only=True)
+    """The smallest effect of interest, counted from the null in the direction claimed."""
+    why: str = field(default="", kw_only=True)
+    """Why our number in it is what it is; empty where none is ours."""
 
     @classmethod
-    def of(cls, predicate: Predicate) -> "PredicateShown":
-        """A predicate of the statistics."""
-        return cls(predicate.kind, predicate.value, str(predicate), null=predicate.null)
+    def of(cls, declared: Trend | Predicate) -> "TrendShown":
+        """What a rule judges."""
+        if isinstance(declared, Predicate):
+            direction: Literal[1, -1] = -1 if declared.kind == "below" else 1
+            return cls(declared.kind, str(declared), null=declared.null, bound=declared.value, direction=direction)
+        return cls(
+            declared.kind,
+            str(declared),
+            null=declared.null,
+            bound=declared.bound,
+            direction=declared.direction,
+            interest=declared.interest or None,
+            why=declared.why,
+        )
 
 
 @dataclass(frozen=True)
@@ -109,13 +129,78 @@ class Statistics(Record):
 
 
 @dataclass(frozen=True)
+class Size(Record):
+    """How large the effect is beside the paper's own value of it. It changes no verdict."""
+
+    said: Literal["as large as reported", "smaller", "larger", "not comparable", "not shown"]
+    """`smaller` and `larger` in the direction claimed; `not shown`: the paper does not show the effect, or three seeds
+    are not there to compare it with."""
+    reason: str
+    low: float | None = None
+    """Ends of the interval that the paper's value was compared with."""
+    high: float | None = None
+
+
+@dataclass(frozen=True)
 class Component(Record):
     """One of several things that a claim says, judged alone."""
 
     verdict: Status
     effect: Effect
-    predicate: PredicateShown
+    trend: TrendShown
     statistics: Statistics | None
+    size: Size | None = None
+    reported: bool = False
+    """Whether it is only reported: another task decides."""
+
+
+@dataclass(frozen=True)
+class PaperReading(Record):
+    """What a claim's own test says of the paper's own value, of one of its seeds (`dtclaims calibrate`)."""
+
+    seed: int
+    component: str
+    """A part, a task or both; of a composite, the id of a claim that it is made of."""
+    effect: float | None
+    holds: bool | None
+    """None where the paper does not show it."""
+    note: str = ""
+    """Why it is not shown, or what is to be said of a failure."""
+
+
+@dataclass(frozen=True)
+class CheckShown(Record):
+    """A manipulation check: what must be true before the claim is evaluable."""
+
+    name: Name
+    verdict: Status
+    """`reproduced` where it is shown; else the claim is not evaluable."""
+    effect: Effect
+    trend: TrendShown
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reach(Record):
+    """Whether a claim's test can come to a verdict at all on as many seeds as were judged, whatever they say."""
+
+    n: Count
+    reproduced: bool
+    refuted: bool
+    reproduced_from: Count | None
+    """The fewest seeds that some data could reproduce it with; null if none do."""
+    refuted_from: Count | None
+
+
+@dataclass(frozen=True)
+class Over(Record):
+    """What the interval runs over, and what it says nothing about."""
+
+    text: str
+    unit: Name = "seed"
+    """What is counted as one."""
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Of each factor that seeds may share, such as a pre-trained checkpoint, those that were judged."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +209,7 @@ class PaperValue(Record):
 
     text: str
     numbers: tuple[float, ...] = field(default=(), kw_only=True, metadata=WRITTEN)
-    """The paper's effect, to mark in the plot. As many as there are components: one each, in their order."""
+    """The paper's effect, to mark in the plot: of one component each of its seeds', else one each, in their order."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +281,22 @@ class Entry(Record):
     effect: Effect
     statistics: Statistics | None
     components: Mapping[str, Component]
-    predicate: PredicateShown
+    trend: TrendShown
+    turn: Literal["reversed", "absent", ""] = ""
+    """Of a refuted claim: beyond the null on the other side, or smaller than any effect of interest."""
+    decided_by: tuple[str, ...] = ()
+    """What the verdict came from: components, or ids of parts."""
+    size: Size | None = None
+    """Of the only component, or the first that decided."""
+    paper_data: tuple[PaperReading, ...] = ()
+    """What the same test says of the paper's own values; empty where the lab has none."""
+    reachable: Reach | None = None
+    checks: tuple[CheckShown, ...] = ()
+    over: Over | None = None
+    warnings: tuple[str, ...] = ()
+    """What a reader must know before believing it: a trend that was changed after a look, seeds chosen among others."""
+    rule: Name = "1"
+    """The edition of the rule that judged it."""
     paper_value: PaperValue
     deviations: tuple[str, ...]
     switches: Free
@@ -209,10 +309,13 @@ class Entry(Record):
     parts: tuple[Part, ...] = ()
     """Of a composite."""
     p_value: Share | None = field(default=None, metadata=written(_was_judged))
-    """One-sided p of the claim: of several components, the largest. What Holm's rule reads."""
+    """One-sided p of the claim: of several components, the largest. None below five seeds."""
     attribution: Attribution | None = field(default=None, metadata=ABSENT)
     holm: bool | None = None
-    """Whether the verdict stands after Holm over the headline claims; absent or null where that was not asked."""
+    """Whether the verdict stands after Holm over the headline claims, were the seeds normal; absent or null where that
+    was not asked."""
+    holm_free: bool | None = None
+    """The same without any assumption on the seeds' distribution."""
 
     @property
     def key(self) -> Key:

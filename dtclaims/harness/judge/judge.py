@@ -51,7 +51,7 @@ class Judge:
             return own
         # A part that this protocol cannot test is left out: the composite says what can be said.
         parts = [part for part in cell.parts if cell.protocol.base in part.claim.protocols]
-        return with_parts(declared, own, [self.cell(part) for part in parts])
+        return with_parts(declared, own, [self.cell(part) for part in parts], alpha=self.alpha)
 
     def own(self, cell: Cell) -> Entry:
         """The entry of a cell that is tested by an effect of its own, as if it had no parts."""

@@ -7,8 +7,9 @@ from typing import Literal
 from dtclaims.harness.records import Record
 from dtclaims.harness.stats.rules import Outcome
 
-Status = Outcome | Literal["not_run"]
-"""What an entry says of its claim: an outcome of the statistics, or that nothing was measured."""
+Status = Outcome | Literal["not_run", "not_evaluable"]
+"""What an entry says of its claim: an outcome of the statistics, that nothing was measured, or that what the claim
+presupposes was not the case."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,9 @@ VERDICTS: Mapping[Status, Said] = {
     "reproduced": Said("the whole interval lies on the claimed side, and the seeds agree", "R", "✓"),
     "refuted": Said("the whole interval lies on the other side, and the seeds agree on that", "X", "✗"),
     "inconclusive": Said("these seeds allow neither, which is not evidence against the claim", "i", "≈"),
+    "not_evaluable": Said(
+        "what the claim presupposes was not shown here, so its test would say nothing; the card shows the check", "v", "◇"
+    ),
     "not_run": Said("nothing was measured; the card gives the command that would", "n", "○"),
     "error": Said("a run or a measurement failed, so there is no number to judge", "E", "⚠"),
 }
@@ -33,7 +37,7 @@ VERDICTS: Mapping[Status, Said] = {
 
 STATUSES: tuple[Status, ...] = tuple(VERDICTS)
 
-UNDECIDED: frozenset[Status] = frozenset(("not_run", "error"))
+UNDECIDED: frozenset[Status] = frozenset(("not_evaluable", "not_run", "error"))
 """Nothing was judged."""
 
 PROTOCOLS: Mapping[str, str] = {

@@ -52,6 +52,11 @@ class Cell:
         return tuple(task for task in self.declared_tasks if task in self.tasks)
 
     @property
+    def primary(self) -> str | None:
+        """The task that decides here; None where all of them do, or the one that would is not in the session."""
+        return self.claim.primary if self.claim.primary in self.judged_tasks else None
+
+    @property
     def parts(self) -> "list[Cell]":
         """The cells of the claim's parts."""
         return [self.of(part) for part in parts_of(self.claim)]
@@ -66,9 +71,17 @@ class Cell:
 
     def component(self, part: str, task: str) -> str:
         """The name of one part on one task, as short as it can be told apart."""
-        if len(self.judged_tasks) == 1:
-            return part
-        return task if part == SINGLE else f"{part} ({task})"
+        return _named(part, task, len(self.judged_tasks) > 1)
+
+    def named(self, part: str, task: str) -> str:
+        """The same of all tasks that the claim speaks of, whichever the session has."""
+        return _named(part, task, len(self.declared_tasks) > 1)
+
+
+def _named(part: str, task: str, several: bool) -> str:
+    if not several:
+        return part
+    return task if part == SINGLE else f"{part} ({task})"
 
 
 def cells_of(claims: Iterable[Claim], settings: "Settings") -> list[Cell]:

@@ -57,6 +57,8 @@ class Plan:
     readings: dict[str, PlannedReading] = field(default_factory=dict)
     needs: dict[Name, dict[int, dict[str, dict[str, str]]]] = field(default_factory=dict)
     """Cell name → seed → task → need → key of the reading."""
+    checks: dict[Name, dict[str, dict[int, dict[str, dict[str, str]]]]] = field(default_factory=dict)
+    """Cell name → name of the check → the same of what it needs."""
     unavailable: dict[Name, Unavailable] = field(default_factory=dict)
     per_gpu: int | None = None
     """At most how many of its jobs may share one GPU."""
@@ -77,9 +79,15 @@ class Plan:
 
     def reading_keys(self, cell: Cell) -> list[str]:
         """Keys of the readings that a cell rests on, in a stable order."""
-        by_seed = self.needs.get(cell.name, {})
+        found = [self.needs.get(cell.name, {}), *self.checks.get(cell.name, {}).values()]
         return list(
-            dict.fromkeys(key for by_task in by_seed.values() for needs in by_task.values() for key in needs.values())
+            dict.fromkeys(
+                key
+                for by_seed in found
+                for by_task in by_seed.values()
+                for needs in by_task.values()
+                for key in needs.values()
+            )
         )
 
     def job_keys(self, cell: Cell) -> list[str]:

@@ -75,6 +75,10 @@ def make_plan(
     return planner.plan
 
 
+_Resolved = list[tuple[int, str, str, Reading]]
+"""Seed, task, name of the need, and what it means."""
+
+
 class _Planner:
     def __init__(self, plan: Plan, lab: Lab, session: Session, store: Results, recorded: Recorded | None) -> None:
         self.plan = plan
@@ -96,21 +100,48 @@ class _Planner:
         if missing is not None:
             self.plan.unavailable[cell.name] = missing
             return
-        resolved: list[tuple[int, str, str, Reading]] = []
         form = cell.form
-        for seed in self.plan.seeds if form else ():
+        resolved: dict[str | None, _Resolved] = {}
+        for check, needs in ((None, form.needs), *((one.name, one.needs) for one in form.checks)) if form else ():
+            found = self._resolve_all(needs, cell)
+            if isinstance(found, Unavailable):
+                self.plan.unavailable[cell.name] = found
+                return
+            resolved[check] = found
+        planned = {check: self._planned(found) for check, found in resolved.items()}
+        self.plan.needs[cell.name] = planned.pop(None, {})
+        runs = set(self.plan.run_keys(cell))
+        self.plan.checks[cell.name] = {name: by_seed for name, by_seed in planned.items() if name is not None}
+        self._check_runs(cell, runs)
+        self.plan.per_gpu = min(self.plan.per_gpu or cell.scale.per_gpu, cell.scale.per_gpu)
+
+    def _resolve_all(self, needs: Mapping[str, Need], cell: Cell) -> _Resolved | Unavailable:
+        resolved: _Resolved = []
+        for seed in self.plan.seeds:
             for task in cell.judged_tasks:
-                for name, need in (form.needs if form else {}).items():
+                for name, need in needs.items():
                     found = self._resolve(need, task, seed, cell)
                     if isinstance(found, Unavailable):
-                        self.plan.unavailable[cell.name] = found
-                        return
+                        return found
                     resolved.append((seed, task, name, found))
-        needs: dict[int, dict[str, dict[str, str]]] = {}
+        return resolved
+
+    def _planned(self, resolved: _Resolved) -> dict[int, dict[str, dict[str, str]]]:
+        planned: dict[int, dict[str, dict[str, str]]] = {}
         for seed, task, name, reading in resolved:
-            needs.setdefault(seed, {}).setdefault(task, {})[name] = self._reading(reading)
-        self.plan.needs[cell.name] = needs
-        self.plan.per_gpu = min(self.plan.per_gpu or cell.scale.per_gpu, cell.scale.per_gpu)
+            planned.setdefault(seed, {}).setdefault(task, {})[name] = self._reading(reading)
+        return planned
+
+    def _check_runs(self, cell: Cell, runs: set[str]) -> None:
+        """A check costs no run: what a claim presupposes is seen in what it rests on."""
+        for key in self.plan.run_keys(cell):
+            if key not in runs:
+                raise UsageError(
+                    f"a check of claim {cell.claim.id} needs a run that the claim does not have",
+                    given=self.plan.jobs[key].job.name,
+                    expected="quantities of the claim's own runs",
+                    remedy="Take the run among the claim's needs, or check something else.",
+                )
 
     def put_first(self, cell: Cell) -> None:
         """Mark what a planned cell and its parts rest on as needed by a headline claim."""
@@ -128,13 +159,14 @@ class _Planner:
             return Unavailable(f"only the {only} protocol can test it", f"Run it with --protocol {only}.")
         if form is None:
             return None
-        for need in form.needs.values():
+        needs = [*form.needs.values(), *(need for check in form.checks for need in check.needs.values())]
+        for need in needs:
             self._check(need, cell)
         named = cell.declared_tasks or tuple(dict.fromkeys(need.task for need in form.needs.values() if need.task))
         absent = [task for task in named if task not in cell.tasks]
         if absent and (not cell.declared_tasks or len(absent) == len(named)):
             return Unavailable(f"it needs {' and '.join(absent)} too, and --task leaves them out", "Add --task all.")
-        for need in form.needs.values():
+        for need in needs:
             offered = self._lab.quantities[need.quantity].scales
             if offered is not None and cell.scale.name not in offered:
                 return Unavailable(

@@ -8,7 +8,8 @@ from dtclaims.harness.lab import RunViews
 from dtclaims.harness.report import wording
 from dtclaims.harness.report.curves import Curves, Line
 from dtclaims.harness.report.variants import Variant
-from dtclaims.harness.stats import Verdict, above, judge
+from dtclaims.harness.stats import Verdict, judge_trend
+from dtclaims.harness.stats.trends import above
 
 ALPHA = 0.025
 """On each side of an interval: it is one of 95 %."""
@@ -19,7 +20,7 @@ def interval(values: Mapping[int, float]) -> Verdict:
 
     The interval, sd and d are None for one seed.
     """
-    return judge(values, above(0.0), alpha=ALPHA)
+    return judge_trend(values, above(), alpha=ALPHA)
 
 
 def figure(

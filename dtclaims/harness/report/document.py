@@ -15,8 +15,8 @@ from dtclaims.harness.judge.entries import Component, Entry, Key
 from dtclaims.harness.judge.exhibits import check_figures
 from dtclaims.harness.judge.words import UNDECIDED
 
-SCHEMA = 1
-"""The only version there is; a change that old readers would misread gets the next number."""
+SCHEMA = 2
+"""The version that is written. 1 had `predicate` in the place of `trend` and is read too."""
 
 
 def parse(content: object) -> Document:
@@ -34,17 +34,39 @@ def parse(content: object) -> Document:
             given=schema.shown(content),
             expected="an object with `schema`, `paper`, `provenance` and `claims`",
         )
+    if content["schema"] == 1 and not isinstance(content["schema"], bool):
+        content = _from_first(content)
     if content["schema"] != SCHEMA or isinstance(content["schema"], bool):
         raise ReportError(
             "schema is a version this dtclaims does not know",
             given=schema.shown(content["schema"]),
-            expected=SCHEMA,
+            expected=f"1 or {SCHEMA}",
             remedy="Make the report again with this dtclaims, or read it with the one that wrote it.",
         )
     document = Document.from_json(content)
     _check_claims(document)
     check_figures(document.figures)
     return document
+
+
+def _from_first(content: dict[str, Any]) -> dict[str, Any]:
+    """A report of schema 1 in the form of schema 2. What it does not say stays unsaid; what is not as it should be is
+    left for the checks."""
+
+    def with_trend(one: object) -> object:
+        if not isinstance(one, dict) or "trend" in one or not isinstance(one.get("predicate"), dict):
+            return one
+        predicate = dict(one["predicate"])
+        bound = {"bound": predicate.pop("threshold")} if "threshold" in predicate else {}
+        turned = {"direction": -1} if predicate.get("kind") == "below" else {}
+        changed = {name: value for name, value in one.items() if name != "predicate"}
+        changed["trend"] = {**predicate, **bound, **turned}
+        if isinstance(one.get("components"), dict):
+            changed["components"] = {name: with_trend(part) for name, part in one["components"].items()}
+        return changed
+
+    claims = content["claims"]
+    return {**content, "schema": SCHEMA, "claims": [*map(with_trend, claims)] if isinstance(claims, list) else claims}
 
 
 def validate(document: Document) -> Document:

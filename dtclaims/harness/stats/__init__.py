@@ -1,22 +1,24 @@
-"""Effects, predicates and verdicts: does a claim still hold? Needs numbers only, never torch."""
+"""Effects, trends and verdicts: does a claim still hold? Needs numbers only, never torch."""
 
-from dtclaims.harness.stats.components import CombinedVerdict, judge_components
+from dtclaims.harness.stats.components import CombinedVerdict
 from dtclaims.harness.stats.multiplicity import holm
-from dtclaims.harness.stats.predicates import Predicate, above, below, equivalent, holds_in
+from dtclaims.harness.stats.parts import judge_parts
+from dtclaims.harness.stats.predicates import Predicate
 from dtclaims.harness.stats.rules import Outcome
-from dtclaims.harness.stats.verdict import Verdict, judge, judge_unpaired
+from dtclaims.harness.stats.trend_verdict import judge_trend
+from dtclaims.harness.stats.trends import Trend
+from dtclaims.harness.stats.verdict import Turn, Verdict
+from dtclaims.harness.stats.whole import judge_whole
 
 __all__ = [
     "CombinedVerdict",
     "Outcome",
     "Predicate",
+    "Trend",
+    "Turn",
     "Verdict",
-    "above",
-    "below",
-    "equivalent",
-    "holds_in",
     "holm",
-    "judge",
-    "judge_components",
-    "judge_unpaired",
+    "judge_parts",
+    "judge_trend",
+    "judge_whole",
 ]

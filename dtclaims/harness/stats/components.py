@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dtclaims.errors import StatisticsError
 from dtclaims.harness.stats.predicates import Predicate
 from dtclaims.harness.stats.rules import Outcome
-from dtclaims.harness.stats.verdict import Verdict, judge
+from dtclaims.harness.stats.verdict import Turn, Verdict, judge
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,26 @@ class CombinedVerdict:
     reason: str
     provisional: bool
     p_value: float | None
-    """The largest p of the components; None if one of them was not tested."""
+    """The largest p of the components; None if one of them has none.
+
+    Edition 2: of those that have a say, and paid for the look (times alpha / level), as are all p below.
+    """
     alpha: float
     looks: int
     components: Mapping[str, Verdict]
-    """Each component judged alone, at alpha."""
+    """Each component judged alone, at what the look may spend of alpha."""
+    decided_by: tuple[str, ...] = ()
+    """The components that decided: what refuted it, all that had a say where it is reproduced, else what is open."""
+    turn: Turn = ""
+    """Why it is refuted."""
+    p_t: float | None = None
+    """As `p_value`, by t alone."""
+    p_free: float | None = None
+    """As `p_value`, assuming no distribution."""
+    p_against: float | None = None
+    """p of what would refute it, paid for the number of components and looks; from three seeds on."""
+    gate_against: bool = False
+    """Whether the seeds of the component that `p_against` is of are a proven majority on that side."""
 
     def to_json(self) -> dict[str, object]:
         """All fields as JSON types."""

@@ -6,11 +6,12 @@ from typing import Literal
 
 from dtclaims.harness.stats.multiplicity import holm
 from dtclaims.harness.stats.rules import Outcome
+from dtclaims.harness.stats.verdict import Turn
 
-Told = Outcome | Literal["not_run"]
-"""What can be said of a claim: an outcome, or that nothing was measured."""
+Told = Outcome | Literal["not_run", "not_evaluable"]
+"""What can be said of a claim: an outcome, that nothing was measured, or that what it presupposes is not there."""
 
-WORST_FIRST: tuple[Told, ...] = ("error", "refuted", "not_run", "inconclusive", "reproduced")
+WORST_FIRST: tuple[Told, ...] = ("error", "refuted", "not_run", "not_evaluable", "inconclusive", "reproduced")
 OWN = "its own effect"
 
 
@@ -24,6 +25,11 @@ class Said:
     n: int = 0
     """Seeds; 0 where nothing was judged."""
     p_value: float | None = None
+    turn: Turn = ""
+    p_t: float | None = None
+    p_free: float | None = None
+    p_against: float | None = None
+    gate_against: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,14 @@ class Composite:
     """Seeds of the part that has fewest, of those that were judged."""
     p_value: float | None
     """The largest of the parts' (rule 8); None if one of them has none."""
-    decisive: tuple[str, ...]
-    """Names of what has this outcome."""
+    decided_by: tuple[str, ...]
+    """Names of what decided it."""
+    turn: Turn = ""
+    """Why it is refuted. Like what follows, of edition 2 only, and as in `CombinedVerdict`."""
+    p_t: float | None = None
+    p_free: float | None = None
+    p_against: float | None = None
+    gate_against: bool = False
 
 
 def judge_composite(parts: Mapping[str, Said], *, own: Said | None = None, left_out: Sequence[str] = ()) -> Composite:
@@ -51,9 +63,9 @@ def judge_composite(parts: Mapping[str, Said], *, own: Said | None = None, left_
     """
     said = {OWN: own, **parts} if own is not None else dict(parts)
     outcome: Told = min((part.outcome for part in said.values()), key=WORST_FIRST.index, default="not_run")
-    decisive = tuple(name for name, part in said.items() if part.outcome == outcome)
+    decided_by = tuple(name for name, part in said.items() if part.outcome == outcome)
     word = outcome.replace("_", " ")
-    reason = "every part is reproduced" if outcome == "reproduced" else f"{word}: {', '.join(decisive)}"
+    reason = "every part is reproduced" if outcome == "reproduced" else f"{word}: {', '.join(decided_by)}"
     if own is not None and own.reason:
         reason = f"{reason}; own effect: {own.reason}"
     if left_out:
@@ -65,7 +77,7 @@ def judge_composite(parts: Mapping[str, Said], *, own: Said | None = None, left_
         provisional=any(part.provisional for part in said.values()),
         n=min((part.n for part in said.values() if part.outcome not in ("error", "not_run")), default=0),
         p_value=max(known) if known and len(known) == len(said) else None,
-        decisive=decisive,
+        decided_by=decided_by,
     )
 
 
@@ -78,6 +90,8 @@ class Headline:
     """Protocol and scale."""
     outcome: Told
     p_value: float | None
+    p_t: float | None = None
+    p_free: float | None = None
 
 
 def stand_together(headlines: Iterable[Headline], alpha: float) -> dict[tuple[str, str, str], bool]:

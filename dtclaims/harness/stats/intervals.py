@@ -69,22 +69,20 @@ def majority_tail(hits: int, n: int) -> float:
     return float(ndtr((n - 2 * hits) / math.sqrt(n)))
 
 
-def seeds_needed(gap: float, sd: float, alpha: float, ratio: float = 1.0) -> int | None:
+def seeds_needed(gap: float, sd: float, alpha: float) -> int | None:
     """The smallest n >= 3 with gap >= (t(1 - alpha) + t(0.80)) * sd / sqrt(n) (rule 11).
 
     Args:
         gap: how far the mean lies inside the claimed side, in the unit of the effect.
         sd: standard deviation of the effect between seeds, same unit, above 0.
         alpha: one-sided error probability.
-        ratio: degrees of freedom over n - 1; 1 for paired effects, between 1 and 2 for Welch.
 
     Returns:
         None when the gap is not positive, or so small that over a million seeds would be needed.
     """
 
     def multiplier(n: int) -> float:
-        freedom = ratio * (n - 1)
-        return (t_quantile(1 - alpha, freedom) + t_quantile(POWER, freedom)) / math.sqrt(n)
+        return (t_quantile(1 - alpha, n - 1) + t_quantile(POWER, n - 1)) / math.sqrt(n)
 
     if gap < multiplier(MOST_SEEDS) * sd or gap <= 0:
         return None

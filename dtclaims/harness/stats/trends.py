@@ -29,7 +29,8 @@ class Trend:
     direction: Literal[1, -1]
     """Side of the null or bound that is claimed, 1 above; 1 where a kind has no side."""
     null: float | None
-    """The effect that means "no difference" (0 for differences, 1 for ratios): contrast, equivalence, non-inferiority."""
+    """The effect that means "no difference" (0 for differences, 1 for ratios): of a contrast, equivalence or
+    non-inferiority."""
     bound: float | None
     """The margin (equivalence, non-inferiority), the bound (level), the share of seeds (share, rate, existence)."""
     interest: float = 0.0
@@ -66,6 +67,8 @@ class Trend:
             raise StatisticsError(
                 "a share of seeds lies between none and all", given=self.bound, expected="0 < share < 1"
             )
+        if self.kind == "rate" and not (self.bound is not None and self.bound < 0.5):
+            raise StatisticsError("true and false cannot both have such a rate", given=self.bound, expected="< 0.5")
         if not isinstance(self.why, str) or (self._is_ours and not self.why.strip()):
             raise StatisticsError(
                 "a number of ours without its reason",

@@ -1,12 +1,13 @@
-"""From one effect per seed to a verdict (statistics rules 1 to 7, 10 and 11)."""
+"""What a verdict says, and edition 1 of how one is made of one effect per seed (its rules 1 to 7, 10 and 11)."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from numbers import Integral
-from statistics import mean, stdev, variance
+from statistics import mean, stdev
+from typing import Literal
 
 from dtclaims.errors import StatisticsError
+from dtclaims.harness.stats.effects import numbers_of, superiority, unusable
 from dtclaims.harness.stats.intervals import (
     FEWEST_SEEDS,
     FULL_SEEDS,
@@ -22,15 +23,15 @@ from dtclaims.harness.stats.intervals import (
 from dtclaims.harness.stats.predicates import Predicate
 from dtclaims.harness.stats.rules import Outcome, decide_mean, decide_set, too_few
 
-LARGEST_EFFECT = 1e150
-"""A larger effect is no measurement: its square would overflow."""
+Turn = Literal["reversed", "absent", ""]
+"""Why a trend is refuted: the opposite of its sentence is shown, or what it says of is shown not to be there."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a sample of effects says about a predicate, and every number a reader needs to doubt it (rule 11).
+    """What a sample of effects says about a predicate or a trend, and every number a reader needs to doubt it.
 
-    A number is None where it has no value: no seeds, one seed (`sd` and all that follows from it), a set claim.
+    A number is None where it has no value: no seeds, one seed (`sd` and all that follows from it), a truth value.
     """
 
     outcome: Outcome
@@ -40,27 +41,44 @@ class Verdict:
     n: int
     mean: float | None = None
     sd: float | None = None
-    """Between seeds. Unpaired: of the difference of two independent runs, sqrt(var_a + var_b)."""
+    """Between seeds."""
     low: float | None = None
     high: float | None = None
-    """Ends of the interval, alpha / looks on each side: t or Welch, and Wilson for a set claim."""
+    """Ends of the interval, the look's share of alpha on each side: t; Wilson for a set claim, exact for a trend."""
     agree: int = 0
     """Seeds whose own effect is on the claimed side."""
     p_value: float | None = None
-    """One-sided p of the claim; None below three seeds, where nothing is tested."""
+    """One-sided p of the claim. Of a trend the larger of `p_t` and `p_free`; None below five seeds, and without spread.
+
+    Edition 1: by t; None below three seeds.
+    """
     fresh_seed_bound: float | None = None
     """Lower bound on the probability that a fresh seed's own effect is on the claimed side (Clopper-Pearson)."""
     superiority: float | None = None
-    """P(A > B): share of seeds (unpaired: of all pairs) with an effect above the predicate's null, ties half."""
+    """P(A > B): share of seeds with an effect above the null, ties half."""
     effect_size: float | None = None
-    """d = mean / sd."""
+    """d = (mean - null) / sd, of a level about its bound. Edition 1: mean / sd."""
     seeds_needed: int | None = None
-    """Seeds that would reproduce the claim with 80% power, were mean and sd the truth; None when no number would.
+    """Seeds that would reproduce the claim with 80% power, were these effects the truth; None when no number would.
 
-    For a set claim: seeds at which the observed share would do.
+    Edition 1 asks for t alone; for a set claim it gives the seeds at which the observed share would do.
     """
     alpha: float = 0.05
     looks: int = 1
+    level: float | None = None
+    """Share of alpha that this look spends; None in edition 1, where it is alpha / looks."""
+    turn: Turn = ""
+    """Why it is refuted; empty where it is not, and in edition 1."""
+    p_t: float | None = None
+    """p by t, "if seeds are normal"; of a truth value exact. None as `p_value`."""
+    p_free: float | None = None
+    """p that assumes no distribution: the sign test, or exact. None below five seeds."""
+    p_against: float | None = None
+    """One-sided p of what would refute it, by t or exact; from three seeds on. Several parts and composites read it."""
+    gate_against: bool = False
+    """Whether the seeds on that side are a proven majority, or fewer than five, or exact counts need none."""
+    spread: bool = True
+    """False where all seeds have one and the same effect, so that no t test exists."""
 
     def to_json(self) -> dict[str, object]:
         """All fields as JSON types."""
@@ -88,81 +106,35 @@ def judge(effects: Mapping[int, float], predicate: Predicate, *, alpha: float = 
             or looks that cannot be used. A nan or infinite effect is the verdict "error".
     """
     level = spent(alpha, looks)
-    numbers = _numbers(effects)
-    if unusable := _unusable("effect", numbers):
-        return Verdict("error", unusable, False, len(numbers), alpha=alpha, looks=looks)
+    numbers = numbers_of(effects)
+    if wrong := unusable(numbers):
+        return Verdict("error", wrong, False, len(numbers), alpha=alpha, looks=looks)
     values = list(numbers.values())
     if predicate.kind == "holds_in":
         return _judge_set(numbers, predicate, level, alpha, looks)
-    sd = stdev(values) if len(values) > 1 else None
-    return _judge_mean(_Sample(values, values, sd), predicate, level, alpha, looks)
+    return _judge_mean(values, predicate, level, alpha, looks)
 
 
-def judge_unpaired(
-    a: Mapping[int, float], b: Mapping[int, float], predicate: Predicate, *, alpha: float = 0.05, looks: int = 1
-) -> Verdict:
-    """Judge the difference a - b of two arms whose runs share a seed's name but none of its randomness.
-
-    As `judge`, with Welch's standard error and Satterthwaite's degrees of freedom. The agreement gate matches runs
-    by seed, a pairing fixed before the results are known.
-
-    Raises:
-        StatisticsError: as `judge`; also arms with different seeds, or a set claim.
-    """
-    level = spent(alpha, looks)
-    if predicate.kind == "holds_in":
-        raise StatisticsError("a set claim has no unpaired form", remedy="Use judge on one truth value per seed.")
-    first, second = _numbers(a), _numbers(b)
-    if first.keys() != second.keys():
-        raise StatisticsError(
-            "the two arms have different seeds",
-            given=f"{sorted(first)} and {sorted(second)}",
-            remedy="Run the missing ones, or give nan for a run that failed.",
-        )
-    if unusable := "; ".join(filter(None, (_unusable("first arm", first), _unusable("second arm", second)))):
-        return Verdict("error", unusable, False, len(first), alpha=alpha, looks=looks)
-    by_seed = [first[seed] - second[seed] for seed in first]
-    pairs = [x - y for x in first.values() for y in second.values()]
-    sd, ratio = None, 1.0
-    if len(first) > 1:
-        var_a, var_b = variance(first.values()), variance(second.values())
-        sd = math.sqrt(var_a + var_b)
-        if sd:
-            share = var_a / (var_a + var_b)
-            ratio = 1 / (share**2 + (1 - share) ** 2)
-    return _judge_mean(_Sample(by_seed, pairs, sd, ratio), predicate, level, alpha, looks)
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """Effects by seed, the differences P(A > B) counts, and the spread that the t interval needs."""
-
-    values: Sequence[float]
-    pairs: Sequence[float]
-    sd: float | None
-    ratio: float = 1.0
-    """Degrees of freedom over n - 1."""
-
-
-def _judge_mean(sample: _Sample, predicate: Predicate, level: float, alpha: float, looks: int) -> Verdict:
-    n, sd = len(sample.values), sample.sd
-    centre = mean(sample.values) if n else None
-    agree = sum(map(predicate.holds_for, sample.values))
+def _judge_mean(values: Sequence[float], predicate: Predicate, level: float, alpha: float, looks: int) -> Verdict:
+    n = len(values)
+    sd = stdev(values) if n > 1 else None
+    centre = mean(values) if n else None
+    agree = sum(map(predicate.holds_for, values))
     low = high = p_value = needed = None
     outcome, reason = too_few(n)
     if centre is not None and sd is not None:
-        error, freedom = sd / math.sqrt(n), sample.ratio * (n - 1)
-        half = t_quantile(1 - level, freedom) * error
+        error = sd / math.sqrt(n)
+        half = t_quantile(1 - level, n - 1) * error
         low, high = centre - half, centre + half
         gap = min(sign * (centre - cut) for sign, cut in predicate.sides)
         if sd:
-            needed = seeds_needed(gap, sd, level, sample.ratio)
+            needed = seeds_needed(gap, sd, level)
         elif gap > 0:
             needed = max(n, FEWEST_SEEDS)
         if n >= FEWEST_SEEDS:
             # The statement with the smallest gap has the largest p, and all of them must hold.
-            p_value = t_tail(gap / error, freedom) if error else float(gap <= 0)
-            outcome, reason = decide_mean(low, high, sample.values, predicate, level)
+            p_value = t_tail(gap / error, n - 1) if error else float(gap <= 0)
+            outcome, reason = decide_mean(low, high, values, predicate, level)
     return Verdict(
         outcome,
         reason,
@@ -175,7 +147,7 @@ def _judge_mean(sample: _Sample, predicate: Predicate, level: float, alpha: floa
         agree=agree,
         p_value=p_value,
         fresh_seed_bound=share_lower_bound(agree, n, level) if n else None,
-        superiority=_superiority(sample.pairs, predicate.null),
+        superiority=superiority(values, predicate.null),
         effect_size=centre / sd if centre is not None and sd else None,
         seeds_needed=needed,
         alpha=alpha,
@@ -207,29 +179,3 @@ def _judge_set(effects: Mapping[int, float], predicate: Predicate, level: float,
         alpha=alpha,
         looks=looks,
     )
-
-
-def _superiority(effects: Sequence[float], null: float | None) -> float | None:
-    if null is None or not effects:
-        return None
-    return sum((x > null) + 0.5 * (x == null) for x in effects) / len(effects)
-
-
-def _numbers(effects: Mapping[int, float]) -> dict[int, float]:
-    if not isinstance(effects, Mapping):
-        raise StatisticsError("effects are not keyed by seed", given=type(effects).__name__, expected="{seed: effect}")
-    numbers: dict[int, float] = {}
-    for seed, effect in effects.items():
-        if not isinstance(seed, Integral):
-            raise StatisticsError("effects are not keyed by seed", given=repr(seed), expected="whole numbers as keys")
-        try:
-            numbers[seed] = float(effect)
-        except (TypeError, ValueError):
-            raise StatisticsError(f"the effect of seed {seed} is not one number", given=repr(effect)) from None
-    return numbers
-
-
-def _unusable(name: str, numbers: Mapping[int, float]) -> str:
-    """A sentence naming every seed without a usable number, or nothing."""
-    bad = [seed for seed, value in numbers.items() if not abs(value) <= LARGEST_EFFECT]
-    return "; ".join(f"the {name} of seed {seed} is {numbers[seed]:g}" for seed in sorted(bad))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dtclaims.harness.declare.claim import SINGLE
+from dtclaims.harness.declare.claim import SINGLE, Claim
 from dtclaims.harness.declare.registry import load_claims, parts_of
 from dtclaims.harness.lab import Wish
 from dtclaims.harness.plan.cells import Cell
@@ -29,6 +29,36 @@ def test_the_headlines_of_the_paper() -> None:
     """Six of the abstract, two of the contributions and the seven lines that close section 5, all headlines."""
     assert len(CONCLUSIONS) == 15
     assert all(CLAIMS[name].headline for name in CONCLUSIONS)
+
+
+NAMED = {
+    "ABS-rep": {"S5.1-cka-gpt2-low", "S5.1-cka-igpt-low", "S5.1-pretrained-change-rep"},
+    "ABS-igpt-clip": {"S5.4-large-gradients-igpt", "S5.4-norm-igpt-at-clip", "G3-clip-is-a-cause"},
+    "INT-confusion": {"S5.3-l2-small-gpt2", "S5.3-l2-small-igpt", "S5.4-confusion-gpt2", "S5.4-confusion-explains"},
+    "L-rep-param": {"S5.3-rep-changes-with-few-params", "L-random-vice-versa"},
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_conclusion_rests_on_all_that_its_sentence_says(name: str) -> None:
+    """By itself or through its parts: gradients are large and not only clipped, parameters change little and not only
+    for confusion, and both directions of the appendix."""
+    assert NAMED[name] <= all_parts(CLAIMS[name])
+
+
+def all_parts(one: Claim) -> set[str]:
+    """Ids of its parts and of theirs."""
+    return {found for part in parts_of(one) for found in (part.id, *all_parts(part))}
+
+
+def test_a_gap_between_blocks_needs_room() -> None:
+    """A random arm that learns without context leaves nothing for a block to bring; shams are judged beside it."""
+    one = CLAIMS["D6-middle-blocks"]
+    assert one.form is not None
+    (test,) = one.form.checks
+    assert test.trend.holds_for(test(random=-0.3))
+    assert not test.trend.holds_for(test(random=45.0))
+    assert one.corrections["block_sham"].checks == ()
 
 
 def test_middle_blocks_are_more_useful_than_edges() -> None:

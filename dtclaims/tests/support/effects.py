@@ -4,13 +4,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from dtclaims.harness.declare.claim import Claim
+from dtclaims.harness.stats.trends import Trend
 from dtclaims.lab.design.switches import PROTOCOLS
 
 
 def holding(claim: Claim, protocol: str, values: Mapping[str, Any]) -> set[str]:
-    """The parts of a claim's effect that hold for these values of its needs, under a protocol."""
+    """The parts of a claim's effect that are as claimed for these values of its needs, under a protocol.
+
+    Of a contrast: beyond its null, and not below the smallest effect of interest.
+    """
     form = claim.under(PROTOCOLS[protocol])
     assert form is not None
     assert set(values) == set(form.needs), claim.id
     effects = form(**values)
-    return {part for part, value in effects.items() if form.predicates[part].holds_for(value)}
+    return {part for part, value in effects.items() if as_claimed(form.trends[part], value)}
+
+
+def as_claimed(trend: Trend, effect: float) -> bool:
+    """Whether one seed's effect is on the claimed side, and large enough to be one."""
+    return trend.holds_for(effect) and (
+        trend.kind != "contrast" or trend.direction * effect >= trend.direction * trend.least
+    )

@@ -8,7 +8,7 @@ from dtclaims.errors import StatisticsError
 from dtclaims.harness.judge.builder import PARTS, Basis, Declared, failed, judged, not_run, with_parts
 from dtclaims.harness.judge.entries import Entry, PaperValue, Part, RunUsed
 from dtclaims.harness.judge.words import Status
-from dtclaims.harness.stats import above, below
+from dtclaims.harness.stats.predicates import above, below
 from dtclaims.tests.support import report_example
 
 WHOLE = Declared(
@@ -110,12 +110,12 @@ def test_an_effect_that_is_no_number_is_not_shown() -> None:
 def test_parts_make_the_verdict() -> None:
     """The worst part decides and is named; a part without an entry is left out, and that is said."""
     parts = [part("a", "reproduced", n=5, p_value=0.01, provisional=True), part("b", "reproduced", n=3, p_value=0.02)]
-    entry = with_parts(WHOLE, None, parts)
+    entry = with_parts(WHOLE, None, parts, alpha=0.05)
     assert (entry.verdict, entry.reason) == ("reproduced", "every part is reproduced")
     assert (entry.n, entry.p_value, entry.provisional) == (3, 0.02, True)
     assert entry.parts == (Part("a", "reproduced"), Part("b", "reproduced"))
     assert (entry.predicate, entry.effect.name) == (PARTS, "its parts' verdicts")
-    entry = with_parts(WHOLE, None, [part("a", "refuted", n=5)])
+    entry = with_parts(WHOLE, None, [part("a", "refuted", n=5)], alpha=0.05)
     assert entry.reason == "refuted: a; left out, as this protocol cannot test it: b"
     assert entry.p_value is None
 
@@ -123,22 +123,24 @@ def test_parts_make_the_verdict() -> None:
 def test_a_part_that_was_not_run_brings_its_remedy() -> None:
     """The first part that was not run says what would change that; a refuted part outweighs it."""
     missing = replace(part("a", "not_run"), remedy="run a")
-    entry = with_parts(WHOLE, None, [missing, part("b", "inconclusive", n=4)])
+    entry = with_parts(WHOLE, None, [missing, part("b", "inconclusive", n=4)], alpha=0.05)
     assert (entry.verdict, entry.reason, entry.remedy, entry.n) == ("not_run", "not run: a", "run a", 4)
-    assert with_parts(WHOLE, None, [missing, part("b", "refuted", n=4)]).remedy is None
+    assert with_parts(WHOLE, None, [missing, part("b", "refuted", n=4)], alpha=0.05).remedy is None
 
 
 def test_an_effect_of_its_own_counts_as_a_part() -> None:
     """It is named and its reason told; runs are listed once, provenance is its own."""
     both = replace(ONE, parts=("a",))
     own = entry_of(both, GOOD)
-    entry = with_parts(both, own, [part("a", "reproduced", n=5, p_value=0.04, runs=(RUN,))])
+    entry = with_parts(both, own, [part("a", "reproduced", n=5, p_value=0.04, runs=(RUN,))], alpha=0.05)
     assert entry.verdict == "reproduced"
     assert entry.reason == f"every part is reproduced; own effect: {own.reason}"
     assert (entry.runs, entry.provenance, entry.effect) == ((RUN,), {"data": "ours"}, own.effect)
-    assert with_parts(both, failed(both, "lost"), []).reason.startswith("error: its own effect; own effect: lost")
+    assert with_parts(both, failed(both, "lost"), [], alpha=0.05).reason.startswith(
+        "error: its own effect; own effect: lost"
+    )
 
 
 def test_a_claim_of_which_nothing_can_be_tested_is_not_run() -> None:
     """Without an effect and without an entry of any part there is no verdict."""
-    assert with_parts(WHOLE, None, []).verdict == "not_run"
+    assert with_parts(WHOLE, None, [], alpha=0.05).verdict == "not_run"

@@ -1,4 +1,4 @@
-"""Claims about several components."""
+"""Edition 1: claims about several components."""
 
 import json
 import math
@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtclaims.errors import StatisticsError
-from dtclaims.harness.stats import above, below, judge, judge_components
+from dtclaims.harness.stats.components import judge_components
+from dtclaims.harness.stats.predicates import above, below
+from dtclaims.harness.stats.verdict import judge
 
 SEEDS = (1, 2, 3, 4, 5, 6)
 

@@ -27,7 +27,7 @@ def test_the_worst_part_decides(parts: dict[str, Said]) -> None:
     outcomes = {part.outcome for part in parts.values()}
     assert found.outcome == next(outcome for outcome in OUTCOMES if outcome in outcomes)
     assert (found.outcome == "reproduced") == (outcomes == {"reproduced"})
-    assert set(found.decisive) == {name for name, part in parts.items() if part.outcome == found.outcome}
+    assert set(found.decided_by) == {name for name, part in parts.items() if part.outcome == found.outcome}
 
 
 @given(parts)

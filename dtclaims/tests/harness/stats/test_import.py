@@ -10,7 +10,7 @@ def test_judging_never_imports_torch():
         "import sys; sys.modules['torch'] = None\n"
         "from dtclaims.harness import stats\n"
         "assert not any(name.startswith('scipy') for name in sys.modules), 'scipy slows every pytest start'\n"
-        "print(stats.judge({1: 2.0, 2: 3.0, 3: 4.0}, stats.above(0)).outcome)\n"
+        "print(stats.judge_trend({1: 2.0, 2: 3.0, 3: 4.0}, stats.Trend('contrast', 1, 0.0, None)).outcome)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "reproduced\n"

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtclaims.errors import StatisticsError
-from dtclaims.harness.stats import Predicate, above, below, equivalent, holds_in
+from dtclaims.harness.stats.predicates import Predicate, above, below, equivalent, holds_in
 
 NUMBERS = st.floats(-1e6, 1e6)
 PREDICATES = st.one_of(

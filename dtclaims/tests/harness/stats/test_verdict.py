@@ -1,4 +1,4 @@
-"""The verdict rule: properties, a naive oracle, and the words of its reasons."""
+"""Edition 1 of the verdict rule: properties, a naive oracle, and the words of its reasons."""
 
 import json
 import math
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats as oracle
 
 from dtclaims.errors import StatisticsError
-from dtclaims.harness.stats import above, below, equivalent, holds_in, judge, judge_unpaired
+from dtclaims.harness.stats.predicates import above, below, equivalent, holds_in
+from dtclaims.harness.stats.verdict import judge
 
 # Multiples of 1/64 of moderate size: sums, shifts and scalings by powers of two are exact, so properties are too.
 GRID = st.integers(-512, 512).map(lambda i: i / 64)
@@ -86,37 +87,6 @@ def test_an_equivalence_verdict_is_two_one_sided_tests(sample, margin, centre, a
         assert verdict.outcome == "refuted"
     else:
         assert verdict.outcome == "inconclusive"
-
-
-@given(FULL, st.data())
-def test_the_unpaired_form_is_welchs_test(first, data):
-    """Interval and p equal scipy's Welch t test of the two arms."""
-    second = dict(zip(first, data.draw(st.lists(GRID, min_size=len(first), max_size=len(first))), strict=True))
-    a, b = list(first.values()), list(second.values())
-    assume(np.std(a) > 1e-3 and np.std(b) > 1e-3)
-    verdict = judge_unpaired(first, second, above(0))
-    welch = oracle.ttest_ind(a, b, equal_var=False, alternative="greater")
-    interval = oracle.ttest_ind(a, b, equal_var=False).confidence_interval(0.9)
-    assert verdict.p_value == pytest.approx(welch.pvalue, rel=1e-9)
-    assert (verdict.low, verdict.high) == pytest.approx((interval.low, interval.high))
-    wins = oracle.mannwhitneyu(a, b).statistic
-    assert verdict.superiority == pytest.approx(wins / len(a) ** 2)
-
-
-@given(FULL, GRID)
-def test_an_arm_without_spread_is_a_constant(sample, constant):
-    """Against an arm that is the same in every seed, Welch's test is the one-sample test of the other arm."""
-    values = list(sample.values())
-    assume(spread_out(values))
-    fixed = dict.fromkeys(sample, constant)
-    expected = judge({seed: x - constant for seed, x in sample.items()}, above(0))
-    for verdict in (
-        judge_unpaired(sample, fixed, above(0)),
-        judge_unpaired(fixed, {seed: 2 * constant - x for seed, x in sample.items()}, above(0)),
-    ):
-        assert verdict.outcome == expected.outcome
-        assert (verdict.low, verdict.high) == pytest.approx((expected.low, expected.high))
-        assert verdict.seeds_needed == expected.seeds_needed
 
 
 # --- properties ----------------------------------------------------------------------------------
@@ -217,7 +187,6 @@ def test_equal_effects_make_the_interval_a_point():
     clear = judge(by_seed(0.1, 0.1, 0.1, 0.1), above(0.0))
     assert (clear.outcome, clear.p_value, clear.seeds_needed) == ("reproduced", 0.0, 4)
     assert judge(by_seed(0.1, 0.1, 0.1), above(0.2)).outcome == "refuted"
-    assert judge_unpaired(by_seed(1, 1, 1), by_seed(0, 0, 0), above(0.5)).low == 1
 
 
 @pytest.mark.parametrize("predicate", [above(0), equivalent(1), holds_in()])
@@ -231,22 +200,11 @@ def test_a_broken_effect_is_an_error_that_names_its_seed(predicate, value, name)
     assert verdict.mean is None
 
 
-def test_every_broken_seed_of_both_arms_is_named():
-    """The unpaired form says which arm broke, seed by seed."""
-    verdict = judge_unpaired(by_seed(math.nan, 1, math.inf), by_seed(1, math.nan, 1), above(0))
-    assert verdict.outcome == "error"
-    assert verdict.reason == (
-        "the first arm of seed 1 is nan; the first arm of seed 3 is inf; the second arm of seed 2 is nan"
-    )
-
-
 def test_very_large_and_very_small_effects_do_not_overflow():
     """Up to 1e150 every number stays finite; a subnormal spread is still a spread."""
     for scale in (6e149, 1e-160):
         verdict = judge(by_seed(scale, 1.5 * scale, 1.2 * scale), above(0))
         assert verdict.outcome == "reproduced"
-        unpaired = judge_unpaired(by_seed(scale, 1.5 * scale, 1.2 * scale), by_seed(0, 0.01 * scale, 0), above(0))
-        assert (unpaired.outcome, math.isfinite(unpaired.p_value)) == ("reproduced", True)
 
 
 @pytest.mark.parametrize(
@@ -259,12 +217,10 @@ def test_very_large_and_very_small_effects_do_not_overflow():
         (lambda: judge({1: 0.0, 2: 0.5}, holds_in()), r"true \(1.0\) or false \(0.0\).* got {2: 0.5}"),
         (lambda: judge({}, above(0), alpha=0.5), "0 < alpha < 0.5"),
         (lambda: judge({}, above(0), looks=0), "from 1 on"),
-        (lambda: judge_unpaired({1: 0.0}, {2: 0.0}, above(0)), r"different seeds: got \[1\] and \[2\]"),
-        (lambda: judge_unpaired({1: 0.0}, {1: 0.0}, holds_in()), "no unpaired form"),
     ],
 )
 def test_input_that_is_not_a_sample_is_a_typed_error(call, message):
-    """Unkeyed or non-numeric effects, bad alpha or looks, and arms with different seeds say what is wrong."""
+    """Unkeyed or non-numeric effects, and bad alpha or looks, say what is wrong."""
     with pytest.raises(StatisticsError, match=message):
         call()
 

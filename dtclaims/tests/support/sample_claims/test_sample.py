@@ -15,7 +15,7 @@ PAPER = Paper("one number", (1.0,))
     effect="score",
     unit="points",
     needs={"random": Need("score", arm="random_init", context=1)},
-    trend=level_below(10.0, why="?"),
+    trend=level_below(10.0, why="A score below ten is a failure."),
     paper=PAPER,
     deviations=(10, 29),
 )
@@ -37,7 +37,7 @@ def test_fails(random: float) -> float:
         "random": Need("score", arm="random_init"),
     },
     tasks=ALL_TASKS,
-    trend={"not worse": not_below(0.0, margin=5, why="?"), "better": above(0.0)},
+    trend={"not worse": not_below(0.0, margin=5, why="Five points are the noise of a score."), "better": above(0.0)},
     any_of=("better",),
     paper=Paper("by task", {"hopper": (1.0,), "halfcheetah": (2.0,), "walker2d": (3.0,)}),
     deviations=(10,),
@@ -58,7 +58,7 @@ def test_everywhere(language: float, random: float) -> dict[str, float]:
         "random": Need("attention_gap", arm="random_init", context=by("att_dist", fused=1, causal=20)),
         "language": Need("attention_gap", arm="language_pretrained", context=by("att_dist", fused=1, causal=20)),
     },
-    trend=above(1.0, interest=0.25, why="?"),
+    trend=above(1.0, interest=0.25, why="A quarter larger is the least that is called larger."),
     paper=PAPER,
     deviations=(8,),
 )
@@ -80,7 +80,7 @@ test_ratio = test_ratio.corrected(
         "random": Need("attention_gap", arm="random_init"),
         "language": Need("attention_gap", arm="language_pretrained"),
     },
-    trend=above(0.0, interest=0.5, why="?"),
+    trend=above(0.0, interest=0.5, why="Half a share is the least that is called a difference."),
 )(difference)
 
 
@@ -116,7 +116,7 @@ def test_tasks(hopper: float, walker: float) -> float:
         "language": Need("score_span", arm="language_pretrained", context=1, parameters={"first": 1, "last": 10}),
         "control": Need("score_span", arm="language_moments", context=1, parameters={"first": 1, "last": 10}),
     },
-    trend=above(0.0, interest=5, why="?"),
+    trend=above(0.0, interest=5, why="Five points are the noise of a score."),
     paper=PAPER,
     deviations=(13,),
     protocols=("corrected",),

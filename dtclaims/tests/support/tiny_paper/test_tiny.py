@@ -11,7 +11,7 @@ from dtclaims import Need, Paper, above, claim
     effect="a over b",
     unit="ratio",
     needs={"a": Need("reading", side="a"), "b": Need("reading", side="b")},
-    trend=above(1.0, interest=1, why="?"),
+    trend=above(2.0),
     paper=Paper("3", (3.0,)),
 )
 def test_tiny_one(a: float, b: float) -> float:
@@ -27,7 +27,7 @@ def test_tiny_one(a: float, b: float) -> float:
     effect="a over b",
     unit="ratio",
     needs={"a": Need("reading", side="a"), "b": Need("reading", side="b")},
-    trend=above(1.0, interest=9, why="?"),
+    trend=above(10.0),
     paper=Paper("30", (30.0,)),
 )
 def test_tiny_two(a: float, b: float) -> float:

@@ -1,0 +1,92 @@
+"""What a claim's own test says of the paper's own values: an instrument that fails there cannot refute the paper."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from dtclaims.harness.declare.claim import Form
+from dtclaims.harness.judge.entries import PaperReading
+from dtclaims.harness.lab import NotShown, PublishedValues
+from dtclaims.harness.plan.cells import WHOLE, Cell
+from dtclaims.harness.stats.trends import Trend
+
+NO_CONTROL = "the paper has no such comparison: it is the corrected test"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One effect as the paper's own values give it."""
+
+    seed: int
+    """Of the paper."""
+    task: str
+    part: str
+    effect: float | None
+    """None where the paper does not show it."""
+    note: str = ""
+
+
+def drawn_effects(cell: Cell) -> list[Drawn]:
+    """The effect of every part on every task that a cell is about, of each seed of the paper's.
+
+    They are of the published form; a cell whose protocol tests another statistic has none.
+    """
+    published, form = cell.lab.published, cell.claim.form
+    if published is None or form is None or "published" not in cell.claim.protocols:
+        return []
+    tasks = cell.declared_tasks or (WHOLE,)
+    return [one for seed in published.seeds for task in tasks for one in _drawn(published, form, task, seed)]
+
+
+def _drawn(published: PublishedValues, form: Form, task: str, seed: int) -> Iterator[Drawn]:
+    try:
+        values = {name: published.value(need, need.task or task or None, seed) for name, need in form.needs.items()}
+    except NotShown as reason:
+        for part in form.trends:
+            yield Drawn(seed, task, part, None, str(reason))
+        return
+    for part, effect in form(**values).items():
+        yield Drawn(seed, task, part, effect)
+
+
+def holds(trend: Trend, effect: float, others: Mapping[int, float]) -> bool | None:
+    """Whether a trend would hold, were the paper's effect of one seed the whole truth.
+
+    Args:
+        trend: as declared.
+        effect: of one seed of the paper's.
+        others: of all its seeds. A rate is a statement about several, which one of them cannot settle.
+    """
+    if trend.kind == "rate":
+        return len(set(others.values())) > 1 if len(others) > 1 else None
+    if trend.kind == "contrast":
+        return trend.holds_for(effect) and trend.direction * (effect - trend.least) >= 0
+    return trend.holds_for(effect)
+
+
+def readings(cell: Cell) -> list[PaperReading]:
+    """What the claim's published test says of the paper's own values; of a claim with parts, what theirs say too."""
+    form = cell.claim.form
+    found = []
+    drawn = drawn_effects(cell)
+    for one in drawn:
+        assert form is not None
+        alike = {
+            other.seed: other.effect
+            for other in drawn
+            if (other.task, other.part) == (one.task, one.part) and other.effect is not None
+        }
+        verdict = None if one.effect is None else holds(form.trends[one.part], one.effect, alike)
+        found.append(PaperReading(one.seed, cell.named(one.part, one.task), one.effect, verdict, one.note))
+    return [*found, *_of_parts(cell)]
+
+
+def _of_parts(cell: Cell) -> Iterator[PaperReading]:
+    for part in cell.parts:
+        if "published" not in part.claim.protocols:
+            continue
+        theirs = readings(part)
+        for seed in dict.fromkeys(one.seed for one in theirs):
+            said = [one.holds for one in theirs if one.seed == seed]
+            whole = False if False in said else None if None in said else True
+            notes = dict.fromkeys(one.note for one in theirs if one.seed == seed and one.holds is None and one.note)
+            yield PaperReading(seed, part.claim.id, None, whole, "; ".join(notes))
