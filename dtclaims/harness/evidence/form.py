@@ -101,7 +101,19 @@ PLACE = {"type": "integer", "minimum": 0}
 OBJECT = {"type": "object"}
 NUMBER = {"type": "number"}
 TEXTS = {"type": "array", "items": TEXT}
-STATEMENT = {"type": "object", "required": ["kind"], "properties": {"kind": TEXT}}
+STATEMENT = {
+    "type": "object",
+    "required": ["kind"],
+    "properties": {
+        "kind": TEXT,
+        "value": NUMBER,
+        "null": {"type": ["number", "null"]},
+        "bound": {"type": ["number", "null"]},
+        "direction": {"enum": [1, -1]},
+        "interest": NUMBER,
+        "why": TEXT,
+    },
+}
 """A predicate or a trend: which fields it has is the rule's."""
 EFFECTS = {
     "type": "object",

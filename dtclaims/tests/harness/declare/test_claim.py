@@ -87,7 +87,7 @@ def test_a_claim_returns_what_it_declares() -> None:
         """Doc."""
         return a
 
-    @claim("X-2", needs={"a": Need("score", arm="random_init", context=1)}, predicate={"p": above(0.0)}, **DECLARED)
+    @claim("X-2", needs={"a": Need("score", arm="random_init", context=1)}, trend={"p": above(0.0)}, **DECLARED)
     def wrong(a: float) -> dict[str, float]:
         """Doc."""
         return {"q": a}
@@ -101,12 +101,12 @@ def test_a_claim_returns_what_it_declares() -> None:
 
 
 def test_incomplete_declarations_are_refused() -> None:
-    """No predicate, no docstring, units or parameters that fit nothing: refused when declared."""
+    """No trend, no docstring, units or parameters that fit nothing: refused when declared."""
     need = {"a": Need("score", arm="random_init", context=1)}
-    with pytest.raises(UsageError, match="has no predicate"):
+    with pytest.raises(UsageError, match="has no trend"):
 
-        @claim("X", needs=need, predicate={}, **DECLARED)
-        def no_predicate(a: float) -> float:
+        @claim("X", needs=need, trend={}, **DECLARED)
+        def no_trend(a: float) -> float:
             """Doc."""
             return a
 

@@ -19,6 +19,7 @@ class Lab:
     options, diagnostics = (), ()
     def session(self, wish): ...
     perform = derive = meaning = figures = commands = shown = words = views = session
+    published = None
 
 LAB = Lab()
 """
