@@ -34,6 +34,7 @@ from dtclaims.harness.lab import (
     Option,
     PlanView,
     Progress,
+    PublishedValues,
     Quantity,
     Reading,
     RunViews,
@@ -175,6 +176,7 @@ class FunctionLab:
     diagnostics: tuple[str, ...] = ()
     shown: tuple[str, ...] = ("quantity", "task")
     views: ClassVar = RunViews()
+    published: ClassVar[PublishedValues | None] = None
     measured: dict[str, Measured] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -408,6 +408,39 @@ class RunViews:
     It raises UsageError for a run that the lab does not know."""
 
 
+# --- what the paper shows ---------------------------------------------------------------------------------------------
+
+
+class NotShown(Exception):
+    """The paper does not show what a need asks for; `str()` is the reason, as a reader is told it.
+
+    An answer rather than an error: it is no `DtclaimsError`, and whoever asks has to take it.
+    """
+
+
+class PublishedValues(Protocol):
+    """The paper's own numbers as values of needs, so that a claim's own function can be run on them."""
+
+    seeds: tuple[int, ...]
+    """The paper's own, that of its main text first."""
+
+    def value(self, need: Need, task: str | None, seed: int) -> Any:
+        """What the quantity would have read of the paper's run, under `published`.
+
+        A mapping raises `NotShown` too, where a part of it is read that the paper does not show.
+
+        Raises:
+            NotShown: the paper does not show it.
+        """
+
+    def note(self, need: Need, task: str | None, seed: int) -> str:
+        """What a reader is to be told of that value, as of one that stands in for another; empty if nothing.
+
+        Raises:
+            NotShown: the paper does not show it.
+        """
+
+
 # --- a lab ------------------------------------------------------------------------------------------------------------
 
 
@@ -526,6 +559,8 @@ class Lab(Protocol):
     """What a report calls things, as plain data: `scales`, `run`, `values` (`dtclaims.harness.judge.words.Words`)."""
     views: RunViews
     """How write-ups show its runs."""
+    published: PublishedValues | None
+    """The paper's own values; None where the lab has none."""
 
     def session(self, wish: Wish) -> Session:
         """The lab with a user's choices made.

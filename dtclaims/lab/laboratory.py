@@ -16,6 +16,7 @@ from dtclaims.harness.lab import (
     Need,
     PlanView,
     Progress,
+    PublishedValues,
     Quantity,
     Reading,
     Setting,
@@ -47,6 +48,7 @@ from dtclaims.lab.inputs import (
 from dtclaims.lab.jobs import MeasureOrder, RunOrder, measure_job, run_job
 from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.lab.measurements.bench import Measurement
+from dtclaims.lab.paper.readings import PaperReadings
 from dtclaims.lab.views import VIEWS
 
 Identity = Mapping[str, Any]
@@ -296,6 +298,7 @@ class Laboratory:
     diagnostics = ("saturated", "clipped", "action_error", "held_out_error")
     shown = ("arm", "task", "context")
     views = VIEWS
+    published: PublishedValues | None = PaperReadings()
 
     @property
     def words(self) -> Mapping[str, Any]:
