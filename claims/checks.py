@@ -6,7 +6,7 @@ what an arm that imitates them well reaches.
 
 from typing import Any
 
-from dtclaims import Need, check, level_above, level_below, mean
+from dtclaims import Check, Need, check, level_above, level_below, mean
 
 HALF_OF_THE_DATA = 20.0
 """In normalised points."""
@@ -56,15 +56,25 @@ def random_fails_without_context(random: float) -> float:
     return random
 
 
-@check(
-    "a network that shares only its inputs is unlike the language arm",
-    needs={"cka": Need("cka", arm="language_pretrained")},
-    trend=level_below(
-        0.5, why="From half on, most of what CKA shows is what any network shares, and little is left to be kept."
-    ),
-    unit="CKA",
-)
-def null_network_is_unlike(cka: dict[str, Any]) -> float:
-    """Mean over layers of the CKA of another random network with the trained one, state token, kernels of the inputs
-    regressed out (DEV-01)."""
-    return mean(value for value in cka["regressed_null"]["state"] if value is not None)
+def _null_is_unlike(arm: str, words: str) -> Check:
+    """What a level of retention needs: a network that shares only its inputs with the trained one is unlike it."""
+
+    @check(
+        f"a network that shares only its inputs is unlike {words}",
+        needs={"cka": Need("cka", arm=arm)},
+        trend=level_below(
+            0.5, why="From half on, most of what CKA shows is what any network shares, and little is left to be kept."
+        ),
+        unit="CKA",
+    )
+    def regressed_null(cka: dict[str, Any]) -> float:
+        """Mean over layers of the CKA of another random network with the trained one, state token, kernels of the
+        inputs regressed out (DEV-01)."""
+        return mean(value for value in cka["regressed_null"]["state"] if value is not None)
+
+    return regressed_null
+
+
+null_network_is_unlike = _null_is_unlike("language_pretrained", "the language arm")
+random_null_is_unlike = _null_is_unlike("random_init", "the random arm")
+image_null_is_unlike = _null_is_unlike("image_pretrained", "the image arm")

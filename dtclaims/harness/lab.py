@@ -155,6 +155,8 @@ class Scale:
     """Which are judged where the user names none; None means all."""
     per_gpu: int = field(default=1, metadata={"prose": True})
     """At most how many jobs share one GPU."""
+    apart: str = field(default="", metadata={"prose": True})
+    """Why an effect's size at this scale cannot be compared with the paper's; empty where it can."""
 
 
 @dataclass(frozen=True)
@@ -326,6 +328,9 @@ class Reading:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     rests_on: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Provenance beside the jobs' own: part → of what → content (`Provenance.of`)."""
+    factors: Mapping[str, str] = field(default_factory=dict)
+    """What it shares with readings of other seeds, and might not: factor → level, such as a checkpoint's name. Seeds of
+    one level are not independent of each other (`dtclaims.harness.judge.factors`)."""
 
 
 @dataclass(frozen=True)
@@ -338,7 +343,8 @@ class Provenance:
     shared: Mapping[str, Any]
     """Has to agree between all results: versions, device, precision."""
     of: Mapping[str, Mapping[str, Any]]
-    """Part → of what (a task, a backbone) → content: has to agree where two results rest on the same thing."""
+    """Part → of what (a task, a backbone) → content: has to agree where two results rest on the same thing. Seeds that
+    are spread over several of a kind rest on different things, so these have names of their own (`language@2`)."""
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Provenance":

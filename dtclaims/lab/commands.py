@@ -143,28 +143,31 @@ def _corpus(options: argparse.Namespace) -> None:
 def _language(options: argparse.Namespace) -> None:
     from dtclaims.lab.pretrain import pretrain_language
 
-    _pretrain(options, pretrain_language, options.corpus)
+    _pretrain(options, "language", pretrain_language, options.corpus)
 
 
 @with_extra
 def _image(options: argparse.Namespace) -> None:
     from dtclaims.lab.pretrain import pretrain_image
 
-    _pretrain(options, pretrain_image, options.corpus)
+    _pretrain(options, "image", pretrain_image, options.corpus)
 
 
 @with_extra
 def _synthetic(options: argparse.Namespace) -> None:
     from dtclaims.lab.pretrain import pretrain_synthetic
 
-    _pretrain(options, pretrain_synthetic, options.kind)
+    _pretrain(options, options.kind, pretrain_synthetic, options.kind)
 
 
-def _pretrain(options: argparse.Namespace, pretrain: Callable[..., dict[str, Any]], source: object) -> None:
+def _pretrain(options: argparse.Namespace, kind: str, pretrain: Callable[..., dict[str, Any]], source: object) -> None:
+    from dtclaims.lab.inputs import where_claims_look
+
+    out = options.out or where_claims_look(f"{kind}-{options.scale}", options.seed)
     card = pretrain(
         options.scale,
         source,
-        options.out,
+        out,
         seed=options.seed,
         device=options.device,
         updates=options.updates,
@@ -173,7 +176,7 @@ def _pretrain(options: argparse.Namespace, pretrain: Callable[..., dict[str, Any
         progress=lambda state: _say(", ".join(f"{name} {value}" for name, value in state.items())),
     )
     print(json.dumps(card["results"], indent=1))
-    print(f"backbone: {options.out}")
+    print(f"backbone: {out}")
 
 
 def _say(line: str) -> None:
@@ -188,8 +191,20 @@ def _backbone(word: str, text: str, run: Run, source: Argument, examples: str) -
         (
             source,
             Argument.of("--scale", default="mini", help="size of the network and its training (default: mini)"),
-            Argument.of("--out", type=Path, required=True, metavar="DIR", help="folder of the backbone"),
-            Argument.of("--seed", type=int, default=0, help="(default: 0)"),
+            Argument.of(
+                "--out",
+                type=Path,
+                default=None,
+                metavar="DIR",
+                help="folder of the backbone (default: DTCLAIMS_HOME/backbones/NAME@N, where --checkpoints looks)",
+            ),
+            Argument.of(
+                "--seed",
+                type=int,
+                default=1,
+                metavar="N",
+                help="number of the checkpoint, and seed of its draws; 1 ships at mini and small (default: 1)",
+            ),
             Argument.of("--updates", type=int, default=None, metavar="N", help="where not said, the scale's own"),
             Argument.of(
                 "--batch", type=int, default=None, metavar="N", help=f"{examples} per update; a laptop wants 32"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dtclaims.errors import BackboneError, DataError, UsageError, WrongTask
 from dtclaims.harness.lab import Unavailable
+from dtclaims.lab.design.checkpoints import FIRST, MADE_HERE, base_in, folder_name, number_in, number_of, numbered
 from dtclaims.lab.design.scales import SCALES, Scale
 from dtclaims.lab.design.tasks import get_task
 from dtclaims.lab.results import SIZES
@@ -69,6 +70,8 @@ class Sources:
     """`--data`: see `find_data`."""
     backbones: Mapping[str, str] = field(default_factory=dict)
     """By source: a folder or a hub name (`--language-model`, `--image-model`)."""
+    checkpoints: tuple[int, ...] = (FIRST,)
+    """`--checkpoints`: numbers of the scale's own that seeds are spread over."""
 
 
 def sizes_of(source: str, scale: Scale) -> dict[str, Any]:
@@ -76,39 +79,148 @@ def sizes_of(source: str, scale: Scale) -> dict[str, Any]:
     return {"kind": SIZES, "name": scale.backbones[source], "config": dict(scale.sizes[source])}
 
 
-def find_backbone(source: str, scale: Scale, given: str | None = None) -> dict[str, Any] | Unavailable:
+def find_backbone(
+    source: str, scale: Scale, given: str | None = None, number: int = FIRST
+) -> dict[str, Any] | Unavailable:
     """Identity of a scale's backbone: what was asked for, a shipped folder, or the hub's checkpoint in the local cache.
 
     Args:
         source: `language`, `image`, `iid` or `markov`.
         scale: of the runs.
-        given: a folder or a hub name to use instead of the scale's own.
+        given: a folder, a hub name or the name of one of ours, such as `language-small@2`, to use instead of the
+            scale's own.
+        number: of the scale's own checkpoint.
 
     Raises:
-        BackboneError: what was asked for is not there.
+        BackboneError: what was asked for is not there, or a card says that it is another number.
         FixtureError: a shipped file is not the recorded one.
     """
     from dtclaims.lab.models.hub import find_folder, hub_folder
 
     if given is not None:
+        if MADE_HERE.fullmatch(given) and not Path(given).is_dir():
+            return _named(given)
         # Asked for by name: worth one download.
         return _folder_identity(find_folder(given, download=True), given)
     name = scale.backbones[source]
     if name.startswith("hub:"):
         name = name.removeprefix("hub:")
+        if number != FIRST:
+            return Unavailable(
+                f"{name} is one checkpoint: it has no number {number}",
+                "Leave --checkpoints at 1, or use --scale full, whose checkpoints are pre-trained here.",
+            )
         try:
             folder = hub_folder(name)
         except BackboneError as error:
             return Unavailable(f"{error.problem}: {name}", error.remedy or f"Name a folder with --{source}-model.")
         return {**_folder_identity(folder, name), "kind": "hub", "name": name}
-    for folder in (fixture_dir() / "backbones" / name, home() / "backbones" / name):
-        if folder.is_dir():
-            return _folder_identity(folder, name)
+    own = own_folder(name, number)
+    if own is not None:
+        return _folder_identity(own, own.name)
     size = name.rpartition("-")[2]
+    if number == FIRST:
+        return Unavailable(
+            f"the backbone {name} is not shipped with this version", f"Make it: `{_pretrain_command(source, size)}`."
+        )
     return Unavailable(
-        f"the backbone {name} is not shipped with this version",
-        f"Make it: `{_pretrain_command(source, size)} --out {home() / 'backbones' / name}`.",
+        f"the backbone {name}@{number} is not here: number {FIRST} ships, the others are made",
+        f"Make it: `{_pretrain_command(source, size)} --seed {number}`.",
     )
+
+
+def own_folder(name: str, number: int) -> Path | None:
+    """Where a checkpoint of a scale's own lies, shipped or made here; None if it is not at hand.
+
+    Raises:
+        BackboneError: the card in it says that it is another number.
+        FixtureError: a file is not the recorded one.
+    """
+    for root in (fixture_dir(), home()):
+        folder = root / "backbones" / folder_name(name, number)
+        if folder.is_dir():
+            if (folder / "card.json").is_file():
+                _check_number(folder, number)
+            return folder
+    return None
+
+
+def _check_number(folder: Path, number: int) -> None:
+    # Seeds that share a checkpoint under two numbers would count as if it were two.
+    seed = read_card(folder).get("settings", {}).get("seed")
+    if isinstance(seed, int) and number_of(seed) != number:
+        raise BackboneError(
+            "the folder's number is not the one of the checkpoint in it",
+            given=f"{folder}, whose card says --seed {seed}",
+            expected=f"--seed {number}",
+            remedy=f"Call the folder {folder_name(base_in(folder.name), number_of(seed))}, or make it again.",
+        )
+
+
+def where_claims_look(base: str, seed: int) -> Path:
+    """The folder in which claims look for the checkpoint that `dtclaims pretrain --seed` makes.
+
+    Raises:
+        UsageError: a negative seed, or a number that ships, which is what they find.
+    """
+    name = folder_name(base, number_of(seed))
+    if (fixture_dir() / "backbones" / name).is_dir():
+        raise UsageError(
+            f"{numbered(name)} ships, and claims take that one",
+            given=f"--seed {seed} without --out",
+            remedy="Make another number, such as --seed 2, or say with --out where this one goes.",
+        )
+    return home() / "backbones" / name
+
+
+def numbers_at_hand(source: str, scale: Scale) -> list[int]:
+    """Numbers of the scale's own checkpoints of a source that lie here, the first whether it does or not."""
+    name = scale.backbones[source]
+    found = {FIRST}
+    for root in (fixture_dir(), home()):
+        for folder in (root / "backbones").glob(f"{name}@*"):
+            if folder.is_dir() and MADE_HERE.fullmatch(folder.name):
+                found.add(number_in(folder.name))
+    return sorted(found)
+
+
+def _named(name: str) -> dict[str, Any]:
+    """One of ours, by its name."""
+    number = number_in(name)
+    folder = own_folder(base_in(name), number)
+    if folder is None:
+        raise BackboneError(
+            "no such checkpoint here",
+            given=numbered(name),
+            expected=f"a folder {folder_name(base_in(name), number)} in {home() / 'backbones'}",
+            remedy=f"Make it: `dtclaims pretrain` with --seed {number}.",
+        )
+    return _folder_identity(folder, folder.name)
+
+
+RECIPE = ("updates", "batch", "corpus")
+"""What two numbers of a checkpoint have to share, to be two draws of one thing: all but the seed."""
+
+
+def recipe_of(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """How a checkpoint of ours was made, apart from its seed; empty of one that is not at hand, or not ours."""
+    if identity.get("kind") != "self-pre-trained" or "path" not in identity:
+        return {}
+    settings = read_card(Path(identity["path"])).get("settings", {})
+    return {part: settings.get(part) for part in RECIPE}
+
+
+def checkpoint_called(source: str, identity: Mapping[str, Any]) -> str:
+    """What a report calls a checkpoint: `language-small@2`; one that is known by its content only, by that."""
+    name = identity.get("name")
+    return numbered(str(name)) if name else f"{source} {identity['sha256'][:8]}"
+
+
+def data_called(task: str, identity: Mapping[str, Any]) -> str:
+    """What a report calls the data of a task: their name, or how they were collected."""
+    if identity.get("kind") == "collected":
+        return f"{task}-{identity['level']}, collected with seed {identity['seed']}"
+    return str(identity.get("name") or f"{task} {str(identity.get('sha256'))[:8]}")
 
 
 def _folder_identity(folder: Path, name: str) -> dict[str, Any]:
@@ -276,7 +388,11 @@ def auto_scale(gpu_selected: bool, tasks: list[str], sources: Sources) -> tuple[
     if not gpu_selected:
         return "mini", "auto: without -m gpu"
     paper = SCALES["paper"]
-    found: list[object] = [find_backbone(kind, paper, sources.backbones.get(kind)) for kind in ("language", "image")]
+    found: list[object] = [
+        find_backbone(kind, paper, sources.backbones.get(kind), number)
+        for kind in ("language", "image")
+        for number in sources.checkpoints
+    ]
     found += [find_data(task, paper, sources.data) for task in tasks]
     missing = [one for one in found if isinstance(one, Unavailable)]
     if not missing:

@@ -7,6 +7,7 @@ from typing import Any
 from dtclaims.closure import resolved
 from dtclaims.harness.lab import CodeUsed, Cost, Job
 from dtclaims.lab.design.arms import Arm, get_arm
+from dtclaims.lab.design.checkpoints import FIRST, number_in
 from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.design.tasks import get_task
 from dtclaims.lab.inputs import Inputs, portable
@@ -69,7 +70,7 @@ def run_job(spec: RunSpec, inputs: Inputs, *, device: str, precision: str) -> Jo
     arm = get_arm(spec.arm)
     return Job(
         kind="run",
-        name=spec.name,
+        name=" on ".join([spec.name, *_named_checkpoints(arm, inputs)]),
         what={name: said[name] for name in WHAT},
         how={
             **{name: value for name, value in said.items() if name not in WHAT},
@@ -92,6 +93,12 @@ def run_job(spec: RunSpec, inputs: Inputs, *, device: str, precision: str) -> Jo
         task=spec.task,
         order=RunOrder(spec, inputs),
     )
+
+
+def _named_checkpoints(arm: Arm, inputs: Inputs) -> list[str]:
+    """The checkpoint that a run starts from, if it is not the first."""
+    names = [str(found.get("name", "")) for source, found in inputs.backbones.items() if source == arm.source]
+    return [name for name in names if number_in(name) != FIRST]
 
 
 def _cost(spec: RunSpec) -> Cost:

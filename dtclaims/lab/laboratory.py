@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from dtclaims.addresses import key_of
-from dtclaims.errors import StoreError, UsageError
+from dtclaims.errors import BackboneError, StoreError, UsageError
 from dtclaims.harness.lab import (
     Circumstances,
     Command,
@@ -30,19 +30,25 @@ from dtclaims.lab import results
 from dtclaims.lab.data.scores import score_reference
 from dtclaims.lab.design import words
 from dtclaims.lab.design.arms import ARMS, get_arm
+from dtclaims.lab.design.checkpoints import FIRST, number_for, parse_checkpoints
 from dtclaims.lab.design.options import OPTIONS
 from dtclaims.lab.design.scales import SCALES, Scale, get_scale
 from dtclaims.lab.design.spec import ROLES, Budget, RunSpec, resolve
 from dtclaims.lab.design.switches import SWITCHES
 from dtclaims.lab.design.tasks import ALL_TASKS, get_task
 from dtclaims.lab.inputs import (
+    RECIPE,
     Inputs,
     Sources,
     auto_scale,
     check_source,
+    checkpoint_called,
+    data_called,
     find_backbone,
     find_data,
+    numbers_at_hand,
     portable,
+    recipe_of,
     sizes_of,
 )
 from dtclaims.lab.jobs import MeasureOrder, RunOrder, measure_job, run_job
@@ -69,21 +75,31 @@ class Session:
         self._recorded = RecordedInputs(wish.recorded)
         self._only_recorded = wish.only_recorded
         self._data: dict[tuple[str, str], dict[str, Any] | Unavailable] = {}
-        self._backbones: dict[tuple[str, str, bool], dict[str, Any] | Unavailable] = {}
+        self._backbones: dict[tuple[str, str, bool, int], dict[str, Any] | Unavailable] = {}
         self._runs: dict[str, Job] = {}
         self.notes: list[str] = []
 
     @property
     def label(self) -> str:
-        """The scale's words, which speak of collected data, made true of the data that are used."""
+        """The scale's words, which speak of collected data, made true of the data and checkpoints that are used."""
         names = sorted(
             {str(one["name"]) for one in self._data.values() if not isinstance(one, Unavailable) and "name" in one}
         )
-        return (
-            self.scale.label.replace("self-collected data", f"data from {', '.join(names)}")
-            if names
-            else self.scale.label
-        )
+        label = self.scale.label
+        if names:
+            label = label.replace("self-collected data", f"data from {', '.join(names)}")
+        return " ".join([label, *self._unlike_recipes()])
+
+    def _unlike_recipes(self) -> list[str]:
+        """What is to be said of checkpoints of one source that differ in more than their seed."""
+        said = []
+        for source in self.scale.backbones:
+            found = {checkpoint_called(source, one): recipe_of(one) for one in self._checkpoints(source).values()}
+            known = {name: recipe for name, recipe in found.items() if recipe}
+            if unlike := [part for part in RECIPE if len({str(one.get(part)) for one in known.values()}) > 1]:
+                names = " and ".join(known)
+                said.append(f"{names} differ in more than their seed: {', '.join(unlike)}.")
+        return said
 
     def check(self, need: Need, scale: AnyScale) -> None:
         """Refuse a need that could be resolved under no circumstances.
@@ -122,19 +138,23 @@ class Session:
         parameters: dict[str, Any] = dict(condition.get("parameters", {}))
         runs: list[Job] = []
         inputs: list[Inputs] = []
+        factors: dict[str, str] = {}
         for arm, seed in self._pair(condition, at):
             spec = None if arm is None else self._spec(arm, condition, task, seed, at)
-            found = self._inputs(spec.arm if spec else None, task)
+            found = self._inputs(spec.arm if spec else None, task, seed)
             if isinstance(found, Unavailable):
                 return found
             inputs.append(found)
+            factors |= _factors(spec.arm if spec else None, found)
             if spec is not None:
                 runs.append(self._run(spec, found, device, precision))
-        if condition.get("next_seed") and len(at.seeds) < 2:
-            return Unavailable("it compares runs of two seeds", "Ask for --seeds 2 or more.")
+        if condition.get("next_seed") and len(self._alike(at)) < 2:
+            count = len(self.sources.checkpoints)
+            of = " of one checkpoint" if count > 1 else ""
+            return Unavailable(f"it compares runs of two seeds{of}", f"Ask for --seeds {2 * count} or more.")
         rests_on = _rests_on(measurement, task, switches)
         if measurement.from_curves is not None:
-            return Reading(need.quantity, tuple(runs), True, switches, parameters, rests_on)
+            return Reading(need.quantity, tuple(runs), True, switches, parameters, rests_on, factors)
         job = measure_job(
             measurement,
             tuple(runs),
@@ -147,16 +167,22 @@ class Session:
             device=device,
             precision=precision,
         )
-        return Reading(need.quantity, (job,), False, switches, parameters, rests_on)
+        return Reading(need.quantity, (job,), False, switches, parameters, rests_on, factors)
 
-    @staticmethod
-    def _pair(condition: Mapping[str, Any], at: Circumstances) -> list[tuple[str | None, int]]:
+    def _alike(self, at: Circumstances) -> list[int]:
+        """The session's seeds that start from the checkpoint that this one starts from, in their order."""
+        numbers = self.sources.checkpoints
+        return [seed for seed in at.seeds if number_for(seed, numbers) == number_for(at.seed, numbers)]
+
+    def _pair(self, condition: Mapping[str, Any], at: Circumstances) -> list[tuple[str | None, int]]:
         """Arms and seeds of the runs that a need reads; no arm for the data alone."""
         arm, versus, other = condition.get("arm"), condition.get("versus"), at.seed
         if versus is None and not condition.get("next_seed"):
             return [(arm, at.seed)]
         if condition.get("next_seed"):
-            other = at.seeds[(at.seeds.index(at.seed) + 1) % len(at.seeds)]
+            # Of one checkpoint: else the difference between two seeds would be one between two pre-trainings.
+            alike = self._alike(at)
+            other = alike[(alike.index(at.seed) + 1) % len(alike)]
         return [(arm, at.seed), (versus or arm, other)]
 
     def _spec(self, arm: str, condition: Mapping[str, Any], task: str, seed: int, at: Circumstances) -> RunSpec:
@@ -182,13 +208,16 @@ class Session:
             self._runs[name] = run_job(spec, inputs, device=device, precision=precision)
         return self._runs[name]
 
-    def _inputs(self, arm: str | None, task: str) -> Inputs | Unavailable:
+    def _inputs(self, arm: str | None, task: str, seed: int) -> Inputs | Unavailable:
         data = self._data_of(task, self.scale)
         if isinstance(data, Unavailable):
             return data
         backbones: dict[str, dict[str, Any]] = {}
         for source in get_arm(arm).sources if arm is not None else ():
-            found = self._backbone(source, self.scale, sizes_only=get_arm(arm or "").source != source)
+            # Sizes are the first's: what draws its own weights is the same run whatever the others start from.
+            sizes_only = get_arm(arm or "").source != source
+            number = FIRST if sizes_only else number_for(seed, self.sources.checkpoints)
+            found = self._backbone(source, self.scale, number, sizes_only=sizes_only)
             if isinstance(found, Unavailable):
                 return found
             backbones[source] = found
@@ -202,19 +231,56 @@ class Session:
             self._data[key] = self._here_or_theirs(here, theirs, f"the data of {task}", f"runs on {task}")
         return self._data[key]
 
-    def _backbone(self, source: str, scale: Scale, *, sizes_only: bool) -> dict[str, Any] | Unavailable:
-        key = (source, scale.name, sizes_only)
+    def _backbone(self, source: str, scale: Scale, number: int, *, sizes_only: bool) -> dict[str, Any] | Unavailable:
+        """A source's checkpoint of some number, or its sizes.
+
+        Raises:
+            BackboneError: it is another number's copy, or has another shape.
+        """
+        key = (source, scale.name, sizes_only, number)
         if key not in self._backbones:
             given = self.sources.backbones.get(source)
             if sizes_only and given is None and source in scale.sizes:
                 recorded = self._recorded.sizes.get(source)
                 self._backbones[key] = dict(recorded[0]) if recorded else sizes_of(source, scale)
             else:
-                here = None if self._only_recorded else find_backbone(source, scale, given)
-                theirs = self._recorded.backbones.get(source, [])
-                what = f"the {source} backbone"
+                here = None if self._only_recorded else find_backbone(source, scale, given, number)
+                theirs = self._recorded.backbones_of(source, number, self.sources.checkpoints, sizes_only=sizes_only)
+                what = f"the {source} backbone" if number == FIRST else f"the {source} backbone number {number}"
                 self._backbones[key] = self._here_or_theirs(here, theirs, what, f"runs with {what}")
+            self._check_unlike(source)
         return self._backbones[key]
+
+    def _checkpoints(self, source: str) -> dict[int, dict[str, Any]]:
+        """Those that weights were taken from so far, by number."""
+        return {
+            number: one
+            for (of, _, sizes_only, number), one in sorted(self._backbones.items(), key=lambda entry: entry[0])
+            if of == source and not sizes_only and not isinstance(one, Unavailable)
+        }
+
+    def _check_unlike(self, source: str) -> None:
+        """Refuse numbers of one source that are one checkpoint, or networks of two shapes."""
+        found = self._checkpoints(source)
+        weights: dict[str, int] = {}
+        for number, one in found.items():
+            same = weights.setdefault(one["sha256"], number)
+            if same != number:
+                raise BackboneError(
+                    f"numbers {same} and {number} of the {source} backbone are one checkpoint",
+                    given=f"sha256 {one['sha256']} twice",
+                    remedy=f"Make one that is its own: `dtclaims pretrain` with --seed {number}.",
+                )
+        shapes = [(number, one.get("config")) for number, one in found.items()]
+        for number, shape in shapes[1:]:
+            first, expected = shapes[0]
+            if shape != expected:
+                raise BackboneError(
+                    f"numbers {first} and {number} of the {source} backbone are networks of two shapes",
+                    given=shape,
+                    expected=expected,
+                    remedy="Pre-train both at one scale.",
+                )
 
     def _here_or_theirs(
         self, here: dict[str, Any] | Unavailable | None, theirs: Sequence[Identity], what: str, of: str
@@ -237,9 +303,11 @@ class Session:
     def inputs_at_hand(self) -> tuple[Sequence[Identity], bool]:
         """Identities of the data and backbones of this installation, and whether all that runs may need are here."""
         here = [find_data(task, self.scale, self.sources.data) for task in ALL_TASKS]
-        here += [
-            find_backbone(source, self.scale, self.sources.backbones.get(source)) for source in self.scale.backbones
-        ]
+        for source in self.scale.backbones:
+            given = self.sources.backbones.get(source)
+            # All that lie here: runs of a checkpoint that this session does not name are no less needed.
+            numbers = {FIRST} if given else {*numbers_at_hand(source, self.scale), *self.sources.checkpoints}
+            here += [find_backbone(source, self.scale, given, number) for number in sorted(numbers)]
         found = [portable(one) for one in here if not isinstance(one, Unavailable)]
         return found, len(found) == len(here)
 
@@ -257,6 +325,16 @@ def _inputs_of(order: RunOrder | MeasureOrder) -> tuple[Inputs, ...]:
     return (order.inputs,) if isinstance(order, RunOrder) else order.inputs
 
 
+def _factors(arm: str | None, inputs: Inputs) -> dict[str, str]:
+    """What a run shares with runs of other seeds: the checkpoints that it takes weights from, and the data."""
+    found = {
+        f"{source} checkpoint": checkpoint_called(source, one)
+        for source, one in inputs.backbones.items()
+        if get_arm(arm or "").source == source
+    }
+    return {**found, "data set": data_called(inputs.task, inputs.data)}
+
+
 def _rests_on(measurement: Measurement, task: str, switches: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """The returns that mean score 0 and 100, where scores are read (DEV-29)."""
     if "score_refs" not in switches:
@@ -270,20 +348,36 @@ class RecordedInputs:
 
     def __init__(self, identities: Iterable[Identity]) -> None:
         self.data: dict[str, list[Identity]] = {}
-        self.backbones: dict[str, list[Identity]] = {}
+        self._backbones: list[tuple[str, int, bool, Identity]] = []
+        """Source, the run's seed, whether its arm takes the weights, identity."""
         self.sizes: dict[str, list[Identity]] = {}
         for identity in identities:
             if "spec" in identity or identity.get("kind") == "run":
                 data, backbones = results.inputs_of(identity)
-                self.data.setdefault(results.spec_of(identity).task, []).append(data)
+                spec = results.spec_of(identity)
+                self.data.setdefault(spec.task, []).append(data)
                 for source, one in backbones.items():
-                    kept = self.sizes if one.get("kind") == results.SIZES else self.backbones
-                    kept.setdefault(source, []).append(one)
+                    if one.get("kind") == results.SIZES:
+                        self.sizes.setdefault(source, []).append(one)
+                    else:
+                        weights = spec.arm not in ARMS or get_arm(spec.arm).source == source
+                        self._backbones.append((source, spec.seed, weights, one))
             else:
                 # What is measured of the data alone is the only thing that a claim may rest on.
                 measured = identity.get("parameters", {}).get("data") or identity.get("how", {}).get("data")
                 if isinstance(measured, Mapping) and "task" in measured:
                     self.data.setdefault(measured["task"], []).append(measured)
+
+    def backbones_of(
+        self, source: str, number: int, numbers: Sequence[int], *, sizes_only: bool = False
+    ) -> list[Identity]:
+        """The checkpoints that runs had whose seeds start from a number; of arms that take sizes only, all."""
+        all_of = [(seed, weights, one) for of, seed, weights, one in self._backbones if of == source]
+        if len(numbers) == 1:
+            return [one for _, _, one in all_of]
+        if sizes_only:
+            return [one for _, weights, one in all_of if not weights] or [one for _, _, one in all_of]
+        return [one for seed, weights, one in all_of if weights and number_for(seed, numbers) == number]
 
 
 class Laboratory:
@@ -314,13 +408,20 @@ class Laboratory:
         """The lab with a user's choices made: scale, data and backbones.
 
         Raises:
-            UsageError: `--data` names nothing that is here, or there is no such scale.
+            UsageError: `--data` names nothing that is here, there is no such scale, or `--checkpoints` cannot be read
+                or stands beside a model that was given.
         """
         data = wish.options.get("data")
         if not wish.only_recorded:
             check_source(data)
         models = {kind: name for kind in ("language", "image") if (name := wish.options.get(f"{kind}_model"))}
-        sources = Sources(data, models)
+        sources = Sources(data, models, parse_checkpoints(wish.options.get("checkpoints")))
+        if models and sources.checkpoints != (FIRST,):
+            raise UsageError(
+                "--checkpoints are the scale's own, and a model that is given is one checkpoint",
+                given=f"--checkpoints {wish.options['checkpoints']} and {' and '.join(models.values())}",
+                remedy="Leave one of them out.",
+            )
         if wish.scale is not None:
             name, reason = wish.scale, "as asked"
         else:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dtclaims import __version__
 from dtclaims.addresses import key_of, versions
 from dtclaims.harness.lab import Job, Provenance, Workbench
+from dtclaims.lab.design.checkpoints import folder_name, number_in
 from dtclaims.lab.inputs import Inputs
 from dtclaims.lab.jobs import VERSIONS, MeasureOrder, RunOrder
 from dtclaims.lab.measurements import MEASUREMENTS, Bench
@@ -81,7 +82,7 @@ def provenance(job: Job, device: str, data: "Trajectories") -> Provenance:
     order: RunOrder = job.order
     name = torch.cuda.get_device_name(torch.device(device)) if device.startswith("cuda") else "cpu"
     inputs = order.inputs
-    said = {source: {n: v for n, v in one.items() if n != "path"} for source, one in inputs.backbones.items()}
+    said = {_of(source, one): {n: v for n, v in one.items() if n != "path"} for source, one in inputs.backbones.items()}
     of = {
         "data": {order.spec.task: {"sha256": data.sha256, **{n: v for n, v in inputs.data.items() if n != "path"}}},
         "backbones": {source: one for source, one in said.items() if one["kind"] != SIZES},
@@ -90,6 +91,11 @@ def provenance(job: Job, device: str, data: "Trajectories") -> Provenance:
     }
     shared = {"versions": {**versions(*VERSIONS), "dtclaims": __version__}, "device": name, "precision": job.precision}
     return Provenance(shared, {part: found for part, found in of.items() if found})
+
+
+def _of(source: str, identity: Mapping[str, Any]) -> str:
+    """What weights are of: `language`, or `language@2`: two seeds may start from two checkpoints of one source."""
+    return folder_name(source, number_in(str(identity.get("name", ""))))
 
 
 def _measure(job: Job, bench: Workbench) -> Any:

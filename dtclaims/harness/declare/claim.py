@@ -47,8 +47,8 @@ class Paper:
 class Check:
     """What must be true before a claim is evaluable (a manipulation check). Made by the decorator `check`.
 
-    It is judged like a claim, on the claim's own runs and seeds; where it is not shown, the claim is *not evaluable*. It
-    must not use an outcome that the claim or its sentence asserts.
+    It is judged like a claim, on the claim's own runs and seeds; where it is not shown, the claim is *not evaluable*.
+    It must not use an outcome that the claim or its sentence asserts.
     """
 
     name: str

@@ -18,10 +18,14 @@
       "claims": [{"id", "section", "headline", "quote", "scope", "tasks", "deviations", "parts", "protocols",
                   "paper_value": {"text", "numbers"}}, ...]     as they were declared
       "cells": [{"claim", "protocol", "scope" (a text), "measured" (texts), "numbers" (of the paper), "settings",
-                 "effect" (its name), "components": [{"name", "unit", "predicate": {"kind", "value", "null"},
-                 "effects": {seed: number}}], "any_of": [[component]], "looks",
+                 "effect" (its name), "components": [{"name", "unit", "predicate": as the rule reads it,
+                 "effects": {seed: number}, "paper" (its values)}], "any_of": [[component]],
+                 "deciding": [component], "looks", "level" (of alpha, where looks were declared),
+                 "checks": [{"name", "effect", and of a component "unit", "predicate" and "effects" by component}],
+                 "incomparable", "paper_data", "over", "reachable", "warnings": as an entry says them,
                  "failure": {"verdict", "reason" (a text), "remedy"},
-                 "runs" (by place), "diagnostics", "pooled", "parts", "left_out", "factors", "tried"}, ...]
+                 "runs" (by place), "diagnostics", "pooled", "parts", "left_out", "factors", "tried",
+                 "units": {seed: what it is an observation of, where several are of one}}, ...]
                  what is empty, or 1, is left out
       "figures", "tables": of the report, as they were drawn then, to four digits
       "runs": [{"key", "spec", "inputs", "provenance", "seconds", "curves", "diagnostics", "resumed"}, ...]
@@ -77,16 +81,33 @@ EMPTY: Mapping[str, Any] = {
     "left_out": [],
     "factors": [],
     "tried": 1,
+    "units": {},
+    "deciding": [],
+    "level": None,
+    "checks": [],
+    "incomparable": "",
+    "paper_data": [],
+    "over": None,
+    "reachable": None,
+    "warnings": [],
 }
 """What a cell says where it says nothing."""
 
 KEY = {"type": "string", "pattern": "^[0-9a-f]{20}$"}
+SEED = {"pattern": "^(0|[1-9][0-9]*)$"}
 TEXT = {"type": "string"}
 TEXT_OR_NULL = {"type": ["string", "null"]}
 PLACE = {"type": "integer", "minimum": 0}
 OBJECT = {"type": "object"}
 NUMBER = {"type": "number"}
 TEXTS = {"type": "array", "items": TEXT}
+STATEMENT = {"type": "object", "required": ["kind"], "properties": {"kind": TEXT}}
+"""A predicate or a trend: which fields it has is the rule's."""
+EFFECTS = {
+    "type": "object",
+    "propertyNames": SEED,
+    "additionalProperties": {"type": ["number", "string"], "pattern": "^(nan|inf|-inf)$"},
+}
 BY_NAME = {"type": "object", "additionalProperties": TEXT}
 NUMBERS_BY_NAME = {"type": "object", "additionalProperties": NUMBER}
 
@@ -192,17 +213,30 @@ _FROZEN: dict[str, Any] = {
             effect=TEXT,
             components=_array(
                 _record(
-                    ("effects",),
+                    ("effects", "paper"),
                     name=TEXT,
                     unit=TEXT,
-                    predicate=_record(kind=TEXT, value=NUMBER, null={"type": ["number", "null"]}),
-                    effects={
-                        "type": "object",
-                        "propertyNames": {"pattern": "^(0|[1-9][0-9]*)$"},
-                        "additionalProperties": {"type": ["number", "string"], "pattern": "^(nan|inf|-inf)$"},
-                    },
+                    predicate=STATEMENT,
+                    effects=EFFECTS,
+                    paper=_array(NUMBER),
                 )
             ),
+            deciding=TEXTS,
+            level={"type": ["number", "null"], "exclusiveMinimum": 0, "exclusiveMaximum": 0.5},
+            checks=_array(
+                _record(
+                    name=TEXT,
+                    effect=TEXT,
+                    unit=TEXT,
+                    predicate=STATEMENT,
+                    effects={"type": "object", "additionalProperties": EFFECTS},
+                )
+            ),
+            incomparable=TEXT,
+            paper_data=_array(OBJECT),
+            over={"type": ["object", "null"]},
+            reachable={"type": ["object", "null"]},
+            warnings=TEXTS,
             any_of=_array(TEXTS),
             looks={"type": "integer", "minimum": 1},
             failure=_record(verdict={"enum": ["not_run", "error"]}, reason=PLACE, remedy=TEXT_OR_NULL),
@@ -213,6 +247,7 @@ _FROZEN: dict[str, Any] = {
             left_out=TEXTS,
             factors=TEXTS,
             tried={"type": "integer", "minimum": 1},
+            units={"type": "object", "propertyNames": SEED, "additionalProperties": TEXT},
         )
     ),
     "figures": OBJECT,

@@ -13,14 +13,15 @@ from typing import Any, Literal
 from dtclaims import __version__
 from dtclaims.errors import UsageError
 from dtclaims.harness.commit import commit_of
-from dtclaims.harness.declare.claim import Claim
+from dtclaims.harness.declare.claim import Claim, Form
 from dtclaims.harness.evidence.contents import Evidence
 from dtclaims.harness.evidence.form import RESULTS_ONLY, VERSION
-from dtclaims.harness.evidence.frozen import Failure, FrozenCell, FrozenClaim, FrozenComponent
+from dtclaims.harness.evidence.frozen import Failure, FrozenCell, FrozenCheck, FrozenClaim, FrozenComponent
 from dtclaims.harness.evidence.lines import Tables, cell_line, claim_line, plain, rounded_to
 from dtclaims.harness.judge.attribution import larger_sets
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry
+from dtclaims.harness.judge.factors import factors_of
 from dtclaims.harness.judge.judge import Judge
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.stats.editions import TODAY
@@ -126,12 +127,13 @@ def frozen_cell(judge: Judge, cell: Cell, factors: tuple[str, ...] = (), tried: 
     form, whole = cell.form, judge.cell(cell)
     planned = cell.name not in judge.plan.unavailable
     own = judge.own(cell) if form is not None and planned else whole
-    judged = form is not None and own.statistics is not None
+    judged = form is not None and (own.statistics is not None or own.verdict == "not_evaluable")
     effects = judge.effects(cell) if judged else {}
     tested = [part.claim for part in cell.parts] if planned else []
     parts = [part.id for part in tested if cell.protocol.base in part.protocols]
     failed = not judged and (form is not None or not parts)
-    components = _components(cell, effects)
+    declared = judge.declared(cell)
+    components = _components(cell, effects, declared.sizes)
     groups = (
         [[cell.component(part, task) for task in cell.judged_tasks] for part in sorted(form.any_of)] if form else []
     )
@@ -154,6 +156,15 @@ def frozen_cell(judge: Judge, cell: Cell, factors: tuple[str, ...] = (), tried: 
         left_out=tuple(part.id for part in tested if part.id not in parts),
         factors=factors,
         tried=tried,
+        units=factors_of(judge.plan, cell).unit_of if judged else {},
+        deciding=declared.deciding if components else None,
+        level=own.statistics.spent if own.statistics is not None and judged else None,
+        checks=_checks(form, judge.check_effects(cell)) if form is not None and judged else (),
+        incomparable=declared.incomparable,
+        paper_data=declared.paper_data,
+        over=declared.over,
+        reachable=declared.reachable,
+        warnings=whole.warnings,
     )
 
 
@@ -162,15 +173,25 @@ def _failure(own: Entry, cell: Cell) -> Failure:
     return Failure(verdict, own.reason, _portable(own.remedy, cell))
 
 
-def _components(cell: Cell, effects: Mapping[str, Mapping[int, float]]) -> tuple[FrozenComponent, ...]:
+def _checks(form: Form, effects: Mapping[str, Mapping[str, Mapping[int, float]]]) -> tuple[FrozenCheck, ...]:
+    return tuple(
+        FrozenCheck(one.name, one.doc, one.unit, one.trend.to_json(), effects[one.name])
+        for one in form.checks
+        if one.name in effects
+    )
+
+
+def _components(
+    cell: Cell, effects: Mapping[str, Mapping[int, float]], sizes: Mapping[str, tuple[float, ...]]
+) -> tuple[FrozenComponent, ...]:
     form = cell.form
     if form is None:
         return ()
     # One that is judged on none of the session's tasks has still said what it would judge.
-    named = {cell.component(part, task): part for task in cell.judged_tasks for part in form.predicates}
+    named = {cell.component(part, task): part for task in cell.judged_tasks for part in form.trends}
     return tuple(
-        FrozenComponent(name, form.units[part], form.predicates[part].to_json(), effects.get(name, {}))
-        for name, part in (named or {part: part for part in form.predicates}).items()
+        FrozenComponent(name, form.units[part], form.trends[part].to_json(), effects.get(name, {}), sizes.get(name, ()))
+        for name, part in (named or {part: part for part in form.trends}).items()
     )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from dtclaims.harness.judge.entries import Over, PaperReading, Reach
+
 Name = tuple[str, str]
 """Of a cell: claim id, protocol."""
 
@@ -34,9 +36,23 @@ class FrozenComponent:
     name: str
     unit: str
     predicate: Mapping[str, Any]
-    """`kind`, `value` and `null`; the rule that the file names knows what they mean."""
+    """A predicate or a trend; the rule that the file names knows what it means."""
     effects: Mapping[int, float]
     """By seed, with all digits; empty where nothing was judged."""
+    paper: tuple[float, ...] = ()
+    """The paper's values of the effect."""
+
+
+@dataclass(frozen=True)
+class FrozenCheck:
+    """A manipulation check: what had to be true first, and what was found."""
+
+    name: str
+    effect: str
+    unit: str
+    predicate: Mapping[str, Any]
+    effects: Mapping[str, Mapping[int, float]]
+    """By component and seed."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +96,19 @@ class FrozenCell:
     """Switches whose part in the verdict was asked for: the cell is there with each of them at its other value."""
     tried: int
     """How many switches the largest set had that was tried."""
+    deciding: frozenset[str] | None
+    """Components that have a say; None: all."""
+    level: float | None
+    """What its look may spend of alpha, where looks were declared."""
+    checks: tuple[FrozenCheck, ...]
+    incomparable: str
+    """Why the paper's values say nothing about the size of ours."""
+    paper_data: tuple[PaperReading, ...]
+    over: Over | None
+    reachable: Reach | None
+    warnings: tuple[str, ...]
+    units: Mapping[int, str]
+    """Seed → what it is an observation of, where several are of one (`dtclaims.harness.judge.factors`); else empty."""
 
     @property
     def name(self) -> Name:

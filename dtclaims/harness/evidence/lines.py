@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dtclaims.harness.evidence.form import EMPTY
-from dtclaims.harness.evidence.frozen import FrozenCell, FrozenClaim, FrozenComponent
+from dtclaims.harness.evidence.frozen import FrozenCell, FrozenCheck, FrozenClaim, FrozenComponent
 
 
 class Table:
@@ -64,14 +64,32 @@ def cell_line(cell: FrozenCell, tables: Tables) -> dict[str, Any]:
         "left_out": list(cell.left_out),
         "factors": list(cell.factors),
         "tried": cell.tried,
+        "units": {str(seed): unit for seed, unit in cell.units.items()},
+        "deciding": sorted(cell.deciding or ()),
+        "level": cell.level,
+        "checks": [_check_line(one) for one in cell.checks],
+        "incomparable": cell.incomparable,
+        "paper_data": [one.to_json() for one in cell.paper_data],
+        "over": cell.over and cell.over.to_json(),
+        "reachable": cell.reachable and cell.reachable.to_json(),
+        "warnings": list(cell.warnings),
     }
     return {name: value for name, value in line.items() if name not in EMPTY or value != EMPTY[name]}
 
 
 def _component_line(one: FrozenComponent) -> dict[str, Any]:
     line = {"name": one.name, "unit": one.unit, "predicate": dict(one.predicate)}
-    effects = {str(seed): value if math.isfinite(value) else str(value) for seed, value in one.effects.items()}
-    return {**line, "effects": effects} if effects else line
+    said = {"effects": _effects_line(one.effects), "paper": list(one.paper)}
+    return {**line, **{name: value for name, value in said.items() if value}}
+
+
+def _check_line(one: FrozenCheck) -> dict[str, Any]:
+    effects = {name: _effects_line(found) for name, found in one.effects.items()}
+    return {**vars(one), "predicate": dict(one.predicate), "effects": effects}
+
+
+def _effects_line(effects: Mapping[int, float]) -> dict[str, float | str]:
+    return {str(seed): value if math.isfinite(value) else str(value) for seed, value in effects.items()}
 
 
 def rounded_to(value: Any, digits: int) -> Any:

@@ -125,7 +125,11 @@ def settings_of(evidence: Evidence, lab: Lab, report: Path | None = None) -> Set
         StoreError: runs of several budgets.
     """
     study = evidence.study
-    session = lab.session(Wish(study.scale, study.tasks, False, {}, recorded=_identities(evidence), only_recorded=True))
+    # Where they lay is not known; but over which of several a seed's runs were spread is a choice of the study.
+    own = dict(study.backbones)
+    session = lab.session(
+        Wish(study.scale, study.tasks, False, own, recorded=_identities(evidence), only_recorded=True)
+    )
     known = protocols_of(lab.switches)
     return Settings(
         lab=lab,

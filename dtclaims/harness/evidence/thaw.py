@@ -6,8 +6,18 @@ from typing import Any
 from dtclaims.errors import ReportError
 from dtclaims.harness import schema
 from dtclaims.harness.evidence.form import EMPTY
-from dtclaims.harness.evidence.frozen import Declared, Failure, Frozen, FrozenCell, FrozenClaim, FrozenComponent, Name
+from dtclaims.harness.evidence.frozen import (
+    Declared,
+    Failure,
+    Frozen,
+    FrozenCell,
+    FrozenCheck,
+    FrozenClaim,
+    FrozenComponent,
+    Name,
+)
 from dtclaims.harness.judge.document import Paper
+from dtclaims.harness.judge.entries import Over, PaperReading, Reach
 from dtclaims.harness.judge.exhibits import read_figures, read_tables
 from dtclaims.harness.judge.words import Words
 from dtclaims.harness.records import read_as
@@ -144,18 +154,54 @@ def _cell(
         left_out=tuple(line["left_out"]),
         factors=tuple(line["factors"]),
         tried=line["tried"],
+        units=_units(line["units"], seeds, path),
+        deciding=_deciding(line["deciding"], names, path),
+        level=line["level"],
+        checks=tuple(_check(one, seeds, f"{path}.checks[{place}]") for place, one in enumerate(line["checks"])),
+        incomparable=line["incomparable"],
+        paper_data=tuple(
+            PaperReading.from_json(one, f"{path}.paper_data[{place}]") for place, one in enumerate(line["paper_data"])
+        ),
+        over=line["over"] and Over.from_json(line["over"], f"{path}.over"),
+        reachable=line["reachable"] and Reach.from_json(line["reachable"], f"{path}.reachable"),
+        warnings=tuple(line["warnings"]),
     )
 
 
+def _deciding(names: Sequence[str], known: Sequence[str], path: str) -> frozenset[str] | None:
+    if not set(names) <= set(known):
+        raise ReportError(f"{path}.deciding names no components", given=names, expected=known)
+    return frozenset(names) or None
+
+
+def _check(line: Mapping[str, Any], seeds: Sequence[int], path: str) -> FrozenCheck:
+    effects = {name: _effects(found, seeds, f"{path}.{name}") for name, found in line["effects"].items()}
+    return FrozenCheck(line["name"], line["effect"], line["unit"], line["predicate"], effects)
+
+
+def _units(line: Mapping[str, str], seeds: Sequence[int], path: str) -> dict[int, str]:
+    units = {int(seed): unit for seed, unit in line.items()}
+    if units and units.keys() != set(seeds):
+        raise ReportError(
+            f"{path}.units is not on the seeds of the study", given=ranges(units), expected=ranges(seeds) or "none"
+        )
+    return units
+
+
 def _component(line: Mapping[str, Any], seeds: Sequence[int], path: str) -> FrozenComponent:
-    effects = {int(seed): float(value) for seed, value in line.get("effects", {}).items()}
+    effects = _effects(line.get("effects", {}), seeds, path)
+    return FrozenComponent(line["name"], line["unit"], line["predicate"], effects, tuple(line.get("paper", ())))
+
+
+def _effects(line: Mapping[str, Any], seeds: Sequence[int], path: str) -> dict[int, float]:
+    effects = {int(seed): float(value) for seed, value in line.items()}
     if effects.keys() != set(seeds):
         raise ReportError(
             f"{path}.effects is not on the seeds of the study",
             given=ranges(effects) or "none",
             expected=ranges(seeds) or "none, as nothing was judged",
         )
-    return FrozenComponent(line["name"], line["unit"], line["predicate"], effects)
+    return effects
 
 
 def _check_references(cell: FrozenCell, cells: Mapping[Name, FrozenCell], path: str) -> None:

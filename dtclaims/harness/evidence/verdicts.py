@@ -5,10 +5,21 @@ from dataclasses import replace
 
 from dtclaims.errors import DtclaimsError, StatisticsError, StoreError
 from dtclaims.harness.evidence.contents import Evidence
-from dtclaims.harness.evidence.frozen import FrozenCell, Name
+from dtclaims.harness.evidence.frozen import FrozenCell, FrozenCheck, Name
 from dtclaims.harness.judge.attribution import explained
-from dtclaims.harness.judge.builder import Basis, Declared, failed, judged, not_run, with_parts
-from dtclaims.harness.judge.entries import Attribution, Entry, PaperValue
+from dtclaims.harness.judge.builder import (
+    Basis,
+    Checked,
+    Declared,
+    failed,
+    judge_check,
+    judged,
+    not_evaluable,
+    not_run,
+    presupposed_is_missing,
+    with_parts,
+)
+from dtclaims.harness.judge.entries import Attribution, CheckShown, Entry, PaperValue
 from dtclaims.harness.stats.editions import get_edition
 
 
@@ -68,8 +79,24 @@ class FrozenJudge:
         if failure is not None:
             return not_run(declared, failure.reason, failure.remedy, basis)
         effects = {one.name: one.effects for one in cell.components}
-        combined = declared.judge(effects, alpha=self._frozen.alpha, looks=cell.looks, rule=self.rule)
-        return judged(declared, combined, effects, basis)
+        checks = [self._check(one, cell, declared) for one in cell.checks]
+        if presupposed_is_missing(declared, checks, effects, cell.units):
+            return not_evaluable(declared, checks, basis)
+        combined = declared.judge(
+            effects,
+            alpha=self._frozen.alpha,
+            looks=cell.looks,
+            level=cell.level,
+            rule=self.rule,
+            unit_of=cell.units,
+        )
+        return judged(declared, combined, effects, basis, checks=checks, unit_of=cell.units)
+
+    def _check(self, check: FrozenCheck, cell: FrozenCell, declared: Declared) -> CheckShown:
+        checked = Checked(check.name, check.effect, check.unit, self.rule.statement(check.predicate))
+        return judge_check(
+            checked, check.effects, declared, alpha=self._frozen.alpha, rule=self.rule, unit_of=cell.units
+        )
 
     def _declared(self, cell: FrozenCell) -> Declared:
         claim = cell.claim
@@ -81,7 +108,8 @@ class FrozenJudge:
             scope=cell.scope,
             protocol=cell.protocol,
             scale=self._frozen.scale["name"],
-            predicates={one.name: self.rule.statement(one.predicate) for one in cell.components},
+            trends={one.name: self.rule.statement(one.predicate) for one in cell.components},
+            rule=self.rule.version,
             units={one.name: one.unit for one in cell.components},
             any_of=cell.any_of,
             paper=PaperValue(claim.paper, numbers=cell.numbers),
@@ -89,6 +117,13 @@ class FrozenJudge:
             switches=cell.switches,
             measured=cell.measured,
             parts=(*cell.parts, *cell.left_out),
+            deciding=cell.deciding,
+            sizes={one.name: one.paper for one in cell.components if one.paper},
+            incomparable=cell.incomparable,
+            paper_data=cell.paper_data,
+            over=cell.over,
+            reachable=cell.reachable,
+            warnings=cell.warnings,
         )
         return declared if cell.effect is None else replace(declared, effect=cell.effect)
 

@@ -8,25 +8,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dtclaims.harness.judge.entries import (
+    CheckShown,
     Component,
     Effect,
     Entry,
     Free,
+    Over,
+    PaperReading,
     PaperValue,
     Part,
-    PredicateShown,
+    Reach,
     RunUsed,
+    Size,
     Statistics,
+    Tests,
+    TrendShown,
 )
-from dtclaims.harness.stats import CombinedVerdict, Predicate, Verdict
+from dtclaims.harness.stats import CombinedVerdict, Predicate, Trend, Verdict, sizes
 from dtclaims.harness.stats.composites import Said
 from dtclaims.harness.stats.editions import TODAY, Edition
+from dtclaims.harness.stats.intervals import FEWEST_SEEDS
+from dtclaims.harness.stats.units import observations
 
 Effects = Mapping[str, Mapping[int, float]]
 """Component → seed → effect."""
 
-PARTS = PredicateShown("parts", None, "all parts hold")
-"""Stands for the predicate of a claim that has only parts."""
+ALONE: Mapping[int, str] = {}
+"""Each seed is an observation of its own."""
+
+PARTS = TrendShown("parts", "all parts hold")
+"""Stands for the trend of a claim that has only parts."""
 
 PARTS_UNIT, PARTS_NAME = "none of its own", "its parts' verdicts"
 
@@ -43,8 +54,8 @@ class Declared:
     """With where it was judged, if that is less than the claim is about."""
     protocol: str
     scale: str
-    predicates: Mapping[str, Predicate] = field(default_factory=dict)
-    """By component; none for a claim that has only parts."""
+    trends: Mapping[str, Trend | Predicate] = field(default_factory=dict)
+    """By component; none for a claim that has only parts. Predicates of the first edition of the rule."""
     units: Mapping[str, str] = field(default_factory=dict)
     """By component."""
     any_of: tuple[frozenset[str], ...] = ()
@@ -59,31 +70,54 @@ class Declared:
     measured: str = ""
     parts: tuple[str, ...] = ()
     """Ids of the claims that it is made of."""
+    sizes: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    """The paper's values of the effect, by component."""
+    incomparable: str = ""
+    """Why they cannot be compared with ours; empty where they can."""
+    paper_data: tuple[PaperReading, ...] = ()
+    reachable: Reach | None = None
+    over: Over | None = None
+    warnings: tuple[str, ...] = ()
+    rule: str = TODAY.version
 
     def judge(
-        self, effects: Effects, *, alpha: float, looks: int, level: float | None = None, rule: Edition = TODAY
+        self,
+        effects: Effects,
+        *,
+        alpha: float,
+        looks: int,
+        level: float | None = None,
+        rule: Edition = TODAY,
+        unit_of: Mapping[int, str] = ALONE,
     ) -> CombinedVerdict:
         """The statistics' verdict on some effects.
 
         Args:
-            effects: by component.
+            effects: by component and seed.
             alpha: of the verdict over all looks, on each side.
             looks: at these data, this one included.
             level: what this look may spend of alpha, where looks were declared.
-            rule: of the edition that the predicates are of.
+            rule: of the edition that the trends are of.
+            unit_of: seed to what it is an observation of, where several are of one (`Factors.unit_of`).
 
         Raises:
-            StatisticsError: as `judge_components` or `judge_parts`.
+            StatisticsError: as `judge_components` or `judge_parts`, or a seed without a unit.
         """
         return rule.components(
-            effects,
-            self.predicates,
+            self.observed(effects, unit_of),
+            self.trends,
             any_of=self.any_of,
             deciding=self.deciding,
             alpha=alpha,
             looks=looks,
             level=level,
         )
+
+    def observed(self, effects: Effects, unit_of: Mapping[int, str]) -> Effects:
+        """One effect per independent observation: per seed, or per unit where several seeds are of one."""
+        if not unit_of:
+            return effects
+        return {name: observations(one, unit_of, self.trends[name].kind) for name, one in effects.items()}
 
 
 @dataclass(frozen=True)
@@ -109,35 +143,146 @@ def failed(declared: Declared, reason: str, basis: Basis = NOTHING) -> Entry:
     return replace(_bare(declared, basis), verdict="error", reason=reason)
 
 
-def judged(declared: Declared, combined: CombinedVerdict, effects: Effects, basis: Basis = NOTHING) -> Entry:
+def not_evaluable(declared: Declared, checks: Sequence[CheckShown], basis: Basis = NOTHING) -> Entry:
+    """The entry of a claim that presupposes what was not shown here, with the checks that said so."""
+    failing = [f"{one.name}: {one.reason}" for one in checks if one.verdict != "reproduced"]
+    return replace(
+        _bare(declared, basis),
+        verdict="not_evaluable",
+        reason="; ".join(failing),
+        n=max((len(one.effect.per_seed) for one in checks), default=0),
+        decided_by=tuple(one.name for one in checks if one.verdict != "reproduced"),
+        checks=tuple(checks),
+    )
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a manipulation check declares."""
+
+    name: str
+    effect: str
+    """What is checked, in words."""
+    unit: str
+    trend: Trend
+
+
+def judge_check(
+    check: Checked,
+    effects: Effects,
+    declared: Declared,
+    *,
+    alpha: float,
+    rule: Edition = TODAY,
+    unit_of: Mapping[int, str] = ALONE,
+) -> CheckShown:
+    """A manipulation check, judged by the claim's rule at the claim's alpha.
+
+    Args:
+        check: as declared.
+        effects: by component, which are tasks here, and seed.
+        declared: the claim, whose primary task decides here too.
+        alpha: of the claim.
+        rule: of the claim.
+        unit_of: as in `Declared.judge`.
+    """
+    own = replace(
+        declared,
+        trends=dict.fromkeys(effects, check.trend),
+        units=dict.fromkeys(effects, check.unit),
+        any_of=(),
+        deciding=None if declared.deciding is None else declared.deciding & effects.keys() or None,
+    )
+    combined = own.judge(effects, alpha=alpha, looks=1, rule=rule, unit_of=unit_of)
+    # Shown is what decided first.
+    decided = (combined.decided_by or tuple(effects))[0]
+    shown = _effect(check.effect, check.unit, combined.components[decided], effects[decided])
+    return CheckShown(check.name, combined.outcome, shown, TrendShown.of(check.trend), combined.reason)
+
+
+def presupposed_is_missing(
+    declared: Declared, checks: Sequence[CheckShown], effects: Effects, unit_of: Mapping[int, str] = ALONE
+) -> bool:
+    """Whether a check was not passed: what too few seeds cannot show of a claim they cannot show of a check either."""
+    observed = declared.observed(effects, unit_of)
+    enough = all(len(one) >= FEWEST_SEEDS for one in observed.values())
+    return enough and any(one.verdict != "reproduced" for one in checks)
+
+
+def judged(
+    declared: Declared,
+    combined: CombinedVerdict,
+    effects: Effects,
+    basis: Basis = NOTHING,
+    *,
+    checks: Sequence[CheckShown] = (),
+    unit_of: Mapping[int, str] = ALONE,
+) -> Entry:
     """The entry of a claim with the statistics' verdict on its effects.
 
     Args:
-        declared: with a predicate and a unit for each component.
+        declared: with a trend and a unit for each component.
         combined: the verdict, as `Declared.judge` gives it.
         effects: what it is on.
         basis: what they rest on.
+        checks: those that were passed.
+        unit_of: as `Declared.judge` was given it.
     """
+    observed, deciding = declared.observed(effects, unit_of), declared.deciding
     components = {
         name: Component(
             verdict.outcome,
             _effect(declared.effect, declared.units[name], verdict, effects[name]),
-            PredicateShown.of(declared.predicates[name]),
+            TrendShown.of(declared.trends[name]),
             Statistics.of(verdict),
+            _size(declared, name, observed[name], verdict.alpha),
+            reported=deciding is not None and name not in deciding,
         )
         for name, verdict in combined.components.items()
     }
-    first = next(iter(components.values()))
+    # A claim of several components shows what decided it, or it would show a number beside another's verdict.
+    first = components[next((name for name in combined.decided_by if name in components), next(iter(components)))]
+    said = None if combined.p_against is None else Tests.of(combined)
     return replace(
         _bare(declared, basis),
         verdict=combined.outcome,
         reason=combined.reason,
+        turn=combined.turn,
+        decided_by=combined.decided_by,
         provisional=combined.provisional,
         n=next(iter(combined.components.values())).n,
         p_value=combined.p_value,
+        tests=said,
         effect=first.effect,
+        trend=first.trend,
         statistics=first.statistics,
+        size=first.size,
         components=components if len(components) > 1 else {},
+        checks=tuple(checks),
+    )
+
+
+def _size(declared: Declared, name: str, effects: Mapping[int, float], alpha: float) -> Size | None:
+    trend, paper = declared.trends[name], declared.sizes.get(name, ())
+    if isinstance(trend, Predicate):
+        return None
+    if not paper:
+        return Size("not shown", "the paper does not show this effect")
+    if declared.incomparable:
+        return Size("not comparable", declared.incomparable)
+    found = sizes.compare(effects, trend, paper, level=alpha)
+    if found is None:
+        return Size("not shown", f"fewer than {FEWEST_SEEDS} seeds, or an effect that is no number")
+    against = {
+        "prediction": f"the prediction interval for a mean of {len(paper)} seeds",
+        "ours": "our interval",
+        "exact": "the exact interval of our share",
+    }[found.how]
+    return Size(
+        found.word,
+        f"the paper's {found.paper:.4g} against {against}, [{found.low:.4g}, {found.high:.4g}]",
+        found.low,
+        found.high,
     )
 
 
@@ -165,8 +310,11 @@ def with_parts(
     entry = _bare(declared, NOTHING) if own is None else own
     return replace(
         entry,
-        verdict=composite.outcome,  # type: ignore[arg-type]  # "not_evaluable" is edition 2's
+        verdict=composite.outcome,
         reason=composite.reason,
+        turn=composite.turn,
+        decided_by=composite.decided_by,
+        tests=None if composite.p_against is None else Tests.of(composite),
         provisional=composite.provisional,
         n=composite.n,
         parts=tuple(Part(part.id, part.verdict) for part in parts),
@@ -178,11 +326,12 @@ def with_parts(
 
 
 def _said(entry: Entry) -> Said:
-    return Said(entry.verdict, entry.reason, entry.provisional, entry.n, entry.p_value)
+    said = {} if entry.tests is None else vars(entry.tests)
+    return Said(entry.verdict, entry.reason, entry.provisional, entry.n, entry.p_value, entry.turn, **said)
 
 
 def _bare(declared: Declared, basis: Basis) -> Entry:
-    predicates = [PredicateShown.of(one) for one in declared.predicates.values()]
+    trends = [TrendShown.of(one) for one in declared.trends.values()]
     return Entry(
         id=declared.id,
         section=declared.section,
@@ -198,7 +347,12 @@ def _bare(declared: Declared, basis: Basis) -> Entry:
         effect=Effect.none(next(iter(declared.units.values()), PARTS_UNIT), declared.effect),
         statistics=None,
         components={},
-        predicate=next(iter(predicates), PARTS),
+        trend=next(iter(trends), PARTS),
+        paper_data=declared.paper_data,
+        reachable=declared.reachable,
+        over=declared.over,
+        warnings=declared.warnings,
+        rule=declared.rule,
         paper_value=declared.paper,
         deviations=declared.deviations,
         switches=declared.switches,

@@ -39,13 +39,17 @@ def drawn_effects(cell: Cell) -> list[Drawn]:
 
 def _drawn(published: PublishedValues, form: Form, task: str, seed: int) -> Iterator[Drawn]:
     try:
-        values = {name: published.value(need, need.task or task or None, seed) for name, need in form.needs.items()}
+        asked = [(name, need, need.task or task or None) for name, need in form.needs.items()]
+        values = {name: published.value(need, chosen, seed) for name, need, chosen in asked}
+        notes = dict.fromkeys(note for _, need, chosen in asked if (note := published.note(need, chosen, seed)))
+        # A value may hold what is not shown: it says so when it is read.
+        effects = form(**values)
     except NotShown as reason:
         for part in form.trends:
             yield Drawn(seed, task, part, None, str(reason))
         return
-    for part, effect in form(**values).items():
-        yield Drawn(seed, task, part, effect)
+    for part, effect in effects.items():
+        yield Drawn(seed, task, part, effect, "; ".join(notes))
 
 
 def holds(trend: Trend, effect: float, others: Mapping[int, float]) -> bool | None:
@@ -58,9 +62,7 @@ def holds(trend: Trend, effect: float, others: Mapping[int, float]) -> bool | No
     """
     if trend.kind == "rate":
         return len(set(others.values())) > 1 if len(others) > 1 else None
-    if trend.kind == "contrast":
-        return trend.holds_for(effect) and trend.direction * (effect - trend.least) >= 0
-    return trend.holds_for(effect)
+    return trend.holds_exactly(effect)
 
 
 def readings(cell: Cell) -> list[PaperReading]:

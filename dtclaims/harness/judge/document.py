@@ -105,6 +105,8 @@ def made_now(
     store: Path,
     versions: Mapping[str, str],
     label: str,
+    rules: Sequence[str] = (),
+    registration: Registration | None = None,
 ) -> ReportProvenance:
     """The provenance of a report that this process makes.
 
@@ -118,6 +120,8 @@ def made_now(
         store: where results are.
         versions: of the packages that results depend on.
         label: what the verdicts are evidence of.
+        rules: editions of the rule that made the verdicts.
+        registration: that the results were made under, if one was named.
     """
     return ReportProvenance(
         dtclaims=dtclaims.__version__,
@@ -132,16 +136,30 @@ def made_now(
         store=_home_relative(store),
         versions={**versions, "python": platform.python_version()},
         label=label,
+        rules=tuple(rules),
+        registration=registration,
     )
 
 
 def with_holm(entries: Sequence[Entry], alpha: float, rule: Edition = TODAY) -> tuple[Entry, ...]:
-    """The entries, the reproduced headline ones marked by whether they stand together (statistics rule 9)."""
+    """The entries, the reproduced headline ones marked by whether they stand together, by t and without assumptions."""
     headlines = [
-        Headline(one.id, (one.protocol, one.scale), one.verdict, one.p_value) for one in entries if one.headline
+        Headline(
+            one.id,
+            (one.protocol, one.scale),
+            one.verdict,
+            one.p_value,
+            None if one.tests is None else one.tests.p_t,
+            None if one.tests is None else one.tests.p_free,
+        )
+        for one in entries
+        if one.headline
     ]
     stands = rule.headlines(headlines, alpha)
-    return tuple(replace(one, holm=stands[one.key].stands_t) if one.key in stands else one for one in entries)
+    return tuple(
+        replace(one, holm=stands[one.key].stands_t, holm_free=stands[one.key].stands_free) if one.key in stands else one
+        for one in entries
+    )
 
 
 def _program() -> str:

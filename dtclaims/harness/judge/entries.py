@@ -45,8 +45,8 @@ class TrendShown(Record):
     """What was declared of the effect: the trend, or what an older rule called a predicate."""
 
     kind: str
-    """Of a trend (`dtclaims.harness.stats.trends`); `above`, `below` or `holds_in` under rule 1; `parts` where parts are
-    judged instead."""
+    """Of a trend (`dtclaims.harness.stats.trends`); `above`, `below` or `holds_in` under rule 1; `parts` where parts
+    are judged instead."""
     text: str
     null: float | None = field(default=None, kw_only=True, metadata=WRITTEN)
     """The effect that means "no difference"."""
@@ -106,6 +106,8 @@ class Statistics(Record):
     seeds_needed: Count | None
     alpha: Level
     looks: Annotated[int, Must(minimum=1)]
+    spent: Level | None = None
+    """What this look could spend of alpha, where looks were declared; null where it is alpha / looks."""
 
     @classmethod
     def of(cls, verdict: Verdict) -> "Statistics":
@@ -125,7 +127,46 @@ class Statistics(Record):
     @property
     def level(self) -> float:
         """The error probability of this look, on each side."""
-        return self.alpha / self.looks
+        return self.spent or self.alpha / self.looks
+
+
+class Tested(Protocol):
+    """What a rule says of a claim's error probabilities."""
+
+    @property
+    def p_t(self) -> float | None:
+        """By t."""
+
+    @property
+    def p_free(self) -> float | None:
+        """Assuming no distribution."""
+
+    @property
+    def p_against(self) -> float | None:
+        """Of what would refute it."""
+
+    @property
+    def gate_against(self) -> bool:
+        """Whether its seeds are a proven majority on that side."""
+
+
+@dataclass(frozen=True)
+class Tests(Record):
+    """What composites and families of claims are judged from; paid for the claim's components and looks."""
+
+    p_t: Share | None
+    """p of the claim by t (exact, of counts): what stands "if seeds are normal"."""
+    p_free: Share | None
+    """p of the claim without any assumption on the distribution of seeds."""
+    p_against: Share | None
+    """p of what would refute it."""
+    gate_against: bool
+    """Whether the seeds are a proven majority on that side."""
+
+    @classmethod
+    def of(cls, tested: Tested) -> "Tests":
+        """Of a verdict."""
+        return cls(tested.p_t, tested.p_free, tested.p_against, tested.gate_against)
 
 
 @dataclass(frozen=True)
@@ -310,6 +351,7 @@ class Entry(Record):
     """Of a composite."""
     p_value: Share | None = field(default=None, metadata=written(_was_judged))
     """One-sided p of the claim: of several components, the largest. None below five seeds."""
+    tests: Tests | None = None
     attribution: Attribution | None = field(default=None, metadata=ABSENT)
     holm: bool | None = None
     """Whether the verdict stands after Holm over the headline claims, were the seeds normal; absent or null where that

@@ -2,17 +2,33 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dtclaims.errors import DtclaimsError, PoolingError
-from dtclaims.harness.judge.builder import Basis, Declared, Effects, failed, judged, not_run, with_parts
-from dtclaims.harness.judge.entries import Entry, PaperValue, RunUsed
+from dtclaims.harness.declare.claim import SINGLE, Form
+from dtclaims.harness.judge.builder import (
+    Basis,
+    Checked,
+    Declared,
+    Effects,
+    failed,
+    judge_check,
+    judged,
+    not_evaluable,
+    not_run,
+    presupposed_is_missing,
+    with_parts,
+)
+from dtclaims.harness.judge.calibration import drawn_effects, readings
+from dtclaims.harness.judge.entries import Entry, Over, PaperValue, Reach, RunUsed
+from dtclaims.harness.judge.factors import factors_of
 from dtclaims.harness.judge.looks import count_looks
 from dtclaims.harness.lab import Lab, Provenance
 from dtclaims.harness.plan.cells import Cell, Name
 from dtclaims.harness.plan.plan import Plan
+from dtclaims.harness.stats import reach
 from dtclaims.harness.store.pooling import pool
 from dtclaims.harness.store.results import Results
 from dtclaims.harness.store.store import StoredRun
@@ -41,7 +57,7 @@ class Judge:
         return self._entries[cell.name]
 
     def _entry(self, cell: Cell) -> Entry:
-        declared = declared_of(cell)
+        declared = self.declared(cell)
         missing = self.plan.unavailable.get(cell.name)
         if missing is not None:
             return not_run(declared, missing.reason, missing.remedy)
@@ -50,12 +66,43 @@ class Judge:
             assert own is not None
             return own
         # A part that this protocol cannot test is left out: the composite says what can be said.
-        parts = [part for part in cell.parts if cell.protocol.base in part.claim.protocols]
-        return with_parts(declared, own, [self.cell(part) for part in parts], alpha=self.alpha)
+        return with_parts(declared, own, [self.cell(part) for part in _testable(cell)], alpha=self.alpha)
 
     def own(self, cell: Cell) -> Entry:
         """The entry of a cell that is tested by an effect of its own, as if it had no parts."""
-        return self._own(cell, declared_of(cell))
+        return self._own(cell, self.declared(cell))
+
+    def declared(self, cell: Cell) -> Declared:
+        """What an entry says before anything is judged, with what its seeds can say at all."""
+        factors, n = factors_of(self.plan, cell), self.observations(cell)
+        over = Over(factors.sentence(), " with the ".join(factors.varying) or "seed", factors.levels)
+        return replace(
+            declared_of(cell),
+            over=over if factors.by_seed else None,
+            reachable=None if cell.name in self.plan.unavailable else _shown(self._reach(cell, n, 1)),
+        )
+
+    def observations(self, cell: Cell) -> int:
+        """How many independent observations a cell has: seeds, or what several of them are of."""
+        units = factors_of(self.plan, cell).unit_of
+        return len(set(units.values())) if units else len(self.plan.seeds)
+
+    def _reach(self, cell: Cell, n: int, sharing: int) -> reach.Reach:
+        parts = _testable(cell)
+        sharing *= max(1, len(parts) + (cell.form is not None))
+        found = [self._reach(part, self.observations(part), sharing) for part in parts]
+        if cell.form is not None:
+            tested = _tested(cell)
+            own = reach.reach(
+                tested["trends"],
+                n,
+                any_of=tested["any_of"],
+                deciding=tested["deciding"],
+                alpha=self.alpha,
+                sharing=sharing,
+            )
+            found.append(own)
+        return found[0] if len(found) == 1 else reach.reach_whole(found, n)
 
     def effects(self, cell: Cell) -> Effects:
         """Component → seed → effect of a cell whose runs and measurements are there."""
@@ -77,14 +124,46 @@ class Judge:
         try:
             basis = Basis(basis.runs, basis.diagnostics, self._provenance(cell, stored))
             effects = self._effects(cell, stored)
+            checked = self._check_effects(cell, stored)
         except NotMeasured:
             return not_run(declared, ABSENT.format(self.store.called), self._remedy(cell), basis)
         except PoolingError as error:
             return failed(declared, str(error), basis)
         except Exception as error:
             return failed(declared, _explain(error), basis)
+        unit_of = factors_of(self.plan, cell).unit_of
+        checks = [
+            judge_check(
+                Checked(check.name, check.doc, check.unit, check.trend),
+                checked[check.name],
+                declared,
+                alpha=self.alpha,
+                unit_of=unit_of,
+            )
+            for check in (cell.form.checks if cell.form else ())
+        ]
+        if broken := [f"{one.name}: {one.reason}" for one in checks if one.verdict == "error"]:
+            return failed(declared, broken[0], basis)
+        if presupposed_is_missing(declared, checks, effects, unit_of):
+            return not_evaluable(declared, checks, basis)
         looks = count_looks(cell.name, self.plan, self.store)
-        return judged(declared, declared.judge(effects, alpha=self.alpha, looks=looks), effects, basis)
+        combined = declared.judge(effects, alpha=self.alpha, looks=looks, unit_of=unit_of)
+        return judged(declared, combined, effects, basis, checks=checks, unit_of=unit_of)
+
+    def check_effects(self, cell: Cell) -> dict[str, dict[str, dict[int, float]]]:
+        """Check → component → seed → effect of a cell whose runs and measurements are there."""
+        found = {key: self.store.find(key) for key in self.plan.run_keys(cell)}
+        return self._check_effects(cell, {key: run for key, run in found.items() if run is not None})
+
+    def _check_effects(self, cell: Cell, stored: Mapping[str, StoredRun]) -> dict[str, dict[str, dict[int, float]]]:
+        found: dict[str, dict[str, dict[int, float]]] = {}
+        for check in cell.form.checks if cell.form else ():
+            effects = found.setdefault(check.name, {})
+            for seed, by_task in self.plan.checks[cell.name][check.name].items():
+                for task, by_need in by_task.items():
+                    values = {name: self._value(key, stored) for name, key in by_need.items()}
+                    effects.setdefault(cell.component(SINGLE, task), {})[seed] = check(**values)
+        return found
 
     def _effects(self, cell: Cell, stored: Mapping[str, StoredRun]) -> Effects:
         form = cell.form
@@ -170,6 +249,9 @@ def declared_of(cell: Cell) -> Declared:
         switches=dict(cell.protocol.switches) if form or claim.parts else {},
         measured=" ".join(measured),
         parts=claim.parts,
+        sizes=_sizes(cell),
+        incomparable=_incomparable(cell),
+        paper_data=tuple(readings(cell)),
         **_tested(cell),
     )
     return declared
@@ -185,13 +267,38 @@ def _tested(cell: Cell) -> dict[str, Any]:
         # One that is judged on none of the session's tasks still says what it would judge.
         return found or dict(parts)
 
+    primary = cell.primary
     groups = [frozenset(cell.component(part, task) for task in cell.judged_tasks) for part in sorted(form.any_of)]
     return {
-        "predicates": components(form.predicates),
+        "trends": components(form.trends),
         "units": components(form.units),
         "any_of": tuple(groups),
+        "deciding": None if primary is None else frozenset(cell.component(part, primary) for part in form.trends),
         "effect": form.effect,
     }
+
+
+def _testable(cell: Cell) -> list[Cell]:
+    """The parts of a claim that its protocol can test."""
+    return [part for part in cell.parts if cell.protocol.base in part.claim.protocols]
+
+
+def _shown(found: reach.Reach) -> Reach:
+    return Reach(**vars(found))
+
+
+def _incomparable(cell: Cell) -> str:
+    """Why the paper's value says nothing about the size of ours; empty where it does."""
+    form = cell.form
+    if form is not None and form is not cell.claim.form:
+        return "this protocol tests another quantity than the paper reports"
+    if form is not None:
+        quantities = {need.quantity for need in (*form.needs.values(),)}
+        obeyed = dict.fromkeys(name for one in sorted(quantities) for name in cell.lab.quantities[one].switches)
+        moved = [name for name in obeyed if cell.protocol.corrects(name)]
+        if moved:
+            return f"measured otherwise than in the paper: {', '.join(moved)} corrected"
+    return cell.scale.apart
 
 
 def _scope(cell: Cell) -> str:
@@ -202,23 +309,42 @@ def _scope(cell: Cell) -> str:
     return f"{cell.claim.scope}; judged on {' and '.join(judged_on) or 'none'} only, of {', '.join(declared)}"
 
 
-def _paper_numbers(cell: Cell) -> list[float]:
-    """The paper's numbers: all of them for one component, else one for each, if the paper has that.
+def _sizes(cell: Cell) -> dict[str, tuple[float, ...]]:
+    """The paper's values of the effect, by component; none where the protocol tests another quantity."""
+    form = cell.form
+    if form is None or form is not cell.claim.form:
+        return {}
+    if cell.lab.published is None:
+        return _declared_sizes(cell, form)
+    found: dict[str, list[float]] = {}
+    for one in drawn_effects(cell):
+        if one.effect is not None and one.task in cell.judged_tasks:
+            found.setdefault(cell.component(one.part, one.task), []).append(one.effect)
+    return {name: tuple(values) for name, values in found.items()}
 
-    None where the protocol tests another quantity than the paper reports.
-    """
-    form, paper = cell.form, cell.claim.paper
-    if form is not cell.claim.form:
-        return []
-    count = len(form.predicates) if form else 1
-    if not isinstance(paper.numbers, Mapping):
-        return list(paper.numbers) if len(cell.judged_tasks) == 1 else []
-    by_task = [list(paper.numbers.get(task, ())) for task in cell.judged_tasks]
-    if len(by_task) == 1:
-        return by_task[0]
-    if count == 1:
-        return [found[0] for found in by_task] if all(by_task) else []
-    return [number for found in by_task for number in found] if all(len(one) == count for one in by_task) else []
+
+def _declared_sizes(cell: Cell, form: Form) -> dict[str, tuple[float, ...]]:
+    """As the claim declares them: of a claim of several parts one number for each."""
+    numbers = cell.claim.paper.numbers
+    found: dict[str, tuple[float, ...]] = {}
+    for task in cell.judged_tasks:
+        if isinstance(numbers, Mapping):
+            said = tuple(numbers.get(task, ()))
+        else:
+            said = tuple(numbers) if len(cell.judged_tasks) == 1 else ()
+        if len(form.trends) == 1:
+            found |= {cell.component(part, task): said for part in form.trends if said}
+        elif len(said) == len(form.trends):
+            found |= {cell.component(part, task): (value,) for part, value in zip(form.trends, said, strict=True)}
+    return found
+
+
+def _paper_numbers(cell: Cell) -> list[float]:
+    """The paper's numbers to plot: all of them for one component, else one for each, if the paper has that."""
+    found, tested = _sizes(cell), _tested(cell).get("trends", {})
+    if len(tested) == 1:
+        return list(next(iter(found.values()), ()))
+    return [found[name][0] for name in tested] if found.keys() == tested.keys() else []
 
 
 def _folder(cell: Cell) -> str:

@@ -28,7 +28,9 @@ VERDICTS: Mapping[Status, Said] = {
     "refuted": Said("the whole interval lies on the other side, and the seeds agree on that", "X", "✗"),
     "inconclusive": Said("these seeds allow neither, which is not evidence against the claim", "i", "≈"),
     "not_evaluable": Said(
-        "what the claim presupposes was not shown here, so its test would say nothing; the card shows the check", "v", "◇"
+        "what the claim presupposes was not shown here, so a test would say nothing; the card shows it",
+        "v",
+        "◇",
     ),
     "not_run": Said("nothing was measured; the card gives the command that would", "n", "○"),
     "error": Said("a run or a measurement failed, so there is no number to judge", "E", "⚠"),

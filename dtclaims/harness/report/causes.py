@@ -17,8 +17,8 @@ def causes(old: Entry, new: Entry) -> Iterator[str]:
         old: an entry of a valid report.
         new: the entry of the same claim, protocol and scale in another.
     """
-    if old.predicate.text != new.predicate.text:
-        yield f"threshold: {old.predicate.text} -> {new.predicate.text}"
+    if old.trend.text != new.trend.text:
+        yield f"threshold: {old.trend.text} -> {new.trend.text}"
     yield from _part_thresholds(old.components, new.components)
     yield from _named("level", _level(old), _level(new))
     yield from _named("switch", dict(flat(old.switches)), dict(flat(new.switches)))
@@ -50,7 +50,7 @@ def report_causes(old: ReportProvenance, new: ReportProvenance) -> Iterator[str]
 
 def _part_thresholds(old: Mapping[str, Component], new: Mapping[str, Component]) -> Iterator[str]:
     for name in dict.fromkeys((*old, *new)):
-        before, after = (part[name].predicate.text if name in part else None for part in (old, new))
+        before, after = (part[name].trend.text if name in part else None for part in (old, new))
         if before is None or after is None:
             yield f"component {name}: {'gone' if after is None else 'new'}"
         elif before != after:

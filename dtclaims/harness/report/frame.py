@@ -38,7 +38,7 @@ def frame(document: Document) -> "pd.DataFrame":
             "mean": entry.effect.mean,
             "low": entry.effect.low,
             "high": entry.effect.high,
-            "claimed": entry.predicate.text,
+            "claimed": entry.trend.text,
             "paper": entry.paper_value.text,
         }
         for entry in validate(document).claims

@@ -77,7 +77,7 @@ def lines_of(document: Document, commit: str) -> list[Line]:
             low=None if entry.components else entry.effect.low,
             high=None if entry.components else entry.effect.high,
             unit=entry.effect.unit,
-            claimed=entry.predicate.text,
+            claimed=entry.trend.text,
             dtclaims=provenance.dtclaims,
         )
         for entry in document.claims

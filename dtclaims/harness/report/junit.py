@@ -44,7 +44,7 @@ def properties(entry: Entry) -> list[tuple[str, str]]:
         effect.low,
         effect.high,
         effect.unit,
-        entry.predicate.text,
+        entry.trend.text,
         entry.paper_value.text,
         None if entry.statistics is None else entry.statistics.seeds_needed,
         "; ".join(f"{name}: {verdict}" for name, verdict in parts.items()),

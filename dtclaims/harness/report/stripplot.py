@@ -9,7 +9,7 @@ from typing import Protocol
 
 from markupsafe import Markup, escape
 
-from dtclaims.harness.judge.entries import Effect, PredicateShown
+from dtclaims.harness.judge.entries import Effect, TrendShown
 from dtclaims.harness.report.axis import Axis, padded, px
 from dtclaims.harness.report.wording import number
 
@@ -28,20 +28,20 @@ class Drawn(Protocol):
         """By seed, with mean and interval."""
 
     @property
-    def predicate(self) -> PredicateShown:
+    def trend(self) -> TrendShown:
         """What was declared of it."""
 
 
-def claimed(predicate: PredicateShown) -> tuple[float, float] | None:
+def claimed(trend: TrendShown) -> tuple[float, float] | None:
     """The claimed range of the effect as (low, high), open ends infinite; None where parts are judged instead."""
-    cut = predicate.threshold
-    match predicate.kind:
+    cut = trend.bound
+    match trend.kind:
         case "above" | "holds_in" if cut is not None:
             return cut, math.inf
         case "below" if cut is not None:
             return -math.inf, cut
         case "equivalent" if cut is not None:
-            centre = predicate.null or 0.0
+            centre = trend.null or 0.0
             return centre - abs(cut), centre + abs(cut)
     return None
 
@@ -50,7 +50,7 @@ def domain(parts: Iterable[Drawn], paper: Sequence[float] = ()) -> tuple[float, 
     """The range an axis must show for some claims or components, with a margin; None if there is nothing to show.
 
     Args:
-        parts: records with `effect` and `predicate`, in one unit.
+        parts: records with `effect` and `trend`, in one unit.
         paper: the paper's numbers; one far away does not stretch the axis.
     """
     values: list[float] = []
@@ -59,7 +59,7 @@ def domain(parts: Iterable[Drawn], paper: Sequence[float] = ()) -> tuple[float, 
         effect = part.effect
         values += [value for value in (effect.mean, effect.low, effect.high) if value is not None]
         values += effect.per_seed.values()
-        cuts += [cut for cut in claimed(part.predicate) or () if math.isfinite(cut)]
+        cuts += [cut for cut in claimed(part.trend) or () if math.isfinite(cut)]
     if not values:
         return None
     low, high = min(values + cuts), max(values + cuts)
@@ -74,7 +74,7 @@ def plot(part: Drawn, paper: Sequence[float]) -> Markup:
     """The full plot of a claim: rows for seeds, mean and paper above an axis with ticks.
 
     Args:
-        part: a record with `effect` and `predicate`.
+        part: a record with `effect` and `trend`.
         paper: the paper's numbers, to mark.
 
     Returns:
@@ -87,10 +87,10 @@ def plot(part: Drawn, paper: Sequence[float]) -> Markup:
     bottom = 66 if paper else 52
     rows = [("seeds", 27), ("mean", 44)] + ([("paper", 58)] if paper else [])
     body = [
-        _side(part.predicate, axis, 13, bottom),
+        _side(part.trend, axis, 13, bottom),
         _ticks(axis, 13, bottom),
-        _cut(part.predicate, axis, 13, bottom),
-        _cut_label(part.predicate, axis),
+        _cut(part.trend, axis, 13, bottom),
+        _cut_label(part.trend, axis),
         *(f'<text x="0" y="{y}">{name}</text>' for name, y in rows),
         *_dots(part.effect, axis, 24),
         _mean(part.effect, axis, 41),
@@ -106,9 +106,9 @@ def mini(part: Drawn, paper: Sequence[float], ends: tuple[float, float] | None, 
     axis = Axis(*ends, start=8, end=WIDTH - 8)
     dots = "".join(f"M{px(axis(value))} 13h0" for value in part.effect.per_seed.values())
     body = [
-        _side(part.predicate, axis, 0, 32),
+        _side(part.trend, axis, 0, 32),
         _ticks(axis, 0, 32) if ticks else "",
-        _cut(part.predicate, axis, 0, 32),
+        _cut(part.trend, axis, 0, 32),
         f'<path class="dots" d="{dots}"/>',
         _mean(part.effect, axis, 24),
         *(_paper(value, axis, 4, label=False) for value in paper),
@@ -126,31 +126,31 @@ def _svg(body: Iterable[str], height: int, effect: Effect, paper: Sequence[float
     )
 
 
-def _side(predicate: PredicateShown, axis: Axis, top: int, bottom: int) -> str:
+def _side(trend: TrendShown, axis: Axis, top: int, bottom: int) -> str:
     """The claimed side, shaded."""
-    span = claimed(predicate)
+    span = claimed(trend)
     if span is None:
         return ""
     left, right = (axis(min(max(end, axis.low), axis.high)) for end in span)
     return f'<rect class="side" x="{px(left)}" y="{top}" width="{px(right - left)}" height="{bottom - top}"/>'
 
 
-def _cut(predicate: PredicateShown, axis: Axis, top: int, bottom: int) -> str:
+def _cut(trend: TrendShown, axis: Axis, top: int, bottom: int) -> str:
     """A dashed line at each finite end of the claimed side."""
-    cuts = [cut for cut in claimed(predicate) or () if math.isfinite(cut)]
+    cuts = [cut for cut in claimed(trend) or () if math.isfinite(cut)]
     lines = "".join(f"M{px(axis(cut))} {top}V{bottom}" for cut in cuts)
     return f'<path class="cut" d="{lines}"/>' if lines else ""
 
 
-def _cut_label(predicate: PredicateShown, axis: Axis) -> str:
-    span = claimed(predicate)
+def _cut_label(trend: TrendShown, axis: Axis) -> str:
+    span = claimed(trend)
     if span is None:
         return ""
     low, high = span
     if math.isfinite(low) and math.isfinite(high):
         text, at = f"claimed {number(low)} to {number(high)}", (axis(low) + axis(high)) / 2
     elif math.isfinite(low):
-        text, at = f"claimed {'≥' if predicate.kind == 'holds_in' else '>'} {number(low)}", axis(low)
+        text, at = f"claimed {'≥' if trend.kind == 'holds_in' else '>'} {number(low)}", axis(low)
     else:
         text, at = f"claimed < {number(high)}", axis(high)
     # Half of the text, at about 5.6 units a letter, must fit on either side.

@@ -61,7 +61,7 @@ def _row(entry: Entry, *, short: bool) -> dict[str, str]:
         "scale": entry.scale,
         "verdict": verdict,
         "effect": clean(wording.interval(entry.effect) if wording.measured(entry) else wording.gist(entry) or "-"),
-        "claimed": clean(entry.predicate.text),
+        "claimed": clean(entry.trend.text),
         "n": str(entry.n),
         "paper": clean(entry.paper_value.text),
     }

@@ -67,7 +67,7 @@ class Edition:
 
     version: str
     statement: Callable[[Mapping[str, object]], Any]
-    """Reads what is declared of an effect, written as plain data: a `Predicate` under edition 1, since then a `Trend`."""
+    """Reads what is declared of an effect, written as plain data: a `Predicate` under edition 1, then a `Trend`."""
     components: JudgesComponents
     composite: JudgesComposites
     headlines: Callable[[Iterable[Headline], float], dict[Key, Standing]]
@@ -114,7 +114,7 @@ EDITION_2 = Edition("2", Trend.from_json, judge_parts, judge_whole, stand_twice)
 
 EDITIONS: Mapping[str, Edition] = {edition.version: edition for edition in (EDITION_1, EDITION_2)}
 
-TODAY = EDITIONS["1"]
+TODAY = EDITIONS["2"]
 """What claims are judged by from now on."""
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from dtclaims.seeding import generator
-
 if TYPE_CHECKING:
     import numpy as np
 
@@ -87,6 +85,8 @@ def _signs(n: int) -> "Numbers":
 
     if n <= ENUMERATED:
         return 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
+    from dtclaims.seeding import generator
+
     drawn = 1.0 - 2.0 * generator(n, "sign flips").integers(0, 2, size=(DRAWN, n))
     drawn[0] = 1.0
     return drawn

@@ -137,6 +137,11 @@ class Trend:
             return abs(effect - self.null) < self.bound
         return self.direction * effect > self.direction * self.cut
 
+    def holds_exactly(self, effect: float) -> bool:
+        """Whether the claim would be reproduced, were the effect known to be this: of a contrast also not too small."""
+        large = self.kind != "contrast" or self.direction * (effect - self.least) >= 0
+        return self.holds_for(effect) and large
+
     def to_json(self) -> dict[str, Any]:
         """The trend as JSON types; `from_json` reads it back."""
         return {one.name: getattr(self, one.name) for one in fields(self)}

@@ -11,5 +11,10 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("language_model", "folder or hub name of a GPT-2 to use instead of the scale's own language backbone"),
     Option("image_model", "folder or hub name of an ImageGPT to use instead of the scale's own image backbone"),
+    Option(
+        "checkpoints",
+        "numbers of the scale's own pre-trained checkpoints that seeds are spread over, such as 1,2,3: seed s starts "
+        "from the one at place s mod their count; where none are named, 1, which ships",
+    ),
 )
 """The scale's own are used where nothing is given."""

@@ -5,7 +5,7 @@ width at one token, one window of a trajectory. It stays as it is: two random ne
 from 0, and what that gives is measured beside it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,9 +29,15 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Profile = dict[str, float]
+"""CKA by layer."""
+Profiles = dict[TokenType, Profile]
 
 PAPER_BLOCKS = 12
 """Deeper networks have their layers averaged in adjacent pairs, as in the paper's figures (protocol §7.1)."""
+
+NULL_NETWORKS = 4
+"""Random networks of one configuration differ: beyond the inputs, their mean CKA with a trained one scatters by 0.03 to
+0.09 at mini (width 32). Ours: four halve that."""
 
 FIRST_UNCHANGED = 3
 """Blocks from here on are those whose parameters the paper finds to change little (§5.3)."""
@@ -47,7 +53,8 @@ def cka(bench: Bench, switches: Switches) -> dict[str, Any]:
             windows with itself on the other half, at the state token.
 
         Under `corrected` besides, the first four by token, a value per layer or None:
-        null: CKA of another random network of the run's configuration with the network after training.
+        null: CKA of another random network of the run's configuration with the network after training, mean over
+            `null_networks` such; they are the same for all arms of a seed and configuration.
         regressed, regressed_null: of the same pairs, with kernels of the inputs regressed out (`InputKernels`): the
             window, what the token itself shows (at the state token, the last state) and the timestep.
         retention: regressed less regressed_null.
@@ -74,23 +81,36 @@ def _beside(
     """What the corrected CKA is to be read against."""
     from dtclaims.lab.metrics import layerwise_regressed_cka, permutation_sd
 
-    another = activations(bench.random_network("cka/null"), windows, switches)
-    found: dict[str, dict[TokenType, Profile]] = {
-        name: {} for name in ("null", "regressed", "regressed_null", "retention")
+    kernels = {token: input_kernels(windows, token) for token in TOKENS}
+
+    def regressed(one: "Activations") -> Profiles:
+        return {token: layerwise_regressed_cka(one, after, kernels[token], token=token) for token in TOKENS}
+
+    raw_nulls, regressed_nulls = [], []
+    for number in range(NULL_NETWORKS):
+        # One at a time: the activations of a network of the paper's size take 2 GB.
+        another = activations(bench.random_network(f"cka/null/{number}"), windows, switches)
+        raw_nulls.append({token: _profile(another, after, token, switches) for token in TOKENS})
+        regressed_nulls.append(regressed(another))
+    own, null = regressed(before), _mean(regressed_nulls)
+    retention: Profiles = {
+        token: {layer: value - null[token][layer] for layer, value in of.items()} for token, of in own.items()
     }
-    for token in TOKENS:
-        kernels = input_kernels(windows, token)
-        own = layerwise_regressed_cka(before, after, kernels, token=token)
-        foreign = layerwise_regressed_cka(another, after, kernels, token=token)
-        found["null"][token] = _profile(another, after, token, switches)
-        found["regressed"][token], found["regressed_null"][token] = own, foreign
-        found["retention"][token] = {layer: own[layer] - foreign[layer] for layer in own}
+    found = {"null": _mean(raw_nulls), "regressed": own, "regressed_null": null, "retention": retention}
     count = sum(len(batch.mask) for batch in windows)
     return {
         **{name: _by_layer(profiles, list(before)) for name, profiles in found.items()},
+        "null_networks": NULL_NETWORKS,
         "permutation_sd": permutation_sd(count),
         "windows": count,
         "trajectories": bench.sampler.separate,
+    }
+
+
+def _mean(profiles: Sequence[Profiles]) -> Profiles:
+    return {
+        token: {layer: float(np.mean([one[token][layer] for one in profiles])) for layer in of}
+        for token, of in profiles[0].items()
     }
 
 
@@ -102,26 +122,30 @@ def cka_profile_distance(bench: Bench, switches: Switches) -> float:
     return float(np.nanmean([abs(one[layer] - other[layer]) for layer in one]))
 
 
-def cka_between(bench: Bench, switches: Switches, *, epoch: int = 40, null: bool = False) -> float:
-    """Mean CKA of every layer of one run with every layer of another, state token (App. D.4).
+def cka_between(
+    bench: Bench, switches: Switches, *, epoch: int = 40, token: TokenType = "state", null: bool = False
+) -> float:
+    """Mean CKA of every layer of one run with every layer of another, at a token (App. D.4, J.1).
 
     With `null`, of two independent random networks of the two runs' configurations, on the same windows.
     """
     assert bench.other is not None
     windows = analysed_windows(bench, switches)
     one, other = _compared(bench, bench.other, epoch, windows, switches, null=null)
-    return float(np.nanmean(_matrix(one, other, switches)))
+    return float(np.nanmean(_matrix(one, other, token, switches)))
 
 
-def cka_grid(bench: Bench, switches: Switches, *, epoch: int = 40, null: bool = False) -> list[list[float]]:
-    """Mean CKA of the layers of one block with those of another, (blocks, blocks), state token (App. D.5).
+def cka_grid(
+    bench: Bench, switches: Switches, *, epoch: int = 40, token: TokenType = "state", null: bool = False
+) -> list[list[float]]:
+    """Mean CKA of the layers of one block with those of another, (blocks, blocks), at a token (App. D.5, J.1).
 
     A layer is not compared with itself. With `null`, of the blocks of one random network of the run's configuration
     with those of another.
     """
     windows = analysed_windows(bench, switches)
     one, other = _compared(bench, bench, epoch, windows, switches, null=null)
-    values = _matrix(one, other, switches)
+    values = _matrix(one, other, token, switches)
     np.fill_diagonal(values, np.nan)
     blocks = np.array([block_of(layer) for layer in one])
     numbers = range(int(blocks.max()) + 1)
@@ -185,13 +209,13 @@ def in_pairs(values: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def _matrix(one: "Activations", other: "Activations", switches: Switches) -> Floats:
-    """CKA of every layer with every layer at the state token; NaN where a layer has none."""
+def _matrix(one: "Activations", other: "Activations", token: TokenType, switches: Switches) -> Floats:
+    """CKA of every layer with every layer at a token; NaN where a layer has none."""
     from dtclaims.lab.metrics import cka_matrix, layer_features, published_cka_matrix
 
     published = switches["cka_axis"] == "unit"
-    rows = layer_features(one, token="state", axis="unit" if published else "token")
-    columns = rows if other is one else layer_features(other, token="state", axis="unit" if published else "token")
+    rows = layer_features(one, token=token, axis="unit" if published else "token")
+    columns = rows if other is one else layer_features(other, token=token, axis="unit" if published else "token")
     return published_cka_matrix(rows, columns) if published else cka_matrix(rows, columns).values
 
 
@@ -207,7 +231,7 @@ def _floor(before: "Activations", switches: Switches) -> float:
     return float(np.nanmean(list(values.values())))
 
 
-def _by_layer(profiles: Mapping[TokenType, Profile], layers: list[str]) -> dict[str, list[float | None]]:
+def _by_layer(profiles: Profiles, layers: list[str]) -> dict[str, list[float | None]]:
     return {str(token): [_or_none(profile[layer]) for layer in layers] for token, profile in profiles.items()}
 
 
@@ -224,55 +248,34 @@ _CORRECTED = (
     f"{CORRECTED_WINDOWS} trajectories ({MINI_WINDOWS} at mini; of all, where there are fewer), distinct points and "
     "residual stream"
 )
-_SWITCHES = ("cka_axis", "seeding")
+
+
+def _cka(name: str, function: Callable[..., Any], what: str, published: str = "", corrected: str = "") -> Measurement:
+    return Measurement(
+        name,
+        ("cka_axis", "seeding"),
+        {"published": f"{_PUBLISHED}{what}{published}.", "corrected": f"{_CORRECTED}{what}{corrected}."},
+        from_networks=function,
+    )
+
+
+_TRAINING = ", before against after fine-tuning"
 
 MEASUREMENTS = table(
-    Measurement(
+    _cka(
         "cka",
-        _SWITCHES,
-        {
-            "published": f"{_PUBLISHED}, before against after fine-tuning; layers of 24 blocks averaged in pairs.",
-            "corrected": f"{_CORRECTED}, before against after fine-tuning; beside it that of another random network "
-            "with the network after fine-tuning, and both with the inputs' kernels regressed out.",
-        },
-        from_networks=cka,
+        cka,
+        _TRAINING,
+        "; layers of 24 blocks averaged in pairs",
+        "; beside it that of another random network with the network after fine-tuning, and both with the inputs' "
+        "kernels regressed out",
     ),
-    Measurement(
-        "cka_profile_distance",
-        _SWITCHES,
-        {
-            "published": f"{_PUBLISHED}, before against after fine-tuning; mean absolute difference between two runs.",
-            "corrected": f"{_CORRECTED}, before against after fine-tuning; mean absolute difference between two runs.",
-        },
-        from_networks=cka_profile_distance,
-    ),
-    Measurement(
-        "cka_between",
-        _SWITCHES,
-        {
-            "published": f"{_PUBLISHED}, mean over all pairs of layers of two runs.",
-            "corrected": f"{_CORRECTED}, mean over all pairs of layers of two runs.",
-        },
-        from_networks=cka_between,
-    ),
-    Measurement(
-        "cka_grid",
-        _SWITCHES,
-        {
-            "published": f"{_PUBLISHED}, mean over pairs of layers of two blocks of one network.",
-            "corrected": f"{_CORRECTED}, mean over pairs of layers of two blocks of one network.",
-        },
-        from_networks=cka_grid,
-    ),
-    Measurement(
+    _cka("cka_profile_distance", cka_profile_distance, f"{_TRAINING}; mean absolute difference between two runs"),
+    _cka("cka_between", cka_between, ", mean over all pairs of layers of two runs"),
+    _cka("cka_grid", cka_grid, ", mean over pairs of layers of two blocks of one network"),
+    _cka(
         "cka_without_change",
-        _SWITCHES,
-        {
-            "published": f"{_PUBLISHED}; mean absolute change in blocks 3 and later when their initial parameters are "
-            "put back after fine-tuning.",
-            "corrected": f"{_CORRECTED}; mean absolute change in blocks 3 and later when their initial parameters are "
-            "put back after fine-tuning.",
-        },
-        from_networks=cka_without_change,
+        cka_without_change,
+        "; mean absolute change in blocks 3 and later when their initial parameters are put back after fine-tuning",
     ),
 )

@@ -7,7 +7,8 @@ cosine. With Z_1 … Z_p those of the inputs, and P the projection onto what is 
     CKA(X, Y | Z) = ⟨PK, PL⟩ / (‖PK‖ ‖PL‖)
 
 This is deconfounded CKA (Cui, Kumar, Marttinen and Kaski, NeurIPS 2022), which regresses both Grams on the inputs', in
-the space of U-centred Grams, where it is a partial correlation (Székely and Rizzo, Ann. Statist. 42, 2014).
+the space of U-centred Grams, where it is a partial correlation (Székely and Rizzo, Ann. Statist. 42, 2014). A network
+that weighs its inputs unevenly keeps something of them, so the value is read against a null network's.
 """
 
 import math
@@ -50,7 +51,7 @@ class InputKernels:
         if not inputs:
             raise MeasurementError("there is no input to regress on", expected="at least one")
         features = {name: Centred(values, f"input {name}", "unbiased").features for name, values in inputs.items()}
-        check_same_samples([(f"input {name}", values) for name, values in features.items()])
+        check_same_samples(features.items())
         self._first = next(iter(features.items()))
         basis: list[Tensor] = []
         for values in features.values():

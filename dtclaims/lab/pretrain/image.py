@@ -28,7 +28,7 @@ def pretrain_image(
     corpus: Sequence[Path | str],
     out: Path,
     *,
-    seed: int = 0,
+    seed: int = 1,
     device: str = "auto",
     updates: int | None = None,
     batch: int | None = None,
@@ -44,7 +44,7 @@ def pretrain_image(
         scale: a name in `IMAGE_SCALES`.
         corpus: image files and folders of them.
         out: result folder, created if needed. Until the end it holds a checkpoint.
-        seed: of palette, weights, batches and dropout.
+        seed: number of the checkpoint, and seed of its palette, weights, batches and dropout.
         device: `auto` (CUDA if there is one), `cpu`, `cuda` or `cuda:i`.
         updates: instead of the scale's.
         batch: tiles per update, instead of the scale's.

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from dtclaims.errors import UsageError
+from dtclaims.lab.design.checkpoints import draws_of, folder_name, number_of
 from dtclaims.lab.pretrain.artefact import (
     CHECKPOINT,
     finished_card,
@@ -35,10 +36,21 @@ class Job:
     """What stands after `dtclaims pretrain`: the command's name, and the options that say what is learnt."""
     scale: str
     preset: Scale
-    seed: int
+    number: int
+    """Of the checkpoint: `language-small@2`."""
     device: torch.device
     updates: int
     batch: int
+
+    @property
+    def name(self) -> str:
+        """Of the checkpoint, and of its folder where claims look."""
+        return folder_name(f"{self.kind}-{self.scale}", self.number)
+
+    @property
+    def seed(self) -> int:
+        """What all draws derive from, with their purpose."""
+        return draws_of(self.number)
 
     def settings(self, fingerprint: str) -> dict[str, object]:
         """What a resumed run must share with the one it continues."""
@@ -54,7 +66,7 @@ class Job:
     def command(self, out: Path) -> str:
         """The command line that repeats the run; the output folder by its last name, wherever it stands."""
         words = ["dtclaims", "pretrain", *self.words, "--scale", self.scale]
-        words += ["--out", out.name, "--seed", str(self.seed), "--device", self.device.type]
+        words += ["--out", out.name, "--seed", str(self.number), "--device", self.device.type]
         if self.updates != self.preset.updates:
             words += ["--updates", str(self.updates)]
         if self.batch != self.preset.batch:
@@ -91,7 +103,7 @@ def make_job(
     """Check the arguments and fill in the scale's own values.
 
     Raises:
-        UsageError: unknown scale or device, or a count below 1.
+        UsageError: unknown scale or device, a negative seed, or a count below 1.
     """
     if scale not in scales:
         raise UsageError("unknown scale", given=repr(scale), expected=f"one of {', '.join(scales)}")
@@ -101,7 +113,7 @@ def make_job(
     for name, count in (("updates", updates), ("batch", batch)):
         if count < 1:
             raise UsageError(f"{name} must be at least 1", given=count)
-    return Job(kind, words, scale, preset, seed, pick_device(device), updates, batch)
+    return Job(kind, words, scale, preset, number_of(seed), pick_device(device), updates, batch)
 
 
 def run_job(
@@ -139,7 +151,8 @@ def run_job(
         out,
         {
             "kind": "backbone",
-            "name": f"{job.kind}-{job.scale}",
+            "name": job.name,
+            "number": job.number,
             "made_with": job.command(out),
             "licence": prepared.licence,
             "origin": prepared.origin,

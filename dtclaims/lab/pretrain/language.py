@@ -22,7 +22,7 @@ def pretrain_language(
     corpus: Sequence[Path | str],
     out: Path,
     *,
-    seed: int = 0,
+    seed: int = 1,
     device: str = "auto",
     updates: int | None = None,
     batch: int | None = None,
@@ -40,7 +40,7 @@ def pretrain_language(
         scale: a name in `SCALES`.
         corpus: `.txt` files and folders of them.
         out: result folder, created if needed. Until the end it holds a checkpoint.
-        seed: of weights, batches and dropout.
+        seed: number of the checkpoint, and seed of its weights, batches and dropout.
         device: `auto` (CUDA if there is one), `cpu`, `cuda` or `cuda:i`.
         updates: instead of the scale's.
         batch: windows per update, instead of the scale's.

@@ -25,7 +25,7 @@ def pretrain_synthetic(
     kind: str,
     out: Path,
     *,
-    seed: int = 0,
+    seed: int = 1,
     device: str = "auto",
     updates: int | None = None,
     batch: int | None = None,
@@ -42,7 +42,7 @@ def pretrain_synthetic(
         scale: a name in `SYNTHETIC_SCALES`.
         kind: `iid` or `markov`, see `make_chain`.
         out: result folder, created if needed. Until the end it holds a checkpoint.
-        seed: of the chain, weights, tokens and dropout.
+        seed: number of the checkpoint, and seed of its chain, weights, tokens and dropout.
         device: `auto` (CUDA if there is one), `cpu`, `cuda` or `cuda:i`.
         updates: instead of the scale's.
         batch: windows per update, instead of the scale's.
@@ -58,9 +58,9 @@ def pretrain_synthetic(
         StoreError: the checkpoint cannot be read.
         RunFailed: the loss is no longer finite.
     """
-    chain = make_chain(kind, seed)
     words = ("synthetic", "--kind", kind)
     job = make_job(kind, words, SYNTHETIC_SCALES, scale, seed=seed, device=device, updates=updates, batch=batch)
+    chain = make_chain(kind, job.seed)
     return run_job(job, chain.fingerprint, out, lambda: prepare(job, chain), resume=resume, progress=progress)
 
 

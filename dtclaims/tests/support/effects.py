@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from dtclaims.harness.declare.claim import Claim
-from dtclaims.harness.stats.trends import Trend
 from dtclaims.lab.design.switches import PROTOCOLS
 
 
@@ -17,11 +16,4 @@ def holding(claim: Claim, protocol: str, values: Mapping[str, Any]) -> set[str]:
     assert form is not None
     assert set(values) == set(form.needs), claim.id
     effects = form(**values)
-    return {part for part, value in effects.items() if as_claimed(form.trends[part], value)}
-
-
-def as_claimed(trend: Trend, effect: float) -> bool:
-    """Whether one seed's effect is on the claimed side, and large enough to be one."""
-    return trend.holds_for(effect) and (
-        trend.kind != "contrast" or trend.direction * effect >= trend.direction * trend.least
-    )
+    return {part for part, value in effects.items() if form.trends[part].holds_exactly(value)}

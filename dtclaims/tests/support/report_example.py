@@ -271,7 +271,7 @@ def content() -> dict[str, Any]:
             statistics=statistics(0.07, 0, 0.989, 0.0, 0.0, -4.28, None),
             paper_value={"text": "666: +0.055; 42: +0.039", "numbers": [0.055, 0.039]},
             deviations=["DEV-01"],
-            measured="CKA at the last state token over 1000 windows, 0 = two random networks, 1 = identical.",
+            measured="Raw CKA at the last state token over a window of each of 1000 trajectories.",
             runs=fresh,
             remedy=None,
             provenance=data,

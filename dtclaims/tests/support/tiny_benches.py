@@ -18,7 +18,7 @@ from dtclaims.tests.support.examples import made_up, tiny_spec
 PUBLISHED, CORRECTED = (PROTOCOLS[name].switches for name in ("published", "corrected"))
 
 Tensors = dict[str, Tensor]
-DATA = made_up([30, 25, 40])
+DATA = made_up([30, 25, 40] * 7)
 
 
 def unchanged(initial: Tensors) -> Tensors:

@@ -95,7 +95,7 @@ JOBS = (
         )
         for arm in ("random_init", "image_pretrained", "block_1_moments", "mlp")
     ),
-    *map(_measurement, ("parameter_change", "cka", "cka_between", "attention_gap", "gradients")),
+    *map(_measurement, ("parameter_change", "cka", "cka_between", "attention_gap", "gradients", "probe_profile")),
     Job(
         "data collection",
         _collect,

@@ -183,6 +183,17 @@ def test_a_verdict_is_computed(tmp_path: Path) -> None:
     assert strict.effect.low < careful.effect.low
 
 
+def test_seeds_of_one_unit_are_judged_as_one(tmp_path: Path) -> None:
+    """A file that says which seeds share a checkpoint has a verdict on these, with every seed's effect shown."""
+    name, units = "K1-untied-head-rescues", {str(seed): f"language-paper@{seed % 3 + 1}" for seed in range(5)}
+    evidence = read_evidence(changed(tmp_path, K1, lambda c: cell(c, name).update(units=units)))
+    (entry,) = judge_evidence(evidence, only=[name]).document.claims
+    assert (entry.n, entry.provisional, sorted(entry.effect.per_seed)) == (3, True, [0, 1, 2, 3, 4])
+    of = entry.effect.per_seed
+    means = [(of[0] + of[3]) / 2, (of[1] + of[4]) / 2, of[2]]
+    assert entry.effect.mean == pytest.approx(sum(means) / 3)
+
+
 def test_an_effect_that_is_no_number_is_an_error(tmp_path: Path) -> None:
     """It travels as text, and the claim it belongs to is an error with its seed."""
     name = "K1-untied-head-rescues"
@@ -248,6 +259,7 @@ BROKEN: list[tuple[Callable[[dict[str, Any]], object], str]] = [
         lambda c: cell(c, NAME).update(factors=["head"]),
         r"has a variant that is no cell: got .* under published\+head",
     ),
+    (lambda c: cell(c, NAME).update(units={"0": "a", "7": "a"}), "units is not on the seeds of the study: got 0, 7"),
     (lambda c: cell(c, NAME).update(tried=3), "sets of more switches than there are"),
     (lambda c: cell(c, NAME).update(parts=["S4-nope"]), "has a part that is no cell: got S4-nope under published"),
     (_circle, "a claim is made of itself: got S4-sanity-prior and SUM-5.1"),

@@ -8,7 +8,7 @@ from dtclaims.errors import StatisticsError
 from dtclaims.harness.judge.builder import PARTS, Basis, Declared, failed, judged, not_run, with_parts
 from dtclaims.harness.judge.entries import Entry, PaperValue, Part, RunUsed
 from dtclaims.harness.judge.words import Status
-from dtclaims.harness.stats.predicates import above, below
+from dtclaims.harness.stats.trends import above, below
 from dtclaims.tests.support import report_example
 
 WHOLE = Declared(
@@ -26,7 +26,7 @@ ONE = replace(
     WHOLE,
     id="one",
     effect="gain",
-    predicates={"x": above(1.0)},
+    trends={"x": above(1.0)},
     units={"x": "points"},
     switches={"head": "tied"},
     parts=(),
@@ -50,7 +50,7 @@ def test_before_anything_is_judged_the_declaration_is_shown() -> None:
     """What is claimed, in which unit, and how it could be run; no number."""
     entry = not_run(ONE, "no runs", "run it")
     assert (entry.verdict, entry.reason, entry.remedy) == ("not_run", "no runs", "run it")
-    assert entry.predicate.text == "> 1"
+    assert entry.trend.text == "> 1"
     assert (entry.effect.unit, entry.effect.name, entry.effect.mean) == ("points", "gain", None)
     assert entry.diagnostics is None
     assert "p_value" not in entry.to_json()
@@ -76,11 +76,11 @@ def test_one_component_is_the_claim() -> None:
 
 def test_components_are_shown_each_with_its_own() -> None:
     """Each has its predicate and unit; the claim is refuted by one of them and says which."""
-    two = replace(ONE, predicates={"x": above(1.0), "y": below(0.0)}, units={"x": "points", "y": "nats"})
+    two = replace(ONE, trends={"x": above(1.0), "y": below(0.0)}, units={"x": "points", "y": "nats"})
     entry = entry_of(two, {**GOOD, "y": {0: 5.0, 1: 5.1, 2: 5.2}})
     assert entry.verdict == "refuted"
     assert entry.reason.startswith("y: ")
-    assert {name: (one.verdict, one.effect.unit, one.predicate.text) for name, one in entry.components.items()} == {
+    assert {name: (one.verdict, one.effect.unit, one.trend.text) for name, one in entry.components.items()} == {
         "x": ("reproduced", "points", "> 1"),
         "y": ("refuted", "nats", "< 0"),
     }
@@ -92,7 +92,7 @@ def test_of_a_group_one_is_enough() -> None:
     """Components of which one suffices are judged as a group."""
     either = replace(
         ONE,
-        predicates={"x": above(1.0), "y": above(9.0)},
+        trends={"x": above(1.0), "y": above(9.0)},
         units={"x": "", "y": ""},
         any_of=(frozenset({"x", "y"}),),
     )
@@ -144,3 +144,19 @@ def test_an_effect_of_its_own_counts_as_a_part() -> None:
 def test_a_claim_of_which_nothing_can_be_tested_is_not_run() -> None:
     """Without an effect and without an entry of any part there is no verdict."""
     assert with_parts(WHOLE, None, [], alpha=0.05).verdict == "not_run"
+
+
+def test_seeds_of_one_unit_are_one_observation() -> None:
+    """Nine seeds of three checkpoints are judged as three means, and shown as nine effects; two are too few."""
+    effects = {"x": {seed: 2.0 + seed % 3 + 0.1 * seed for seed in range(9)}}
+    unit_of = {seed: f"weights@{seed % 3 + 1}" for seed in range(9)}
+    entry = judged(ONE, ONE.judge(effects, alpha=0.05, looks=1, unit_of=unit_of), effects, BASIS)
+    means = {"x": {0: 2.3, 1: 3.4, 2: 4.5}}
+    assert (entry.n, entry.provisional, len(entry.effect.per_seed)) == (3, True, 9)
+    assert entry.effect.mean == pytest.approx(3.4)
+    assert entry.statistics is not None
+    assert entry.statistics.sd == pytest.approx(entry_of(ONE, means).statistics.sd)  # type: ignore[union-attr]
+    two = {seed: f"weights@{seed % 2 + 1}" for seed in range(9)}
+    assert ONE.judge(effects, alpha=0.05, looks=1, unit_of=two).outcome == "inconclusive"
+    with pytest.raises(StatisticsError, match="seeds without a unit"):
+        ONE.judge(effects, alpha=0.05, looks=1, unit_of={0: "weights@1"})

@@ -1,12 +1,9 @@
-"""Claims made of claims: what their parts amount to."""
+"""Edition 1: claims made of claims, and which headlines stand together."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dtclaims.errors import StatisticsError
 from dtclaims.harness.stats.composites import Headline, Said, Told, judge_composite, stand_together
-from dtclaims.harness.stats.editions import EDITIONS, TODAY, get_edition
 
 OUTCOMES: tuple[Told, ...] = ("error", "refuted", "not_run", "inconclusive", "reproduced")
 said = st.builds(
@@ -70,11 +67,3 @@ def test_headlines_stand_together_by_column() -> None:
         Headline("a", other, "reproduced", 0.03),
     ]
     assert stand_together(headlines, 0.05) == {("a", *one): False, ("a", *other): True}
-
-
-def test_editions_are_known_by_their_version() -> None:
-    """Today's is one of them; of another one the remedy is a newer dtclaims."""
-    assert EDITIONS[TODAY.version] is TODAY
-    assert get_edition("1").version == "1"
-    with pytest.raises(StatisticsError, match=r"got '2b', expected one of .*made by a newer dtclaims"):
-        get_edition("2b")

@@ -69,7 +69,7 @@ def test_an_own_effect_is_one_more_part(parts, own):
         as_part.p_against,
         as_part.decided_by,
     )
-    assert (f"own effect: {own.reason}" in found.reason) == bool(own.reason)
+    assert (f"; own effect: {own.reason}" in found.reason) == bool(own.reason)
 
 
 def test_what_decided_is_named_with_its_word():

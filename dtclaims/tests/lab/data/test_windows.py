@@ -161,3 +161,39 @@ def test_batches_are_float32_on_the_device() -> None:
     batch = WindowSampler(made_up([4, 5]), 3).gather(np.array([0, 5]))
     assert {batch.states.dtype, batch.actions.dtype, batch.returns_to_go.dtype} == {torch.float32}
     assert (batch.timesteps.dtype, batch.mask.dtype) == (torch.int64, torch.bool)
+
+
+@given(lengths=st.lists(st.integers(1, 12), min_size=3, max_size=12), count=st.integers(1, 14), seed=st.integers(0, 99))
+def test_separate_windows_are_of_different_trajectories(lengths: list[int], count: int, seed: int) -> None:
+    """At most one full window of each trajectory but the one left out, as many as there are; the stream decides."""
+    data = made_up([*lengths, 9, 9])
+    sampler = WindowSampler(data, 5)
+    starts = sampler.draw_separate(count, generator(seed, "test/separate"))
+    whose = np.searchsorted(data.starts, starts, side="right") - 1
+    left_out = int(np.argsort(data.returns)[0])
+    fitting = [i for i, length in enumerate(data.lengths) if length >= 5 and i != left_out]
+    assert sampler.separate == len(fitting)
+    assert len(set(whose)) == len(starts) == min(count, len(fitting))
+    assert set(whose) <= set(fitting)
+    assert bool((starts + 5 <= data.starts[whose] + data.lengths[whose]).all())
+    np.testing.assert_array_equal(starts, sampler.draw_separate(count, generator(seed, "test/separate")))
+
+
+def test_separate_windows_start_anywhere() -> None:
+    """Every full window of a trajectory is as likely as another, and every trajectory if fewer are asked for."""
+    data = made_up([8, 12, 12, 5])
+    sampler, stream = WindowSampler(data, 5), generator(0, "test/separate")
+    starts = np.concatenate([sampler.draw_separate(1, stream) for _ in range(6000)])
+    whose = np.searchsorted(data.starts, starts, side="right") - 1
+    found, counts = np.unique(starts, return_counts=True)
+    np.testing.assert_array_equal(found, sampler.full_positions)
+    for trajectory in set(whose):
+        own = counts[np.searchsorted(data.starts, found, side="right") - 1 == trajectory]
+        assert own.sum() == pytest.approx(2000, rel=0.1)
+        np.testing.assert_allclose(own, own.mean(), rtol=0.25)
+
+
+def test_no_trajectory_is_long_enough() -> None:
+    """An error, as for other full windows."""
+    with pytest.raises(DataError, match="as long as the window"):
+        WindowSampler(made_up([4, 4, 4]), 5).draw_separate(2, generator(0, "test/separate"))

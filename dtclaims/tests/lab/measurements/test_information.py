@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,12 @@ from dtclaims.lab.measurements.information import (
     information_steps,
 )
 from dtclaims.lab.metrics import HeldOutMine, MutualInformation, PublishedMine
-from dtclaims.lab.models import capture
 from dtclaims.tests.support.examples import made_up
-from dtclaims.tests.support.tiny_benches import CORRECTED, PUBLISHED, backbones, bench, redrawn
+from dtclaims.tests.support.information import outputs, run, whole, windows
+from dtclaims.tests.support.tiny_benches import CORRECTED, PUBLISHED
 
 FEW = 24
 Pairs = Mapping[str, tuple[Tensor, Tensor]]
-
-
-def estimate(value: float) -> MutualInformation:
-    """An estimate with this value."""
-    return MutualInformation(
-        value, np.array([value]), np.empty(0), math.nan, "finite" if math.isfinite(value) else "failed"
-    )
 
 
 class Estimator:
@@ -42,12 +34,19 @@ class Estimator:
 
     def __init__(self, lost: int = 0) -> None:
         self.lost = lost
+        self.bounds, self.nulls = np.zeros(1), np.zeros(1)
         self.pairs: Pairs = {}
         self.options: dict[str, Any] = {}
 
     def __call__(self, pairs: Pairs, **options: Any) -> dict[str, MutualInformation]:
         self.pairs, self.options = pairs, options
-        return {name: estimate(math.nan if i < self.lost else float(i)) for i, name in enumerate(pairs)}
+        return {name: self.estimate(math.nan if i < self.lost else float(i)) for i, name in enumerate(pairs)}
+
+    def estimate(self, value: float) -> MutualInformation:
+        """An estimate with this value."""
+        return MutualInformation(
+            value, self.bounds, self.nulls, math.nan, "finite" if math.isfinite(value) else "failed"
+        )
 
 
 @pytest.fixture
@@ -58,31 +57,6 @@ def estimator(monkeypatch: pytest.MonkeyPatch) -> Estimator:
     monkeypatch.setattr(inputs, "CORRECTED_WINDOWS", FEW)
     monkeypatch.setattr(inputs, "MINI_WINDOWS", FEW)
     return stand_in
-
-
-def run(folder: Path, blocks: int = 3, arm: str = "language_pretrained", scale: str = "small") -> Bench:
-    """A run whose blocks ended elsewhere than they started."""
-    sources = backbones(blocks, image_blocks=4)
-    one = bench(folder, arm, redrawn("transformer.h.", seed=5), sources=sources, scale=scale)
-    return replace(one, all_data=made_up([30] * 8))
-
-
-def whole(batches: list[Batch], name: str) -> Tensor:
-    """One field of all windows."""
-    return torch.cat([getattr(batch, name) for batch in batches])
-
-
-def windows(one: Bench, *, corrected: bool) -> list[Batch]:
-    """The windows that the protocol asks for."""
-    return one.windows(FEW if corrected else 100, full=corrected, per_seed=corrected)
-
-
-def outputs(one: Bench, *, corrected: bool) -> dict[str, Tensor]:
-    """What the blocks put out at the end of the run, for the protocol's windows."""
-    point = "resid_out" if corrected else "mlp.dropout"
-    attention = "boolean" if corrected else "reference"
-    found = [capture(one.network(40), b, (point,), attention) for b in windows(one, corrected=corrected)]  # type: ignore[arg-type]
-    return {name.removesuffix(f".{point}"): torch.cat([part[name] for part in found]) for name in found[0]}
 
 
 def check_profile(value: Mapping[str, Any], pairs: Pairs, shown: list[Batch], output: Tensor) -> None:
@@ -102,6 +76,23 @@ def check_profile(value: Mapping[str, Any], pairs: Pairs, shown: list[Batch], ou
     assert (value["lost"], value["evaluable"]) == (0, True)
 
 
+def test_corrected_estimates_keep_what_they_are_the_difference_of(tmp_path: Path, estimator: Estimator) -> None:
+    """Means over the estimators of bound and null, side by side with the value; as published there is nothing more."""
+    one = run(tmp_path)
+    estimator.bounds, estimator.nulls = np.array([3.0, 4.0]), np.array([1.0, math.nan])
+    profile, steps = information_profile(one, CORRECTED), information_steps(one, CORRECTED)
+    assert profile["bound"] == {"x": [3.5] * 59, "y": [3.5] * 59}
+    assert profile["null"] == {"x": [None] * 59, "y": [None] * 59}
+    assert steps["bound"] == {"state": [[3.5] * 20] * 3, "action": [[3.5] * 20] * 3}
+    assert steps["null"] == {"state": [[None] * 20] * 3, "action": [[None] * 20] * 3}
+    data = data_information(Bench(None, made_up([30] * 8), {}, "cpu", 3), CORRECTED)
+    assert data["bound"] == {"state": [3.5] * 20, "return": [3.5] * 20}
+    estimator.bounds = np.empty(0)
+    assert information_profile(one, CORRECTED)["bound"]["x"] == [None] * 59
+    for value in (information_profile(one, PUBLISHED), information_steps(one, PUBLISHED)):
+        assert set(value).isdisjoint({"bound", "null"})
+
+
 @pytest.mark.parametrize("corrected", [False, True])
 @pytest.mark.parametrize(
     ("scale", "tokens"), [("small", list(range(59))), ("mini", [12, 13, 14, 27, 28, 29, 42, 43, 44, 57, 58])]
@@ -111,8 +102,8 @@ def test_profile(tmp_path: Path, estimator: Estimator, scale: str, tokens: list[
     one = run(tmp_path, scale=scale)
     value = information_profile(one, CORRECTED if corrected else PUBLISHED)
     assert value["tokens"] == tokens
-    output = outputs(one, corrected=corrected)["h.1"]
-    check_profile(value, estimator.pairs, windows(one, corrected=corrected), output)
+    output = outputs(one, FEW, corrected=corrected)["h.1"]
+    check_profile(value, estimator.pairs, windows(one, FEW, corrected=corrected), output)
 
 
 @pytest.mark.parametrize("corrected", [False, True])
@@ -120,10 +111,9 @@ def test_ends(tmp_path: Path, estimator: Estimator, corrected: bool) -> None:
     """The same of the first and the last block (App. J.2)."""
     one = run(tmp_path)
     value = information_ends(one, CORRECTED if corrected else PUBLISHED)
+    shown, output = windows(one, FEW, corrected=corrected), outputs(one, FEW, corrected=corrected)["h.2"]
     # The stand-in remembers the last call.
-    check_profile(
-        value["last"], estimator.pairs, windows(one, corrected=corrected), outputs(one, corrected=corrected)["h.2"]
-    )
+    check_profile(value["last"], estimator.pairs, shown, output)
     assert value["first"] == value["last"]
     assert set(value) == {"first", "last"}
 
@@ -133,7 +123,7 @@ def test_step_pairs(tmp_path: Path, estimator: Estimator, corrected: bool) -> No
     """Each step's state and action with every block's output at that state; means over steps are kept, by block."""
     one = run(tmp_path)
     value = information_steps(one, CORRECTED if corrected else PUBLISHED)
-    shown, output = windows(one, corrected=corrected), outputs(one, corrected=corrected)
+    shown, output = windows(one, FEW, corrected=corrected), outputs(one, FEW, corrected=corrected)
     assert len(estimator.pairs) == 2 * 3 * 20
     for block in range(3):
         for step in range(20):
@@ -152,7 +142,7 @@ def test_data_pairs(estimator: Estimator, corrected: bool) -> None:
     """State and return-to-go of each step with its action, without a run."""
     alone = Bench(None, made_up([30] * 8), {}, "cpu", 3)
     value = data_information(alone, CORRECTED if corrected else PUBLISHED)
-    shown = windows(alone, corrected=corrected)
+    shown = windows(alone, FEW, corrected=corrected)
     assert len(estimator.pairs) == 40
     for step in range(20):
         for kind, field in (("state", "states"), ("return", "returns_to_go")):
@@ -191,7 +181,7 @@ def test_the_middle_of_deeper_networks(tmp_path: Path, estimator: Estimator) -> 
     """Block 2 of 0 to 3 for an image arm of four blocks, as 12 of 0 to 23 in the paper (DEV-25)."""
     one = run(tmp_path, arm="image_native")
     information_profile(one, CORRECTED)
-    assert torch.equal(estimator.pairs["x/0"][1], outputs(one, corrected=True)["h.2"][:, -2])
+    assert torch.equal(estimator.pairs["x/0"][1], outputs(one, FEW, corrected=True)["h.2"][:, -2])
 
 
 @pytest.mark.parametrize(("lost", "published", "corrected"), [(0, True, True), (5, True, True), (6, True, False)])

@@ -93,7 +93,7 @@ def test_result_folder_is_complete(pretrain: Pretrain, corpus: Path, tmp_path: P
     assert {name: tensor.shape for name, tensor in tensors.items()} == expected
     assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
 
-    assert (card["schema"], card["kind"], card["name"]) == (1, "backbone", "language-toy")
+    assert (card["schema"], card["kind"], card["name"], card["number"]) == (1, "backbone", "language-toy@3", 3)
     assert card["made_with"] == (
         f"dtclaims pretrain language --corpus {corpus} --scale toy --out 'my run' --seed 3 --device cpu "
         "--updates 10 --batch 4"
@@ -118,12 +118,20 @@ def test_a_resumed_run_ends_like_an_unbroken_one(pretrain: Pretrain, tmp_path: P
 
 
 def test_a_run_is_a_function_of_its_seed(pretrain: Pretrain, tmp_path: Path) -> None:
-    """The same seed gives the same file, another seed another, and torch's global stream is left alone."""
+    """The same seed gives the same file, another seed another, and torch's global stream is left alone.
+
+    Seeds number checkpoints from 1, and 0, by which the first were made, is the first too.
+    """
     before = torch.get_rng_state()
     first = pretrain(tmp_path / "a", updates=3)["files"]["model.safetensors"]
     assert torch.equal(torch.get_rng_state(), before)
     assert pretrain(tmp_path / "b", updates=3)["files"]["model.safetensors"] == first
-    assert pretrain(tmp_path / "c", updates=3, seed=1)["files"]["model.safetensors"] != first
+    assert pretrain(tmp_path / "c", updates=3, seed=2)["files"]["model.safetensors"] != first
+    zero, one = (pretrain(tmp_path / str(seed), updates=3, seed=seed) for seed in (0, 1))
+    assert zero["files"]["model.safetensors"] == one["files"]["model.safetensors"] == first
+    assert (zero["name"], zero["number"], zero["settings"]["seed"]) == ("language-toy", 1, 0)
+    with pytest.raises(UsageError, match="a checkpoint's number counts from 1"):
+        pretrain(tmp_path / "d", updates=3, seed=-1)
 
 
 def test_a_finished_run_is_not_overwritten(pretrain: Pretrain, tmp_path: Path) -> None:
@@ -143,8 +151,8 @@ def test_an_interrupted_run_resumes_only_under_its_settings(pretrain: Pretrain, 
     """Other settings are named; a damaged checkpoint is a StoreError; without `resume` the run starts over."""
     with pytest.raises(Stop):
         pretrain(tmp_path / "a", updates=10, progress=stop_at(5))
-    with pytest.raises(UsageError, match=r"got seed=1, batch=8, expected seed=0, batch=16"):
-        pretrain(tmp_path / "a", updates=10, seed=1, batch=8, resume=True)
+    with pytest.raises(UsageError, match=r"got seed=2, batch=8, expected seed=0, batch=16"):
+        pretrain(tmp_path / "a", updates=10, seed=2, batch=8, resume=True)
     with pytest.raises(Stop):
         pretrain(tmp_path / "a", updates=10, seed=1, progress=stop_at(0))
     (tmp_path / "a/checkpoint.pt").write_bytes(b"damaged")

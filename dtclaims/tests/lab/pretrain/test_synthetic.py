@@ -151,7 +151,7 @@ def test_result_folder_is_complete(pretrain: Pretrain, tmp_path: Path) -> None:
     assert read_card(folder) == card
     tensors = load_file(folder / "model.safetensors")
     assert (tensors["wte.weight"].shape, tensors["wpe.weight"].shape) == ((6, 16), (16, 16))
-    assert (card["schema"], card["kind"], card["name"], card["licence"]) == (1, "backbone", "markov-toy", "MIT")
+    assert (card["schema"], card["kind"], card["name"], card["licence"]) == (1, "backbone", "markov-toy@3", "MIT")
     assert card["config"]["kind"] == "synthetic"
     assert (card["config"]["blocks"], card["config"]["context"], card["config"]["vocabulary"]) == (2, 16, 6)
     assert card["made_with"] == (
@@ -189,8 +189,8 @@ def test_another_chain_is_another_run(pretrain: Pretrain, tmp_path: Path) -> Non
     """An interrupted run is not continued with another seed, which draws another chain."""
     with pytest.raises(Stop):
         pretrain(tmp_path / "cut", updates=10, progress=stop_at(0))
-    with pytest.raises(UsageError, match=r"other settings: got seed=1, corpus="):
-        pretrain(tmp_path / "cut", updates=10, seed=1, resume=True)
+    with pytest.raises(UsageError, match=r"other settings: got seed=2, corpus="):
+        pretrain(tmp_path / "cut", updates=10, seed=2, resume=True)
 
 
 def test_a_run_is_a_function_of_kind_and_seed(pretrain: Pretrain, tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_run_is_a_function_of_kind_and_seed(pretrain: Pretrain, tmp_path: Path
 
     first = weights("a")
     assert weights("b") == first
-    assert len({first, weights("c", seed=1), weights("d", kind="iid")}) == 3
+    assert len({first, weights("c", seed=2), weights("d", kind="iid")}) == 3
 
 
 def test_the_stack_starts_where_a_language_backbone_starts(
@@ -275,6 +275,19 @@ def test_command_line(
     assert read_card(tmp_path / "b")["files"] == card["files"]
     assert main(words.replace("iid", "mdp").replace("--out a", "--out c").split()) == 2
     assert "unknown kind of synthetic data" in capsys.readouterr().err
+
+
+def test_a_number_goes_where_claims_look(
+    pretrain: Pretrain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without --out the folder is NAME@N in DTCLAIMS_HOME, of the first without a number; one that ships is refused."""
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path))
+    words = "pretrain synthetic --kind markov --scale toy --device cpu --updates 1"
+    assert main([*words.split(), "--seed", "2"]) == main(words.split()) == 0
+    assert {folder.name for folder in (tmp_path / "backbones").iterdir()} == {"markov-toy", "markov-toy@2"}
+    capsys.readouterr()
+    assert main(words.replace("toy", "mini").split()) == 2
+    assert "markov-mini@1 ships, and claims take that one" in capsys.readouterr().err
 
 
 def test_scales_are_the_language_scales() -> None:
