@@ -61,13 +61,13 @@ from dtclaims import Need, Paper, above, claim, composite
 DECLARED = {"section": "1", "scope": "s", "effect": "e", "unit": "u", "paper": Paper("1")}
 
 
-@claim("ONE", quote="the level is high", needs={"low": Need("level", base=5.0)}, predicate=above(1.0), **DECLARED)
+@claim("ONE", quote="the level is high", needs={"low": Need("level", base=5.0)}, trend=above(1.0), **DECLARED)
 def test_one(low: float) -> float:
     """The level."""
     return low
 
 
-@claim("TWO", quote="it works", needs={"found": Need("other")}, predicate=above(0.0), **DECLARED)
+@claim("TWO", quote="it works", needs={"found": Need("other")}, trend=above(0.0), **DECLARED)
 def test_two(found: float) -> float:
     """What was found."""
     return found

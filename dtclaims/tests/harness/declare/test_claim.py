@@ -82,7 +82,7 @@ def test_every_switch_is_obeyed_somewhere() -> None:
 def test_a_claim_returns_what_it_declares() -> None:
     """A single effect is the part `effect`; several must be exactly the declared ones."""
 
-    @claim("X-1", needs={"a": Need("score", arm="random_init", context=1)}, predicate=above(0.0), **DECLARED)
+    @claim("X-1", needs={"a": Need("score", arm="random_init", context=1)}, trend=above(0.0), **DECLARED)
     def single(a: float) -> float:
         """Doc."""
         return a
@@ -112,20 +112,20 @@ def test_incomplete_declarations_are_refused() -> None:
 
     with pytest.raises(UsageError, match="needs a unit per part"):
 
-        @claim("X", needs=need, predicate=above(0.0), **{**DECLARED, "unit": {"other": "u"}})
+        @claim("X", needs=need, trend=above(0.0), **{**DECLARED, "unit": {"other": "u"}})
         def other_unit(a: float) -> float:
             """Doc."""
             return a
 
     with pytest.raises(UsageError, match="has no docstring"):
 
-        @claim("X", needs=need, predicate=above(0.0), **DECLARED)
+        @claim("X", needs=need, trend=above(0.0), **DECLARED)
         def no_docstring(a: float) -> float:
             return a
 
     with pytest.raises(UsageError, match="must take what it needs"):
 
-        @claim("X", needs=need, predicate=above(0.0), **DECLARED)
+        @claim("X", needs=need, trend=above(0.0), **DECLARED)
         def other_parameter(b: float) -> float:
             """Doc."""
             return b
@@ -150,7 +150,7 @@ def test_tasks_are_named_once() -> None:
     ):
         with pytest.raises(UsageError, match="names its tasks"):
 
-            @claim("X", needs={"a": need}, predicate=above(0.0), tasks=tasks, **DECLARED)
+            @claim("X", needs={"a": need}, trend=above(0.0), tasks=tasks, **DECLARED)
             def unclear(a: float) -> float:
                 """Doc."""
                 return a
