@@ -30,7 +30,8 @@ def cka(asked: Asked) -> Any:
         # 216 layers in pairs of neighbours, named as our measurement names them.
         deep = [re.sub(r"^h\.\d+", f"h.{block}", layer) for block in range(24) for layer in layers[:9]]
         layers = [f"{one} + {other}" for one, other in zip(deep[::2], deep[1::2], strict=True)]
-    value = {"layers": layers, "floor": 0.0, **tokens}
+    hidden = ("null", "regressed", "regressed_null", "retention", "permutation_sd", "windows", "trajectories")
+    value = Shown({"layers": layers, "floor": 0.0, **tokens}, dict.fromkeys(hidden, NO_CONTROL))
     return Noted(value, COPIES) if asked.arm == "image" else value
 
 

@@ -330,6 +330,7 @@ def test_what_is_not_shown_says_why(need: Need, task: str, seed: int, reason: st
     [
         ("parameter_change", "relative", "0.12 to 0.13 for the language arm"),
         ("parameter_change", "starts", "epoch 0 are not shown"),
+        ("cka", "retention", "no such control was published"),
         ("gradients", "total_median", "after clipping"),
         ("gradients", "cosine_percentile_1", "only the lowest cosine is drawn"),
         ("gradients", "shares", "for the image pre-trained arm only"),
