@@ -135,6 +135,7 @@ def measure_job(
         how={
             "switches": dict(switches),
             "parameters": dict(parameters),
+            **({"remade": True} if measurement.is_remade(switches) else {}),
             **({} if runs else {"data": portable(inputs[0].data)}),
         },
         resolved={} if runs else {"task": resolved(get_task(task))},

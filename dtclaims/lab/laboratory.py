@@ -54,6 +54,7 @@ from dtclaims.lab.inputs import (
 from dtclaims.lab.jobs import MeasureOrder, RunOrder, measure_job, run_job
 from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.lab.measurements.bench import Measurement
+from dtclaims.lab.paper.readings import PaperReadings
 from dtclaims.lab.views import VIEWS
 
 Identity = Mapping[str, Any]
@@ -391,7 +392,7 @@ class Laboratory:
     diagnostics = ("saturated", "clipped", "action_error", "held_out_error")
     shown = ("arm", "task", "context")
     views = VIEWS
-    published: PublishedValues | None = None
+    published: PublishedValues | None = PaperReadings()
 
     @property
     def words(self) -> Mapping[str, Any]:

@@ -80,7 +80,7 @@ def meaning(identity: Identity) -> dict[str, Any]:
                 said["data"] = _data(said["data"])
             return {"quantity": identity["measurement"], "runs": list(identity["runs"]), "said": said}
         how, what = identity["how"], identity["what"]
-        said = {**how["switches"], **how["parameters"]}
+        said = {**how["switches"], **how["parameters"], **({"remade": True} if how.get("remade") else {})}
         if "data" in how:
             said |= {"data": _data(how["data"]), "seed": what["seed"], "scale": what["scale"]}
         return {"quantity": what["quantity"], "runs": list(identity["needs"]), "said": said}

@@ -4,7 +4,7 @@ Importing this package does not import torch: judging stored results must not ne
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +165,13 @@ class Measurement:
     """(stored run, switches, **parameters) to plain data. Runs whenever asked, without torch."""
     scales: tuple[str, ...] = ALL_SCALES
     """Where it is offered; some cost more than a laptop has."""
+    remade: Mapping[str, str] = field(default_factory=dict)
+    """Switch → value under which what it returns was made anew under its old name: values that were recorded before
+    are of another quantity, and no evidence for this one."""
+
+    def is_remade(self, switches: Mapping[str, str]) -> bool:
+        """Whether its values under these switches are not those of before."""
+        return any(switches.get(name) == value for name, value in self.remade.items())
 
 
 def table(*measurements: Measurement) -> dict[str, Measurement]:

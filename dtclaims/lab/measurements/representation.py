@@ -256,6 +256,7 @@ def _cka(name: str, function: Callable[..., Any], what: str, published: str = ""
         ("cka_axis", "seeding"),
         {"published": f"{_PUBLISHED}{what}{published}.", "corrected": f"{_CORRECTED}{what}{corrected}."},
         from_networks=function,
+        remade={"cka_axis": "token"},
     )
 
 

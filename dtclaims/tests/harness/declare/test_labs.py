@@ -18,8 +18,7 @@ class Lab:
     switches, scales, quantities = {{}}, {{}}, {{}}
     options, diagnostics = (), ()
     def session(self, wish): ...
-    perform = derive = meaning = figures = commands = shown = words = views = session
-    published = None
+    perform = derive = meaning = figures = commands = shown = words = views = published = session
 
 LAB = Lab()
 """

@@ -21,10 +21,11 @@ def values(figure: str, panel: str, arm: str) -> list[float]:
     return [value for value in series["y"] if value is not None]
 
 
-def test_the_values_are_the_recorded_ones() -> None:
-    """The file's SHA-256 is the one its card names."""
-    (recorded,) = re.findall("[0-9a-f]{64}", (FOLDER / "README.md").read_text(encoding="utf-8"))
-    assert hashlib.sha256((FOLDER / "values.json").read_bytes()).hexdigest() == recorded
+@pytest.mark.parametrize("name", ["values.json", "readings.json"])
+def test_the_values_are_the_recorded_ones(name: str) -> None:
+    """A file's SHA-256 is the one its card names."""
+    (recorded,) = re.findall(f"`{name}` ([0-9a-f]{{64}})", (FOLDER / "README.md").read_text(encoding="utf-8"))
+    assert hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() == recorded
 
 
 @pytest.mark.parametrize(
