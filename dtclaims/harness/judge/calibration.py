@@ -1,6 +1,6 @@
 """What a claim's own test says of the paper's own values: an instrument that fails there cannot refute the paper."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dtclaims.harness.declare.claim import Form
@@ -82,13 +82,34 @@ def readings(cell: Cell) -> list[PaperReading]:
     return [*found, *_of_parts(cell)]
 
 
+def whole(cell: Cell, found: Sequence[PaperReading], seed: int) -> bool | None:
+    """Whether a claim as a whole holds on the paper's values of one seed: by what decides, and of a group by one part.
+
+    Args:
+        cell: the claim.
+        found: its `readings`.
+        seed: of the paper.
+
+    Returns:
+        None where that cannot be told from what the paper shows.
+    """
+    form, primary = cell.claim.form, cell.claim.primary
+    said = {one.component: one.holds for one in found if one.seed == seed}
+    required: list[list[bool | None]] = [[said[part.claim.id]] for part in cell.parts if part.claim.id in said]
+    if form is not None:
+        tasks = (primary,) if primary else cell.declared_tasks or (WHOLE,)
+        for part in form.trends:
+            named = [said[name] for task in tasks if (name := cell.named(part, task)) in said]
+            required += [named] if part in form.any_of and named else [[one] for one in named]
+    one_of_each = [True in group or (None if None in group else False) for group in required]
+    return False if False in one_of_each else None if None in one_of_each or not required else True
+
+
 def _of_parts(cell: Cell) -> Iterator[PaperReading]:
     for part in cell.parts:
         if "published" not in part.claim.protocols:
             continue
         theirs = readings(part)
         for seed in dict.fromkeys(one.seed for one in theirs):
-            said = [one.holds for one in theirs if one.seed == seed]
-            whole = False if False in said else None if None in said else True
             notes = dict.fromkeys(one.note for one in theirs if one.seed == seed and one.holds is None and one.note)
-            yield PaperReading(seed, part.claim.id, None, whole, "; ".join(notes))
+            yield PaperReading(seed, part.claim.id, None, whole(part, theirs, seed), "; ".join(notes))
