@@ -330,8 +330,8 @@ test_preserved_attention_helps = test_preserved_attention_helps.corrected(
     checks=(random_fails_without_context,),
     parts=("S5.6.1-other-blocks-help",),
     paper=Paper(
-        "block 1 +0.5, standard deviation 9.8 (seed 666), +8.6, 10.2 (seed 42, 5 epochs). That block 1 brings something "
-        "is at odds with S5.6.1-block1-like-random-return [fig. 9b, J.6]"
+        "block 1 +0.5, standard deviation 9.8 (seed 666), +8.6, 10.2 (seed 42, 5 epochs). That block 1 brings "
+        "something is at odds with S5.6.1-block1-like-random-return [fig. 9b, J.6]"
     ),
     deviations=(9, 13, 31),
 )
