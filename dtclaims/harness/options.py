@@ -17,7 +17,7 @@ from dtclaims.harness.lab import Option
 
 PROTOCOLS = ("published", "corrected", "both")
 PRECISIONS = ("auto", "bfloat16", "tf32", "float32")
-FAILABLE = ("error", "refuted", "inconclusive", "not-run")
+FAILABLE = ("error", "refuted", "inconclusive", "not-evaluable", "not-run")
 
 
 @dataclass(frozen=True)
