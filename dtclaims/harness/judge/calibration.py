@@ -204,7 +204,8 @@ def calibrate(cells: Sequence[Cell]) -> Calibration:
         UsageError: the lab has no values of the paper's, or exceptions that are not of the form.
     """
     rows: list[Row] = []
-    failing, stale = [], []
+    failing: list[str] = []
+    stale: list[str] = []
     for cell in cells:
         published = cell.lab.published
         if published is None:

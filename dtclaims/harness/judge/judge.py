@@ -24,11 +24,12 @@ from dtclaims.harness.judge.builder import (
 from dtclaims.harness.judge.calibration import drawn_effects, readings
 from dtclaims.harness.judge.entries import Entry, Over, PaperValue, Reach, RunUsed
 from dtclaims.harness.judge.factors import factors_of
-from dtclaims.harness.judge.looks import count_looks
+from dtclaims.harness.judge.looks import look
 from dtclaims.harness.lab import Lab, Provenance
 from dtclaims.harness.plan.cells import Cell, Name
 from dtclaims.harness.plan.plan import Plan
 from dtclaims.harness.stats import reach
+from dtclaims.harness.stats.spending import level_of_look
 from dtclaims.harness.store.pooling import pool
 from dtclaims.harness.store.results import Results
 from dtclaims.harness.store.store import StoredRun
@@ -48,6 +49,8 @@ class Judge:
     """The lab's own that the user gave: a remedy repeats them."""
     failures: Mapping[str, str] = field(default_factory=dict)
     """Key of a job → what went wrong in this session."""
+    looks: tuple[int, ...] | None = None
+    """At which numbers of seeds the claims were declared to be judged; None if nothing was declared."""
     _entries: dict[Name, Entry] = field(default_factory=dict)
 
     def cell(self, cell: Cell) -> Entry:
@@ -146,9 +149,12 @@ class Judge:
             return failed(declared, broken[0], basis)
         if presupposed_is_missing(declared, checks, effects, unit_of):
             return not_evaluable(declared, checks, basis)
-        looks = count_looks(cell.name, self.plan, self.store)
-        combined = declared.judge(effects, alpha=self.alpha, looks=looks, unit_of=unit_of)
-        return judged(declared, combined, effects, basis, checks=checks, unit_of=unit_of)
+        n = self.observations(cell)
+        looked = look(cell.name, self.plan, self.store, _tested(cell)["trends"], n)
+        level = None if self.looks is None else level_of_look(self.alpha, self.looks, n, looked.earlier)
+        combined = declared.judge(effects, alpha=self.alpha, looks=1 + looked.earlier, level=level, unit_of=unit_of)
+        declared = replace(declared, warnings=(*declared.warnings, *looked.warnings))
+        return judged(declared, combined, effects, basis, checks=checks, unit_of=unit_of, level=level)
 
     def check_effects(self, cell: Cell) -> dict[str, dict[str, dict[int, float]]]:
         """Check → component → seed → effect of a cell whose runs and measurements are there."""
@@ -222,6 +228,8 @@ class Judge:
         if self.lab.tasks:
             words.append(f"--task {'all' if set(cell.tasks) == set(self.lab.tasks) else ','.join(cell.tasks)}")
         own = [f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in self.options.items()]
+        if self.looks is not None:
+            own.append(f"--looks {','.join(map(str, self.looks))}")
         return " ".join([*words, f"--seeds {listed},", *own, f"--claim {cell.claim.id}"])
 
 
