@@ -112,10 +112,8 @@ def test_every_edit(job: Job, traced: Callable[[Job], set[Place]], capsys: pytes
     missed = unseen(job, edits)
     others = [*sampled(foreign_edits(job), job.name, 400), *edits_of(places, prose_mutants)]
     needless = seen(job, others)
-    parts = job.code().parts
-    idle = sum(part.startswith("function ") for part in parts) - len(
-        {one.name for one in places if "." not in one.name}
-    )
+    parts, run = job.code().parts, {f"function {one.name}" for one in places}
+    idle = [part for part in parts if part.startswith("function ") and part not in run]
     with capsys.disabled():
         print(
             f"\n{job.name}: {len(parts)} parts, {len(places)} functions run, {len(idle)} not; {len(edits)} mutants, "

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import dtclaims
+from dtclaims.errors import UsageError
 from dtclaims.harness.described import Must
 from dtclaims.harness.judge.entries import Base, Entry, Level, Name
 from dtclaims.harness.judge.exhibits import Figure, Id, Table
@@ -171,5 +172,6 @@ def _home_relative(store: Path) -> str:
     """The store's place without the user's name: reports are shared."""
     try:
         return f"DTCLAIMS_HOME/{store.resolve().relative_to(home().resolve())}"
-    except ValueError:
+    except (ValueError, UsageError):
+        # Elsewhere, or of a user without a home.
         return store.name

@@ -116,7 +116,11 @@ def test_without_claims_nothing_is_loaded_or_looked_up(suite: Suite) -> None:
         assert done.code == EXIT_OK, done.said
 
 
-@pytest.mark.parametrize("command", [["--version"], ["claims"], ["doctor"]])
+@pytest.mark.parametrize(
+    "command",
+    [["--version"], ["claims"], ["doctor"], ["judge", str(ROOT / "claims" / "evidence" / "k1-random-init.json")]],
+    ids=lambda command: command[0],
+)
 def test_commands_need_no_display_and_no_home(suite: Suite, command: list[str]) -> None:
     """A broken MUJOCO_GL and a user without a home are findings of `doctor`, and nobody's traceback."""
     suite.write("sitecustomize.py", "import pwd\ndef unknown(uid):\n    raise KeyError(uid)\npwd.getpwuid = unknown\n")

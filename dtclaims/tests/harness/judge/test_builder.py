@@ -84,7 +84,7 @@ def test_components_are_shown_each_with_its_own() -> None:
         "x": ("reproduced", "points", "> 1"),
         "y": ("refuted", "nats", "< 0"),
     }
-    with pytest.raises(StatisticsError, match="predicates and effects differ"):
+    with pytest.raises(StatisticsError, match="trends and effects differ"):
         two.judge(GOOD, alpha=0.05, looks=1)
 
 
