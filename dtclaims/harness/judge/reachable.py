@@ -1,8 +1,11 @@
 """What a cell tests, and which verdicts it could have at all: known before any run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from dtclaims.harness.declare.claim import Claim
+from dtclaims.harness.lab import Lab, protocols_of
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.stats.reach import Reach, reach, reach_whole
 
@@ -56,3 +59,52 @@ def reach_of(cell: Cell, observations: Callable[[Cell], int], *, alpha: float, s
         )
         found.append(own)
     return found[0] if len(found) == 1 else reach_whole(found, n)
+
+
+SIZES = (3, 5, 8)
+"""Numbers of seeds that the table of `dtclaims claims --reach` is of: what can be seen, what can be shown, and more."""
+
+
+@dataclass(frozen=True)
+class Reachable:
+    """Which verdicts one claim can have under one protocol on some tasks."""
+
+    claim: str
+    protocol: str
+    tasks: tuple[str, ...]
+    """Of the session; none where the lab has none."""
+    sizes: tuple[Reach, ...]
+    """Of each of `SIZES`."""
+
+    def to_json(self) -> dict[str, object]:
+        """The line as plain data."""
+        return {
+            "claim": self.claim,
+            "protocol": self.protocol,
+            "tasks": list(self.tasks),
+            "sizes": [one.to_json() for one in self.sizes],
+        }
+
+
+def reachable(claims: Iterable[Claim], lab: Lab, *, alpha: float) -> Iterator[Reachable]:
+    """Each claim under each protocol that can test it, on the lab's first task alone and on all of them.
+
+    Each seed is taken for an observation of its own. What is judged on none of the tasks is left out.
+
+    Args:
+        claims: to ask of.
+        lab: theirs.
+        alpha: of the verdicts.
+    """
+    scale, protocols = next(iter(lab.scales.values())), protocols_of(lab.switches)
+    sets = dict.fromkeys([lab.tasks[:1], lab.tasks])
+    for claim in claims:
+        for name in claim.protocols:
+            for tasks in sets:
+                cell = Cell(claim, protocols[name], scale, lab, tasks)
+                if cell.judged_tasks or cell.form is None:
+                    yield Reachable(claim.id, name, tasks, tuple(_at(cell, n, alpha) for n in SIZES))
+
+
+def _at(cell: Cell, n: int, alpha: float) -> Reach:
+    return reach_of(cell, lambda _: n, alpha=alpha)

@@ -68,3 +68,23 @@ def test_claims_can_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
     """`dtclaims claims --claim ID` lists one of them."""
     assert main(["claims", "--claims", str(SAMPLE_CLAIMS), "--claim", "SAMPLE-ratio", "--json"]) == 0
     assert [one["id"] for one in json.loads(capsys.readouterr().out)] == ["SAMPLE-ratio"]
+
+
+def test_claims_can_be_asked_for_their_reach(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line per protocol and set of tasks: what can come out at 3, 5 and 8 seeds, and from how many on."""
+    chosen = ["claims", "--claims", str(SAMPLE_CLAIMS), "--claim", "SAMPLE-fails", "--reach"]
+    assert main(chosen) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:6] == ["claim", "protocol", "tasks", "n=3", "n=5", "n=8"]
+    assert lines[1].split() == ["SAMPLE-fails", "published", "1", "either", "either", "either", "5", "5"]
+    assert main([*chosen, "--json"]) == 0
+    assert [len(one["tasks"]) for one in json.loads(capsys.readouterr().out)] == [1, 3, 1, 3]
+
+
+def test_the_page_of_a_paper_without_an_inventory(capsys: pytest.CaptureFixture[str]) -> None:
+    """Any paper's claims have a page: its sentence, trend and the reasons for what is ours, and no word of changes."""
+    assert main(["claims", "--claims", str(SAMPLE_CLAIMS), "--markdown"]) == 0
+    page = capsys.readouterr().out
+    assert "### SAMPLE-fails (headline)\n\n> it fails\n\n- **Trend** score (points) on hopper: `< 10`." in page
+    assert "**Ours:** A score below ten is a failure." in page
+    assert "**Changed**" not in page
