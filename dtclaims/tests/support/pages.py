@@ -6,7 +6,9 @@ from typing import Any
 
 from dtclaims.tests.support.report_strategies import HOSTILE
 
-FIXED = frozenset(["created", "scale", "protocols", "protocol", "verdict", "kind", "url", "style", "schema"])
+FIXED = frozenset(
+    ["created", "scale", "protocols", "protocol", "verdict", "kind", "url", "style", "schema", "turn", "said"]
+)
 """Fields whose text is not free."""
 
 

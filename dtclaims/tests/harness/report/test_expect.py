@@ -64,7 +64,7 @@ def test_against_a_whole_report_a_difference_says_why(before: Content, tmp_path:
     """A recorded report knows what else changed."""
     write(parse(before), tmp_path / "report.json")
     entry(before)["verdict"] = "refuted"
-    entry(before)["predicate"]["text"] = "> 0.1"
+    entry(before)["trend"]["text"] = "> 0.1"
     (difference,) = check_expectations(parse(before), tmp_path / "report.json")
     assert difference.why == ("threshold: > 0 -> > 0.1",)
 
@@ -182,7 +182,7 @@ def test_components_and_parts_are_compared_one_by_one() -> None:
     """A component's threshold, values and presence, and a part's verdict, are each named."""
     old = entry(report_example.content(), ("ABS-no-context", "published", "mini"))
     new = copy.deepcopy(old)
-    new["components"]["hopper"]["predicate"]["text"] = "> 6"
+    new["components"]["hopper"]["trend"]["text"] = "> 6"
     new["components"]["halfcheetah"] = new["components"].pop("walker2d")
     new["parts"][0]["verdict"] = "refuted"
     assert list(causes(Entry.from_json(old), Entry.from_json(new))) == [

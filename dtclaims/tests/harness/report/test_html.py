@@ -146,7 +146,7 @@ def whole() -> dict[str, Any]:
                 {"id": f"S5.{part % 6}-claim-number-{part}", "verdict": "reproduced"} for part in range(5)
             ]
         if index % 6 > 1:
-            entry |= {name: one[name] for name in ("effect", "statistics", "predicate")} | {"components": {}}
+            entry |= {name: one[name] for name in ("effect", "statistics", "trend")} | {"components": {}}
     figures, document["tables"] = paper_values.complete({}, {})
     document["figures"] = copy.deepcopy(figures)
     for figure in document["figures"].values():

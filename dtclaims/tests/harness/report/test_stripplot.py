@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dtclaims.harness.report import stripplot
 from dtclaims.harness.report.axis import Axis
 from dtclaims.tests.support.report_example import NOTHING, above, component, effect_of
-from dtclaims.tests.support.report_strategies import effects, numbers, predicates
+from dtclaims.tests.support.report_strategies import effects, numbers, trends
 
 PART = component()
 
@@ -39,7 +39,7 @@ def test_equal_seeds_do_not_hide_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("predicate", "span", "label"),
+    ("trend", "span", "label"),
     [
         (above(20), (20, float("inf")), "claimed > 20"),
         ({"kind": "below", "threshold": 10, "text": ""}, (float("-inf"), 10), "claimed < 10"),
@@ -48,10 +48,10 @@ def test_equal_seeds_do_not_hide_each_other() -> None:
         ({"kind": "holds_in", "threshold": 0.8, "text": ""}, (0.8, float("inf")), "claimed ≥ 0.8"),
     ],
 )
-def test_claimed_side_is_shaded_and_named(predicate: dict[str, Any], span: tuple[float, float], label: str) -> None:
+def test_claimed_side_is_shaded_and_named(trend: dict[str, Any], span: tuple[float, float], label: str) -> None:
     """The shade covers the claimed side of the axis, with a line at each of its ends."""
-    part = component(predicate=predicate)
-    assert stripplot.claimed(part.predicate) == span
+    part = component(trend=trend)
+    assert stripplot.claimed(part.trend) == span
     svg = stripplot.plot(part, [])
     ends = stripplot.domain([part])
     assert ends is not None
@@ -67,8 +67,8 @@ def test_claimed_side_is_shaded_and_named(predicate: dict[str, Any], span: tuple
 
 def test_a_claim_made_of_parts_has_no_side() -> None:
     """Without a threshold there is nothing to shade, and the seeds are still drawn."""
-    part = component(predicate={"kind": "all", "threshold": None, "text": "both"})
-    assert stripplot.claimed(part.predicate) is None
+    part = component(trend={"kind": "all", "threshold": None, "text": "both"})
+    assert stripplot.claimed(part.trend) is None
     assert not drawn(stripplot.plot(part, []), "side")
     assert len(drawn(stripplot.plot(part, []), "circle")) == 5
 
@@ -101,12 +101,12 @@ def test_nothing_measured_is_nothing_drawn() -> None:
     assert stripplot.mini(PART, [], None) == ""
 
 
-@given(st.sampled_from(["reproduced", "error"]).flatmap(effects), predicates, st.lists(numbers, max_size=2))
+@given(st.sampled_from(["reproduced", "error"]).flatmap(effects), trends, st.lists(numbers, max_size=2))
 def test_every_drawing_stays_within_its_frame(
-    effect_: dict[str, Any], predicate: dict[str, Any], paper: list[float]
+    effect_: dict[str, Any], trend: dict[str, Any], paper: list[float]
 ) -> None:
     """Whatever the numbers, the SVG is XML, and no coordinate of it is NaN, infinite or far outside."""
-    part = component(effect=effect_, predicate=predicate)
+    part = component(effect=effect_, trend=trend)
     for svg in (stripplot.plot(part, paper), stripplot.mini(part, paper, stripplot.domain([part], paper))):
         if svg:
             for node in ElementTree.fromstring(svg).iter():

@@ -67,7 +67,7 @@ def test_narrow_terminals_keep_what_tells_ids_apart() -> None:
 
 def test_a_table_that_cannot_fit_is_shown_all_the_same() -> None:
     """No verdict is dropped for want of room."""
-    long = claim("a" * 40, n=10**19, paper_value={"text": "x" * 99}, predicate={**above(0), "text": "y" * 99})
+    long = claim("a" * 40, n=10**19, paper_value={"text": "x" * 99}, trend={**above(0), "text": "y" * 99})
     example = document(claims=[long])
     assert any(line.startswith("aaa") and "NOT RUN" in line for line in summary_lines(example, 80))
 
