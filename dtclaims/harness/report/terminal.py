@@ -60,7 +60,7 @@ def _warnings(entry: Entry, width: int) -> list[str]:
     """What must be known before a verdict is believed, and that the paper's own data fail what they refuted."""
     told = [*entry.warnings, *filter(None, [beside.shared(entry)])]
     name = f"{entry.id} ({entry.protocol}, {entry.scale})"
-    return textwrap.wrap(clean(f"{name}: {' '.join(told)}"), width, subsequent_indent="  ") if told else []
+    return textwrap.wrap(clean(f"{name}: {'; '.join(told)}"), width, subsequent_indent="  ") if told else []
 
 
 def _row(entry: Entry, entries: Mapping[Key, Entry], *, short: bool) -> dict[str, str]:
