@@ -56,9 +56,7 @@ def frame(document: Document) -> "pd.DataFrame":
 
 
 def _parts(entry: Entry) -> Mapping[str | None, Entry | Component]:
-    if not entry.components:
-        return {None: entry}
-    return {**entry.components}
+    return dict(entry.components.items()) or {None: entry}
 
 
 def csv(document: Document) -> str:

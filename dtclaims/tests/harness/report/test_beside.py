@@ -63,7 +63,7 @@ def test_the_way_to_the_number_is_told() -> None:
 def test_own_effect_is_shown_where_it_decided() -> None:
     """So it is if parts decided with it."""
     whole = judged("whole", parts=[part("refuted")], decided_by=[OWN, "part"])
-    assert through(whole) == OWN
+    assert through(whole) == ""
     assert beside.decided_alone(whole)
 
 
