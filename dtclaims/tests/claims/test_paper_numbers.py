@@ -59,7 +59,7 @@ EXCEPTIONS = {
     "name", [one for one in PUBLISHED if CLAIMS[one].section in ("5.5", "5.6.1", "5.6.2", "J.5", "J.6.1", "J.6.2")]
 )
 def test_trends_of_sections_5_5_and_5_6_are_those_of_the_main_seed(name: str) -> None:
-    """What the paper says of its figures its main seed shows, on the task that decides or on all; or it is named here."""
+    """What the paper says of its figures its main seed shows, on the task that decides or all; or it is named here."""
     claim = CLAIMS[name]
     form = claim.form
     assert form is not None
