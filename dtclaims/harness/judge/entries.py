@@ -112,8 +112,8 @@ class Statistics(Record):
     """What this look could spend of alpha, where looks were declared; null where it is alpha / looks."""
 
     @classmethod
-    def of(cls, verdict: Verdict) -> "Statistics":
-        """The numbers of a verdict."""
+    def of(cls, verdict: Verdict, spent: float | None = None) -> "Statistics":
+        """The numbers of a verdict, and what its look could spend where looks were declared."""
         return cls(
             sd=verdict.sd,
             agree=verdict.agree,
@@ -124,6 +124,7 @@ class Statistics(Record):
             seeds_needed=verdict.seeds_needed,
             alpha=verdict.alpha,
             looks=verdict.looks,
+            spent=spent,
         )
 
     @property
