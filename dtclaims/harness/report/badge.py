@@ -38,7 +38,7 @@ def paper_badge(entries: Sequence[view.Judged], known: Iterable[str]) -> Badge:
     bad: tuple[Status, ...] = ("error", "refuted")
     worst = next((verdict for verdict in bad if counts[verdict]), None)
     good: tuple[Status, ...] = ("reproduced", "inconclusive", "not_evaluable")
-    best = next((verdict for verdict in good if counts[verdict]), "not_run")
+    best: Status = next((verdict for verdict in good if counts[verdict]), "not_run")
     return _badge(f"claims ({protocol}, {scale})", message, worst or best)
 
 

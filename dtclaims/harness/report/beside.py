@@ -44,7 +44,7 @@ class Shown:
     n: int
     paper: tuple[float, ...]
     through: tuple[str, ...] = ()
-    """What it is of, outermost first: parts and a component; empty where it is the claim's only effect."""
+    """What it is of, outermost first: parts and a component; empty where it is an effect of the claim itself."""
 
     @property
     def name(self) -> str:
@@ -78,8 +78,7 @@ def shown(entry: Entry, entries: Mapping[Key, Entry]) -> Shown | None:
     if not entry.components:
         if entry.effect.mean is None:
             return None
-        through = (OWN,) if entry.parts else ()
-        return Shown(entry.effect, entry.trend, entry.statistics, entry.n, entry.paper_value.numbers, through)
+        return Shown(entry.effect, entry.trend, entry.statistics, entry.n, entry.paper_value.numbers)
     named = [name for name in deciding if name in entry.components]
     if not named or (entry.verdict != "refuted" and len(named) > 1):
         return None

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 def frame(document: Document) -> "pd.DataFrame":
     """One row per claim, component, protocol, scale and seed; what has no effect has one row without a seed.
 
-    Columns: claim, component (none of a claim that has one effect), section, headline, protocol, scale, verdict (of the
-    claim), turn, decided_by, provisional, seed, effect (of the seed), unit, mean, low, high, claimed, size, rule, paper.
+    Columns: claim, component (none of a claim that has one effect), section, headline, protocol, scale, verdict (of
+    the claim), turn, decided_by, provisional, seed, effect (of the seed), unit, mean, low, high, claimed, size, rule,
+    paper.
 
     Raises:
         ReportError: not a valid report.
@@ -55,9 +56,7 @@ def frame(document: Document) -> "pd.DataFrame":
 
 
 def _parts(entry: Entry) -> Mapping[str | None, Entry | Component]:
-    if not entry.components:
-        return {None: entry}
-    return {**entry.components}
+    return dict(entry.components.items()) or {None: entry}
 
 
 def csv(document: Document) -> str:

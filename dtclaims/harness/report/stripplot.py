@@ -63,7 +63,7 @@ def least(trend: TrendShown) -> float | None:
 
 
 def _marks(trend: TrendShown) -> tuple[list[float], list[float], list[float]]:
-    """Where lines stand: at the ends of the claimed side, at the smallest effect of interest, at the null of a margin."""
+    """Where lines stand: the ends of the claimed side, the smallest effect of interest, the null of a margin."""
     cuts = [cut for cut in claimed(trend) or () if math.isfinite(cut)]
     interest = [one for one in [least(trend)] if one is not None and math.isfinite(one)]
     null = [trend.null] if cuts and trend.null is not None and trend.null not in cuts else []

@@ -13,10 +13,10 @@ NARROWEST = 80
 
 COLUMNS = ("claim", "protocol", "scale", "verdict", "effect", "claimed", "n", "paper")
 
-MILD = {"claimed": 12, "paper": 14}
-HARD = {"claimed": 7, "paper": 0, "effect": 18, "claim": 14}
+MILD = (("effect", 30), ("claimed", 12), ("paper", 14))
+HARD = (("effect", 30), ("claimed", 7), ("paper", 0), ("effect", 18), ("claim", 14))
 """Columns that give way where a table is too wide, in this order, and how far. At 0 the column is left out.
-Ids give way last: they are what a reader searches for."""
+A number is whole before what it is of is; ids give way last: they are what a reader searches for."""
 
 
 def summary_lines(document: Document, width: int = 120) -> list[str]:
@@ -60,7 +60,7 @@ def _warnings(entry: Entry, width: int) -> list[str]:
     """What must be known before a verdict is believed, and that the paper's own data fail what they refuted."""
     told = [*entry.warnings, *filter(None, [beside.shared(entry)])]
     name = f"{entry.id} ({entry.protocol}, {entry.scale})"
-    return textwrap.wrap(clean(f"{name}: {' '.join(told)}"), width, subsequent_indent="  ") if told else []
+    return textwrap.wrap(clean(f"{name}: {'; '.join(told)}"), width, subsequent_indent="  ") if told else []
 
 
 def _row(entry: Entry, entries: Mapping[Key, Entry], *, short: bool) -> dict[str, str]:
@@ -82,7 +82,7 @@ def _row(entry: Entry, entries: Mapping[Key, Entry], *, short: bool) -> dict[str
     }
 
 
-def _table(rows: Sequence[Mapping[str, str]], width: int, gap: int, least: Mapping[str, int]) -> list[str]:
+def _table(rows: Sequence[Mapping[str, str]], width: int, gap: int, least: Sequence[tuple[str, int]]) -> list[str]:
     """The rows under their names, as close to `width` columns as the columns can give way."""
     if not rows:
         return []
@@ -90,7 +90,7 @@ def _table(rows: Sequence[Mapping[str, str]], width: int, gap: int, least: Mappi
     names = {name: name[: max(len(row[name]) for row in rows)] if name == "protocol" else name for name in COLUMNS}
     lines = [names, *rows]
     widths = {name: max(len(line[name]) for line in lines) for name in COLUMNS}
-    for name, size in least.items():
+    for name, size in least:
         excess = sum(widths.values()) + gap * (len(widths) - 1) - width
         widths[name] = max(min(widths[name], size), widths[name] - max(excess, 0))
         if excess > 0 and not size:
