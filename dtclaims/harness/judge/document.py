@@ -46,7 +46,17 @@ class Registration(Record):
     matches: bool
     """Whether the claims that were judged are those that it declares."""
     differs: tuple[str, ...] = ()
-    """Ids of claims that were judged as declared otherwise."""
+    """Choices of the session (`seeds`) and ids of claims that were judged as declared otherwise."""
+
+    def sentence(self) -> str:
+        """What is to be said of it."""
+        before = {
+            True: "before the first run",
+            False: "after the first run",
+            None: "when the first run was is not known",
+        }
+        matches = "as declared there" if self.matches else f"declared otherwise there: {', '.join(self.differs)}"
+        return f"registered {self.created} ({before[self.before_first_run]}), {self.digest[:16]}; judged {matches}"
 
 
 @dataclass(frozen=True, kw_only=True)
