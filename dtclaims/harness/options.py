@@ -18,7 +18,7 @@ from dtclaims.harness.stats.spending import check_looks
 
 PROTOCOLS = ("published", "corrected", "both")
 PRECISIONS = ("auto", "bfloat16", "tf32", "float32")
-FAILABLE = ("error", "refuted", "inconclusive", "not-run")
+FAILABLE = ("error", "refuted", "inconclusive", "not-evaluable", "not-run")
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ Key = tuple[str, str, str]
 Free = Mapping[str, object]
 """Plain data of any shape."""
 
+SizeWord = Literal["as large as reported", "smaller", "larger", "not comparable", "not shown"]
+
 
 class Estimate(Protocol):
     """A mean with its interval."""
@@ -174,7 +176,7 @@ class Tests(Record):
 class Size(Record):
     """How large the effect is beside the paper's own value of it. It changes no verdict."""
 
-    said: Literal["as large as reported", "smaller", "larger", "not comparable", "not shown"]
+    said: SizeWord
     """`smaller` and `larger` in the direction claimed; `not shown`: the paper does not show the effect, or three seeds
     are not there to compare it with."""
     reason: str

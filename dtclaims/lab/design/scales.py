@@ -60,6 +60,7 @@ SCALES: dict[str, Scale] = {
                 warmup_steps=5,
                 evaluation_episodes=4,
                 held_out_steps=800,
+                fresh_episodes=8,
             ),
             needs_gpu=False,
             seeds=3,
@@ -81,6 +82,7 @@ SCALES: dict[str, Scale] = {
                 # Fewer than the reference's 100: physics on the CPU is what a run waits for, and a claim's score is the
                 # mean or the best of several epochs.
                 evaluation_episodes=20,
+                fresh_episodes=100,
             ),
             needs_gpu=True,
             per_gpu=16,

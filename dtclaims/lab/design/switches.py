@@ -108,8 +108,16 @@ SWITCHES: dict[str, Switch] = {
             "causal",
             ("DEV-08",),
             "measurement",
-            "distance under a softmax over all keys with heads fused, on K=1 runs, "
-            "or per head, causal, relative to the start, on K=20 runs",
+            "change of the attention distance under a softmax over all keys with heads fused, "
+            "or of attention itself, per head and causal",
+        ),
+        Switch(
+            "context",
+            "one",
+            "twenty",
+            ("DEV-08",),
+            "measurement",
+            "attention is read of runs that were trained without a context to attend to, or of runs that had one",
         ),
         Switch(
             "cos_tensors",

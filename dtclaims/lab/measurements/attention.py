@@ -17,6 +17,8 @@ from dtclaims.lab.measurements.bench import (
 )
 
 if TYPE_CHECKING:
+    import torch
+
     from dtclaims.lab.data.windows import Batch
     from dtclaims.lab.models import DecisionTransformer
 
@@ -29,47 +31,87 @@ UNIFORM_DISTANCE = (1 - 1 / (3 * ANALYSIS_CONTEXT) ** 2) / 6
 
 
 def attention_gap(bench: Bench, switches: Mapping[str, str], *, epoch: int = 4) -> list[float]:
-    """Median change of the attention distance per block, from epoch 0 to another (§5.6.2; DEV-08)."""
-    from dtclaims.lab.metrics import attention_gap as gap
-    from dtclaims.lab.metrics import relative_gap
+    """Change of attention per block, from epoch 0 to another (§5.6.2; DEV-08).
 
-    fused = switches["att_dist"] == "fused"
-    corrected = MINI_WINDOWS if bench.spec["scale"] == "mini" else CORRECTED_WINDOWS
-    # The reference draws other windows for each arm (DEV-22); here they share them under both protocols.
-    windows = bench.windows(PUBLISHED_WINDOWS if fused else corrected, full=not fused, per_seed=per_seed(switches))
-    before, after = (_attention_distances(bench.network(e), windows, fused) for e in (0, epoch))
-    change = gap if fused else relative_gap
-    return [float(np.median(change(late, early))) for late, early in zip(after, before, strict=True)]
+    Published, the median over windows of the change of its distance; corrected, the mean over windows of the share of
+    attention that lies on other keys than before (total variation).
+    """
+    from dtclaims.lab.metrics import attention_change
+    from dtclaims.lab.metrics import attention_gap as gap
+
+    if _fused(switches):
+        after, before = (_distances(bench, switches, e) for e in (epoch, 0))
+        return [float(np.median(gap(late, early))) for late, early in zip(after, before, strict=True)]
+    late, early = (bench.network(e) for e in (epoch, 0))
+    columns = []
+    for batch in _windows(bench, switches):
+        mask = _mask(batch)
+        pairs = zip(_projected(late, batch, fused=False), _projected(early, batch, fused=False), strict=True)
+        columns.append([attention_change(after[:2], before[:2], before[2], mask) for after, before in pairs])
+    return [float(np.concatenate(block).mean()) for block in zip(*columns, strict=True)]
 
 
 def attention_gap_rest(bench: Bench, switches: Mapping[str, str], *, epoch: int = 4) -> float:
     """Mean attention gap over the blocks that the paper does not except, in units of an ordinary distance (§5.6.2).
 
-    The unit is the distance of uniform attention under `published`; a relative gap needs none.
+    The unit is the distance of uniform attention under `published`; a share of attention needs none.
     """
     gaps = attention_gap(bench, switches, epoch=epoch)
     rest = [gap for block, gap in enumerate(gaps) if block not in EXCEPTED[bench.data.task.name]]
-    return float(np.mean(rest)) / (UNIFORM_DISTANCE if switches["att_dist"] == "fused" else 1.0)
+    return float(np.mean(rest)) / (UNIFORM_DISTANCE if _fused(switches) else 1.0)
 
 
-def _attention_distances(model: "DecisionTransformer", windows: "list[Batch]", fused: bool) -> npt.NDArray[np.float64]:
+def attention_distance(bench: Bench, switches: Mapping[str, str], *, epoch: int = 0) -> list[float]:
+    """Median over windows of the attention distance per block, at the start unless said (§5.6.2; DEV-08)."""
+    return [float(np.median(block)) for block in _distances(bench, switches, epoch)]
+
+
+def _fused(switches: Mapping[str, str]) -> bool:
+    return switches["att_dist"] == "fused"
+
+
+def _windows(bench: Bench, switches: Mapping[str, str]) -> "list[Batch]":
+    # The reference draws other windows for each arm (DEV-22); here they share them under both protocols.
+    fused = _fused(switches)
+    corrected = MINI_WINDOWS if bench.spec["scale"] == "mini" else CORRECTED_WINDOWS
+    return bench.windows(PUBLISHED_WINDOWS if fused else corrected, full=not fused, per_seed=per_seed(switches))
+
+
+def _distances(bench: Bench, switches: Mapping[str, str], epoch: int) -> npt.NDArray[np.float64]:
     """Attention distance of every block and window, shape (blocks, n)."""
     from dtclaims.lab.metrics import causal_attention_distance, fused_attention_distance
-    from dtclaims.lab.models import capture
 
+    model, fused = bench.network(epoch), _fused(switches)
     columns = []
-    for batch in windows:
-        projected = capture(model, batch, points=("attn.c_attn",), attention="reference" if fused else "boolean")
-        mask = batch.mask.repeat_interleave(3, dim=1)
-        rows = []
-        for block in range(model.config.blocks):
-            query, key, _ = projected[f"h.{block}.attn.c_attn"].chunk(3, dim=-1)
-            if fused:
-                rows.append(fused_attention_distance(query, key))
-            else:
-                rows.append(causal_attention_distance(query, key, model.config.heads, mask))
+    for batch in _windows(bench, switches):
+        mask = _mask(batch)
+        rows = [
+            fused_attention_distance(query, key) if fused else causal_attention_distance(query, key, heads, mask)
+            for query, key, heads in _projected(model, batch, fused)
+        ]
         columns.append(np.stack(rows))
     return np.concatenate(columns, axis=1)
+
+
+def _mask(batch: "Batch") -> "torch.Tensor":
+    """Which tokens are real, (n, 60)."""
+    return batch.mask.repeat_interleave(3, dim=1)
+
+
+def _projected(
+    model: "DecisionTransformer", batch: "Batch", fused: bool
+) -> "list[tuple[torch.Tensor, torch.Tensor, int]]":
+    """Of each block: query and key, (n, 60, width), and its number of heads, its own where a block was replaced."""
+    from dtclaims.lab.models import capture
+    from dtclaims.lab.models.transformer import Block
+
+    projected = capture(model, batch, points=("attn.c_attn",), attention="reference" if fused else "boolean")
+    found = []
+    for number, block in enumerate(model.transformer.h):
+        query, key, _ = projected[f"h.{number}.attn.c_attn"].chunk(3, dim=-1)
+        assert isinstance(block, Block)
+        found.append((query, key, block.attn.heads))
+    return found
 
 
 MEASUREMENTS = table(
@@ -78,21 +120,36 @@ MEASUREMENTS = table(
         ("att_dist", "seeding"),
         {
             "published": "Median over 100 windows of the change in fused-head attention distance, cut after the "
-            "softmax, from epoch 0 to another (4 of 40 unless said), K=1 runs shown K=20 windows.",
-            "corrected": f"Median over {CORRECTED_WINDOWS} full windows ({MINI_WINDOWS} at mini) of the relative "
-            "change in causal per-head attention distance, from epoch 0 to another (4 of 40 unless said), K=20 runs.",
+            "softmax, from epoch 0 to another (4 of 40 unless said), shown K=20 windows.",
+            "corrected": f"Mean over {CORRECTED_WINDOWS} full windows ({MINI_WINDOWS} at mini), heads and queries of "
+            "the share of attention that lies on other keys than at epoch 0 (total variation), at another (4 of 40 "
+            "unless said).",
         },
         from_networks=attention_gap,
+        # Was a relative change of distance.
+        remade={"att_dist": "causal"},
     ),
     Measurement(
         "attention_gap_rest",
         ("att_dist", "seeding"),
         {
             "published": "Mean over blocks of that median gap, all blocks but 1 (on HalfCheetah but 1 and 2), over the "
-            "fused-head distance of uniform attention, K=1 runs shown 100 K=20 windows.",
-            "corrected": "Mean over blocks of the median relative gap, all blocks but 1 (on HalfCheetah but 1 and 2), "
-            "of causal per-head attention, K=20 runs.",
+            "fused-head distance of uniform attention, shown 100 K=20 windows.",
+            "corrected": "Mean over blocks of the share of attention that lies on other keys than at epoch 0, all "
+            "blocks but 1 (on HalfCheetah but 1 and 2).",
         },
         from_networks=attention_gap_rest,
+        remade={"att_dist": "causal"},
+    ),
+    Measurement(
+        "attention_distance",
+        ("att_dist", "seeding"),
+        {
+            "published": "Median over 100 windows of the fused-head attention distance, cut after the softmax, at "
+            "epoch 0 unless said, shown K=20 windows.",
+            "corrected": f"Median over {CORRECTED_WINDOWS} full windows ({MINI_WINDOWS} at mini) of the causal "
+            "attention distance per head, in tokens, at epoch 0 unless said.",
+        },
+        from_networks=attention_distance,
     ),
 )

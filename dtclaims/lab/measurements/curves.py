@@ -16,11 +16,14 @@ Values = npt.NDArray[np.float64]
 
 def scores(run: Stored, switches: Mapping[str, str]) -> Values:
     """Normalised score of every epoch (DEV-29)."""
+    return _normalised(run, np.asarray(run.result["curves"]["return_mean"]), switches)
+
+
+def _normalised(run: Stored, returns: Values, switches: Mapping[str, str]) -> Values:
     from dtclaims.lab.metrics.curves import normalized_score
 
     task = get_task(spec_of(run.identity).task)
-    reference = score_reference(task, switches["score_refs"])
-    return np.asarray(normalized_score(np.asarray(run.result["curves"]["return_mean"]), reference))
+    return np.asarray(normalized_score(returns, score_reference(task, switches["score_refs"])))
 
 
 def score(run: Stored, switches: Mapping[str, str], *, minus: Mapping[str, float] | None = None) -> float:
@@ -32,8 +35,16 @@ def score(run: Stored, switches: Mapping[str, str], *, minus: Mapping[str, float
         minus: task → a score printed elsewhere, to be subtracted.
     """
     values = scores(run, switches)
-    value = values.max() if switches["selection"] == "best" else values[-max(1, len(values) // 4) :].mean()
-    return float(value) - (minus[spec_of(run.identity).task] if minus else 0.0)
+    late = values[-max(1, len(values) // 4) :].mean()
+    value = _best(run, values, switches) if switches["selection"] == "best" else float(late)
+    return value - (minus[spec_of(run.identity).task] if minus else 0.0)
+
+
+def _best(run: Stored, values: Values, switches: Mapping[str, str]) -> float:
+    """The best epoch's score: on the episodes it was chosen by (DEV-10), or on fresh ones where those are few."""
+    if not spec_of(run.identity).fresh_episodes:
+        return float(values.max())
+    return float(_normalised(run, np.asarray(run.result["diagnostics"]["fresh_return"]), switches))
 
 
 def spanned(run: Stored, values: Values, first: int, last: int) -> Values:
@@ -81,8 +92,8 @@ MEASUREMENTS = table(
         "score",
         ("selection", "score_refs"),
         {
-            "published": "Best normalised score over all epochs (chosen on the number it reports), "
-            "scored with mean dataset returns.",
+            "published": "Best normalised score over all epochs (chosen on the number it reports; where an epoch has "
+            "fewer than 100 episodes, evaluated afresh), scored with mean dataset returns.",
             "corrected": "Mean normalised score over the last quarter of epochs, scored with D4RL's constants.",
         },
         from_curves=score,

@@ -1,8 +1,8 @@
 from .attention import (
+    attention_change,
     attention_gap,
     causal_attention_distance,
     fused_attention_distance,
-    relative_gap,
 )
 from .cka import CkaMatrix, Estimator, cka_matrix, linear_cka, permutation_null
 from .cka_layers import (
@@ -52,6 +52,7 @@ __all__ = [
     "PublishedMine",
     "Token",
     "area",
+    "attention_change",
     "attention_gap",
     "best",
     "best_epoch",
@@ -80,7 +81,6 @@ __all__ = [
     "published_cka_matrix",
     "published_ema",
     "regressed_cka",
-    "relative_gap",
     "unbiased_ema",
     "unreadable_share",
 ]

@@ -1,12 +1,15 @@
 """Attention distance: how far back a query looks, and how training changes it (paper §5.6.2; protocol §7.6).
 
-Query and key are the first two thirds of a block's c_attn output, (samples, T tokens, width). Both functions
+Query and key are the first two thirds of a block's c_attn output, (samples, T tokens, width). Two functions
 return one distance per sample, but on different scales (DEV-08):
 
 - `fused_attention_distance`, the published one, is Σ_ij |i−j| P_ij / T² with mass on the future cut off, so
   uniform logits give (1 − 1/T²)/6 (0.1666 at T = 60) and the maximum is (T−1)/(2T);
 - `causal_attention_distance`, the corrected one, is in tokens: 0 for attention to oneself, (T−1)/4 for
   uniform causal attention.
+
+A distance can stay while attention moves: from the keys on one side of it to those on both. `attention_change`, the
+corrected gap, is of attention itself: the share of it that lies on other keys than before.
 """
 
 import math
@@ -70,6 +73,39 @@ def causal_attention_distance(query: Array, key: Array, heads: int, mask: Array 
         MeasurementError: as `fused_attention_distance`; heads that do not divide the width; a mask of another shape.
         UndefinedMeasurement: a sample without a real token.
     """
+    maps, real = _causal_maps(query, key, heads, mask)
+    back = (maps * _steps_back(maps.shape[-1], maps)).sum(dim=-1)
+    return _over_real_queries(back, real)
+
+
+def attention_change(post: tuple[Array, Array], pre: tuple[Array, Array], heads: int, mask: Array | None) -> Floats:
+    """Corrected gap of each sample, (samples,): mean over heads and real queries of ½ Σ_j |P_ij − P⁰_ij| (DEV-08).
+
+    That is the total variation between both attention maps: 0 where they are equal, 1 where no key is shared. Maps are
+    those of `causal_attention_distance`.
+
+    Args:
+        post: query and key of the samples after, each (samples, T, width).
+        pre: those of the same samples before.
+        heads: as of `causal_attention_distance`, of both.
+        mask: as of `causal_attention_distance`.
+
+    Raises:
+        MeasurementError: as `causal_attention_distance`, or maps of different shapes.
+        UndefinedMeasurement: a sample without a real token.
+    """
+    (after, real), (before, _) = (_causal_maps(*both, heads, mask) for both in (post, pre))
+    if after.shape != before.shape:
+        raise MeasurementError(
+            "attention is compared per sample, head and token",
+            given=f"{tuple(before.shape)} before, {tuple(after.shape)} after",
+            expected="one shape (samples, heads, tokens, tokens)",
+        )
+    return _over_real_queries((after - before).abs().sum(dim=-1) / 2, real)
+
+
+def _causal_maps(query: Array, key: Array, heads: int, mask: Array | None) -> tuple[Tensor, Tensor]:
+    """Attention (samples, heads, T, T) as the network computes it, and which tokens are real, (samples, T)."""
     q, k = _query_and_key(query, key)
     samples, tokens, width = q.shape
     if heads < 1 or width % heads:
@@ -82,14 +118,18 @@ def causal_attention_distance(query: Array, key: Array, heads: int, mask: Array 
                 "mask does not fit the query", given=tuple(real.shape), expected=f"({samples}, {tokens})"
             )
     if not bool(real.any(dim=1).all()):
-        raise UndefinedMeasurement("a window of padding only has no attention distance")
+        raise UndefinedMeasurement("a window of padding only has no attention")
     q, k = (side.view(samples, tokens, heads, width // heads).transpose(1, 2) for side in (q, k))
     # A padded query has no key but itself: it is left out of the mean, and must not be NaN until then.
     itself = torch.eye(tokens, dtype=torch.bool, device=q.device)
     allowed = (real[:, None, :] & torch.ones_like(itself).tril()) | itself
     logits = (q @ k.transpose(2, 3) / math.sqrt(width // heads)).masked_fill(~allowed[:, None], -math.inf)
-    back = (torch.softmax(logits, dim=-1) * _steps_back(tokens, q)).sum(dim=-1).mean(dim=1)
-    return ((back * real).sum(dim=1) / real.sum(dim=1)).cpu().numpy()
+    return torch.softmax(logits, dim=-1), real
+
+
+def _over_real_queries(values: Tensor, real: Tensor) -> Floats:
+    """Mean of (samples, heads, T) over heads and real queries, (samples,)."""
+    return ((values.mean(dim=1) * real).sum(dim=1) / real.sum(dim=1)).cpu().numpy()
 
 
 def attention_gap(post: Array, pre: Array) -> Floats:
@@ -100,23 +140,6 @@ def attention_gap(post: Array, pre: Array) -> Floats:
     """
     after, before = _distances(post, pre)
     return np.abs(after - before)
-
-
-def relative_gap(post: Array, pre: Array) -> Floats:
-    """|post − pre| / pre per sample, (samples,): the change in units of the distance before training (DEV-08).
-
-    Raises:
-        MeasurementError: as `attention_gap`, or a negative distance.
-        UndefinedMeasurement: a sample whose distance before training is 0.
-    """
-    after, before = _distances(post, pre)
-    if (before == 0).any():
-        raise UndefinedMeasurement(
-            "a relative gap has no value where the distance before training is 0",
-            given=f"{int((before == 0).sum())} of {len(before)} samples",
-            expected="positive distances",
-        )
-    return np.abs(after - before) / before
 
 
 def _distances(post: Array, pre: Array) -> tuple[Floats, Floats]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from dtclaims.errors import StoreError
@@ -52,9 +53,10 @@ def train_run(
         check: called after each epoch, before anything is written; what it raises ends the run.
 
     Returns:
-        Plain data: `curves` (see `Trainer.curves`), `diagnostics` (`constant_error`: the error of the best constant
-        prediction of the training actions, DEV-11), `seconds` of training, those of stopped workers up to their last
-        save included, and `resumed`: the epochs after which it was taken up.
+        Plain data: `curves` (see `Trainer.curves`), `fresh` (see `Trainer.evaluate_best`, where it is asked for),
+        `diagnostics` (`constant_error`: the error of the best constant prediction of the training actions, DEV-11;
+        `fresh_return`, the mean of the fresh evaluation), `seconds` of training, those of stopped workers up to their
+        last save included, and `resumed`: the epochs after which it was taken up.
 
     Raises:
         RunFailed: the loss stopped being finite.
@@ -77,9 +79,14 @@ def train_run(
         if trainer.epoch < spec.epochs:
             saving.save(trainer.state, {**past, "seconds": seconds()})
         tell(trainer.epoch, {name: values[-1] for name, values in trainer.curves.items()})
+    fresh = trainer.evaluate_best()
     return {
         "curves": trainer.curves,
-        "diagnostics": {"constant_error": trainer.constant_error()},
+        **({} if fresh is None else {"fresh": fresh}),
+        "diagnostics": {
+            "constant_error": trainer.constant_error(),
+            **({} if fresh is None else {"fresh_return": fmean(fresh["returns"])}),
+        },
         "seconds": seconds(),
         "resumed": past["resumed"],
     }

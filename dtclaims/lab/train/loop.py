@@ -1,5 +1,6 @@
 """Fine-tuning of one run, epoch by epoch: updates, roll-outs, curves (protocol §4 and §5)."""
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from dtclaims.lab.data.trajectories import Trajectories
 from dtclaims.lab.data.windows import Batch, WindowSampler
 from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.models import Backbone, build_model
+from dtclaims.lab.models.policy import Policy
 from dtclaims.lab.train.evaluate import ROLLOUTS, physics_threads
 from dtclaims.lab.train.lanes import LaneRollouts
 from dtclaims.lab.train.objective import action_loss, make_optimizer
@@ -84,7 +86,8 @@ class Trainer:
         ).to(device)
         self.optimizer = make_optimizer(self.model, spec.budget, spec.adam_eps)
         self.sampler = WindowSampler(self.data, spec.context, device)
-        self.env = BatchedEnv(self.task, spec.budget.evaluation_episodes, threads or physics_threads(device))
+        self._threads = threads or physics_threads(device)
+        self.env = BatchedEnv(self.task, spec.budget.evaluation_episodes, self._threads)
         self.epoch = 0
         """Epochs done."""
         self.curves: dict[str, list[float]] = {}
@@ -93,6 +96,8 @@ class Trainer:
         `held_out_error` = eval-mode error on trajectories kept out, where the run keeps some; `loss_mean`;
         `gradient_norm` (mean, before clipping), `clipped` (share of steps whose gradient was longer than the
         clipping norm) and `saturated` (share of predicted action coordinates past ±0.99)."""
+        self._best: dict[str, Tensor] | None = None
+        """Parameters after the best epoch so far, on the CPU, where that is to be evaluated afresh."""
         self._held_out = self._held_out_batches(held_out) if held_out is not None else []
         self._steps: Steps | None = None
         self._rollouts: LaneRollouts | None = None
@@ -137,6 +142,9 @@ class Trainer:
         for name, value in logged.items():
             self.curves.setdefault(name, []).append(self._finite(name, float(value)))
         self.epoch = epoch
+        returns = self.curves["return_mean"]
+        if self.spec.fresh_episodes and returns.index(max(returns)) == epoch - 1:
+            self._best = self.parameters()
 
     def _train_epoch(self, epoch: int, progress: Progress | None) -> tuple[Tensor, Tensor, Tensor]:
         """One epoch of updates; loss, gradient norm and saturation of every step, on the CPU."""
@@ -165,11 +173,38 @@ class Trainer:
             for i in range(self.spec.budget.evaluation_episodes)
         ]
         if self._rollouts is None:
-            mean, std = self.data.state_mean, self.data.state_std
-            view = View(self.task.target, self.spec.context, mean, std, self.task.action_dim)
-            precision: Precision = "bfloat16" if self.precision == "bfloat16" else "float32"
-            self._rollouts = ROLLOUTS[self.device.type](self.model, self.env, view, self.device, precision)
+            self._rollouts = self._rollouts_of(self.model, self.env)
         return self._rollouts.run(seeds)
+
+    def evaluate_best(self) -> dict[str, Any] | None:
+        """The best epoch's checkpoint on episodes of its own, that checkpoint only; None where none are asked for.
+
+        Returns:
+            `epoch` (the first with the highest mean return), `returns` and `lengths` of each episode.
+        """
+        count = self.spec.fresh_episodes
+        if not count:
+            return None
+        assert self._best is not None
+        model = copy.deepcopy(self.model)
+        model.load_state_dict(self._best)
+        env = BatchedEnv(self.task, count, self._threads)
+        seeds = [derive(self.spec.seed, f"{self._purpose('fresh')}/{i}") % 2**31 for i in range(count)]
+        rollouts = self._rollouts_of(model, env).run(seeds)
+        returns = self.curves["return_mean"]
+        return {
+            "epoch": 1 + returns.index(max(returns)),
+            "returns": [float(value) for value in rollouts.returns],
+            "lengths": [int(value) for value in rollouts.lengths],
+        }
+
+    def _rollouts_of(self, model: Policy, env: BatchedEnv) -> LaneRollouts:
+        view = View(
+            self.task.target, self.spec.context, self.data.state_mean, self.data.state_std, self.task.action_dim
+        )
+        precision: Precision = "bfloat16" if self.precision == "bfloat16" else "float32"
+        found: LaneRollouts = ROLLOUTS[self.device.type](model, env, view, self.device, precision)
+        return found
 
     @torch.no_grad()
     def _held_out_error(self) -> float:
@@ -193,6 +228,7 @@ class Trainer:
             "curves": {name: list(values) for name, values in self.curves.items()},
             "model": self.parameters(),
             "optimizer": _copied(self.optimizer.state_dict()),
+            **({} if self._best is None else {"best": self._best}),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -201,6 +237,7 @@ class Trainer:
         self.curves = {name: list(values) for name, values in state["curves"].items()}
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self._best = state.get("best")
         # They may hold the tensors that were replaced.
         self._steps = self._rollouts = None
 

@@ -103,7 +103,7 @@ def test_missing_cuda_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_fail_on_takes_both_spellings() -> None:
     """`not-run`, as on the command line, is the verdict `not_run`."""
-    assert parse_fail_on("error, not-run") == {"error", "not_run"}
+    assert parse_fail_on("error, not-run,not_evaluable") == {"error", "not_run", "not_evaluable"}
 
 
 def test_data_has_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ PUBLISHED, CORRECTED = (PROTOCOLS[name].switches for name in ("published", "corr
 
 def run(returns: list[float], task: str = "hopper", scale: str = "mini") -> StoredRun:
     """A stored run with these returns by epoch."""
-    budget = replace(SCALES[scale].budget, epochs=len(returns))
+    budget = replace(SCALES[scale].budget, epochs=len(returns), fresh_episodes=0)
     spec = tiny_spec(task=task, budget=budget).to_json()
     return StoredRun(Path(), {"spec": spec}, {"curves": {"return_mean": returns}}, {})
 
@@ -35,6 +35,16 @@ RISING = [0.0, 100.0, 200.0, 900.0, 400.0, 500.0, 600.0, 700.0]
 def test_published_takes_the_best_epoch() -> None:
     """Chosen on the number it reports, with the data sets' mean returns (DEV-10, 29)."""
     assert score(run(RISING), PUBLISHED) == pytest.approx(normalised(900, "dataset_means"))
+
+
+def test_few_episodes_choose_the_best_epoch_and_fresh_ones_score_it() -> None:
+    """Where an epoch's episodes are few, the published score is of the chosen one's own; corrected chooses none."""
+    one = run(RISING)
+    budget = replace(SCALES["mini"].budget, epochs=len(RISING))
+    one = replace(one, identity={"spec": tiny_spec(task="hopper", budget=budget).to_json()})
+    one.result["diagnostics"] = {"fresh_return": 650.0}
+    assert score(one, PUBLISHED) == pytest.approx(normalised(650, "dataset_means"))
+    assert score(one, CORRECTED) == score(run(RISING), CORRECTED)
 
 
 def test_corrected_takes_the_last_quarter() -> None:

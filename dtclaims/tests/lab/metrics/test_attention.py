@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dtclaims.errors import MeasurementError, UndefinedMeasurement
-from dtclaims.lab.metrics import attention_gap, causal_attention_distance, fused_attention_distance, relative_gap
+from dtclaims.lab.metrics import attention_change, attention_gap, causal_attention_distance, fused_attention_distance
 from dtclaims.places import fixture_dir
 from dtclaims.seeding import generator
 
@@ -57,7 +57,6 @@ def test_gap_golden() -> None:
     for dt, gpt2, gap in zip(*(golden[k] for k in ("distance/dt", "distance/gpt2", "gap/dt_gpt2")), strict=True):
         np.testing.assert_allclose(attention_gap(dt, gpt2), gap, rtol=1e-6)
         np.testing.assert_array_equal(attention_gap(gpt2, dt), attention_gap(dt, gpt2))
-        np.testing.assert_allclose(relative_gap(dt, gpt2) * gpt2, gap, rtol=1e-5)
 
 
 @pytest.mark.parametrize("tokens", [15, 60])
@@ -177,6 +176,51 @@ def test_what_is_not_numbers_is_refused(odd: Any) -> None:
         fused_attention_distance(odd, np.zeros((1, 2, 4)))
 
 
+def test_change_of_attention_has_its_ends() -> None:
+    """0 where attention stays, 1 where every query attends to another key than before; the first has only itself."""
+    tokens = 10
+    to_first, to_self = np.zeros((1, tokens, tokens)), 100 * np.eye(tokens)[None]
+    to_first[:, 0] = 100
+    query = np.ones((1, tokens, tokens))
+    own, first = (100 * np.eye(tokens)[None], to_self), (query, to_first)
+    np.testing.assert_allclose(attention_change(own, own, 1, None), 0, atol=1e-12)
+    np.testing.assert_allclose(attention_change(first, own, 1, None), (tokens - 1) / tokens)
+    np.testing.assert_allclose(attention_change(own, first, 1, None), (tokens - 1) / tokens)
+
+
+def test_attention_may_change_where_its_distance_does_not() -> None:
+    """One query turns to the key before, the next away from it: no gap, though two of three attend elsewhere."""
+    query = 100 * np.eye(3)[None]
+    before, after = np.zeros((1, 3, 3)), np.zeros((1, 3, 3))
+    before[0, 1, 1] = before[0, 1, 2] = after[0, 0, 1] = after[0, 2, 2] = 1
+    for key in (before, after):
+        np.testing.assert_allclose(causal_attention_distance(query, key, 1, None), 1 / 3)
+    np.testing.assert_allclose(attention_change((query, after), (query, before), 1, None), 2 / 3)
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_change_of_attention_is_the_total_variation(heads: int) -> None:
+    """Half the sum of differences, by heads and real queries, padded keys and queries left out (DEV-08)."""
+    (query, key, _), (other_query, other_key, _) = draw(0), draw(1)
+    samples, tokens, width = query.shape
+    mask = np.ones((samples, tokens))
+    mask[0, :3] = 0
+    size, expected = width // heads, []
+    for sample in range(samples):
+        moved = []
+        for i in np.flatnonzero(mask[sample]):
+            for head in range(heads):
+                columns, keys = slice(head * size, (head + 1) * size), np.flatnonzero(mask[sample, : i + 1])
+                maps = []
+                for q, k in ((query, key), (other_query, other_key)):
+                    logits = np.asarray(k)[sample, keys, columns] @ np.asarray(q)[sample, i, columns] / math.sqrt(size)
+                    maps.append(np.exp(logits) / np.exp(logits).sum())
+                moved.append(np.abs(maps[0] - maps[1]).sum() / 2)
+        expected.append(np.mean(moved))
+    found = attention_change((query, key), (other_query, other_key), heads, mask)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 def test_errors() -> None:
     """Shapes, heads, masks and gaps that cannot be measured are refused, 0/0 with its own type."""
     query, key, _ = draw(0)
@@ -195,6 +239,6 @@ def test_errors() -> None:
     with pytest.raises(MeasurementError, match="2 before, 3 after"):
         attention_gap(np.ones(3), np.ones(2))
     with pytest.raises(MeasurementError, match="negative"):
-        relative_gap(np.ones(2), np.array([1.0, -1.0]))
-    with pytest.raises(UndefinedMeasurement, match="1 of 2 samples"):
-        relative_gap(np.ones(2), np.array([1.0, 0.0]))
+        attention_gap(np.ones(2), np.array([1.0, -1.0]))
+    with pytest.raises(MeasurementError, match=r"compared per sample, head and token: got \(2, 2, 9, 9\) before"):
+        attention_change((query, key), (query[:2], key[:2]), 2, None)

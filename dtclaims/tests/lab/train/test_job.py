@@ -9,8 +9,10 @@ import pytest
 from safetensors.torch import load_file
 
 from dtclaims.errors import UsageError
+from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.train import resume
 from dtclaims.lab.train.job import train_run
+from dtclaims.lab.train.loop import Trainer
 from dtclaims.tests.support.examples import TINY_BUDGET, made_up, tiny_backbone, tiny_spec
 from dtclaims.tests.support.training import finished
 
@@ -29,7 +31,7 @@ class Stopped(Exception):
     pass
 
 
-def stopped_after(folder: Path, epochs: int, **listeners: Any) -> None:
+def stopped_after(folder: Path, epochs: int, spec: RunSpec = SPEC, **listeners: Any) -> None:
     """A worker that dies after so many epochs of its own, the last of them not saved."""
     left = iter(range(epochs - 1))
 
@@ -38,7 +40,7 @@ def stopped_after(folder: Path, epochs: int, **listeners: Any) -> None:
             raise Stopped
 
     with pytest.raises(Stopped):
-        train_run(SPEC, DATA, BACKBONES, folder, check=check, **listeners)
+        train_run(spec, DATA, BACKBONES, folder, check=check, **listeners)
 
 
 def test_a_run_returns_its_curves_and_keeps_its_epochs(tmp_path: Path) -> None:
@@ -66,6 +68,34 @@ def test_a_run_returns_its_curves_and_keeps_its_epochs(tmp_path: Path) -> None:
     for name, tensors in kept.items():
         found = load_file(tmp_path / name)
         assert all((found[one] == tensor).all() for one, tensor in tensors.items())
+
+
+def test_the_best_epoch_is_evaluated_afresh(tmp_path: Path) -> None:
+    """Its own checkpoint, on as many episodes as are asked for, none that it was chosen by; also after a stop."""
+    spec = replace(SPEC, budget=replace(SPEC.budget, fresh_episodes=3))
+    for name in "abc":
+        (tmp_path / name).mkdir()
+    result = train_run(spec, DATA, BACKBONES, tmp_path / "a")
+    fresh, curve = result["fresh"], result["curves"]["return_mean"]
+    assert curve[fresh["epoch"] - 1] == max(curve)
+    assert len(fresh["returns"]) == len(fresh["lengths"]) == 3
+    assert result["diagnostics"]["fresh_return"] == pytest.approx(sum(fresh["returns"]) / 3)
+    assert result["curves"] == train_run(SPEC, DATA, BACKBONES, tmp_path / "b")["curves"]
+    broken = tmp_path / "c"
+    for epochs in (3, 2):
+        stopped_after(broken, epochs, spec=spec)
+    assert train_run(spec, DATA, BACKBONES, broken)["fresh"] == fresh
+    model = Trainer(spec, DATA, BACKBONES)
+    while model.epoch < fresh["epoch"]:
+        model.run_epoch()
+    assert model.evaluate_best() == fresh
+
+
+def test_block_replacement_has_no_fresh_evaluation() -> None:
+    """Its score is read by no claim."""
+    budget = replace(SPEC.budget, fresh_episodes=3)
+    assert replace(SPEC, budget=budget).fresh_episodes == 3
+    assert replace(SPEC, arm="block_1_language", budget=budget).fresh_episodes == 0
 
 
 def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
