@@ -12,6 +12,7 @@ from dtclaims.harness.judge.document import Document, Paper, made_now, with_holm
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.exhibits import read_figures, read_tables
 from dtclaims.harness.judge.words import Words
+from dtclaims.harness.report import beside
 from dtclaims.harness.report.terminal import clean
 from dtclaims.harness.report.wording import ranges
 
@@ -60,7 +61,7 @@ class Judged:
 
     def _registered(self) -> list[str]:
         registration = self.evidence.made.registration
-        return [] if registration is None else [registration.sentence()]
+        return [] if registration is None else [beside.registration(registration)]
 
     def _basis(self) -> list[str]:
         frozen = self.evidence.frozen

@@ -48,16 +48,6 @@ class Registration(Record):
     differs: tuple[str, ...] = ()
     """Choices of the session (`seeds`) and ids of claims that were judged as declared otherwise."""
 
-    def sentence(self) -> str:
-        """What is to be said of it."""
-        before = {
-            True: "before the first run",
-            False: "after the first run",
-            None: "when the first run was is not known",
-        }
-        matches = "as declared there" if self.matches else f"declared otherwise there: {', '.join(self.differs)}"
-        return f"registered {self.created} ({before[self.before_first_run]}), {self.digest[:16]}; judged {matches}"
-
 
 @dataclass(frozen=True, kw_only=True)
 class ReportProvenance(Record):
