@@ -305,6 +305,10 @@ class FunctionLab:
         """None."""
         return {}, {}
 
+    def regime(self, view: PlanView, protocols: Sequence[Setting]) -> Sequence[Any]:
+        """None."""
+        return ()
+
     def commands(self) -> Sequence[Command]:
         """None."""
         return ()

@@ -595,6 +595,10 @@ class Lab(Protocol):
     def figures(self, view: "PlanView", protocols: Sequence[Setting], alpha: float) -> tuple[Any, Any]:
         """The paper's figures and its tables, ours beside its own values; two empty mappings where there are none."""
 
+    def regime(self, view: "PlanView", protocols: Sequence[Setting]) -> Sequence[Any]:
+        """How the runs of a plan trained, beside the paper's, as plain data: `dtclaims.harness.judge.regime.RegimeRow`.
+        None where there is nothing to say."""
+
     def commands(self) -> Sequence[Command]:
         """Its own commands."""
 

@@ -11,6 +11,7 @@ from dtclaims.harness.judge.document import Document, Paper, Registration, made_
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.exhibits import read_figures, read_tables
 from dtclaims.harness.judge.judge import Judge
+from dtclaims.harness.judge.regime import read_regime
 from dtclaims.harness.judge.registration import read as read_registration
 from dtclaims.harness.judge.words import Words
 from dtclaims.harness.lab import Job, Reading, Stored
@@ -166,6 +167,7 @@ class Study:
             figures=read_figures(figures),
             tables=read_tables(tables),
             words=Words.from_json(dict(settings.lab.words)),
+            regime=read_regime(list(settings.lab.regime(View(self.plan, self.results), settings.protocols))),
         )
 
     def _registered(self) -> Registration | None:

@@ -1,8 +1,10 @@
-"""This paper's own commands: `data …`, `pretrain …`, `doctor`. What they need is imported when they run."""
+"""This paper's own commands: `data …`, `pretrain …`, `regime`, `doctor`. What they need is imported when they run."""
 
 import argparse
 import functools
+import itertools
 import json
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,9 @@ from dtclaims.errors import MissingDependency, UsageError
 from dtclaims.harness.lab import Argument, Command
 
 Run = Callable[[argparse.Namespace], int | None]
+
+REGIME_ARMS = ("language_pretrained", "random_init", "image_pretrained")
+"""The paper's arms: the first is what rates are fitted to."""
 
 HEAVY = ("torch", "transformers", "mujoco", "gymnasium", "h5py", "safetensors", "tokenizers", "PIL", "threadpoolctl")
 """Packages of the extra `lab`."""
@@ -179,6 +184,32 @@ def _pretrain(options: argparse.Namespace, kind: str, pretrain: Callable[..., di
     print(f"backbone: {out}")
 
 
+@with_extra
+def _regime(options: argparse.Namespace) -> None:
+    from dtclaims.lab.data.collect import obtain, shipped_recipe
+    from dtclaims.lab.design.scales import get_scale
+    from dtclaims.lab.inputs import Inputs, backbones_for
+    from dtclaims.lab.train.regime import regime_spec, table, train_at
+
+    if wrong := [rate for rate in options.rate if not 0 < rate < math.inf]:
+        raise UsageError("a learning rate is a positive number", given=", ".join(map(str, wrong)))
+    scale, ended = get_scale(options.scale), []
+    data = obtain(
+        shipped_recipe(options.task, steps=options.steps or scale.medium_steps),
+        options.phase(f"collecting {options.task} data"),
+    )
+    for arm in options.arm:
+        backbones = Inputs(options.task, {}, backbones_for(arm, scale)).load_backbones()
+        for rate, seed in itertools.product(options.rate, options.seed):
+            spec = regime_spec(scale, options.task, arm, seed, rate)
+            progress = options.phase(f"{arm}, learning rate {rate:g}, seed {seed}")
+            ended.append(train_at(spec, data, backbones, device=options.device, progress=progress))
+            if options.out is not None:
+                text = json.dumps([one.to_json() for one in ended], indent=1) + "\n"
+                options.out.write_text(text, encoding="utf-8")
+    print(*table(ended), sep="\n")
+
+
 def _say(line: str) -> None:
     print(line, flush=True)
 
@@ -304,6 +335,34 @@ COMMANDS: Sequence[Command] = (
         "say for each part, optional ones too, whether it works here, and what would help",
         _doctor,
         (Argument.of("--json", action="store_true", help="as JSON"),),
+    ),
+    Command(
+        ("regime",),
+        "train an arm at several learning rates and say how far its blocks move",
+        _regime,
+        (
+            Argument.of("--scale", default="mini", help="size of the networks, and their budget (default: mini)"),
+            Argument.of("--task", default="hopper", help="(default: hopper)"),
+            Argument.of(
+                "--rate", type=float, nargs="+", required=True, metavar="RATE", help="learning rates, such as 1e-4 3e-4"
+            ),
+            Argument.of(
+                "--arm", nargs="+", choices=REGIME_ARMS, default=REGIME_ARMS[:1], help=f"(default: {REGIME_ARMS[0]})"
+            ),
+            Argument.of(
+                "--seed",
+                type=int,
+                nargs="+",
+                default=(900, 901),
+                metavar="N",
+                help="of each; claims should use none of them (default: 900 901)",
+            ),
+            Argument.of(
+                "--steps", type=int, default=None, metavar="N", help="transitions; where not said, the scale's own"
+            ),
+            Argument.of("--out", type=Path, default=None, metavar="FILE", help="also write every run, as JSON"),
+        ),
+        ("device",),
     ),
     Command(
         ("pretrain", "corpus"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dtclaims.errors import BackboneError, DataError, UsageError, WrongTask
 from dtclaims.harness.lab import Unavailable
+from dtclaims.lab.design.arms import get_arm
 from dtclaims.lab.design.checkpoints import FIRST, MADE_HERE, base_in, folder_name, number_in, number_of, numbered
 from dtclaims.lab.design.scales import SCALES, Scale
 from dtclaims.lab.design.tasks import get_task
@@ -127,6 +128,19 @@ def find_backbone(
         f"the backbone {name}@{number} is not here: number {FIRST} ships, the others are made",
         f"Make it: `{_pretrain_command(source, size)} --seed {number}`.",
     )
+
+
+def backbones_for(arm: str, scale: Scale) -> dict[str, dict[str, Any]]:
+    """Identities of the first checkpoints that a scale's arm needs.
+
+    Raises:
+        BackboneError: one is not at hand.
+    """
+    found = {source: find_backbone(source, scale) for source in get_arm(arm).sources}
+    for one in found.values():
+        if isinstance(one, Unavailable):
+            raise BackboneError(one.reason, remedy=one.remedy)
+    return {source: one for source, one in found.items() if not isinstance(one, Unavailable)}
 
 
 def own_folder(name: str, number: int) -> Path | None:

@@ -55,6 +55,7 @@ from dtclaims.lab.jobs import MeasureOrder, RunOrder, measure_job, run_job
 from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.lab.measurements.bench import Measurement
 from dtclaims.lab.paper.readings import PaperReadings
+from dtclaims.lab.regime import regime
 from dtclaims.lab.views import VIEWS
 
 Identity = Mapping[str, Any]
@@ -455,8 +456,12 @@ class Laboratory:
         ours = OurFigures(view, protocols, alpha)
         return complete(ours.figures(), ours.tables())
 
+    def regime(self, view: PlanView, protocols: Sequence[Setting]) -> Sequence[Any]:
+        """Learning rate, displacement, saturation and clipping of the paper's arms."""
+        return regime(view, protocols)
+
     def commands(self) -> Sequence[Command]:
-        """`data …`, `pretrain …`, `doctor`."""
+        """`data …`, `pretrain …`, `regime`, `doctor`."""
         from dtclaims.lab.commands import COMMANDS
 
         return COMMANDS

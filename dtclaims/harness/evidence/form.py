@@ -30,6 +30,7 @@
                  "units": {seed: what it is an observation of, where several are of one}}, ...]
                  what is empty, or 1, is left out
       "figures", "tables": of the report, as they were drawn then, to four digits
+      "regime": of the report, if it has one
       "runs": [{"key", "spec", "inputs", "provenance", "seconds", "curves", "diagnostics", "resumed"}, ...]
       "measurements": [{"key", "identity", "value"}, ...]
       "looks": [{"cell", "looks"}, ...]                earlier looks at some of the same seeds (statistics rule 10)
@@ -272,10 +273,11 @@ _FROZEN: dict[str, Any] = {
     ),
     "figures": OBJECT,
     "tables": OBJECT,
+    "regime": _array(OBJECT),
 }
 
 SCHEMAS: Mapping[int, dict[str, Any]] = {
     RESULTS_ONLY: _record(("codes",), schema={"const": RESULTS_ONLY}, **_RESULTS),
-    VERSION: _record(("codes",), schema={"const": VERSION}, **_RESULTS, **_FROZEN),
+    VERSION: _record(("codes", "regime"), schema={"const": VERSION}, **_RESULTS, **_FROZEN),
 }
 """By version: what a file has to look like."""

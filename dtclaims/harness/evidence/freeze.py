@@ -70,6 +70,7 @@ def with_frozen(content: Mapping[str, Any], study: Study, document: Document) ->
         "cells": cells,
         "figures": rounded_to(said["figures"], FIGURE_DIGITS),
         "tables": said["tables"],
+        **({"regime": said["regime"]} if document.regime else {}),
         **{name: content[name] for name in ("runs", "measurements", "looks")},
     }
 

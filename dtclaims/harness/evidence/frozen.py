@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from dtclaims.harness.judge.entries import Over, PaperReading, Reach
+from dtclaims.harness.judge.regime import RegimeRow
 
 Name = tuple[str, str]
 """Of a cell: claim id, protocol."""
@@ -148,6 +149,8 @@ class Frozen:
     cells: Mapping[Name, FrozenCell]
     figures: Mapping[str, Any]
     tables: Mapping[str, Any]
+    regime: tuple[RegimeRow, ...]
+    """How the runs trained; files from before it was recorded say nothing."""
     shown: tuple[str, ...]
     """What of a run's condition a report shows."""
     words: Mapping[str, Any]

@@ -171,6 +171,7 @@ def _document(evidence: Evidence, entries: tuple[Entry, ...], *, drawn: bool) ->
         figures=read_figures(dict(frozen.figures) if drawn else {}),
         tables=read_tables(dict(frozen.tables) if drawn else {}),
         words=Words.from_json(dict(frozen.words)),
+        regime=frozen.regime,
     )
 
 

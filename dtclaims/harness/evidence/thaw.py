@@ -19,6 +19,7 @@ from dtclaims.harness.evidence.frozen import (
 from dtclaims.harness.judge.document import Paper
 from dtclaims.harness.judge.entries import Over, PaperReading, Reach
 from dtclaims.harness.judge.exhibits import read_figures, read_tables
+from dtclaims.harness.judge.regime import read_regime
 from dtclaims.harness.judge.words import Words
 from dtclaims.harness.records import read_as
 from dtclaims.harness.report.wording import ranges
@@ -67,6 +68,7 @@ def frozen_of(content: Mapping[str, Any], runs: Sequence[str]) -> Frozen:
         cells,
         content["figures"],
         content["tables"],
+        read_regime(content.get("regime", [])),
         tuple(head["shown"]),
         head["words"],
     )

@@ -13,6 +13,7 @@ from dtclaims.errors import UsageError
 from dtclaims.harness.described import Must
 from dtclaims.harness.judge.entries import Base, Entry, Level, Name
 from dtclaims.harness.judge.exhibits import Figure, Id, Table
+from dtclaims.harness.judge.regime import RegimeRow
 from dtclaims.harness.judge.words import Words
 from dtclaims.harness.records import ABSENT, REQUIRED, WRITTEN, Record
 from dtclaims.harness.stats.composites import Headline
@@ -93,6 +94,8 @@ class Document(Record):
     """The paper's tables remade: by id, in the order to show."""
     words: Words = field(default_factory=Words)
     """What the lab calls things."""
+    regime: tuple[RegimeRow, ...] = ()
+    """How the runs trained, beside the paper's."""
 
 
 def made_now(

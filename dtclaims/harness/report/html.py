@@ -12,7 +12,7 @@ from markupsafe import Markup
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.words import PROTOCOLS, VERDICTS, word
-from dtclaims.harness.report import beside, figures, listed, stripplot, view, wording
+from dtclaims.harness.report import beside, figures, listed, regime, stripplot, view, wording
 from dtclaims.harness.report.document import validate
 
 MAX_BYTES = 1_000_000
@@ -92,7 +92,7 @@ def page_environment(**names: object) -> Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(
-        wording=wording, beside=beside, word=word, VERDICTS=VERDICTS, PROTOCOLS=PROTOCOLS, **names
+        wording=wording, beside=beside, regime=regime, word=word, VERDICTS=VERDICTS, PROTOCOLS=PROTOCOLS, **names
     )
     return environment
 

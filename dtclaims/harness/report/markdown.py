@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.words import VERDICTS, word
-from dtclaims.harness.report import beside, listed, view, wording
+from dtclaims.harness.report import beside, listed, regime, view, wording
 from dtclaims.harness.report.document import validate
 
 MAX_BYTES = 1_000_000
@@ -94,5 +94,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(wording=wording, beside=beside, word=word, VERDICTS=VERDICTS)
+    environment.globals.update(wording=wording, beside=beside, regime=regime, word=word, VERDICTS=VERDICTS)
     return environment

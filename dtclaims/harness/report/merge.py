@@ -45,6 +45,7 @@ def merge(documents: Sequence[Document]) -> Document:
         figures=next((document.figures for document in ranked if document.figures), {}),
         tables=next((document.tables for document in ranked if document.tables), {}),
         words=words,
+        regime=tuple(dict.fromkeys(row for document in documents for row in document.regime)),
     )
     return validate(merged)
 

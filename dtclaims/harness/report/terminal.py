@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry, Key
 from dtclaims.harness.judge.words import word
-from dtclaims.harness.report import beside, view, wording
+from dtclaims.harness.report import beside, regime, view, wording
 from dtclaims.harness.report.document import validate
 
 NARROWEST = 80
@@ -53,6 +53,8 @@ def summary_lines(document: Document, width: int = 120) -> list[str]:
     lines += [line for entry in entries for line in _warnings(entry, width)]
     if registered := document.provenance.registration:
         lines += textwrap.wrap(clean(beside.registration(registered)), width, subsequent_indent="  ")
+    for row in document.regime:
+        lines += textwrap.wrap(clean(f"regime: {regime.line(row)}"), width, subsequent_indent="  ")
     return lines + textwrap.wrap(clean(document.provenance.label), width)
 
 

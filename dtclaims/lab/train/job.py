@@ -55,8 +55,9 @@ def train_run(
     Returns:
         Plain data: `curves` (see `Trainer.curves`), `fresh` (see `Trainer.evaluate_best`, where it is asked for),
         `diagnostics` (`constant_error`: the error of the best constant prediction of the training actions, DEV-11;
-        `fresh_return`, the mean of the fresh evaluation), `seconds` of training, those of stopped workers up to their
-        last save included, and `resumed`: the epochs after which it was taken up.
+        `displacement`, see `Trainer.displacement`; `fresh_return`, the mean of the fresh evaluation), `seconds` of
+        training, those of stopped workers up to their last save included, and `resumed`: the epochs after which it was
+        taken up.
 
     Raises:
         RunFailed: the loss stopped being finite.
@@ -79,12 +80,13 @@ def train_run(
         if trainer.epoch < spec.epochs:
             saving.save(trainer.state, {**past, "seconds": seconds()})
         tell(trainer.epoch, {name: values[-1] for name, values in trainer.curves.items()})
-    fresh = trainer.evaluate_best()
+    fresh, displacement = trainer.evaluate_best(), trainer.displacement()
     return {
         "curves": trainer.curves,
         **({} if fresh is None else {"fresh": fresh}),
         "diagnostics": {
             "constant_error": trainer.constant_error(),
+            **({} if displacement is None else {"displacement": displacement}),
             **({} if fresh is None else {"fresh_return": fmean(fresh["returns"])}),
         },
         "seconds": seconds(),

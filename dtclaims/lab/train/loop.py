@@ -14,6 +14,7 @@ from dtclaims.lab.data.split import split_trajectories
 from dtclaims.lab.data.trajectories import Trajectories
 from dtclaims.lab.data.windows import Batch, WindowSampler
 from dtclaims.lab.design.spec import RunSpec
+from dtclaims.lab.metrics.parameters import block_parameters, parameter_similarity
 from dtclaims.lab.models import Backbone, build_model
 from dtclaims.lab.models.policy import Policy
 from dtclaims.lab.train.evaluate import ROLLOUTS, physics_threads
@@ -76,14 +77,8 @@ class Trainer:
         self.precision = precision
         self.data, held_out = training_part(data, spec)
         self.task = data.task
-        self.model = build_model(
-            spec.arm,
-            task=self.task,
-            head=spec.head,
-            architecture=spec.architecture,
-            backbones=backbones,
-            seed=spec.seed,
-        ).to(device)
+        self._backbones = backbones
+        self.model = self._untrained().to(device)
         self.optimizer = make_optimizer(self.model, spec.budget, spec.adam_eps)
         self.sampler = WindowSampler(self.data, spec.context, device)
         self._threads = threads or physics_threads(device)
@@ -102,6 +97,18 @@ class Trainer:
         self._steps: Steps | None = None
         self._rollouts: LaneRollouts | None = None
 
+    def _untrained(self) -> Policy:
+        """The model at epoch 0: its draws depend on the seed alone."""
+        spec = self.spec
+        return build_model(
+            spec.arm,
+            task=self.task,
+            head=spec.head,
+            architecture=spec.architecture,
+            backbones=self._backbones,
+            seed=spec.seed,
+        )
+
     def _held_out_batches(self, held_out: Trajectories) -> list[Batch]:
         sampler = WindowSampler(held_out, self.spec.context, self.device, statistics_of=self.data)
         count = math.ceil(self.spec.budget.held_out_steps / self.spec.context)
@@ -117,8 +124,29 @@ class Trainer:
         Raises:
             RunFailed: the loss stopped being finite.
         """
+        logged = self.train_epoch(progress)
+        rollouts = self._roll_out(self.epoch)
+        returns = {
+            "return_mean": float(rollouts.returns.mean()),
+            "return_std": float(rollouts.returns.std()),
+            "length_mean": float(rollouts.lengths.mean()),
+        }
+        if self._held_out:
+            logged["held_out_error"] = self._held_out_error()
+        for name, value in {**returns, **logged}.items():
+            self.curves.setdefault(name, []).append(self._finite(name, value))
+        means = self.curves["return_mean"]
+        if self.spec.fresh_episodes and means.index(max(means)) == self.epoch - 1:
+            self._best = self.parameters()
+
+    def train_epoch(self, progress: Progress | None = None) -> dict[str, float]:
+        """The updates of one epoch, and nothing else; what they log.
+
+        Raises:
+            RunFailed: the loss stopped being finite.
+        """
         budget, epoch = self.spec.budget, self.epoch + 1
-        losses, norms, saturated = self._train_epoch(epoch, progress)
+        losses, norms, saturated = self._updates(epoch, progress)
         if not torch.isfinite(losses).all():
             step = int((~torch.isfinite(losses)).nonzero()[0]) + self.epoch * budget.steps_per_epoch + 1
             raise RunFailed(
@@ -126,27 +154,16 @@ class Trainer:
                 given=f"step {step} of {self.spec.epochs * budget.steps_per_epoch}",
                 remedy=f"The last sound epoch is {self.epoch}.",
             )
-        rollouts = self._roll_out(epoch)
-        logged = {
-            "return_mean": rollouts.returns.mean(),
-            "return_std": rollouts.returns.std(),
-            "length_mean": rollouts.lengths.mean(),
-            "action_error": losses[-1],
-            "loss_mean": losses.mean(),
-            "gradient_norm": norms.mean(),
-            "clipped": (norms > budget.gradient_clip).float().mean(),
-            "saturated": saturated.mean(),
-        }
-        if self._held_out:
-            logged["held_out_error"] = self._held_out_error()
-        for name, value in logged.items():
-            self.curves.setdefault(name, []).append(self._finite(name, float(value)))
         self.epoch = epoch
-        returns = self.curves["return_mean"]
-        if self.spec.fresh_episodes and returns.index(max(returns)) == epoch - 1:
-            self._best = self.parameters()
+        return {
+            "action_error": float(losses[-1]),
+            "loss_mean": float(losses.mean()),
+            "gradient_norm": float(norms.mean()),
+            "clipped": float((norms > budget.gradient_clip).float().mean()),
+            "saturated": float(saturated.mean()),
+        }
 
-    def _train_epoch(self, epoch: int, progress: Progress | None) -> tuple[Tensor, Tensor, Tensor]:
+    def _updates(self, epoch: int, progress: Progress | None) -> tuple[Tensor, Tensor, Tensor]:
         """One epoch of updates; loss, gradient norm and saturation of every step, on the CPU."""
         budget, spec = self.spec.budget, self.spec
         stream = generator(spec.seed, f"{self._purpose('batches')}/{epoch}")
@@ -216,6 +233,17 @@ class Trainer:
     def constant_error(self) -> float:
         """Error of the best constant prediction of the training actions (DEV-11)."""
         return float(self.data.actions.var(axis=0).mean())
+
+    def displacement(self) -> float | None:
+        """‖θ − θ0‖ / ‖θ0‖ over all tensors of the Transformer blocks, in float64; None of a network without blocks.
+
+        How far training has moved them is what makes runs of two sizes or lengths comparable: see `docs/regime.md`.
+        """
+        # Built anew: a run that was taken up holds no start, and a second copy of each network would be dear.
+        start = block_parameters(self._untrained().state_dict())
+        if not start:
+            return None
+        return parameter_similarity(start, block_parameters(self.parameters())).relative_displacement
 
     def parameters(self) -> dict[str, Tensor]:
         """The model's parameters, copied to the CPU."""

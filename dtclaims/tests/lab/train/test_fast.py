@@ -213,7 +213,7 @@ def on_gpu(seed: int = 0, precision: str = "float32", context: int = 5, arm: str
 def losses_of(trainer: Trainer, epochs: int = 2) -> Tensor:
     kept = []
     for epoch in range(epochs):
-        kept.append(trainer._train_epoch(epoch + 1, None)[0])
+        kept.append(trainer._updates(epoch + 1, None)[0])
         trainer.epoch = epoch + 1
     return torch.cat(kept)
 
@@ -240,7 +240,7 @@ def test_a_resumed_run_on_a_gpu_goes_on() -> None:
     losses_of(unbroken, 1)
     resumed.restore(unbroken.state())
     for trainer in (unbroken, resumed):
-        trainer.losses = trainer._train_epoch(2, None)[0]
+        trainer.losses = trainer._updates(2, None)[0]
     torch.testing.assert_close(unbroken.losses, resumed.losses, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(unbroken.parameters(), resumed.parameters(), rtol=1e-3, atol=1e-4)
 
@@ -250,7 +250,7 @@ def test_a_resumed_run_on_a_gpu_goes_on() -> None:
 def test_a_gpu_trains_as_the_cpu_does(arm: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without dropout, an epoch of the captured path ends where the plain loop on the CPU ends."""
     monkeypatch.setattr(behaviour_cloning, "DROPOUT", 0.0)
-    ends = []
+    ends, moved = [], []
     for device in ("cpu", "cuda"):
         spec = tiny_spec(arm, context=5, budget=replace(SMALL, steps_per_epoch=8))
         trainer = Trainer(spec, made_up([300, 400, 200]), wide_backbone(), device)
@@ -259,9 +259,13 @@ def test_a_gpu_trains_as_the_cpu_does(arm: str, monkeypatch: pytest.MonkeyPatch)
                 module.dropout = 0.0
         if arm != "mlp":
             trainer.model.transformer.config = replace(trainer.model.transformer.config, embd_dropout=0.0)
-        losses, norms, _ = trainer._train_epoch(1, None)
+        losses, norms, _ = trainer._updates(1, None)
         ends.append((losses, norms))
+        moved.append(trainer.displacement())
     torch.testing.assert_close(ends[0], ends[1], rtol=2e-3, atol=1e-4)
+    # What the captured steps moved is seen from outside.
+    assert moved == ([None, None] if arm == "mlp" else [pytest.approx(moved[1], rel=1e-2)] * 2)
+    assert moved[1] != 0
 
 
 @gpu

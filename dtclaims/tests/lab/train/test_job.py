@@ -1,5 +1,6 @@
 """A run as a job: what it returns, what its folder holds, and how it goes on after a stop."""
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 
 from dtclaims.errors import UsageError
 from dtclaims.lab.design.spec import RunSpec
+from dtclaims.lab.metrics.parameters import block_parameters
 from dtclaims.lab.train import resume
 from dtclaims.lab.train.job import train_run
 from dtclaims.lab.train.loop import Trainer
@@ -58,7 +60,16 @@ def test_a_run_returns_its_curves_and_keeps_its_epochs(tmp_path: Path) -> None:
     )
     expected = finished(SPEC, DATA, BACKBONES)
     assert result["curves"] == expected.curves
-    assert result["diagnostics"] == {"constant_error": float(DATA.actions.var(axis=0).mean())}
+    trained = block_parameters(expected.checkpoints[SPEC.epochs])
+    start = block_parameters(Trainer(SPEC, DATA, BACKBONES).parameters())
+    moved, length = (
+        math.sqrt(sum(float((tensor.double() ** 2).sum()) for tensor in tensors))
+        for tensors in ([trained[name] - start[name] for name in start], list(start.values()))
+    )
+    assert result["diagnostics"] == {
+        "constant_error": float(DATA.actions.var(axis=0).mean()),
+        "displacement": pytest.approx(moved / length, rel=1e-6),
+    }
     assert result["resumed"] == []
     assert result["seconds"] > 0
     assert told == list(enumerate(expected.curves["return_mean"], start=1))
@@ -84,7 +95,10 @@ def test_the_best_epoch_is_evaluated_afresh(tmp_path: Path) -> None:
     broken = tmp_path / "c"
     for epochs in (3, 2):
         stopped_after(broken, epochs, spec=spec)
-    assert train_run(spec, DATA, BACKBONES, broken)["fresh"] == fresh
+    again = train_run(spec, DATA, BACKBONES, broken)
+    assert again["fresh"] == fresh
+    # Of where the run began, not of where it was taken up.
+    assert again["diagnostics"] == result["diagnostics"]
     model = Trainer(spec, DATA, BACKBONES)
     while model.epoch < fresh["epoch"]:
         model.run_epoch()

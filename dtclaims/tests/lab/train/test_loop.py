@@ -107,6 +107,17 @@ def test_curves_have_one_value_per_epoch_and_learning_happens() -> None:
     assert not torch.equal(first["transformer.h.0.mlp.c_fc.weight"], last["transformer.h.0.mlp.c_fc.weight"])
 
 
+def test_displacement_is_of_the_blocks_alone() -> None:
+    """0 before training; embeddings and heads do not count; a network without blocks has none."""
+    trainer = Trainer(tiny_spec("language_pretrained"), made_up([30, 40]), BACKBONES)
+    assert trainer.displacement() == 0
+    with torch.no_grad():
+        for name, tensor in trainer.model.named_parameters():
+            tensor.mul_(1.5 if name.startswith("transformer.h.") else 7.0)
+    assert trainer.displacement() == pytest.approx(0.5, rel=1e-6)
+    assert Trainer(tiny_spec("mlp"), made_up([30, 40]), BACKBONES).displacement() is None
+
+
 def test_epoch_zero_is_the_backbone() -> None:
     """The pre-trained arm starts from the backbone's tensors, bit for bit."""
     start = Trainer(tiny_spec("language_pretrained"), made_up([30, 40]), BACKBONES).parameters()
