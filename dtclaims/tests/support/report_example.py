@@ -517,3 +517,23 @@ def large(claims: int = 119, seeds: int = 5) -> dict[str, Any]:
                 }
             )
     return {**base, "claims": entries}
+
+
+REGIME: list[dict[str, Any]] = [
+    {
+        "of": "language_pretrained, K=20",
+        "protocol": "published",
+        "scale": "mini",
+        "n": 3,
+        "values": [
+            {"name": "learning rate", "ours": 0.0023, "paper": "0.0001"},
+            {"name": "relative displacement", "ours": None, "paper": "about 0.12"},
+            {"name": "share clipped", "ours": 0.98765},
+        ],
+    }
+]
+REGIME_LINE = (
+    "language_pretrained, K=20 (published, mini, 3 runs): learning rate 0.0023 (paper: 0.0001); "
+    "relative displacement not recorded (paper: about 0.12); share clipped 0.988 (paper: not shown)"
+)
+"""How every rendering but the page says it."""

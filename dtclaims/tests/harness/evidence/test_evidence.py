@@ -94,6 +94,15 @@ def test_the_file_says_what_the_store_says(tmp_path: Path, options: dict[str, st
     assert judged(file, restated=True) == expected
 
 
+def test_the_regime_travels(file: Path) -> None:
+    """A file says how its runs trained as the report that it was made from did; an older one says nothing of it."""
+    today = judge_evidence(read_evidence(file), restated=True).document.regime
+    assert {row.protocol for row in today} == {"published", "corrected"}
+    assert judge_evidence(read_evidence(file)).document.regime == today
+    changed(file, lambda content: content.pop("regime"))
+    assert judge_evidence(read_evidence(file)).document.regime == ()
+
+
 def test_the_file_is_text_for_people_and_git(file: Path) -> None:
     """One run or measurement a line; what they share stands there once; no place of this machine is named."""
     text = file.read_text()

@@ -263,3 +263,12 @@ def test_text_has_contrast_in_light_and_dark() -> None:
         for text, ground in pairs:
             low, high = sorted((_luminance(palette[text]), _luminance(palette[ground])))
             assert (high + 0.05) / (low + 0.05) >= 4.5, (text, ground)
+
+
+def test_the_regime_is_a_table_before_the_verdicts() -> None:
+    """A row for each kind of runs, ours and the paper's in each cell; a report without one has no table."""
+    page = html.render(report_example.document(regime=report_example.REGIME))
+    for cell in ("0.0023 (paper: 0.0001)", "not recorded (paper: about 0.12)", "0.988 (paper: not shown)"):
+        assert f"<td>{cell}</td>" in page
+    assert page.index("<caption>Regime") < page.index('id="verdicts"')
+    assert "<caption>Regime" not in html.render(report_example.document())

@@ -123,3 +123,12 @@ def test_an_invalid_report_is_refused() -> None:
     """The renderer checks what it is given."""
     with pytest.raises(ReportError, match="not a dtclaims report"):
         markdown.render({"claims": []})  # type: ignore[arg-type]
+
+
+def test_the_regime_is_told_before_the_verdicts() -> None:
+    """A line for each row, as in the terminal; a report without one has no heading for it."""
+    text = markdown.render(report_example.document(regime=report_example.REGIME))
+    told = entities.unescape(text)
+    assert f"- {report_example.REGIME_LINE}\n" in told
+    assert told.index("Regime:") < told.index("| Protocol |")
+    assert "Regime:" not in markdown.render(report_example.document())

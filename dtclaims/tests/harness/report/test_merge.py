@@ -58,3 +58,14 @@ def test_reports_that_mean_different_things_are_refused(part: str, name: str, va
         merge([report_example.document(), parse(other)])
     with pytest.raises(ReportError, match="nothing to merge"):
         merge([])
+
+
+def test_regimes_stand_together() -> None:
+    """Rows of all reports; what two of them say alike is said once."""
+    at_small = [{**report_example.REGIME[0], "scale": "small"}]
+    mini, small = (
+        report_example.document(regime=rows, **({} if rows is report_example.REGIME else {"claims": []}))
+        for rows in (report_example.REGIME, at_small)
+    )
+    assert merge([mini, small]).regime == (*mini.regime, *small.regime)
+    assert merge([mini, report_example.document(regime=report_example.REGIME, claims=[])]).regime == mini.regime

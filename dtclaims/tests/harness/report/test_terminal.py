@@ -4,7 +4,16 @@ import pytest
 
 from dtclaims.errors import ReportError
 from dtclaims.harness.report import summary_lines
-from dtclaims.tests.support.report_example import LABEL, PROVENANCE, above, claim, content, document
+from dtclaims.tests.support.report_example import (
+    LABEL,
+    PROVENANCE,
+    REGIME,
+    REGIME_LINE,
+    above,
+    claim,
+    content,
+    document,
+)
 from dtclaims.tests.support.report_strategies import HOSTILE
 
 WORDS = {"REPRODUCED", "REFUTED", "INCONCLUSIVE", "NOT EVALUABLE", "NOT RUN", "ERROR"}
@@ -112,3 +121,8 @@ def test_an_invalid_report_is_refused() -> None:
     """The summary checks what it is given."""
     with pytest.raises(ReportError, match="not a dtclaims report"):
         summary_lines({})  # type: ignore[arg-type]
+
+
+def test_the_regime_is_told() -> None:
+    """Ours beside the paper's, before the label."""
+    assert summary_lines(document(claims=[], regime=REGIME), 400) == [f"regime: {REGIME_LINE}", LABEL]
