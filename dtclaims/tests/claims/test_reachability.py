@@ -30,7 +30,7 @@ def test_what_five_seeds_cannot_say_is_listed() -> None:
 
 
 def test_all_is_within_reach_of_some_seeds() -> None:
-    """Nothing takes more than eight, the looks that are declared first, but to rule out what one seed in twenty does."""
+    """Nothing takes more than eight, where the declared looks end, but to rule out what one seed in twenty does."""
     never = [
         (one.claim, one.protocol, len(one.tasks))
         for one in walked()
