@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -225,9 +225,19 @@ def recipe_of(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checkpoint_called(source: str, identity: Mapping[str, Any]) -> str:
-    """What a report calls a checkpoint: `language-small@2`; one that is known by its content only, by that."""
-    name = identity.get("name")
+    """What a report calls a checkpoint: `language-small@2`; one that is known by its content only, by that.
+
+    A recorded result knows its checkpoint by content: those that ship have their names here.
+    """
+    name = identity.get("name") or _shipped().get(identity["sha256"])
     return numbered(str(name)) if name else f"{source} {identity['sha256'][:8]}"
+
+
+@cache
+def _shipped() -> Mapping[str, str]:
+    """SHA-256 of the weights of each shipped checkpoint → the name of its folder."""
+    cards = sorted((fixture_dir() / "backbones").glob("*/card.json"))
+    return {read_card(card.parent)["files"]["model.safetensors"]["sha256"]: card.parent.name for card in cards}
 
 
 def data_called(task: str, identity: Mapping[str, Any]) -> str:

@@ -218,6 +218,8 @@ def statement(cell: FrozenCell) -> str:
     """What a cell states and what was found of it, as text that can be compared."""
     # Not how it is measured: half of that is the lab's. As text, an effect that is no number is equal to itself.
     unlike: dict[str, Any] = {"measured": "", "failure": None, "runs": (), "diagnostics": None}
+    # Nor what is said beside it: of the paper's own values, of other claims, of seeds and looks.
+    unlike |= {"paper_data": (), "over": None, "reachable": None, "incomparable": "", "warnings": (), "level": None}
     return repr(replace(cell, provenance={}, switches={}, looks=1, factors=(), tried=1, **unlike))
 
 

@@ -118,14 +118,17 @@ def test_gaps_need_a_random_arm_that_fails() -> None:
 
 
 def test_claims_on_block_1_need_a_block_1_that_stands_out() -> None:
-    """At epoch 0, by attention distance, whichever side it lies on; a block like any other lies at 1."""
-    alike = [1.0, 2.0, 3.0, 4.0] * 3
+    """At epoch 0, by attention distance beside its neighbours', on either side; a drift with depth is not enough."""
     form = CLAIMS["S5.6.1-block1-like-random-return"].under(PROTOCOLS["published"])
     assert form is not None
     differs = form.checks[1]
-    for first, expected in ((9.0, True), (-4.0, True), (2.0, False), (3.5, False)):
-        assert differs.trend.holds_for(differs(language=[alike[0], first, *alike[2:]])) is expected
-    with pytest.raises(UndefinedMeasurement, match="no spread of the other blocks"):
+    # Others depart from their neighbours by 1 in turns.
+    uneven = [0.0, 0.0, *[0.0, 1.0] * 5]
+    for first, expected in ((4.0, True), (-4.0, True), (2.0, False), (0.0, False)):
+        assert differs.trend.holds_for(differs(language=[uneven[0], first, *uneven[2:]])) is expected
+    drift = [10.0 * block + (block % 2) for block in range(BLOCKS)]
+    assert not differs.trend.holds_for(differs(language=drift))
+    with pytest.raises(UndefinedMeasurement, match="do not differ from their neighbours"):
         differs(language=[1.0] * BLOCKS)
 
 
@@ -134,9 +137,9 @@ def test_replaced_blocks_are_each_read_in_their_place() -> None:
     form = CLAIMS["S5.6.1-block1-worst-elsewhere"].under(PROTOCOLS["published"])
     assert form is not None
     (differs,) = form.checks
-    own = [1.0, 9.0, *[1.0, 2.0, 3.0, 4.0, 5.0] * 2]
+    own = [0.0, 4.0, *[0.0, 1.0] * 5]
     runs = {f"language_{run}": [own[run] if run == b else 100.0 for b in range(BLOCKS)] for run in range(BLOCKS)}
-    assert differs(**runs) == pytest.approx((9.0 - 3.0) / 1.0)
+    assert differs(**runs) == pytest.approx(4.0)
 
 
 @pytest.mark.parametrize("protocol", ["published", "corrected"])

@@ -18,7 +18,7 @@ def test_claims_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     """`dtclaims claims --json` lists the registry as data."""
     assert main(["claims", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)
-    assert len(listed) == 119
+    assert len(listed) == 128
     assert all(entry["test"] or entry["parts"] or not entry["protocols"] for entry in listed)
     assert all(entry["paper_value"]["text"] for entry in listed)
 

@@ -6,7 +6,7 @@ import pytest
 
 from dtclaims.errors import StatisticsError
 from dtclaims.harness.judge.builder import PARTS, Basis, Declared, failed, judged, not_run, with_parts
-from dtclaims.harness.judge.entries import Entry, PaperValue, Part, RunUsed
+from dtclaims.harness.judge.entries import Entry, PaperValue, Part, RunUsed, Tests
 from dtclaims.harness.judge.words import Status
 from dtclaims.harness.stats.trends import above, below
 from dtclaims.tests.support import report_example
@@ -43,7 +43,9 @@ def entry_of(declared: Declared, effects: dict[str, dict[int, float]], looks: in
 
 def part(id_: str, verdict: Status, **fields: object) -> Entry:
     """The entry of a part."""
-    return replace(report_example.entry(id_), verdict=verdict, reason="", remedy=None, **fields)  # type: ignore[arg-type]
+    against = Tests(p_t=1.0, p_free=None, p_against=0.001, gate_against=True) if verdict == "refuted" else None
+    said = replace(report_example.entry(id_), verdict=verdict, reason="", remedy=None, tests=against)
+    return replace(said, **fields)  # type: ignore[arg-type]
 
 
 def test_before_anything_is_judged_the_declaration_is_shown() -> None:
@@ -75,7 +77,7 @@ def test_one_component_is_the_claim() -> None:
 
 
 def test_components_are_shown_each_with_its_own() -> None:
-    """Each has its predicate and unit; the claim is refuted by one of them and says which."""
+    """Each has its trend and unit; the claim is refuted by one of them and says which."""
     two = replace(ONE, trends={"x": above(1.0), "y": below(0.0)}, units={"x": "points", "y": "nats"})
     entry = entry_of(two, {**GOOD, "y": {0: 5.0, 1: 5.1, 2: 5.2}})
     assert entry.verdict == "refuted"
@@ -114,9 +116,9 @@ def test_parts_make_the_verdict() -> None:
     assert (entry.verdict, entry.reason) == ("reproduced", "every part is reproduced")
     assert (entry.n, entry.p_value, entry.provisional) == (3, 0.02, True)
     assert entry.parts == (Part("a", "reproduced"), Part("b", "reproduced"))
-    assert (entry.predicate, entry.effect.name) == (PARTS, "its parts' verdicts")
+    assert (entry.trend, entry.effect.name) == (PARTS, "its parts' verdicts")
     entry = with_parts(WHOLE, None, [part("a", "refuted", n=5)], alpha=0.05)
-    assert entry.reason == "refuted: a; left out, as this protocol cannot test it: b"
+    assert entry.reason == "refuted through a; left out, as this protocol cannot test it: b"
     assert entry.p_value is None
 
 

@@ -9,10 +9,10 @@ from dtclaims.harness.stats import Outcome
 
 
 def test_every_verdict_has_words_a_colour_and_a_mark() -> None:
-    """The outcomes of the statistics, and that nothing was run; letters and symbols tell them apart."""
-    assert set(STATUSES) == {*get_args(Outcome), "not_run"}
+    """The outcomes of the statistics, that nothing was run or could be asked; letters and symbols tell them apart."""
+    assert set(STATUSES) == {*get_args(Outcome), "not_run", "not_evaluable"}
     assert set(COLOURS) == set(MARKS) == set(STATUSES)
-    assert len({said.letter for said in VERDICTS.values()}) == len({said.symbol for said in VERDICTS.values()}) == 5
+    assert len({said.letter for said in VERDICTS.values()}) == len({said.symbol for said in VERDICTS.values()}) == 6
     assert (word("not_run"), option("not_run")) == ("not run", "not-run")
 
 
