@@ -11,11 +11,9 @@ from typing import Any
 
 from dtclaims.errors import MissingDependency, UsageError
 from dtclaims.harness.lab import Argument, Command
+from dtclaims.lab.regime import ARMS
 
 Run = Callable[[argparse.Namespace], int | None]
-
-REGIME_ARMS = ("language_pretrained", "random_init", "image_pretrained")
-"""The paper's arms: the first is what rates are fitted to."""
 
 HEAVY = ("torch", "transformers", "mujoco", "gymnasium", "h5py", "safetensors", "tokenizers", "PIL", "threadpoolctl")
 """Packages of the extra `lab`."""
@@ -189,7 +187,7 @@ def _regime(options: argparse.Namespace) -> None:
     from dtclaims.lab.data.collect import obtain, shipped_recipe
     from dtclaims.lab.design.scales import get_scale
     from dtclaims.lab.inputs import Inputs, backbones_for
-    from dtclaims.lab.train.regime import regime_spec, table, train_at
+    from dtclaims.lab.train.sweep import regime_spec, table, train_at
 
     if wrong := [rate for rate in options.rate if not 0 < rate < math.inf]:
         raise UsageError("a learning rate is a positive number", given=", ".join(map(str, wrong)))
@@ -346,9 +344,7 @@ COMMANDS: Sequence[Command] = (
             Argument.of(
                 "--rate", type=float, nargs="+", required=True, metavar="RATE", help="learning rates, such as 1e-4 3e-4"
             ),
-            Argument.of(
-                "--arm", nargs="+", choices=REGIME_ARMS, default=REGIME_ARMS[:1], help=f"(default: {REGIME_ARMS[0]})"
-            ),
+            Argument.of("--arm", nargs="+", choices=ARMS, default=ARMS[:1], help=f"(default: {ARMS[0]})"),
             Argument.of(
                 "--seed",
                 type=int,

@@ -82,6 +82,15 @@ def test_a_row_is_the_mean_over_the_whole_runs_of_an_arm() -> None:
     assert (random[DISPLACEMENT].ours, alone[DISPLACEMENT].paper) == (None, "")
 
 
+def test_sizes_are_compared_where_the_regime_is_the_paper_s() -> None:
+    """A scale of another rate says why its effects are of another size; one of the paper's rate says nothing."""
+    paper = SCALES["paper"].budget.learning_rate
+    assert [bool(one.apart) for one in SCALES.values()] == [
+        one.budget.learning_rate != paper for one in SCALES.values()
+    ]
+    assert [name for name, one in SCALES.items() if not one.apart] == ["full", "paper"]
+
+
 def test_what_is_said_of_the_paper_follows_from_its_figures() -> None:
     """By the distances and cosines that it draws; of the random arm by its distances and N(0, 0.02²)."""
     drawn = json.loads((fixture_dir() / "paper" / "readings.json").read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ from dtclaims.lab.design import scales
 from dtclaims.lab.design.scales import SCALES, Scale
 from dtclaims.lab.inputs import Inputs, backbones_for
 from dtclaims.lab.train.loop import Trainer
-from dtclaims.lab.train.regime import Ended, regime_spec, table, train_at
+from dtclaims.lab.train.sweep import Ended, regime_spec, table, train_at
 from dtclaims.tests.support.examples import made_up
 
 DATA = made_up([300, 400])
