@@ -14,7 +14,7 @@ from dtclaims.lab.design.blocks import EDGES, MIDDLE, OTHERS, against_random, ag
 from dtclaims.lab.design.tasks import ALL_TASKS
 
 # Published: the paper's own runs, trained without context. Corrected: runs that have a context to attend to (DEV-08).
-CONTEXT = by("att_dist", fused=1, causal=20)
+CONTEXT = by("context", one=1, twenty=20)
 LANGUAGE = Need("attention_gap", arm="language_pretrained", context=CONTEXT)
 BOTH = {"random": Need("attention_gap", arm="random_init", context=CONTEXT), "language": LANGUAGE}
 

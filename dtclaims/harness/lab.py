@@ -99,7 +99,7 @@ class By:
 
 
 def by(switch: str, **values: Any) -> By:
-    """A choice by switch: `by("att_dist", fused=1, causal=20)`."""
+    """A choice by switch: `by("context", one=1, twenty=20)`."""
     return By(switch, values)
 
 

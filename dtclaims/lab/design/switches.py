@@ -108,8 +108,16 @@ SWITCHES: dict[str, Switch] = {
             "causal",
             ("DEV-08",),
             "measurement",
-            "distance under a softmax over all keys with heads fused, on K=1 runs, "
-            "or per head, causal, relative to the start, on K=20 runs",
+            "distance under a softmax over all keys with heads fused, or per head, causal, relative to the start",
+        ),
+        Switch(
+            "context",
+            "one",
+            "twenty",
+            ("DEV-08",),
+            "training",
+            "attention is read of runs trained on one step, which teaches it next to nothing of context, "
+            "or of runs trained on twenty",
         ),
         Switch(
             "cos_tensors",

@@ -1,7 +1,7 @@
-"""Attention distance and its change (§5.6.2, App. I.2, J.6.2; protocol §7.6)."""
+"""Attention distance, its change, and that of the maps (§5.6.2, App. I.2, J.6.2; protocol §7.6)."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,9 +47,53 @@ def attention_gap_rest(bench: Bench, switches: Mapping[str, str], *, epoch: int 
 
     The unit is the distance of uniform attention under `published`; a relative gap needs none.
     """
-    gaps = attention_gap(bench, switches, epoch=epoch)
-    rest = [gap for block, gap in enumerate(gaps) if block not in EXCEPTED[bench.data.task.name]]
-    return float(np.mean(rest)) / (UNIFORM_DISTANCE if switches["att_dist"] == "fused" else 1.0)
+    rest = _rest(bench, attention_gap(bench, switches, epoch=epoch))
+    return rest / (UNIFORM_DISTANCE if switches["att_dist"] == "fused" else 1.0)
+
+
+def _rest(bench: Bench, by_block: Iterable[float]) -> float:
+    """Mean over the blocks that the paper does not except."""
+    return float(np.mean([one for block, one in enumerate(by_block) if block not in EXCEPTED[bench.data.task.name]]))
+
+
+def attention_change(bench: Bench, switches: Mapping[str, str], *, epoch: int = 4) -> dict[str, Any]:
+    """Share of attention that has moved to other keys since epoch 0, by head: 0 none, 1 all (§5.6.2; DEV-08).
+
+    Per head the total variation between the maps of a window at epoch 0 and at another, mean over its queries. One form
+    for both protocols.
+
+    Returns:
+        blocks: by block, mean over heads and windows.
+        rest: mean of `blocks` over those that the paper does not except.
+        heads: by block and head, mean over windows.
+        medians, spread: by block and head, median and standard deviation over windows.
+        windows: how many were read.
+    """
+    from dtclaims.lab.metrics import attention_change as change
+    from dtclaims.lab.models import capture
+
+    count = MINI_WINDOWS if bench.spec["scale"] == "mini" else CORRECTED_WINDOWS
+    models = [bench.network(e) for e in (0, epoch)]
+    config = models[0].config
+    chunks = []
+    for batch in bench.windows(count, full=True, per_seed=per_seed(switches)):
+        before, after = (capture(model, batch, points=("attn.c_attn",)) for model in models)
+        mask = batch.mask.repeat_interleave(3, dim=1)
+        rows = []
+        for name in before:
+            (query, key, _), (late_query, late_key, _) = (found[name].chunk(3, dim=-1) for found in (before, after))
+            rows.append(change((query, key), (late_query, late_key), config.heads, mask))
+        chunks.append(np.stack(rows))
+    moved = np.concatenate(chunks, axis=1)  # (blocks, windows, heads)
+    blocks = moved.mean(axis=(1, 2)).tolist()
+    return {
+        "blocks": blocks,
+        "rest": _rest(bench, blocks),
+        "heads": moved.mean(axis=1).tolist(),
+        "medians": np.median(moved, axis=1).tolist(),
+        "spread": moved.std(axis=1).tolist(),
+        "windows": moved.shape[1],
+    }
 
 
 def _attention_distances(model: "DecisionTransformer", windows: "list[Batch]", fused: bool) -> npt.NDArray[np.float64]:
@@ -78,9 +122,9 @@ MEASUREMENTS = table(
         ("att_dist", "seeding"),
         {
             "published": "Median over 100 windows of the change in fused-head attention distance, cut after the "
-            "softmax, from epoch 0 to another (4 of 40 unless said), K=1 runs shown K=20 windows.",
+            "softmax, from epoch 0 to another (4 of 40 unless said), in K=20 windows.",
             "corrected": f"Median over {CORRECTED_WINDOWS} full windows ({MINI_WINDOWS} at mini) of the relative "
-            "change in causal per-head attention distance, from epoch 0 to another (4 of 40 unless said), K=20 runs.",
+            "change in causal per-head attention distance, from epoch 0 to another (4 of 40 unless said).",
         },
         from_networks=attention_gap,
     ),
@@ -89,10 +133,21 @@ MEASUREMENTS = table(
         ("att_dist", "seeding"),
         {
             "published": "Mean over blocks of that median gap, all blocks but 1 (on HalfCheetah but 1 and 2), over the "
-            "fused-head distance of uniform attention, K=1 runs shown 100 K=20 windows.",
+            "fused-head distance of uniform attention, in 100 K=20 windows.",
             "corrected": "Mean over blocks of the median relative gap, all blocks but 1 (on HalfCheetah but 1 and 2), "
-            "of causal per-head attention, K=20 runs.",
+            "of causal per-head attention.",
         },
         from_networks=attention_gap_rest,
+    ),
+    Measurement(
+        "attention_change",
+        ("seeding",),
+        dict.fromkeys(
+            ("published", "corrected"),
+            f"Share of each head's attention that has moved to other keys (total variation of causal maps) from epoch "
+            f"0 to another (4 of 40 unless said), mean over queries and {CORRECTED_WINDOWS} full windows "
+            f"({MINI_WINDOWS} at mini).",
+        ),
+        from_networks=attention_change,
     ),
 )

@@ -28,6 +28,9 @@ def gradients(bench: Bench, switches: Mapping[str, str], *, epoch: int = 1) -> d
 
     Returns:
         `cosine_minimum`, `cosine_percentile_1`, `cosine_mean`: between windows, over the blocks;
+        `cosines`: percentiles 0 to 100 of those of distinct windows;
+        `totals`, `blocks`: by window, the norms before clipping over all parameters and over the blocks, from which
+        `norms` of either protocol and all that is read of them follow;
         `norms`, sorted, and their `norm_median`, `norm_iqr`, `norm_near_clip` (share above 0.24): of what the
         protocol calls the norm;
         `total_median`, `total_iqr`: of the norm over all parameters before clipping, under either protocol;
@@ -62,6 +65,9 @@ def gradients(bench: Bench, switches: Mapping[str, str], *, epoch: int = 1) -> d
         "cosine_minimum": confusion.minimum,
         "cosine_percentile_1": confusion.percentile_1,
         "cosine_mean": confusion.mean,
+        "cosines": np.percentile(confusion.pairs, range(101)).tolist(),
+        "totals": norms.total.tolist(),
+        "blocks": norms.blocks.tolist(),
         "norms": sorted(norm.tolist()),
         "norm_median": float(np.median(norm)),
         "norm_iqr": _iqr(norm),

@@ -2,14 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from dtclaims.lab.measurements.bench import Bench, Measurement, table
-
-if TYPE_CHECKING:
-    import torch
 
 
 def parameter_change(bench: Bench, switches: Mapping[str, str]) -> dict[str, Any]:
@@ -25,6 +22,7 @@ def parameter_change(bench: Bench, switches: Mapping[str, str]) -> dict[str, Any
         names, sizes, l2, starts, cosines: by tensor; ‖Δθ‖, ‖θ0‖ and the cosine, None for one that is 0 on a side.
     """
     from dtclaims.lab.metrics import parameter_similarity
+    from dtclaims.lab.metrics.parameters import block_parameters
 
     before, after = (block_parameters(bench.state(epoch)) for epoch in (0, 40))
     similarity = parameter_similarity(before, after)
@@ -44,11 +42,6 @@ def parameter_change(bench: Bench, switches: Mapping[str, str]) -> dict[str, Any
         "starts": similarity.initial_norm.tolist(),
         "cosines": [float(value) if np.isfinite(value) else None for value in similarity.cosine],
     }
-
-
-def block_parameters(state: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
-    """The parameters of the Transformer blocks, named from `h.0` on."""
-    return {name.removeprefix("transformer."): tensor for name, tensor in state.items() if ".h." in f".{name}"}
 
 
 def block_scale(bench: Bench, switches: Mapping[str, str]) -> list[float]:

@@ -1,4 +1,5 @@
 from .attention import (
+    attention_change,
     attention_gap,
     causal_attention_distance,
     fused_attention_distance,
@@ -52,6 +53,7 @@ __all__ = [
     "PublishedMine",
     "Token",
     "area",
+    "attention_change",
     "attention_gap",
     "best",
     "best_epoch",

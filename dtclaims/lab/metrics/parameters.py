@@ -77,6 +77,11 @@ class ParameterSimilarity:
         return float(np.nanmean(self.cosine))
 
 
+def block_parameters(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The parameters of a network's Transformer blocks, named from `h.0` on; none of a network without blocks."""
+    return {name.removeprefix("transformer."): tensor for name, tensor in state.items() if ".h." in f".{name}"}
+
+
 def parameter_similarity(pre: Mapping[str, Array], post: Mapping[str, Array]) -> ParameterSimilarity:
     """Distances and cosines between two states of one network, tensor by tensor, in the order of `pre`.
 

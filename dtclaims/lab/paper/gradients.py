@@ -19,12 +19,12 @@ def gradients(asked: Asked, *, epoch: int = 1) -> Any:
     box = plotted("norms", asked.seed, asked.task, asked.arm, absent="not drawn")
     hidden = dict.fromkeys(
         (
-            "total_median", "total_iqr", "total_iqr_clipped", "share_clipped", "clip_factor_mean",
-            "clip_factor_variation",
+            "totals", "blocks", "total_median", "total_iqr", "total_iqr_clipped", "share_clipped",
+            "clip_factor_mean", "clip_factor_variation",
         ),
         CLIPPED_ONLY,
     )  # fmt: skip
-    hidden |= dict.fromkeys(("cosine_percentile_1", "cosine_mean"), "only the lowest cosine is drawn")
+    hidden |= dict.fromkeys(("cosines", "cosine_percentile_1", "cosine_mean"), "only the lowest cosine is drawn")
     hidden |= {"norms": "drawn as a box only", "shares": "drawn for the image pre-trained arm only"}
     near, exact = _near_clip(box)
     parts = {

@@ -72,6 +72,7 @@ def test_every_switch_is_obeyed_somewhere() -> None:
         "random_arch",
         "adam_eps",
         "igpt_norm",
+        "context",
     }
     for switch in SWITCHES.values():
         assert switch.published != switch.corrected

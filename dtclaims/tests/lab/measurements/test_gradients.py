@@ -75,6 +75,7 @@ def test_corrected_is_unclipped_and_without_dropout(tmp_path: Path) -> None:
     }
     assert {name: value[name] for name in expected} == pytest.approx(expected, rel=1e-4, abs=1e-5)
     np.testing.assert_allclose(value["norms"], np.sort(total), rtol=1e-4)
+    np.testing.assert_allclose(value["cosines"], [np.percentile(cosines, q) for q in range(101)], atol=1e-5)
     clipped_low, clipped_high = np.quantile(total * factor, (0.25, 0.75))
     assert value["total_iqr_clipped"] == pytest.approx(clipped_high - clipped_low, abs=1e-5)
 
@@ -94,6 +95,25 @@ def test_published_is_the_blocks_part_of_the_clipped_gradient(tmp_path: Path) ->
     assert value["norm_near_clip"] == pytest.approx((norm > 0.24).mean())
     assert value["total_median"] == pytest.approx(np.median(total), rel=1e-4)
     assert value["cosine_minimum"] == pytest.approx(cosines.min(), abs=1e-4)
+
+
+@pytest.mark.parametrize("switches", [PUBLISHED, CORRECTED])
+def test_what_is_stored_is_enough_for_either_reading(tmp_path: Path, switches: dict[str, str]) -> None:
+    """Norms of each window, over all parameters and over the blocks, give both protocols' norms and what is read of
+    them; the percentiles of cosines give the first and the lowest of distinct windows."""
+    one = tiny(tmp_path, "language_pretrained")
+    value = gradients(one, switches)
+    other = gradients(one, {**switches, "grad_norm": "unclipped" if switches is PUBLISHED else "clipped_share"})
+    totals, blocks = np.array(value["totals"]), np.array(value["blocks"])
+    factor = np.minimum(1, 0.25 / (totals + 1e-6))
+    clipped, whole = (value, other) if switches is PUBLISHED else (other, value)
+    np.testing.assert_allclose(clipped["norms"], np.sort(factor * blocks), rtol=1e-12)
+    np.testing.assert_allclose(whole["norms"], np.sort(totals), rtol=1e-12)
+    assert (blocks < totals).all()
+    assert value["share_clipped"] == (totals > 0.25).mean()
+    assert value["cosines"][1] == value["cosine_percentile_1"]
+    assert value["cosines"] == sorted(value["cosines"])
+    assert value["cosines"][0] == value["cosine_minimum"]
 
 
 @pytest.mark.parametrize(

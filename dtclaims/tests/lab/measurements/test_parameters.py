@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dtclaims.lab.measurements.parameters import block_parameters, parameter_change
+from dtclaims.lab.measurements.parameters import parameter_change
+from dtclaims.lab.metrics.parameters import block_parameters
 from dtclaims.tests.support.tiny_benches import CORRECTED, PUBLISHED, bench, redrawn, scaled, unchanged
 
 
