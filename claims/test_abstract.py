@@ -1,6 +1,6 @@
 """Abstract, contributions and discussion: what the paper concludes, as claims made of the others (inventory §11)."""
 
-from checks import random_fails_without_context
+from checks import random_fails_without_context, shams_fail_without_context
 
 from dtclaims import Paper, above, claim, composite, limitation, mean
 from dtclaims.lab.design.blocks import EDGES, MIDDLE, against_random, against_sham, gains
@@ -149,6 +149,7 @@ test_middle_blocks_are_useful = test_middle_blocks_are_useful.corrected(
     unit="normalised points",
     needs=against_sham("block_return"),
     trend=above(0.0),
+    checks=(shams_fail_without_context,),
 )(middle_blocks_are_useful_beyond_shams)
 
 

@@ -1,16 +1,38 @@
 """Section 5.6.2, Appendices I.2 and J.6.2: attention distance, and how fine-tuning changes it.
 
-g_b is the attention gap of block b: how much the distance that block b looks back changes from epoch 0 to epoch 4. It
-is a mean over all pairs of tokens under `published`, a share of the distance at epoch 0 under `corrected` (DEV-08).
-Most claims are about ratios or signs of gaps, which mean the same in both units.
+g_b is the attention gap of block b: how much fine-tuning changes, from epoch 0 to epoch 4, the distance that block b
+looks back (published), or where it looks (corrected: the share of attention that lies on other keys, DEV-08). Most
+claims are about ratios or signs of gaps, which mean the same in both units.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from statistics import pstdev
+
+from checks import (
+    HALF_OF_THE_DATA,
+    SPREAD,
+    WHY_HALF,
+    WHY_SPREAD,
+    block_1_is_unlike,
+    random_fails_without_context,
+    shams_fail_without_context,
+)
 
 from dtclaims import Need, Paper, above, below, by, claim, composite, in_most_seeds, level_above, level_below, mean
 from dtclaims.errors import UndefinedMeasurement
 from dtclaims.harness.stats.ranks import partial_rank_correlation, rank_correlation
-from dtclaims.lab.design.blocks import EDGES, MIDDLE, OTHERS, against_random, against_sham, by_block, gains, replaced
+from dtclaims.lab.design.blocks import (
+    EDGES,
+    MIDDLE,
+    OTHERS,
+    SHAM,
+    against_random,
+    against_sham,
+    by_block,
+    gains,
+    replaced,
+)
 from dtclaims.lab.design.tasks import ALL_TASKS
 
 # Published: the paper's own runs, trained without context. Corrected: runs that have a context to attend to (DEV-08).
@@ -18,24 +40,35 @@ CONTEXT = by("context", one=1, twenty=20)
 LANGUAGE = Need("attention_gap", arm="language_pretrained", context=CONTEXT)
 BOTH = {"random": Need("attention_gap", arm="random_init", context=CONTEXT), "language": LANGUAGE}
 
+SMALL = below(1.0, interest=0.5, why="Half: a gap above that is nearer to block 1's than to none.")
+LARGER = above(0.0, interest=math.log(1.25), why="A quarter more, the least that a reader of box plots would see.")
+FEWER_ERRORS = above(0.0, interest=math.log(1.1), why="A tenth less error; one would not call less a finding.")
+
 
 def over(values: Sequence[float], blocks: Sequence[int]) -> float:
     """Mean over some blocks."""
     return mean(values[block] for block in blocks)
 
 
-def differences(random: Sequence[float], language: Sequence[float]) -> list[float]:
-    """The random arm's gaps minus the language arm's, by block."""
-    return [ours - theirs for ours, theirs in zip(random, language, strict=True)]
+def times_larger(random: Sequence[float], language: Sequence[float]) -> float:
+    """Log of the mean gap of the random arm over that of the language arm, block 1 left out."""
+    ours, theirs = over(random, OTHERS), over(language, OTHERS)
+    if ours == 0 or theirs == 0:
+        raise UndefinedMeasurement("no ratio of a gap that is 0", given=f"{ours:g} and {theirs:g}")
+    return math.log(ours / theirs)
 
 
-def preserved_helps(gaps: Sequence[float], helps: Sequence[float], scale: Sequence[float] | None = None) -> float:
-    """Rank correlation over blocks of a small gap and a gain, given their scale if told; 0 if nothing is left."""
-    kept = [-gap for gap in gaps]
+def correlation(one: Sequence[float], other: Sequence[float], given: Sequence[float] | None = None) -> float:
+    """Rank correlation over blocks, partial if a third is given; 0 if nothing is left to correlate."""
     try:
-        return rank_correlation(kept, helps) if scale is None else partial_rank_correlation(kept, helps, scale)
+        return rank_correlation(one, other) if given is None else partial_rank_correlation(one, other, given)
     except UndefinedMeasurement:
         return 0.0
+
+
+def logs(errors: Mapping[str, float]) -> dict[str, float]:
+    """Logarithms of errors, so that their differences are ratios."""
+    return {name: math.log(error) for name, error in errors.items()}
 
 
 @claim(
@@ -47,13 +80,15 @@ def preserved_helps(gaps: Sequence[float], helps: Sequence[float], scale: Sequen
     effect="largest attention gap of the language arm outside block 1, over that of block 1",
     unit="ratio",
     needs={"language": LANGUAGE},
-    # One half: every other gap is nearer to none than to block 1's.
-    trend=below(1.0, interest=0.5, why="?"),
-    paper=Paper("0.27 (seed 666), 0.30 (seed 42) on Hopper [fig. 10, J.6]", (0.27, 0.30)),
+    trend=SMALL,
+    checks=(block_1_is_unlike,),
+    paper=Paper("0.27 (seed 666), 0.30 (seed 42) on Hopper [fig. 10, J.6]"),
     deviations=(3, 8),
 )
 def test_language_gaps_small(language: list[float]) -> float:
     """How the most changed of the language arm's other blocks compares with block 1."""
+    if language[1] == 0:
+        raise UndefinedMeasurement("no ratio to a block whose attention does not change", given="0 in block 1")
     return max(language[block] for block in OTHERS) / language[1]
 
 
@@ -63,22 +98,22 @@ def test_language_gaps_small(language: list[float]) -> float:
     headline=True,
     quote="gaps of language-pre-trained models are almost zero except for block 1 (and block 2 for HalfCheetah)",
     scope="Hopper, HalfCheetah, Walker2d, medium, epoch 4 of 40 against epoch 0",
-    effect="mean attention gap of the language arm outside block 1 (and 2 on HalfCheetah), over an ordinary distance",
-    # Of uniform attention under `published`; of the block itself at epoch 0 under `corrected`.
-    unit="share of a distance",
+    effect="mean attention gap of the language arm outside block 1 (and 2 on HalfCheetah), as a share",
+    # Of the distance of uniform attention under `published`; of all attention under `corrected`.
+    unit="share",
     needs={"rest": Need("attention_gap_rest", arm="language_pretrained", context=CONTEXT)},
-    # A tenth: the change is an order of magnitude below the distance that it changes.
-    trend=below(1.0, interest=0.9, why="?"),
+    trend=level_below(
+        0.1, why="Almost zero is an order of magnitude below the whole: an ordinary distance, or all attention."
+    ),
     tasks=ALL_TASKS,
     paper=Paper(
         "0.026 / 0.024 / 0.032 (seed 666), 0.034 / 0.030 / 0.028 (seed 42) of the uniform distance, Hopper / "
-        "HalfCheetah / Walker2d [fig. 10, J.6]",
-        {"hopper": (0.026, 0.034), "halfcheetah": (0.024, 0.030), "walker2d": (0.032, 0.028)},
+        "HalfCheetah / Walker2d [fig. 10, J.6]"
     ),
     deviations=(3, 8),
 )
 def test_language_gaps_near_zero(rest: float) -> float:
-    """How far the language arm's attention moves outside the blocks that the paper excepts."""
+    """How much the language arm's attention changes outside the blocks that the paper excepts."""
     return rest
 
 
@@ -88,24 +123,20 @@ def test_language_gaps_near_zero(rest: float) -> float:
     headline=True,
     quote="while those for the randomly initialized model are large",
     scope="Hopper, HalfCheetah, Walker2d, medium, all blocks but block 1, epoch 4 of 40 against epoch 0",
-    effect="mean attention gap over blocks, random init against language pre-trained",
-    # Mean |i - j| over all entries under `published`, a share of the initial distance under `corrected`.
-    unit={"ratio": "ratio", "difference": "distance"},
+    effect="log of the ratio of mean attention gaps over blocks, random init over language pre-trained",
+    unit="log ratio",
     needs=BOTH,
-    # 1.25: the smallest ratio the inventory calls larger.
-    trend={"ratio": above(1.0, interest=0.25, why="?"), "difference": above(0.0)},
+    trend=LARGER,
     tasks=ALL_TASKS,
     paper=Paper(
         "3.4 / 10.5 / 16.6 times (seed 666), 2.2 / 11.7 / 10.4 times (seed 42), Hopper / HalfCheetah / Walker2d; "
-        "blocks 3-10 of Hopper 0.015 vs 0.002 [fig. 10, J.6]",
-        {"hopper": (3.40, 0.010), "halfcheetah": (10.54, 0.061), "walker2d": (16.60, 0.082)},
+        "blocks 3-10 of Hopper 0.015 vs 0.002 [fig. 10, J.6]"
     ),
     deviations=(3, 4, 8),
 )
-def test_gap_random_large(random: list[float], language: list[float]) -> dict[str, float]:
-    """How much more the random arm's attention distances change than the language arm's."""
-    ours, theirs = (over(gaps, OTHERS) for gaps in (random, language))
-    return {"ratio": ours / theirs, "difference": ours - theirs}
+def test_gap_random_large(random: list[float], language: list[float]) -> float:
+    """How many times more the random arm's attention changes than the language arm's."""
+    return times_larger(random, language)
 
 
 @claim(
@@ -113,21 +144,21 @@ def test_gap_random_large(random: list[float], language: list[float]) -> dict[st
     section="5.6.2",
     quote="This trend is clearer from middle to deep blocks (3 to 10) for all environments",
     scope="Hopper, HalfCheetah, Walker2d, medium, epoch 4 of 40 against epoch 0",
-    effect="excess gap of the random arm, blocks 3-10 minus blocks 0, 1, 2 and 11",
-    unit="distance",
+    effect="attention gap, random init minus language pre-trained, blocks 3-10 minus blocks 0, 1, 2 and 11",
+    # Mean |i - j| over all pairs of tokens under `published`, share of attention under `corrected`.
+    unit="attention gap",
     needs=BOTH,
     trend=above(0.0),
     tasks=ALL_TASKS,
     paper=Paper(
         "+0.003 / +0.055 / +0.033 (seed 666), +0.022 / +0.014 / +0.004 (seed 42), Hopper / HalfCheetah / Walker2d "
-        "[fig. 10, J.6]",
-        {"hopper": (0.0026, 0.0218), "halfcheetah": (0.0554, 0.0139), "walker2d": (0.0325, 0.0039)},
+        "[fig. 10, J.6]"
     ),
     deviations=(3, 4, 8),
 )
 def test_clearer_in_the_middle(random: list[float], language: list[float]) -> float:
     """Whether the arms differ more in the middle than at the edges."""
-    excess = differences(random, language)
+    excess = [ours - theirs for ours, theirs in zip(random, language, strict=True)]
     return over(excess, MIDDLE) - over(excess, EDGES)
 
 
@@ -136,29 +167,31 @@ def test_clearer_in_the_middle(random: list[float], language: list[float]) -> fl
     section="5.6.2",
     quote="(and block 2 for HalfCheetah)",
     scope="HalfCheetah against Hopper and Walker2d, medium, epoch 4 of 40 against epoch 0",
-    effect="attention gap of the language arm in block 2, over that in block 1",
+    effect="attention gap of the language arm in block 2 over that in block 1, HalfCheetah minus the other task",
     unit="ratio",
     needs={
         task: Need("attention_gap", arm="language_pretrained", context=CONTEXT, task=task)
         for task in ("halfcheetah", "hopper", "walker2d")
     },
-    # One half: nearer to block 1's gap than to none on HalfCheetah, the other way round elsewhere.
-    trend={
-        "halfcheetah": above(0.0, interest=0.5, why="?"),
-        "hopper": below(1.0, interest=0.5, why="?"),
-        "walker2d": below(1.0, interest=0.5, why="?"),
-    },
+    trend={"over Hopper": above(0.0), "over Walker2d": above(0.0)},
     tasks=(),
     paper=Paper(
-        "0.57 on HalfCheetah vs 0.23 / 0.22 on Hopper / Walker2d (seed 666); 0.23 vs 0.30 / 0.21 (seed 42) "
-        "[fig. 10, J.6]",
-        (0.57, 0.23, 0.22),
+        "0.57 on HalfCheetah vs 0.23 / 0.22 on Hopper / Walker2d (seed 666); seed 42 contradicts it: 0.23 vs 0.30 / "
+        "0.21 [fig. 10, J.6]"
     ),
     deviations=(8, 9),
 )
 def test_block_2_of_halfcheetah(**gaps: list[float]) -> dict[str, float]:
     """Whether block 2 is an exception on HalfCheetah and on it alone."""
-    return {task: found[2] / found[1] for task, found in gaps.items()}
+    share = {}
+    for task, found in gaps.items():
+        if found[1] == 0:
+            raise UndefinedMeasurement("no ratio to a block whose attention does not change", given=f"0 on {task}")
+        share[task] = found[2] / found[1]
+    return {
+        "over Hopper": share["halfcheetah"] - share["hopper"],
+        "over Walker2d": share["halfcheetah"] - share["walker2d"],
+    }
 
 
 @claim(
@@ -166,19 +199,17 @@ def test_block_2_of_halfcheetah(**gaps: list[float]) -> dict[str, float]:
     section="5.6.2",
     quote="except for block 1",
     scope="Hopper, HalfCheetah, Walker2d, medium, epoch 4 of 40 against epoch 0",
-    effect="block 1 has the largest of the language arm's 12 attention gaps",
-    unit="share of seeds",
+    effect="whether block 1 has the largest of the language arm's 12 attention gaps",
+    unit="true or false",
     needs={"language": LANGUAGE},
     trend=in_most_seeds(),
+    checks=(block_1_is_unlike,),
     tasks=ALL_TASKS,
-    paper=Paper(
-        "true on all tasks for both seeds [fig. 10, J.6]",
-        {"hopper": (1.0, 1.0), "halfcheetah": (1.0, 1.0), "walker2d": (1.0, 1.0)},
-    ),
+    paper=Paper("true on all tasks for both seeds [fig. 10, J.6]"),
     deviations=(3, 8),
 )
 def test_block_1_is_the_exception(language: list[float]) -> float:
-    """Whether block 1 is where the language arm's attention changes most."""
+    """Whether block 1 is where the language arm's attention changes most. By luck it is in one of 12 seeds."""
     return float(language[1] > max(language[block] for block in OTHERS))
 
 
@@ -187,33 +218,33 @@ def test_block_1_is_the_exception(language: list[float]) -> float:
     section="5.6.2",
     quote="action error of these blocks decreases faster than the other block (0 to 2 and 11)",
     scope="Hopper, medium, K=1, epochs 1-10 of 40, one block replaced",
-    effect="mean action error with a block at the edges replaced, minus that with a middle block (3-10) replaced",
-    unit="squared action",
+    effect="log of the ratio of action errors, a block at the edges replaced over a middle block (3-10) replaced, mean "
+    "over blocks",
+    unit="log ratio",
     needs=replaced("block_error", "language"),
-    # 0.05: a tenth of the error of a constant prediction.
-    trend=above(0.0, interest=0.05, why="?"),
-    paper=Paper("+0.33 (seed 666), +0.18 (seed 42, 5 epochs) [fig. 9a, J.6]", (0.33, 0.18)),
+    trend=FEWER_ERRORS,
+    paper=Paper("errors 2.0 times larger (seed 666), 1.4 times (seed 42, 5 epochs) [fig. 9a, J.6]"),
     deviations=(9, 12, 13, 31),
 )
 def test_middle_blocks_learn_faster(**errors: float) -> float:
-    """How much lower the early action error is with a middle block of the language model than with one at the edges."""
-    found = by_block(errors)
+    """How many times larger the early action error is with a block at the edges of the language model than with one in
+    the middle."""
+    found = by_block(logs(errors))
     return over(found, EDGES) - over(found, MIDDLE)
 
 
 def middle_blocks_learn_faster_than_shams(**errors: float) -> float:
-    """How much more a middle block lowers the error below its permuted sham's than one at the edges."""
-    found = gains(errors)
+    """How many times more a middle block lowers the error below its permuted sham's than one at the edges."""
+    found = gains(logs(errors))
     return over(found, EDGES) - over(found, MIDDLE)
 
 
 test_middle_blocks_learn_faster = test_middle_blocks_learn_faster.corrected(
     "block_sham",
-    effect="the same difference between edges and middle, each block's error less its permuted sham's",
-    unit="squared action",
+    effect="the same, of each block's error over its permuted sham's",
+    unit="log ratio",
     needs=against_sham("block_error"),
-    # 0.05: a tenth of the error of a constant prediction.
-    trend=above(0.0, interest=0.05, why="?"),
+    trend=FEWER_ERRORS,
 )(middle_blocks_learn_faster_than_shams)
 
 
@@ -229,13 +260,17 @@ test_middle_blocks_learn_faster = test_middle_blocks_learn_faster.corrected(
         "language": Need("score_at", arm="language_pretrained", context=1),
         "random": Need("score_at", arm="random_init", context=1),
     },
-    # 20: twice the line below which a cell of the paper fails, half of what its working cells reach.
-    trend={"language": level_above(20.0, why="?"), "random": level_below(20.0, why="?")},
+    trend={
+        "language": level_above(
+            HALF_OF_THE_DATA,
+            why="The data score 40 or more on every task; half of that is the least that one would call high.",
+        ),
+        "random": level_below(HALF_OF_THE_DATA, why=WHY_HALF),
+    },
     tasks=ALL_TASKS,
     paper=Paper(
-        "language 1.6 / 40.3 / 56.9 (seed 666), 38.5 / 38.9 / 1.8 (seed 42); random at most 4.4; Hopper / "
-        "HalfCheetah / Walker2d [fig. 8, J.5]",
-        {"hopper": (1.6, -0.6), "halfcheetah": (40.3, 4.4), "walker2d": (56.9, 1.5)},
+        "the paper's own data contradict this: language 1.6 / 40.3 / 56.9 (seed 666), 38.5 / 38.9 / 1.8 (seed 42); "
+        "random at most 4.4; Hopper / HalfCheetah / Walker2d [fig. 8, J.5]"
     ),
     deviations=(9, 27),
 )
@@ -254,17 +289,18 @@ def test_contrast_at_epoch_4(language: float, random: float) -> dict[str, float]
     unit="rank correlation",
     needs={"language": LANGUAGE, **against_random("block_return")},
     trend=above(0.0),
-    paper=Paper("not computed; from its figures 0.46 (seed 666), 0.27 (seed 42) [fig. 9b, 10, J.6]", (0.46, 0.27)),
+    checks=(random_fails_without_context,),
+    paper=Paper("not computed; from its figures 0.46 (seed 666), 0.27 (seed 42) [fig. 9b, 10, J.6]"),
     deviations=(8, 9, 13),
 )
 def test_preserved_attention_helps(language: list[float], **blocks: float) -> float:
     """Whether blocks whose attention stays where it was are those that help most when put into the random arm."""
-    return preserved_helps(language, gains(blocks))
+    return correlation([-gap for gap in language], gains(blocks))
 
 
 def preserved_attention_helps_beyond_shams(language: list[float], scale: list[float], **blocks: float) -> float:
     """Whether blocks whose attention stays help most beyond their shams; blocks of large weights move less anyway."""
-    return preserved_helps(language, gains(blocks), scale)
+    return correlation([-gap for gap in language], gains(blocks), scale)
 
 
 test_preserved_attention_helps = test_preserved_attention_helps.corrected(
@@ -277,7 +313,97 @@ test_preserved_attention_helps = test_preserved_attention_helps.corrected(
         **against_sham("block_return"),
     },
     trend=above(0.0),
+    checks=(shams_fail_without_context,),
 )(preserved_attention_helps_beyond_shams)
+
+
+@claim(
+    "S5.6.2-varying-amount",
+    section="5.6.2",
+    quote="the information improving learning efficiency is preserved in all blocks only in the varying amount",
+    scope="Hopper, medium, K=1, epochs 1-10 of 40; blocks other than 1 are in S5.6.1-other-blocks-help",
+    effect="mean score with a block replaced: of block 1 minus the random arm's, and its standard deviation over the "
+    "12 blocks",
+    unit={"block 1 too": "normalised points", "varies": "normalised points"},
+    needs=against_random("block_return"),
+    trend={"block 1 too": above(0.0), "varies": level_above(SPREAD, why=WHY_SPREAD)},
+    checks=(random_fails_without_context,),
+    parts=("S5.6.1-other-blocks-help",),
+    paper=Paper(
+        "block 1 +0.5, standard deviation 9.8 (seed 666), +8.6, 10.2 (seed 42, 5 epochs). That block 1 brings "
+        "something is at odds with S5.6.1-block1-like-random-return [fig. 9b, J.6]"
+    ),
+    deviations=(9, 13, 31),
+)
+def test_amounts_vary(**values: float) -> dict[str, float]:
+    """What block 1, said to be like none, brings to the random arm, and how much the blocks differ in what they
+    bring."""
+    return {"block 1 too": gains(values)[1], "varies": pstdev(by_block(values))}
+
+
+def amounts_vary_beyond_shams(**values: float) -> dict[str, float]:
+    """What block 1 brings beyond its permuted sham, and how much more the blocks differ than their shams do."""
+    return {"block 1 too": gains(values)[1], "varies": pstdev(by_block(values)) - pstdev(by_block(values, SHAM))}
+
+
+test_amounts_vary = test_amounts_vary.corrected(
+    "block_sham",
+    effect="mean score with a block replaced: of block 1 minus its permuted sham's, and the standard deviation over "
+    "the 12 blocks minus that over their shams",
+    unit={"block 1 too": "normalised points", "varies": "normalised points"},
+    needs=against_sham("block_return"),
+    trend={"block 1 too": above(0.0), "varies": above(0.0)},
+    checks=(shams_fail_without_context,),
+)(amounts_vary_beyond_shams)
+
+
+@claim(
+    "S5.6.2-action-more-accurate",
+    section="5.6.2",
+    quote="the pre-trained context-like information could help the training by enabling the model to predict action "
+    "more accurately",
+    scope="Hopper, medium, K=1, epochs 1-10 of 40; attention gaps at epoch 4",
+    effect="log of the ratio of action errors, random init over language pre-trained, and rank correlation over blocks "
+    "of attention gap and error with that block replaced",
+    unit={"error": "log ratio", "with the gap": "rank correlation"},
+    needs={
+        "gaps": LANGUAGE,
+        "language": Need("block_error", arm="language_pretrained", context=1),
+        **against_random("block_error"),
+    },
+    trend={"error": FEWER_ERRORS, "with the gap": above(0.0)},
+    paper=Paper(
+        "4.4 times the error, correlation not computed, 0.75 from its figures (seed 666); 2.3 times, 0.17 (seed 42, 5 "
+        "epochs) [fig. 9a, 10, J.6]"
+    ),
+    deviations=(8, 9, 12, 13, 31),
+)
+def test_language_predicts_actions(gaps: list[float], language: float, **errors: float) -> dict[str, float]:
+    """How many times larger the random arm's early action error is, and whether blocks whose attention stays are those
+    with which it is low."""
+    return {"error": math.log(errors["random"] / language), "with the gap": correlation(gaps, by_block(errors))}
+
+
+def language_predicts_actions_beyond_shams(
+    gaps: list[float], language: float, whole_random: float, **errors: float
+) -> dict[str, float]:
+    """The same, of each block's error over its permuted sham's."""
+    return {"error": math.log(whole_random / language), "with the gap": correlation(gaps, gains(logs(errors)))}
+
+
+test_language_predicts_actions = test_language_predicts_actions.corrected(
+    "block_sham",
+    effect="log of the ratio of action errors, random init over language pre-trained, and rank correlation over blocks "
+    "of attention gap and error with that block replaced over its permuted sham's",
+    unit={"error": "log ratio", "with the gap": "rank correlation"},
+    needs={
+        "gaps": LANGUAGE,
+        "language": Need("block_error", arm="language_pretrained", context=1),
+        "whole_random": Need("block_error", arm="random_init", context=1),
+        **against_sham("block_error"),
+    },
+    trend={"error": FEWER_ERRORS, "with the gap": above(0.0)},
+)(language_predicts_actions_beyond_shams)
 
 
 @claim(
@@ -285,29 +411,25 @@ test_preserved_attention_helps = test_preserved_attention_helps.corrected(
     section="J.6.2",
     quote="(figures, epochs 1, 10, 40)",
     scope="Hopper, HalfCheetah, Walker2d, medium, all blocks but block 1, epochs 1, 10 and 40 against epoch 0",
-    effect="mean attention gap over blocks, random init over language pre-trained",
-    unit="ratio",
+    effect="log of the ratio of mean attention gaps over blocks, random init over language pre-trained, at the epoch "
+    "of the three where it is least",
+    unit="log ratio",
     needs={
         f"{name}_{epoch}": Need("attention_gap", arm=arm, context=CONTEXT, parameters={"epoch": epoch})
         for epoch in (1, 10, 40)
         for name, arm in (("random", "random_init"), ("language", "language_pretrained"))
     },
-    # 1.25: the smallest ratio the inventory calls larger. A ratio above 1 is a difference above 0.
-    trend={f"epoch_{epoch}": above(1.0, interest=0.25, why="?") for epoch in (1, 10, 40)},
+    trend=LARGER,
     tasks=ALL_TASKS,
     paper=Paper(
-        "epoch 1: 5.5 / 3.4 / 9.4, epoch 10: 1.9 / 6.9 / 20.6, epoch 40: 2.3 / 2.2 / 4.9 (seed 666), Hopper / "
-        "HalfCheetah / Walker2d [J.6]",
-        {"hopper": (5.51, 1.90, 2.34), "halfcheetah": (3.42, 6.91, 2.20), "walker2d": (9.39, 20.58, 4.94)},
+        "epoch 1: 5.5 / 3.4 / 9.4, epoch 10: 1.9 / 6.9 / 20.6, epoch 40: 2.3 / 2.2 / 4.9 times (seed 666), Hopper / "
+        "HalfCheetah / Walker2d [J.6]"
     ),
     deviations=(3, 4, 8),
 )
-def test_gap_random_large_at_other_epochs(**gaps: list[float]) -> dict[str, float]:
-    """How much more the random arm's attention distances change than the language arm's, early and late."""
-    return {
-        f"epoch_{epoch}": over(gaps[f"random_{epoch}"], OTHERS) / over(gaps[f"language_{epoch}"], OTHERS)
-        for epoch in (1, 10, 40)
-    }
+def test_gap_random_large_at_other_epochs(**gaps: list[float]) -> float:
+    """How many times more the random arm's attention changes than the language arm's, early and late."""
+    return min(times_larger(gaps[f"random_{epoch}"], gaps[f"language_{epoch}"]) for epoch in (1, 10, 40))
 
 
 @claim(
@@ -316,20 +438,17 @@ def test_gap_random_large_at_other_epochs(**gaps: list[float]) -> dict[str, floa
     quote="(figure)",
     scope="Hopper, HalfCheetah, Walker2d, medium, all blocks but block 1, epoch 4 of 40 against epoch 0; the paper's "
     "second seed, every seed of ours",
-    effect="mean attention gap over blocks is at least 1.25 times larger in the random arm",
-    unit="share of seeds",
+    effect="whether the mean attention gap over blocks is larger in the random arm",
+    unit="true or false",
     needs=BOTH,
     trend=in_most_seeds(),
     tasks=ALL_TASKS,
-    paper=Paper(
-        "true: 2.2 / 11.7 / 10.4 times (seed 42), Hopper / HalfCheetah / Walker2d [J.6]",
-        {"hopper": (1.0,), "halfcheetah": (1.0,), "walker2d": (1.0,)},
-    ),
+    paper=Paper("true: 2.2 / 11.7 / 10.4 times (seed 42), Hopper / HalfCheetah / Walker2d [J.6]"),
     deviations=(3, 4, 8, 9),
 )
 def test_gap_random_large_on_another_seed(random: list[float], language: list[float]) -> float:
-    """Whether a seed shows what S5.6.2-gap-random-large says of their mean."""
-    return float(over(random, OTHERS) > 1.25 * over(language, OTHERS))
+    """Whether a seed shows, however weakly, what S5.6.2-gap-random-large says of their mean."""
+    return float(over(random, OTHERS) > over(language, OTHERS))
 
 
 way_to_use_context = composite(
@@ -353,14 +472,16 @@ way_to_use_context = composite(
 
 def language_needs_its_queries_and_keys(
     language_1: float, redrawn_1: float, language_20: float, redrawn_20: float
-) -> dict[str, float]:
-    """What the way to attend is worth: the same weights but for the queries and keys that the paper credits."""
-    return {"without_context": language_1 - redrawn_1, "with_context": language_20 - redrawn_20}
+) -> float:
+    """What the way to attend is worth, without context or with it, whichever is less: the same weights but for the
+    queries and keys that the paper credits."""
+    return min(language_1 - redrawn_1, language_20 - redrawn_20)
 
 
 way_to_use_context = way_to_use_context.corrected(
     "att_dist",
-    effect="score of the language arm, minus that with queries and keys of blocks 3-10 redrawn before fine-tuning",
+    effect="score of the language arm, minus that with queries and keys of blocks 3-10 redrawn before fine-tuning, at "
+    "K=1 or K=20, whichever is less",
     unit="normalised points",
     needs={
         "language_1": Need("score", arm="language_pretrained", context=1),
@@ -368,6 +489,5 @@ way_to_use_context = way_to_use_context.corrected(
         "language_20": Need("score", arm="language_pretrained", context=20),
         "redrawn_20": Need("score", arm="language_qk_3_10_redrawn", context=20),
     },
-    # 5 points: twice the largest two-seed ± of Tables 1 and 2 for a model that learns.
-    trend={"without_context": above(0.0, interest=5, why="?"), "with_context": above(0.0, interest=5, why="?")},
+    trend=above(0.0, interest=SPREAD, why=WHY_SPREAD),
 )(language_needs_its_queries_and_keys)

@@ -200,7 +200,7 @@ class ClaimItem(pytest.Item):
         failure = self.desk.failure(entry)
         if failure is not None:
             raise ClaimRefuted(failure)
-        if self.verdict in ("inconclusive", "not_run", "error"):
+        if self.verdict in ("inconclusive", "not_evaluable", "not_run", "error"):
             remedy = f" {entry.remedy}" if entry.remedy else ""
             raise pytest.skip.Exception(f"{entry.reason}.{remedy}", _use_item_location=True)
 

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dtclaims.errors import UsageError
+from dtclaims.errors import StatisticsError, UsageError
 from dtclaims.harness.engine.engine import EXECUTORS
 from dtclaims.harness.engine.loggers import LOGGERS
 from dtclaims.harness.lab import Option
+from dtclaims.harness.stats.spending import check_looks
 
 PROTOCOLS = ("published", "corrected", "both")
 PRECISIONS = ("auto", "bfloat16", "tf32", "float32")
-FAILABLE = ("error", "refuted", "inconclusive", "not-run")
+FAILABLE = ("error", "refuted", "inconclusive", "not-evaluable", "not-run")
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,25 @@ def parse_seeds(text: str) -> tuple[int, ...]:
             "--seeds names no usable seeds", given=repr(text), expected="one or more different seeds below 2^31"
         )
     return numbers
+
+
+def parse_looks(text: str) -> tuple[int, ...] | None:
+    """The sizes of declared looks; None if none were declared.
+
+    Raises:
+        UsageError: not whole numbers, or sizes that do not grow from three on.
+    """
+    if not text:
+        return None
+    sizes = [word.strip() for word in text.split(",")]
+    try:
+        if not all(size.isascii() and size.isdigit() for size in sizes):
+            raise StatisticsError("not whole numbers")
+        return check_looks(tuple(map(int, sizes)))
+    except StatisticsError:
+        raise UsageError(
+            "--looks cannot be read", given=repr(text), expected="growing numbers of seeds from 3 on, such as 5,8"
+        ) from None
 
 
 def parse_workers(text: str) -> int | None:
@@ -125,6 +145,12 @@ OPTIONS: tuple[Choice, ...] = (
     Choice("protocol", "how claims are tested: published, corrected or both", "both"),
     Choice("task", "all, or some of the lab's tasks, separated by commas; where none is named, the scale's own"),
     Choice("seeds", "how many (5) or which (0,1,2); where none are named, as many as the scale takes", "", parse_seeds),
+    Choice(
+        "looks",
+        "at which numbers of seeds the claims are declared to be judged, such as 5,8; each spends its share of alpha",
+        "",
+        parse_looks,
+    ),
     Choice(
         "factor", "switches whose part in each verdict is wanted (one at a time from either end), or all", "", words
     ),

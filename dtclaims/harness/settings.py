@@ -42,6 +42,8 @@ class Settings:
     """Jobs at once; None leaves it to the machine."""
     loggers: tuple[str, ...] = ()
     """Names of the loggers that are told of every epoch."""
+    looks: tuple[int, ...] | None = None
+    """At which numbers of seeds the claims are declared to be judged; None if nothing is declared."""
     factors: tuple[str, ...] = ()
     """Switches whose part in a verdict is asked for (`--factor`)."""
     options: Mapping[str, str] = field(default_factory=dict)
@@ -67,6 +69,7 @@ class Settings:
             " and ".join(protocol.name for protocol in self.protocols),
             *((", ".join(self.tasks),) if self.tasks else ()),
             f"seeds {','.join(map(str, self.seeds))}",
+            *((f"looks at {' and '.join(map(str, self.looks))}",) if self.looks else ()),
             *given,
             f"device {self.device}",
             self.precision,
@@ -121,6 +124,7 @@ def make_settings(
         ray_address=value_of("ray_address", choices) or None,
         workers=value_of("workers", choices),
         loggers=check_loggers(extensions.loggers_called(value_of("logger", choices))),
+        looks=value_of("looks", choices),
         factors=parse_factors(choices.get("factor") or "", lab),
         options=own,
         extensions=extensions,

@@ -74,7 +74,9 @@ class Study:
             precision=settings.precision,
             recorded=self._recorded,
         )
-        self._judge = Judge(settings.lab, self.plan, self.results, settings.alpha, settings.options)
+        self._judge = Judge(
+            settings.lab, self.plan, self.results, settings.alpha, settings.options, looks=settings.looks
+        )
 
     @property
     def store(self) -> Store:

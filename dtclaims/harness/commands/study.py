@@ -1,20 +1,19 @@
-"""Commands about the claims of a folder: `claims`, `plan`, `run`, `judge`, `evidence`, `report`, `explain`."""
+"""Commands about the claims of a folder: `plan`, `run`, `judge`, `evidence`, `report`, `explain`."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from dtclaims.errors import UsageError
+from dtclaims.harness.commands import declared
 from dtclaims.harness.commands import evidence as evidence_commands
 from dtclaims.harness.commands.parser import FOLDER, option
-from dtclaims.harness.declare.claim import Claim
-from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims, load_lab
+from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_lab
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.lab import Argument, Command, Option
-from dtclaims.harness.options import OPTIONS, no_such, value_of
+from dtclaims.harness.options import OPTIONS, value_of
 from dtclaims.harness.plan.cells import cells_of
 from dtclaims.harness.settings import Settings, make_settings
 from dtclaims.harness.study import Study
@@ -28,7 +27,7 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
     """The commands, with a lab's own options."""
     chosen = (
         *map(option, (*HERE, *own)),
-        Argument.of("--claim", action="append", default=[], metavar="ID", help="only this claim; repeatable"),
+        declared.ONLY,
         FOLDER,
     )
 
@@ -54,15 +53,10 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
             given = [name for name, value in choices.items() if value is not None] + ["claim"] * bool(options.claim)
             evidence_commands.upgrade(options.upgrade, options.out, _as_recorded(options).claims, given)
             return
-        evidence_commands.make(_chosen(options), _settings(options, stored=True), options.out, choices)
+        evidence_commands.make(declared.chosen(options), _settings(options, stored=True), options.out, choices)
 
     return (
-        Command(
-            ("claims",),
-            "list the registered claims",
-            _claims,
-            (Argument.of("--json", action="store_true", help="as JSON"), FOLDER),
-        ),
+        *declared.COMMANDS,
         study("plan", "print the jobs that the claims need, stored or not, with estimated times", _plan),
         study("run", "do the jobs that are missing, and judge", _run),
         study(
@@ -128,26 +122,10 @@ def _settings(options: argparse.Namespace, *, stored: bool) -> Settings:
     return make_settings({name: getattr(options, name, None) for name in names}, lab, tasks=lab.tasks, stored=stored)
 
 
-def _chosen(options: argparse.Namespace) -> list[Claim]:
-    claims = load_claims(options.claims)
-    if unknown := [name for name in options.claim if name not in claims]:
-        raise no_such("unknown claim", unknown, claims)
-    return [claims[name] for name in options.claim] or list(claims.values())
-
-
 def _study(options: argparse.Namespace, *, stored: bool = False) -> Study:
-    chosen = _chosen(options)
+    chosen = declared.chosen(options)
     settings = _settings(options, stored=stored)
     return Study(cells_of(chosen, settings), settings)
-
-
-def _claims(options: argparse.Namespace) -> None:
-    claims = load_claims(options.claims)
-    if options.json:
-        print(json.dumps([one.to_json() for one in claims.values()], indent=1, ensure_ascii=False))
-        return
-    for one in claims.values():
-        print(f"{one.id}  {'(headline) ' if one.headline else ''}§{one.section}: {one.quote}")
 
 
 def _plan(options: argparse.Namespace) -> None:

@@ -7,7 +7,8 @@
     }
 
 `lab` names a module, one beside the file or one that can be imported, and the lab in it. `label` may be left out; the
-scale's own then stands in its place. `figures` asks for the figures and tables that the lab draws of the paper.
+scale's own then stands in its place. `figures` asks for the figures and tables that the lab draws of the paper, and
+`inventory` names a file that says what is declared otherwise than the claims were worded at first.
 """
 
 import json
@@ -37,10 +38,14 @@ class Publication:
     """Replaces the scale's label in reports."""
     figures: bool = False
     """Whether reports show the figures and tables that the lab draws."""
+    inventory: str | None = None
+    """A JSON file, from the folder of claims: what its `claims` say by id `changed` against the first wording."""
 
     def to_json(self) -> dict[str, Any]:
         """What a report's `paper` holds."""
-        return {name: value for name, value in asdict(self).items() if name not in ("lab", "label", "figures")}
+        return {
+            name: value for name, value in asdict(self).items() if name not in ("lab", "label", "figures", "inventory")
+        }
 
 
 TYPES = {
@@ -52,6 +57,7 @@ TYPES = {
     "lab": str,
     "label": str,
     "figures": bool,
+    "inventory": str,
 }
 REQUIRED = ("title", "authors", "venue", "year", "url", "lab")
 
@@ -78,10 +84,29 @@ def read_publication(folder: Path) -> Publication:
         raise UsageError(f"{path} lacks {', '.join(missing)}", expected=expected)
     for name, value in content.items():
         # Exactly the type: true is an int to Python.
-        if type(value) is not TYPES[name] or (name in ("title", "lab", "label") and not str(value).strip()):
+        if type(value) is not TYPES[name] or (
+            name in ("title", "lab", "label", "inventory") and not str(value).strip()
+        ):
             kind = {str: "some text", int: "a whole number", bool: "true or false"}[TYPES[name]]
             raise UsageError(f"{path} has a {name} that cannot be used", given=repr(value), expected=kind)
     return Publication(**content)
+
+
+def changed_since_inventory(folder: Path) -> dict[str, str]:
+    """By claim, what is declared otherwise than it was worded at first, and why; empty where no inventory is named.
+
+    Raises:
+        UsageError: a `paper.json` that is broken, or an inventory that cannot be read or is not of the form.
+    """
+    named = read_publication(folder).inventory
+    if named is None:
+        return {}
+    path, expected = folder / named, '{"claims": {id: {"changed": a sentence, or null}}}'
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {id: str(row["changed"]) for id, row in content["claims"].items() if row.get("changed")}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"the inventory {path} cannot be read", given=error, expected=expected) from None
 
 
 def common_publication(folders: Iterable[Path]) -> Publication:

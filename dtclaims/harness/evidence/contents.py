@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dtclaims.addresses import key_of
 from dtclaims.harness.evidence.frozen import Frozen
 from dtclaims.harness.judge.entries import RunUsed
+from dtclaims.harness.store.looks import Look
 
 if TYPE_CHECKING:
     from dtclaims.harness.store.store import StoredRun
@@ -121,6 +122,8 @@ class RecordedStudy:
     backbones: Mapping[str, str]
     """Likewise, by source."""
     factors: tuple[str, ...]
+    looks: tuple[int, ...] | None = None
+    """At which numbers of seeds its claims were declared to be judged, if that was declared."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ class Evidence:
     study: RecordedStudy
     runs: tuple[EvidenceRun, ...]
     measurements: tuple[EvidenceMeasurement, ...]
-    earlier: Mapping[tuple[str, ...], list[dict[str, str]]]
+    earlier: Mapping[tuple[str, ...], list[Look]]
     """Cell → looks before this one."""
     frozen: Frozen | None
     """What its verdicts follow from; None in a file that holds results only."""
@@ -165,9 +168,9 @@ class Evidence:
         """The value of a measurement, None if it is not in the file."""
         return self._values.get(key_of(identity))
 
-    def looks(self, cell: tuple[str, ...]) -> list[dict[str, str]]:
+    def looks(self, cell: tuple[str, ...]) -> list[Look]:
         """Looks at a cell before the file was made."""
         return self.earlier.get(cell, [])
 
-    def add_look(self, cell: tuple[str, ...], look: Mapping[str, str]) -> None:
+    def add_look(self, cell: tuple[str, ...], look: Look) -> None:
         """Nothing: a file adds no data, so looking at it again costs nothing."""

@@ -59,7 +59,7 @@ def content_of(study: Study, *, command: str) -> dict[str, Any]:
         "runs": runs,
         "measurements": measurements,
         "looks": [
-            {"cell": list(cell), "looks": looks}
+            {"cell": list(cell), "looks": [one.to_json() for one in looks]}
             for cell, needs in study.plan.needs.items()
             if needs and (looks := earlier_looks(cell, study.plan, study.results))
         ],
@@ -160,6 +160,7 @@ def _study(study: Study) -> dict[str, Any]:
             "backbones": {n: Path(given).name for n, given in settings.options.items() if n != "data"},
         },
         "factors": list(settings.factors),
+        **({} if settings.looks is None else {"looks": list(settings.looks)}),
     }
 
 

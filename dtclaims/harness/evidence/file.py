@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from dtclaims.addresses import key_of
-from dtclaims.errors import ReportError, StoreError, UsageError
+from dtclaims.errors import ReportError, StatisticsError, StoreError, UsageError
 from dtclaims.files import replacing
 from dtclaims.harness import schema
 from dtclaims.harness.evidence.contents import Evidence, EvidenceMeasurement, EvidenceRun, Made, RecordedStudy
 from dtclaims.harness.evidence.form import KIND, LARGEST, LISTS, RESULTS_ONLY, SCHEMAS
 from dtclaims.harness.evidence.thaw import frozen_of
+from dtclaims.harness.stats.spending import check_looks
+from dtclaims.harness.store.looks import Look
 
 
 def read_evidence(path: Path) -> Evidence:
@@ -49,6 +51,7 @@ def check_evidence(content: object, path: Path) -> Evidence:
             _measurement(content, one, f"measurements[{i}]") for i, one in enumerate(content["measurements"])
         )
         study = _study(content["study"])
+        looks = {tuple(one["cell"]): _looks(one["looks"], f"looks[{i}]") for i, one in enumerate(content["looks"])}
         if version != RESULTS_ONLY:
             check_study(study, path)
         _check_once("runs", runs)
@@ -58,7 +61,6 @@ def check_evidence(content: object, path: Path) -> Evidence:
         raise StoreError(
             f"{path}: {error.problem}", given=error.given, expected=error.expected, remedy=RESTORE
         ) from None
-    looks = {tuple(one["cell"]): one["looks"] for one in content["looks"]}
     return Evidence(path, Made(**content["made"]), study, runs, measurements, looks, frozen)
 
 
@@ -101,7 +103,22 @@ def _study(given: Mapping[str, Any]) -> RecordedStudy:
         data=given["sources"]["data"],
         backbones=given["sources"]["backbones"],
         factors=tuple(given["factors"]),
+        looks=_declared_looks(given.get("looks")),
     )
+
+
+def _declared_looks(given: list[int] | None) -> tuple[int, ...] | None:
+    try:
+        return None if given is None else check_looks(tuple(given))
+    except StatisticsError as error:
+        raise ReportError("study.looks cannot be", given=error.given, expected=error.expected) from None
+
+
+def _looks(given: Sequence[Any], where: str) -> list[Look]:
+    try:
+        return [Look.from_json(one) for one in given]
+    except ValueError as error:
+        raise ReportError(f"{where} is no look", given=error) from None
 
 
 RESTORE = "Restore it (`git checkout`), or make it again with `dtclaims evidence`."

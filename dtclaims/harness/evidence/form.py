@@ -4,7 +4,8 @@
       "schema": 2, "kind": "dtclaims-evidence",
       "made": {"command", "dtclaims", "commit" (or null), "date"},
       "study": {"scale", "protocols", "tasks", "seeds", "claims" (ids), "folder" (of the claims, relative to the
-                checkout), "device" (class), "precision", "sources": {"data", "backbones"}, "factors"},
+                checkout), "device" (class), "precision", "sources": {"data", "backbones"}, "factors",
+                "looks" (sizes, where they were declared)},
       "identity": what all runs have in common: {"schema", "versions", "device", "precision", "code"},
       "inputs": [{"data", "backbones"}, ...]           runs and measurements refer to them by place
       "provenances": [...]                             likewise
@@ -30,7 +31,7 @@
       "figures", "tables": of the report, as they were drawn then, to four digits
       "runs": [{"key", "spec", "inputs", "provenance", "seconds", "curves", "diagnostics", "resumed"}, ...]
       "measurements": [{"key", "identity", "value"}, ...]
-      "looks": [{"cell", "looks"}, ...]                earlier looks at fewer of the same seeds (statistics rule 10)
+      "looks": [{"cell", "looks"}, ...]                earlier looks at some of the same seeds (statistics rule 10)
     }
 
 A cell is a claim under a protocol. Verdicts are not in the file: they follow from the cells' effects and predicates
@@ -137,6 +138,7 @@ _RESULTS: dict[str, Any] = {
     "kind": {"const": KIND},
     "made": _record(command=TEXT, dtclaims=TEXT, commit=TEXT_OR_NULL, date=TEXT),
     "study": _record(
+        ("looks",),
         scale=TEXT,
         protocols=_array({"enum": ["published", "corrected"]}),
         tasks=TEXTS,
@@ -147,6 +149,7 @@ _RESULTS: dict[str, Any] = {
         precision=TEXT,
         sources=_record(data=TEXT_OR_NULL, backbones=BY_NAME),
         factors=TEXTS,
+        looks=_array({"type": "integer", "minimum": 3}),
     ),
     "identity": {"type": "object", "properties": {"versions": BY_NAME, "code": BY_NAME}},
     "inputs": _array(_record(data=OBJECT, backbones={"type": "object", "additionalProperties": OBJECT})),
@@ -177,7 +180,8 @@ _RESULTS: dict[str, Any] = {
             value={},
         )
     ),
-    "looks": _array(_record(cell=TEXTS, looks=_array(BY_NAME))),
+    # What a look says is `dtclaims.harness.store.looks.Look`'s.
+    "looks": _array(_record(cell=TEXTS, looks=_array(OBJECT))),
 }
 
 _FROZEN: dict[str, Any] = {

@@ -143,4 +143,5 @@ def settings_of(evidence: Evidence, lab: Lab, report: Path | None = None) -> Set
         tasks=parse_tasks(",".join(study.tasks), lab),
         precision=study.precision,
         factors=parse_factors(",".join(study.factors), lab),
+        looks=study.looks,
     )

@@ -90,7 +90,7 @@ class FrozenJudge:
             rule=self.rule,
             unit_of=cell.units,
         )
-        return judged(declared, combined, effects, basis, checks=checks, unit_of=cell.units)
+        return judged(declared, combined, effects, basis, checks=checks, unit_of=cell.units, level=cell.level)
 
     def _check(self, check: FrozenCheck, cell: FrozenCell, declared: Declared) -> CheckShown:
         checked = Checked(check.name, check.effect, check.unit, self.rule.statement(check.predicate))

@@ -217,6 +217,7 @@ def judged(
     *,
     checks: Sequence[CheckShown] = (),
     unit_of: Mapping[int, str] = ALONE,
+    level: float | None = None,
 ) -> Entry:
     """The entry of a claim with the statistics' verdict on its effects.
 
@@ -227,6 +228,7 @@ def judged(
         basis: what they rest on.
         checks: those that were passed.
         unit_of: as `Declared.judge` was given it.
+        level: likewise.
     """
     observed, deciding = declared.observed(effects, unit_of), declared.deciding
     components = {
@@ -234,7 +236,7 @@ def judged(
             verdict.outcome,
             _effect(declared.effect, declared.units[name], verdict, effects[name]),
             TrendShown.of(declared.trends[name]),
-            Statistics.of(verdict),
+            Statistics.of(verdict, level),
             _size(declared, name, observed[name], verdict.alpha),
             reported=deciding is not None and name not in deciding,
         )

@@ -23,6 +23,8 @@ Key = tuple[str, str, str]
 Free = Mapping[str, object]
 """Plain data of any shape."""
 
+SizeWord = Literal["as large as reported", "smaller", "larger", "not comparable", "not shown"]
+
 
 class Estimate(Protocol):
     """A mean with its interval."""
@@ -110,8 +112,8 @@ class Statistics(Record):
     """What this look could spend of alpha, where looks were declared; null where it is alpha / looks."""
 
     @classmethod
-    def of(cls, verdict: Verdict) -> "Statistics":
-        """The numbers of a verdict."""
+    def of(cls, verdict: Verdict, spent: float | None = None) -> "Statistics":
+        """The numbers of a verdict, and what its look could spend where looks were declared."""
         return cls(
             sd=verdict.sd,
             agree=verdict.agree,
@@ -122,6 +124,7 @@ class Statistics(Record):
             seeds_needed=verdict.seeds_needed,
             alpha=verdict.alpha,
             looks=verdict.looks,
+            spent=spent,
         )
 
     @property
@@ -173,7 +176,7 @@ class Tests(Record):
 class Size(Record):
     """How large the effect is beside the paper's own value of it. It changes no verdict."""
 
-    said: Literal["as large as reported", "smaller", "larger", "not comparable", "not shown"]
+    said: SizeWord
     """`smaller` and `larger` in the direction claimed; `not shown`: the paper does not show the effect, or three seeds
     are not there to compare it with."""
     reason: str

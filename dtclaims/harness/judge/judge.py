@@ -24,11 +24,13 @@ from dtclaims.harness.judge.builder import (
 from dtclaims.harness.judge.calibration import drawn_effects, readings
 from dtclaims.harness.judge.entries import Entry, Over, PaperValue, Reach, RunUsed
 from dtclaims.harness.judge.factors import factors_of
-from dtclaims.harness.judge.looks import count_looks
+from dtclaims.harness.judge.looks import look
+from dtclaims.harness.judge.reachable import reach_of, testable, tested
 from dtclaims.harness.lab import Lab, Provenance
 from dtclaims.harness.plan.cells import Cell, Name
 from dtclaims.harness.plan.plan import Plan
-from dtclaims.harness.stats import reach
+from dtclaims.harness.stats.reach import Reach as Reachable
+from dtclaims.harness.stats.spending import level_of_look
 from dtclaims.harness.store.pooling import pool
 from dtclaims.harness.store.results import Results
 from dtclaims.harness.store.store import StoredRun
@@ -48,6 +50,8 @@ class Judge:
     """The lab's own that the user gave: a remedy repeats them."""
     failures: Mapping[str, str] = field(default_factory=dict)
     """Key of a job → what went wrong in this session."""
+    looks: tuple[int, ...] | None = None
+    """At which numbers of seeds the claims were declared to be judged; None if nothing was declared."""
     _entries: dict[Name, Entry] = field(default_factory=dict)
 
     def cell(self, cell: Cell) -> Entry:
@@ -64,9 +68,10 @@ class Judge:
         own = self._own(cell, declared) if cell.form is not None else None
         if not cell.claim.parts:
             assert own is not None
-            return own
+            return _with_paper(cell, own)
         # A part that this protocol cannot test is left out: the composite says what can be said.
-        return with_parts(declared, own, [self.cell(part) for part in _testable(cell)], alpha=self.alpha)
+        entry = with_parts(declared, own, [self.cell(part) for part in testable(cell)], alpha=self.alpha)
+        return _with_paper(cell, entry)
 
     def own(self, cell: Cell) -> Entry:
         """The entry of a cell that is tested by an effect of its own, as if it had no parts."""
@@ -74,35 +79,20 @@ class Judge:
 
     def declared(self, cell: Cell) -> Declared:
         """What an entry says before anything is judged, with what its seeds can say at all."""
-        factors, n = factors_of(self.plan, cell), self.observations(cell)
+        factors = factors_of(self.plan, cell)
         over = Over(factors.sentence(), " with the ".join(factors.varying) or "seed", factors.levels)
         return replace(
             declared_of(cell),
             over=over if factors.by_seed else None,
-            reachable=None if cell.name in self.plan.unavailable else _shown(self._reach(cell, n, 1)),
+            reachable=None
+            if cell.name in self.plan.unavailable
+            else _shown(reach_of(cell, self.observations, alpha=self.alpha)),
         )
 
     def observations(self, cell: Cell) -> int:
         """How many independent observations a cell has: seeds, or what several of them are of."""
         units = factors_of(self.plan, cell).unit_of
         return len(set(units.values())) if units else len(self.plan.seeds)
-
-    def _reach(self, cell: Cell, n: int, sharing: int) -> reach.Reach:
-        parts = _testable(cell)
-        sharing *= max(1, len(parts) + (cell.form is not None))
-        found = [self._reach(part, self.observations(part), sharing) for part in parts]
-        if cell.form is not None:
-            tested = _tested(cell)
-            own = reach.reach(
-                tested["trends"],
-                n,
-                any_of=tested["any_of"],
-                deciding=tested["deciding"],
-                alpha=self.alpha,
-                sharing=sharing,
-            )
-            found.append(own)
-        return found[0] if len(found) == 1 else reach.reach_whole(found, n)
 
     def effects(self, cell: Cell) -> Effects:
         """Component → seed → effect of a cell whose runs and measurements are there."""
@@ -146,9 +136,12 @@ class Judge:
             return failed(declared, broken[0], basis)
         if presupposed_is_missing(declared, checks, effects, unit_of):
             return not_evaluable(declared, checks, basis)
-        looks = count_looks(cell.name, self.plan, self.store)
-        combined = declared.judge(effects, alpha=self.alpha, looks=looks, unit_of=unit_of)
-        return judged(declared, combined, effects, basis, checks=checks, unit_of=unit_of)
+        n = self.observations(cell)
+        looked = look(cell.name, self.plan, self.store, tested(cell)["trends"], n)
+        level = None if self.looks is None else level_of_look(self.alpha, self.looks, n, looked.earlier)
+        combined = declared.judge(effects, alpha=self.alpha, looks=1 + looked.earlier, level=level, unit_of=unit_of)
+        declared = replace(declared, warnings=(*declared.warnings, *looked.warnings))
+        return judged(declared, combined, effects, basis, checks=checks, unit_of=unit_of, level=level)
 
     def check_effects(self, cell: Cell) -> dict[str, dict[str, dict[int, float]]]:
         """Check → component → seed → effect of a cell whose runs and measurements are there."""
@@ -222,6 +215,8 @@ class Judge:
         if self.lab.tasks:
             words.append(f"--task {'all' if set(cell.tasks) == set(self.lab.tasks) else ','.join(cell.tasks)}")
         own = [f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in self.options.items()]
+        if self.looks is not None:
+            own.append(f"--looks {','.join(map(str, self.looks))}")
         return " ".join([*words, f"--seeds {listed},", *own, f"--claim {cell.claim.id}"])
 
 
@@ -252,38 +247,25 @@ def declared_of(cell: Cell) -> Declared:
         sizes=_sizes(cell),
         incomparable=_incomparable(cell),
         paper_data=tuple(readings(cell)),
-        **_tested(cell),
+        **tested(cell),
     )
     return declared
 
 
-def _tested(cell: Cell) -> dict[str, Any]:
-    form = cell.form
-    if form is None:
-        return {}
-
-    def components(parts: Mapping[str, Any]) -> dict[str, Any]:
-        found = {cell.component(part, task): value for task in cell.judged_tasks for part, value in parts.items()}
-        # One that is judged on none of the session's tasks still says what it would judge.
-        return found or dict(parts)
-
-    primary = cell.primary
-    groups = [frozenset(cell.component(part, task) for task in cell.judged_tasks) for part in sorted(form.any_of)]
-    return {
-        "trends": components(form.trends),
-        "units": components(form.units),
-        "any_of": tuple(groups),
-        "deciding": None if primary is None else frozenset(cell.component(part, primary) for part in form.trends),
-        "effect": form.effect,
-    }
+def _with_paper(cell: Cell, entry: Entry) -> Entry:
+    """A refuted claim with a word on it where the paper's own data refute it likewise."""
+    if entry.verdict != "refuted":
+        return entry
+    parts = cell.form.trends if cell.form else {}
+    names = {cell.component(part, task): cell.named(part, task) for part in parts for task in cell.judged_tasks}
+    decided = {names.get(name, name) for name in entry.decided_by}
+    shared = [one for one in entry.paper_data if one.holds is False and one.component in decided]
+    named = [f"{one.component}, its seed {one.seed}{one.note and f' ({one.note})'}" for one in shared]
+    said = [f"the published test fails on the paper's own data too: {one}" for one in named]
+    return replace(entry, warnings=(*entry.warnings, *said))
 
 
-def _testable(cell: Cell) -> list[Cell]:
-    """The parts of a claim that its protocol can test."""
-    return [part for part in cell.parts if cell.protocol.base in part.claim.protocols]
-
-
-def _shown(found: reach.Reach) -> Reach:
+def _shown(found: Reachable) -> Reach:
     return Reach(**vars(found))
 
 
@@ -341,10 +323,10 @@ def _declared_sizes(cell: Cell, form: Form) -> dict[str, tuple[float, ...]]:
 
 def _paper_numbers(cell: Cell) -> list[float]:
     """The paper's numbers to plot: all of them for one component, else one for each, if the paper has that."""
-    found, tested = _sizes(cell), _tested(cell).get("trends", {})
-    if len(tested) == 1:
+    found, trends = _sizes(cell), tested(cell).get("trends", {})
+    if len(trends) == 1:
         return list(next(iter(found.values()), ()))
-    return [found[name][0] for name in tested] if found.keys() == tested.keys() else []
+    return [found[name][0] for name in trends] if found.keys() == trends.keys() else []
 
 
 def _folder(cell: Cell) -> str:

@@ -11,6 +11,7 @@ COLOURS: Mapping[Status, str] = {
     "reproduced": "0a4f8f",
     "refuted": "9c3600",
     "inconclusive": "8a6d00",
+    "not_evaluable": "4f3d9c",
     "not_run": "6b7280",
     "error": "87185b",
 }
@@ -36,7 +37,8 @@ def paper_badge(entries: Sequence[view.Judged], known: Iterable[str]) -> Badge:
     message = ", ".join([f"{counts['reproduced']} of {sum(counts.values())} reproduced", *told])
     bad: tuple[Status, ...] = ("error", "refuted")
     worst = next((verdict for verdict in bad if counts[verdict]), None)
-    best: Status = "reproduced" if counts["reproduced"] else "inconclusive" if counts["inconclusive"] else "not_run"
+    good: tuple[Status, ...] = ("reproduced", "inconclusive", "not_evaluable")
+    best: Status = next((verdict for verdict in good if counts[verdict]), "not_run")
     return _badge(f"claims ({protocol}, {scale})", message, worst or best)
 
 

@@ -1,9 +1,9 @@
-"""What changed between two entries of one claim, in words: seeds, code, data, threshold, versions."""
+"""What changed between two entries of one claim, in words: seeds, code, data, trend, versions."""
 
 from collections.abc import Iterator, Mapping
 
 from dtclaims.harness.judge.document import ReportProvenance
-from dtclaims.harness.judge.entries import Component, Entry
+from dtclaims.harness.judge.entries import Component, Entry, TrendShown
 from dtclaims.harness.report.wording import flat, interval, number, ranges
 
 MOST = 6
@@ -17,9 +17,20 @@ def causes(old: Entry, new: Entry) -> Iterator[str]:
         old: an entry of a valid report.
         new: the entry of the same claim, protocol and scale in another.
     """
-    if old.trend.text != new.trend.text:
-        yield f"threshold: {old.trend.text} -> {new.trend.text}"
-    yield from _part_thresholds(old.components, new.components)
+    found = [*_moved(old, new)]
+    known = () if found else old.warnings
+    yield from found
+    # What must be known before a verdict is believed is said again wherever something moved.
+    yield from (f"warning: {one}" for one in new.warnings if one not in known)
+    if not found:
+        yield from (f"warning no more: {one}" for one in old.warnings if one not in new.warnings)
+
+
+def _moved(old: Entry, new: Entry) -> Iterator[str]:
+    if not old.components and not new.components:
+        yield from _trends("", old.trend, new.trend)
+    yield from _component_trends(old.components, new.components)
+    yield from _named("rule", {"edition": old.rule}, {"edition": new.rule})
     yield from _named("level", _level(old), _level(new))
     yield from _named("switch", dict(flat(old.switches)), dict(flat(new.switches)))
     if old.measured != new.measured or old.scope != new.scope:
@@ -27,7 +38,16 @@ def causes(old: Entry, new: Entry) -> Iterator[str]:
     yield from _seeds(old, new)
     yield from _origins(dict(flat(old.provenance)), dict(flat(new.provenance)))
     yield from _parts(old, new)
+    yield from _checks(old, new)
     yield from _numbers(old, new)
+    for name, before, after in (
+        ("refuted as", old.turn, new.turn),
+        ("decided by", ", ".join(old.decided_by), ", ".join(new.decided_by)),
+        ("size", *("" if one.size is None else one.size.said for one in (old, new))),
+    ):
+        # A report of schema 1 does not say.
+        if before and after and before != after:
+            yield f"{name}: {before} -> {after}"
 
 
 def report_causes(old: ReportProvenance, new: ReportProvenance) -> Iterator[str]:
@@ -46,15 +66,44 @@ def report_causes(old: ReportProvenance, new: ReportProvenance) -> Iterator[str]
             yield from _named("report", {name: before[name]}, {name: after[name]})
     yield from _named("code", old.code or {}, new.code or {})
     yield from _named("version", old.versions, new.versions)
+    yield from _named("registration", _registered(old), _registered(new))
 
 
-def _part_thresholds(old: Mapping[str, Component], new: Mapping[str, Component]) -> Iterator[str]:
+def _registered(one: ReportProvenance) -> dict[str, str]:
+    return {"digest": "none" if one.registration is None else one.registration.digest}
+
+
+def _trends(of: str, old: TrendShown, new: TrendShown) -> Iterator[str]:
+    """What was declared, where it changed: as a whole, then number by number."""
+    if old.text != new.text:
+        yield f"trend{of}: {old.text} -> {new.text}"
+    for name, before, after in (
+        ("null", old.null, new.null),
+        ("bound", old.bound, new.bound),
+        ("smallest effect of interest", old.interest, new.interest),
+    ):
+        if before != after:
+            yield f"{name}{of}: {_exact(before)} -> {_exact(after)}"
+
+
+def _exact(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
+def _component_trends(old: Mapping[str, Component], new: Mapping[str, Component]) -> Iterator[str]:
     for name in dict.fromkeys((*old, *new)):
-        before, after = (part[name].trend.text if name in part else None for part in (old, new))
-        if before is None or after is None:
-            yield f"component {name}: {'gone' if after is None else 'new'}"
-        elif before != after:
-            yield f"threshold of {name}: {before} -> {after}"
+        if name not in old or name not in new:
+            yield f"component {name}: {'new' if name in new else 'gone'}"
+        else:
+            yield from _trends(f" of {name}", old[name].trend, new[name].trend)
+
+
+def _checks(old: Entry, new: Entry) -> Iterator[str]:
+    before, after = ({check.name: str(check.verdict) for check in entry.checks} for entry in (old, new))
+    yield from _named("check", before, after)
+    for name, one in {check.name: check.trend for check in old.checks}.items():
+        for other in (check.trend for check in new.checks if check.name == name):
+            yield from _trends(f" of the check {name}", one, other)
 
 
 def _level(entry: Entry) -> dict[str, str]:

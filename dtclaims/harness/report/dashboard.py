@@ -25,6 +25,7 @@ MARKS: Mapping[Status, str] = {
     "reproduced": "M{x} 1h4v9h-4z",
     "refuted": "M{x} 10h4v9h-4z",
     "inconclusive": "M{x} 8h4v4h-4z",
+    "not_evaluable": "M{x} 10l2-4 2 4-2 4z",
     "not_run": "M{x} 9.5h4v1h-4z",
     "error": "M{x} 7l4 6h1l-4 -6z",
 }

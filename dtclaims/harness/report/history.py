@@ -12,10 +12,16 @@ from dtclaims.errors import ReportError
 from dtclaims.harness import schema
 from dtclaims.harness.described import Must
 from dtclaims.harness.judge.document import Created, Document
-from dtclaims.harness.judge.entries import Base, Count, Key, Name, Part
+from dtclaims.harness.judge.entries import Base, Count, Effect, Key, Name, Part
 from dtclaims.harness.judge.words import Status
 from dtclaims.harness.records import REQUIRED, Record
-from dtclaims.harness.report.document import SCHEMA, at, replace_all, validate
+from dtclaims.harness.report import beside
+from dtclaims.harness.report.document import at, replace_all, validate
+
+SCHEMA = 1
+"""The version of a line."""
+
+NOTHING = Effect.none("", "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +65,7 @@ def lines_of(document: Document, commit: str) -> list[Line]:
         ReportError: not a valid report, or a commit that is empty or holds white space.
     """
     provenance = validate(document).provenance
+    own = {entry.key: entry.effect if beside.decided_alone(entry) else NOTHING for entry in document.claims}
     found = [
         Line(
             commit=commit,
@@ -72,10 +79,10 @@ def lines_of(document: Document, commit: str) -> list[Line]:
             verdict=entry.verdict,
             provisional=entry.provisional,
             n=entry.n,
-            # Of several components there is no one effect.
-            mean=None if entry.components else entry.effect.mean,
-            low=None if entry.components else entry.effect.low,
-            high=None if entry.components else entry.effect.high,
+            # Of several components there is no one effect, and one that did not decide is not the verdict's.
+            mean=own[entry.key].mean,
+            low=own[entry.key].low,
+            high=own[entry.key].high,
             unit=entry.effect.unit,
             claimed=entry.trend.text,
             dtclaims=provenance.dtclaims,

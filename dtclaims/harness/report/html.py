@@ -12,7 +12,7 @@ from markupsafe import Markup
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.words import PROTOCOLS, VERDICTS, word
-from dtclaims.harness.report import figures, listed, stripplot, view, wording
+from dtclaims.harness.report import beside, figures, listed, stripplot, view, wording
 from dtclaims.harness.report.document import validate
 
 MAX_BYTES = 1_000_000
@@ -91,7 +91,9 @@ def page_environment(**names: object) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(wording=wording, word=word, VERDICTS=VERDICTS, PROTOCOLS=PROTOCOLS, **names)
+    environment.globals.update(
+        wording=wording, beside=beside, word=word, VERDICTS=VERDICTS, PROTOCOLS=PROTOCOLS, **names
+    )
     return environment
 
 
@@ -111,8 +113,7 @@ def _environment() -> Environment:
 
 def _minis(entry: Entry) -> dict[str, Markup]:
     """A small plot for each component, on one axis where their units allow it."""
-    components, numbers = entry.components, entry.paper_value.numbers
-    paper = {name: [numbers[index]] if len(numbers) == len(components) else [] for index, name in enumerate(components)}
+    components, paper = entry.components, beside.papers(entry)
     plots = {}
     for name, component in components.items():
         alike = [other for other in components if components[other].effect.unit == component.effect.unit]

@@ -15,10 +15,15 @@ NAMES = (
     "effect_low",
     "effect_high",
     "effect_unit",
-    "predicate",
+    "trend",
     "paper_value",
     "seeds_needed",
     "parts",
+    "turn",
+    "decided_by",
+    "size",
+    "checks",
+    "rule",
 )
 """The properties of every claim's test, in this order. A claim without a value has the property with an empty value."""
 
@@ -48,6 +53,11 @@ def properties(entry: Entry) -> list[tuple[str, str]]:
         entry.paper_value.text,
         None if entry.statistics is None else entry.statistics.seeds_needed,
         "; ".join(f"{name}: {verdict}" for name, verdict in parts.items()),
+        entry.turn,
+        ", ".join(entry.decided_by),
+        None if entry.size is None else entry.size.said,
+        "; ".join(f"{check.name}: {check.verdict}" for check in entry.checks),
+        entry.rule,
     )
     return [(name, _text(value)) for name, value in zip(NAMES, values, strict=True)]
 

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.words import VERDICTS, word
-from dtclaims.harness.report import listed, view, wording
+from dtclaims.harness.report import beside, listed, view, wording
 from dtclaims.harness.report.document import validate
 
 MAX_BYTES = 1_000_000
@@ -53,8 +53,8 @@ def render(document: Document, limit: int = MAX_BYTES) -> str:
 def matrix(document: Document, title: str = "") -> str:
     """The verdicts that were reached as one table: a row per claim, headline claims in bold, a column per protocol.
 
-    A cell has the verdict, the mean effect with its interval and what is claimed of it, and on how many of the seeds
-    it is on the claimed side. Claims that were not run under any protocol are only counted.
+    A cell has the verdict, the effect that it came from with its interval and what is claimed of it, and on how many
+    of the seeds it is on the claimed side. Claims that were not run under any protocol are only counted.
 
     Raises:
         ReportError: not a valid report.
@@ -94,5 +94,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(wording=wording, word=word, VERDICTS=VERDICTS)
+    environment.globals.update(wording=wording, beside=beside, word=word, VERDICTS=VERDICTS)
     return environment

@@ -80,5 +80,7 @@ def _provenance(parts: Sequence[ReportProvenance], scale: str) -> ReportProvenan
         versions={name: value for name, value in versions if all(p.versions.get(name) == value for p in parts)},
         commit=common(lambda part: part.commit),
         code=common(lambda part: part.code),
+        rules=tuple(sorted({rule for part in parts for rule in part.rules})),
+        registration=common(lambda part: part.registration),
         label=side_by_side(lambda part: part.label),
     )

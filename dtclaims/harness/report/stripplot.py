@@ -34,16 +34,40 @@ class Drawn(Protocol):
 
 def claimed(trend: TrendShown) -> tuple[float, float] | None:
     """The claimed range of the effect as (low, high), open ends infinite; None where parts are judged instead."""
-    cut = trend.bound
+    bound, null = trend.bound, trend.null
     match trend.kind:
-        case "above" | "holds_in" if cut is not None:
-            return cut, math.inf
-        case "below" if cut is not None:
-            return -math.inf, cut
-        case "equivalent" if cut is not None:
-            centre = trend.null or 0.0
-            return centre - abs(cut), centre + abs(cut)
+        case "contrast" if null is not None:
+            return _beyond(null, trend.direction)
+        case "non-inferiority" if null is not None and bound is not None:
+            return _beyond(null - trend.direction * bound, trend.direction)
+        # `above`, `below`, `holds_in` and `equivalent` are the first edition's.
+        case "level" | "share" | "existence" | "above" | "below" | "holds_in" if bound is not None:
+            return _beyond(bound, trend.direction)
+        case "equivalence" | "equivalent" if bound is not None:
+            centre = null or 0.0
+            return centre - abs(bound), centre + abs(bound)
+        case "rate" if bound is not None and bound < 0.5:
+            return bound, 1 - bound
     return None
+
+
+def _beyond(cut: float, direction: int) -> tuple[float, float]:
+    return (cut, math.inf) if direction > 0 else (-math.inf, cut)
+
+
+def least(trend: TrendShown) -> float | None:
+    """The smallest effect of interest in the effect's own unit; None where none was declared."""
+    if trend.kind != "contrast" or trend.null is None or not trend.interest:
+        return None
+    return trend.null + trend.direction * trend.interest
+
+
+def _marks(trend: TrendShown) -> tuple[list[float], list[float], list[float]]:
+    """Where lines stand: the ends of the claimed side, the smallest effect of interest, the null of a margin."""
+    cuts = [cut for cut in claimed(trend) or () if math.isfinite(cut)]
+    interest = [one for one in [least(trend)] if one is not None and math.isfinite(one)]
+    null = [trend.null] if cuts and trend.null is not None and trend.null not in cuts else []
+    return cuts, interest, null
 
 
 def domain(parts: Iterable[Drawn], paper: Sequence[float] = ()) -> tuple[float, float] | None:
@@ -59,7 +83,7 @@ def domain(parts: Iterable[Drawn], paper: Sequence[float] = ()) -> tuple[float, 
         effect = part.effect
         values += [value for value in (effect.mean, effect.low, effect.high) if value is not None]
         values += effect.per_seed.values()
-        cuts += [cut for cut in claimed(part.trend) or () if math.isfinite(cut)]
+        cuts += [at for marks in _marks(part.trend) for at in marks]
     if not values:
         return None
     low, high = min(values + cuts), max(values + cuts)
@@ -136,10 +160,13 @@ def _side(trend: TrendShown, axis: Axis, top: int, bottom: int) -> str:
 
 
 def _cut(trend: TrendShown, axis: Axis, top: int, bottom: int) -> str:
-    """A dashed line at each finite end of the claimed side."""
-    cuts = [cut for cut in claimed(trend) or () if math.isfinite(cut)]
-    lines = "".join(f"M{px(axis(cut))} {top}V{bottom}" for cut in cuts)
-    return f'<path class="cut" d="{lines}"/>' if lines else ""
+    """A dashed line at each finite end of the claimed side, a dotted one at the smallest effect of interest, and a thin
+    one at the null that a margin is counted from."""
+    drawn = []
+    for name, places in zip(("cut", "least", "null"), _marks(trend), strict=True):
+        lines = "".join(f"M{px(axis(at))} {top}V{bottom}" for at in places)
+        drawn.append(f'<path class="{name}" d="{lines}"/>' if lines else "")
+    return "".join(drawn)
 
 
 def _cut_label(trend: TrendShown, axis: Axis) -> str:
@@ -153,6 +180,8 @@ def _cut_label(trend: TrendShown, axis: Axis) -> str:
         text, at = f"claimed {'≥' if trend.kind == 'holds_in' else '>'} {number(low)}", axis(low)
     else:
         text, at = f"claimed < {number(high)}", axis(high)
+    if (interest := least(trend)) is not None:
+        text += f"; of interest from {number(interest)}"
     # Half of the text, at about 5.6 units a letter, must fit on either side.
     half = 2.8 * len(text)
     return f'<text class="lab" x="{px(min(max(at, axis.start + half), WIDTH - half))}" y="9">{escape(text)}</text>'

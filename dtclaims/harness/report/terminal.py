@@ -4,19 +4,19 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from dtclaims.harness.judge.document import Document
-from dtclaims.harness.judge.entries import Entry
+from dtclaims.harness.judge.entries import Entry, Key
 from dtclaims.harness.judge.words import word
-from dtclaims.harness.report import view, wording
+from dtclaims.harness.report import beside, view, wording
 from dtclaims.harness.report.document import validate
 
 NARROWEST = 80
 
 COLUMNS = ("claim", "protocol", "scale", "verdict", "effect", "claimed", "n", "paper")
 
-MILD = {"claimed": 12, "paper": 14}
-HARD = {"claimed": 7, "paper": 0, "effect": 18, "claim": 14}
+MILD = (("effect", 30), ("claimed", 12), ("paper", 14))
+HARD = (("effect", 30), ("claimed", 7), ("paper", 0), ("effect", 18), ("claim", 14))
 """Columns that give way where a table is too wide, in this order, and how far. At 0 the column is left out.
-Ids give way last: they are what a reader searches for."""
+A number is whole before what it is of is; ids give way last: they are what a reader searches for."""
 
 
 def summary_lines(document: Document, width: int = 120) -> list[str]:
@@ -36,7 +36,8 @@ def summary_lines(document: Document, width: int = 120) -> list[str]:
     entries = [
         panel.entry for group in view.groups(document.claims, known) for card in group.cards for panel in card.panels
     ]
-    full, short = [[_row(entry, short=short) for entry in entries] for short in (False, True)]
+    by_key = {entry.key: entry for entry in document.claims}
+    full, short = [[_row(entry, by_key, short=short) for entry in entries] for short in (False, True)]
     lines: list[str] = []
     for rows, gap, least in ((full, 2, MILD), (short, 1, MILD), (short, 1, HARD)):
         lines = _table(rows, width, gap, least)
@@ -45,14 +46,28 @@ def summary_lines(document: Document, width: int = 120) -> list[str]:
     for scale, protocol in view.columns(document.claims, known):
         counts = view.counts(document.claims, (scale, protocol))
         text = ", ".join(f"{n} {word(verdict)}" for verdict, n in counts.items() if n)
-        if stand := view.holm(document.claims, (scale, protocol)):
-            text += f"; after Holm {stand[0]} of {stand[1]} reproduced headlines stand"
-        lines += textwrap.wrap(f"{protocol} ({scale}): {text}", width, subsequent_indent="  ")
+        if stand := view.holm(document.claims, (scale, protocol), document.provenance.alpha):
+            text += f"; {stand.told}"
+        told = [text, *view.tallies(document.claims, (scale, protocol))]
+        lines += textwrap.wrap(clean(f"{protocol} ({scale}): {'; '.join(told)}"), width, subsequent_indent="  ")
+    lines += [line for entry in entries for line in _warnings(entry, width)]
+    if registered := document.provenance.registration:
+        lines += textwrap.wrap(clean(beside.registration(registered)), width, subsequent_indent="  ")
     return lines + textwrap.wrap(clean(document.provenance.label), width)
 
 
-def _row(entry: Entry, *, short: bool) -> dict[str, str]:
+def _warnings(entry: Entry, width: int) -> list[str]:
+    """What must be known before a verdict is believed, and that the paper's own data fail what they refuted."""
+    told = [*entry.warnings, *filter(None, [beside.shared(entry)])]
+    name = f"{entry.id} ({entry.protocol}, {entry.scale})"
+    return textwrap.wrap(clean(f"{name}: {'; '.join(told)}"), width, subsequent_indent="  ") if told else []
+
+
+def _row(entry: Entry, entries: Mapping[Key, Entry], *, short: bool) -> dict[str, str]:
+    found = beside.shown(entry, entries)
     verdict = word(entry.verdict).upper()
+    if entry.turn and not short:
+        verdict += f": {entry.turn}"
     if entry.provisional:
         verdict += " [prov.]" if short else " [provisional]"
     return {
@@ -60,14 +75,14 @@ def _row(entry: Entry, *, short: bool) -> dict[str, str]:
         "protocol": entry.protocol[:4] if short else entry.protocol,
         "scale": entry.scale,
         "verdict": verdict,
-        "effect": clean(wording.interval(entry.effect) if wording.measured(entry) else wording.gist(entry) or "-"),
-        "claimed": clean(entry.trend.text),
+        "effect": clean(beside.measured(found) if found else wording.gist(entry) or "-"),
+        "claimed": clean(beside.brief(found.trend if found else entry.trend)),
         "n": str(entry.n),
         "paper": clean(entry.paper_value.text),
     }
 
 
-def _table(rows: Sequence[Mapping[str, str]], width: int, gap: int, least: Mapping[str, int]) -> list[str]:
+def _table(rows: Sequence[Mapping[str, str]], width: int, gap: int, least: Sequence[tuple[str, int]]) -> list[str]:
     """The rows under their names, as close to `width` columns as the columns can give way."""
     if not rows:
         return []
@@ -75,7 +90,7 @@ def _table(rows: Sequence[Mapping[str, str]], width: int, gap: int, least: Mappi
     names = {name: name[: max(len(row[name]) for row in rows)] if name == "protocol" else name for name in COLUMNS}
     lines = [names, *rows]
     widths = {name: max(len(line[name]) for line in lines) for name in COLUMNS}
-    for name, size in least.items():
+    for name, size in least:
         excess = sum(widths.values()) + gap * (len(widths) - 1) - width
         widths[name] = max(min(widths[name], size), widths[name] - max(excess, 0))
         if excess > 0 and not size:

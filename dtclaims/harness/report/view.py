@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, get_args
 
 from dtclaims.harness.judge.document import Document
-from dtclaims.harness.judge.entries import Entry, Key, Part
+from dtclaims.harness.judge.entries import Entry, Key, Part, SizeWord
 from dtclaims.harness.judge.words import PROTOCOLS, STATUSES, Status
 from dtclaims.harness.report.wording import section_name
+from dtclaims.harness.stats.standing import seeds_to_stand
 
 Column = tuple[str, str]
 """(scale, protocol)."""
@@ -178,15 +179,62 @@ def anchors(found: Sequence[Group[Entry]]) -> dict[Key, str]:
 
 
 def counts(entries: Iterable[Judged], column: Column) -> dict[Status, int]:
-    """How often each verdict occurs in one column, all five verdicts included."""
+    """How often each verdict occurs in one column, every verdict included."""
     found = [entry.verdict for entry in entries if (entry.scale, entry.protocol) == column]
     return {verdict: found.count(verdict) for verdict in STATUSES}
 
 
-def holm(entries: Iterable[Entry], column: Column) -> tuple[int, int] | None:
-    """Reproduced headline claims that stand after Holm, and all reproduced ones; None if there is none."""
-    answers = [entry.holm for entry in entries if (entry.scale, entry.protocol) == column and entry.holm is not None]
-    return (sum(answers), len(answers)) if answers else None
+@dataclass(frozen=True)
+class Standing:
+    """Reproduced headline claims of one column after Holm over the headline claims."""
+
+    of: int
+    """Reproduced."""
+    stand: int
+    """By t: if seeds are normal."""
+    stand_free: int | None
+    """Without assumptions; None where that was not asked."""
+    needed: int
+    """Fewest seeds with which a claim of this family can stand without assumptions."""
+
+    @property
+    def told(self) -> str:
+        """How many stand: `after Holm 2 of 3 reproduced headlines stand`, and under what assumptions."""
+        told = f"after Holm {self.stand} of {self.of} reproduced headlines stand"
+        if self.stand_free is None:
+            return told
+        could = f" (n ≥ {self.needed} could)" if self.stand_free < self.of else ""
+        return f"{told} if seeds are normal, {self.stand_free} without assumptions{could}"
+
+
+def holm(entries: Iterable[Entry], column: Column, alpha: float) -> Standing | None:
+    """What stands in a column after Holm; None if no headline claim was reproduced.
+
+    Args:
+        entries: of a report.
+        column: of it.
+        alpha: of the report, on each side.
+    """
+    headlines = [one for one in entries if one.headline and (one.scale, one.protocol) == column]
+    asked = [one for one in headlines if one.holm is not None]
+    if not asked:
+        return None
+    free = [one.holm_free for one in asked if one.holm_free is not None]
+    family = sum(one.verdict not in ("not_run", "error") for one in headlines)
+    needed = seeds_to_stand(max(family, 1), alpha)
+    return Standing(len(asked), sum(bool(one.holm) for one in asked), sum(free) if free else None, needed)
+
+
+def tallies(entries: Iterable[Entry], column: Column) -> list[str]:
+    """Of one column, how often each size was found, and how often each check was passed, as sentences."""
+    found = [one for one in entries if (one.scale, one.protocol) == column]
+    words = [one.size.said for one in found if one.size is not None]
+    sizes = [f"{n} {said}" for said in get_args(SizeWord) if (n := words.count(said))]
+    checks: dict[str, list[bool]] = {}
+    for check in (check for one in found for check in one.checks):
+        checks.setdefault(check.name, []).append(check.verdict == "reproduced")
+    passed = [f"{name} {sum(found)} of {len(found)}" for name, found in checks.items()]
+    return [f"{name}: {', '.join(told)}" for name, told in (("size", sizes), ("checks passed", passed)) if told]
 
 
 @dataclass(frozen=True)
@@ -195,16 +243,26 @@ class Matrix:
 
     columns: Sequence[Column]
     counts: Mapping[Column, Mapping[Status, int]]
-    holm: Mapping[Column, tuple[int, int] | None]
+    tallies: Mapping[Column, Sequence[str]]
+    holm: Mapping[Column, Standing | None]
+    needed: Mapping[Column, int | None]
+    """Fewest seeds with which a headline claim can stand after Holm without assumptions; None where none was asked."""
+    entries: Mapping[Key, Entry]
 
 
 def matrix(document: Document) -> Matrix:
-    """The columns of a report, with how often each verdict occurs in them and how many stand after Holm."""
-    found = columns(document.claims, document.words.scales)
+    """The columns of a report, with how often each verdict, size and check occurs in them and how many stand after
+    Holm; and its entries by key."""
+    claims, alpha = document.claims, document.provenance.alpha
+    found = columns(claims, document.words.scales)
+    standing = {column: holm(claims, column, alpha) for column in found}
     return Matrix(
         found,
-        {column: counts(document.claims, column) for column in found},
-        {column: holm(document.claims, column) for column in found},
+        {column: counts(claims, column) for column in found},
+        {column: tallies(claims, column) for column in found},
+        standing,
+        {column: stands.needed if stands else None for column, stands in standing.items()},
+        {entry.key: entry for entry in claims},
     )
 
 

@@ -80,16 +80,10 @@ def basis(part: Entry | Component, seeds: int) -> str:
     return f"{count(seeds, 'seed')}, {percent(1 - 2 * part.statistics.level)} interval"
 
 
-def measured(entry: Entry) -> bool:
-    """Whether a verdict rests on one number; a claim of several components has one for each instead."""
-    return entry.effect.mean is not None and not entry.components
-
-
 def gist(entry: Entry) -> str:
-    """The result in a few words: how many parts hold, or for a claim without parts the mean."""
-    parts = [*(one.verdict for one in entry.components.values()), *(part.verdict for part in entry.parts)]
-    if not parts and entry.effect.mean is not None:
-        return mean(entry.effect)
+    """Of a claim that has several, how many of the parts that have a say hold."""
+    deciding = [one.verdict for one in entry.components.values() if not one.reported]
+    parts = [*deciding, *(part.verdict for part in entry.parts)]
     # Of what was not run, none holding would read as a finding.
     return f"{parts.count('reproduced')} of {len(parts)} parts hold" if parts and entry.verdict != "not_run" else ""
 

@@ -8,14 +8,14 @@ import shutil
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dtclaims.addresses import key_of
 from dtclaims.errors import StoreError, StoreLocked
-from dtclaims.files import read_json, write_json, writing
+from dtclaims.files import read_json, writing
+from dtclaims.harness.store.looks import Look, merged, read_looks, write_looks
 from dtclaims.harness.store.store import Store, read_measurement
 from dtclaims.harness.store.upkeep import check_run
 
@@ -124,13 +124,13 @@ def import_store(store: Store, path: Path) -> Imported:
             check_run(arrived, folder)
         for file in (arrived.root / "measurements").iterdir():
             read_measurement(file)
-        looks = {file.name: _read_looks(file) for file in (arrived.root / "looks").iterdir()}
+        looks = {file.name: _arrived_looks(file) for file in (arrived.root / "looks").iterdir()}
         done = Imported()
         for name in ("runs", "measurements"):
             for one in sorted((arrived.root / name).iterdir()):
                 _move(one, store, store.folder(name) / one.name, done)
-        for name, content in looks.items():
-            _merge_looks(store.folder("looks") / name, content)
+        for name, (cell, found) in looks.items():
+            _merge_looks(store.folder("looks") / name, cell, found)
         return done
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -181,19 +181,14 @@ def _move(source: Path, store: Store, target: Path, done: Imported) -> None:
         done.busy.append(target.stem)
 
 
-def _read_looks(path: Path) -> dict[str, Any]:
-    content = read_json(path)
-    cell, looks = content.get("cell"), content.get("looks")
-    if key_of({"cell": cell}) != path.stem or not isinstance(looks, list):
-        raise StoreError(f"{path.name} is damaged", given="looks of another cell", remedy="Nothing was imported.")
-    if not all(isinstance(look, dict) and all(isinstance(key, str) for key in look.values()) for look in looks):
-        raise StoreError(f"{path.name} is damaged", given=looks, remedy="Nothing was imported.")
-    return content
+def _arrived_looks(path: Path) -> tuple[list[str], list[Look]]:
+    try:
+        return read_looks(path)
+    except StoreError as error:
+        raise StoreError(f"{path.name} is damaged", given=error.given, remedy="Nothing was imported.") from None
 
 
-def _merge_looks(path: Path, arrived: Mapping[str, Any]) -> None:
-    """Looks add up: what somebody has seen on another machine was seen."""
-    here = read_json(path)["looks"] if path.is_file() else []
-    new = [look for look in arrived["looks"] if look not in here]
-    if new:
-        write_json(path, {**arrived, "looks": [*here, *new]})
+def _merge_looks(path: Path, cell: list[str], arrived: Sequence[Look]) -> None:
+    here = read_looks(path)[1] if path.is_file() else []
+    if (both := merged(here, arrived)) != here:
+        write_looks(path, cell, both)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from dtclaims.harness.store.looks import Look
     from dtclaims.harness.store.store import StoredRun
 
 
@@ -28,8 +29,8 @@ class Results(Protocol):
     def find_measurement(self, identity: Mapping[str, Any]) -> Any | None:
         """The value of a measurement, None if it was not taken."""
 
-    def looks(self, cell: tuple[str, ...]) -> list[dict[str, str]]:
-        """On which seeds a cell was judged: seed → key of what was measured on it, of each look."""
+    def looks(self, cell: tuple[str, ...]) -> "list[Look]":
+        """When and on which seeds a cell was judged, the earliest first."""
 
-    def add_look(self, cell: tuple[str, ...], look: Mapping[str, str]) -> None:
+    def add_look(self, cell: tuple[str, ...], look: "Look") -> None:
         """Remember a look."""

@@ -7,7 +7,7 @@
     STORE/runs/KEY/…                  files of the lab's, such as checkpoints
     STORE/runs/KEY/manifest.json      size and SHA-256 of every file; written last
     STORE/measurements/KEY.json       identity, value and its SHA-256
-    STORE/looks/KEY.json              on which seeds a claim was judged before
+    STORE/looks/KEY.json              on which seeds a claim was judged, when, as declared how (`store.looks`)
     STORE/work/KEY/                   a run that is being trained until it is whole
     STORE/locks/KEY.lock, KEY.owner   who makes KEY (`dtclaims.harness.store.locks`)
 
@@ -30,6 +30,7 @@ from dtclaims.errors import StoreError
 from dtclaims.files import PARTIAL, check_file, describe_file, read_json, write_json, writing
 from dtclaims.harness.lab import STATE
 from dtclaims.harness.store.locks import Lock, hold
+from dtclaims.harness.store.looks import Look, read_looks, write_looks
 
 __all__ = ["Store", "StoredRun", "read_json", "write_json"]
 
@@ -244,24 +245,23 @@ class Store:
         content = {"name": name, "identity": identity, "value": value, "sha256": _digest(value)}
         write_json(self.folder("measurements") / f"{key_of(identity)}.json", content)
 
-    def looks(self, cell: tuple[str, ...]) -> list[dict[str, str]]:
-        """On which seeds a cell was judged: seed → key of what was measured on it, of each look.
+    def looks(self, cell: tuple[str, ...]) -> list[Look]:
+        """When and on which seeds a cell was judged, the earliest first.
 
         Raises:
             StoreError: the file is damaged.
         """
         path = self._looks_of(cell)
-        found: list[dict[str, str]] = read_json(path)["looks"] if path.is_file() else []
-        return found
+        return read_looks(path)[1] if path.is_file() else []
 
-    def add_look(self, cell: tuple[str, ...], look: Mapping[str, str]) -> None:
+    def add_look(self, cell: tuple[str, ...], look: Look) -> None:
         """Remember a look at a cell.
 
         Raises:
             StoreError: the disk is full, or the store may not be written.
         """
         self.folder("looks")
-        write_json(self._looks_of(cell), {"cell": list(cell), "looks": [*self.looks(cell), dict(look)]})
+        write_looks(self._looks_of(cell), cell, [*self.looks(cell), look])
 
     def _looks_of(self, cell: tuple[str, ...]) -> Path:
         return self.root / "looks" / f"{key_of({'cell': list(cell)})}.json"

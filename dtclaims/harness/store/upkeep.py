@@ -12,6 +12,7 @@ from typing import Any, Literal
 from dtclaims.addresses import differences, key_of
 from dtclaims.errors import StoreError, StoreLocked, UsageError
 from dtclaims.files import PARTIAL, bytes_in, check_file, read_json, writing
+from dtclaims.harness.store.looks import read_looks
 from dtclaims.harness.store.store import NAME, OWN, Store, read_measurement
 
 OWN_KINDS = ("collected", "self-pre-trained", "hub")
@@ -52,7 +53,7 @@ def damaged(store: Store, progress: Callable[[int, int], None] | None = None) ->
     checks: list[tuple[Path, Callable[[Path], None]]] = [
         *((path, lambda path: check_run(store, path)) for path in _folders(store.root / "runs")),
         *((path, lambda path: _ignored(read_measurement(path))) for path in _files(store.root / "measurements")),
-        *((path, lambda path: _ignored(read_json(path)["looks"])) for path in _files(store.root / "looks")),
+        *((path, lambda path: _ignored(read_looks(path))) for path in _files(store.root / "looks")),
     ]
     found = []
     for done, (path, check) in enumerate(checks, start=1):

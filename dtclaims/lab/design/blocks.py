@@ -5,9 +5,12 @@ are compared with either `random` or, where a sham is subtracted (DEV-13), `perm
 """
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from dtclaims.harness.lab import Need
 from dtclaims.lab.design.arms import BLOCKS
+
+Value = TypeVar("Value")
 
 RB_EPOCHS = {"hopper": 10, "halfcheetah": 5, "walker2d": 5}
 """How long block replacement runs train, in the paper's epochs (DEV-31)."""
@@ -43,7 +46,7 @@ def against_sham(measurement: str) -> dict[str, Need]:
     return replaced(measurement, "language", SHAM)
 
 
-def by_block(values: Mapping[str, float], kind: str = "language", task: str | None = None) -> list[float]:
+def by_block(values: Mapping[str, Value], kind: str = "language", task: str | None = None) -> list[Value]:
     """The values of one kind of replacement, by block."""
     return [values[f"{kind}_{block}" + (f"_{task}" if task else "")] for block in range(BLOCKS)]
 

@@ -108,16 +108,16 @@ SWITCHES: dict[str, Switch] = {
             "causal",
             ("DEV-08",),
             "measurement",
-            "distance under a softmax over all keys with heads fused, or per head, causal, relative to the start",
+            "change of the attention distance under a softmax over all keys with heads fused, "
+            "or of attention itself, per head and causal",
         ),
         Switch(
             "context",
             "one",
             "twenty",
             ("DEV-08",),
-            "training",
-            "attention is read of runs trained on one step, which teaches it next to nothing of context, "
-            "or of runs trained on twenty",
+            "measurement",
+            "attention is read of runs that were trained without a context to attend to, or of runs that had one",
         ),
         Switch(
             "cos_tensors",

@@ -1,6 +1,6 @@
-"""Attention distance, its change, and that of the maps (§5.6.2, App. I.2, J.6.2; protocol §7.6)."""
+"""Attention distance and its change (§5.6.2, App. I.2, J.6.2; protocol §7.6)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,10 @@ from dtclaims.lab.measurements.bench import (
 )
 
 if TYPE_CHECKING:
+    import torch
+
     from dtclaims.lab.data.windows import Batch
+    from dtclaims.lab.metrics import Floats
     from dtclaims.lab.models import DecisionTransformer
 
 MINI_WINDOWS = 200
@@ -29,91 +32,112 @@ UNIFORM_DISTANCE = (1 - 1 / (3 * ANALYSIS_CONTEXT) ** 2) / 6
 
 
 def attention_gap(bench: Bench, switches: Mapping[str, str], *, epoch: int = 4) -> list[float]:
-    """Median change of the attention distance per block, from epoch 0 to another (§5.6.2; DEV-08)."""
-    from dtclaims.lab.metrics import attention_gap as gap
-    from dtclaims.lab.metrics import relative_gap
+    """Change of attention per block, from epoch 0 to another (§5.6.2; DEV-08).
 
-    fused = switches["att_dist"] == "fused"
-    corrected = MINI_WINDOWS if bench.spec["scale"] == "mini" else CORRECTED_WINDOWS
-    # The reference draws other windows for each arm (DEV-22); here they share them under both protocols.
-    windows = bench.windows(PUBLISHED_WINDOWS if fused else corrected, full=not fused, per_seed=per_seed(switches))
-    before, after = (_attention_distances(bench.network(e), windows, fused) for e in (0, epoch))
-    change = gap if fused else relative_gap
-    return [float(np.median(change(late, early))) for late, early in zip(after, before, strict=True)]
+    Published, the median over windows of the change of its distance; corrected, the mean over windows of the share of
+    attention that lies on other keys than before (total variation).
+    """
+    from dtclaims.lab.metrics import attention_gap as gap
+
+    if not _fused(switches):
+        return [float(heads.mean()) for heads in _changes(bench, switches, epoch)]
+    after, before = (_distances(bench, switches, e) for e in (epoch, 0))
+    return [float(np.median(gap(late, early))) for late, early in zip(after, before, strict=True)]
 
 
 def attention_gap_rest(bench: Bench, switches: Mapping[str, str], *, epoch: int = 4) -> float:
     """Mean attention gap over the blocks that the paper does not except, in units of an ordinary distance (§5.6.2).
 
-    The unit is the distance of uniform attention under `published`; a relative gap needs none.
+    The unit is the distance of uniform attention under `published`; a share of attention needs none.
     """
-    rest = _rest(bench, attention_gap(bench, switches, epoch=epoch))
-    return rest / (UNIFORM_DISTANCE if switches["att_dist"] == "fused" else 1.0)
-
-
-def _rest(bench: Bench, by_block: Iterable[float]) -> float:
-    """Mean over the blocks that the paper does not except."""
-    return float(np.mean([one for block, one in enumerate(by_block) if block not in EXCEPTED[bench.data.task.name]]))
+    gaps = attention_gap(bench, switches, epoch=epoch)
+    rest = [gap for block, gap in enumerate(gaps) if block not in EXCEPTED[bench.data.task.name]]
+    return float(np.mean(rest)) / (UNIFORM_DISTANCE if _fused(switches) else 1.0)
 
 
 def attention_change(bench: Bench, switches: Mapping[str, str], *, epoch: int = 4) -> dict[str, Any]:
-    """Share of attention that has moved to other keys since epoch 0, by head: 0 none, 1 all (§5.6.2; DEV-08).
-
-    Per head the total variation between the maps of a window at epoch 0 and at another, mean over its queries. One form
-    for both protocols.
+    """The corrected gap by head, under both protocols: what `attention_gap` is the mean of (§5.6.2; DEV-08).
 
     Returns:
         blocks: by block, mean over heads and windows.
-        rest: mean of `blocks` over those that the paper does not except.
         heads: by block and head, mean over windows.
         medians, spread: by block and head, median and standard deviation over windows.
         windows: how many were read.
     """
-    from dtclaims.lab.metrics import attention_change as change
-    from dtclaims.lab.models import capture
-
-    count = MINI_WINDOWS if bench.spec["scale"] == "mini" else CORRECTED_WINDOWS
-    models = [bench.network(e) for e in (0, epoch)]
-    config = models[0].config
-    chunks = []
-    for batch in bench.windows(count, full=True, per_seed=per_seed(switches)):
-        before, after = (capture(model, batch, points=("attn.c_attn",)) for model in models)
-        mask = batch.mask.repeat_interleave(3, dim=1)
-        rows = []
-        for name in before:
-            (query, key, _), (late_query, late_key, _) = (found[name].chunk(3, dim=-1) for found in (before, after))
-            rows.append(change((query, key), (late_query, late_key), config.heads, mask))
-        chunks.append(np.stack(rows))
-    moved = np.concatenate(chunks, axis=1)  # (blocks, windows, heads)
-    blocks = moved.mean(axis=(1, 2)).tolist()
+    changes = _changes(bench, {**switches, "att_dist": "causal"}, epoch)
     return {
-        "blocks": blocks,
-        "rest": _rest(bench, blocks),
-        "heads": moved.mean(axis=1).tolist(),
-        "medians": np.median(moved, axis=1).tolist(),
-        "spread": moved.std(axis=1).tolist(),
-        "windows": moved.shape[1],
+        "blocks": [float(heads.mean()) for heads in changes],
+        "heads": [heads.mean(axis=0).tolist() for heads in changes],
+        "medians": [np.median(heads, axis=0).tolist() for heads in changes],
+        "spread": [heads.std(axis=0).tolist() for heads in changes],
+        "windows": len(changes[0]),
     }
 
 
-def _attention_distances(model: "DecisionTransformer", windows: "list[Batch]", fused: bool) -> npt.NDArray[np.float64]:
+def attention_distance(bench: Bench, switches: Mapping[str, str], *, epoch: int = 0) -> list[float]:
+    """Median over windows of the attention distance per block, at the start unless said (§5.6.2; DEV-08)."""
+    return [float(np.median(block)) for block in _distances(bench, switches, epoch)]
+
+
+def _fused(switches: Mapping[str, str]) -> bool:
+    return switches["att_dist"] == "fused"
+
+
+def _windows(bench: Bench, switches: Mapping[str, str]) -> "list[Batch]":
+    # The reference draws other windows for each arm (DEV-22); here they share them under both protocols.
+    fused = _fused(switches)
+    corrected = MINI_WINDOWS if bench.spec["scale"] == "mini" else CORRECTED_WINDOWS
+    return bench.windows(PUBLISHED_WINDOWS if fused else corrected, full=not fused, per_seed=per_seed(switches))
+
+
+def _changes(bench: Bench, switches: Mapping[str, str], epoch: int) -> "list[Floats]":
+    """Of each block, the total variation of every window and head since epoch 0, (n, heads)."""
+    from dtclaims.lab.metrics import attention_change as change
+
+    late, early = (bench.network(e) for e in (epoch, 0))
+    chunks = []
+    for batch in _windows(bench, switches):
+        mask = _mask(batch)
+        pairs = zip(_projected(late, batch, fused=False), _projected(early, batch, fused=False), strict=True)
+        chunks.append([change(after[:2], before[:2], before[2], mask) for after, before in pairs])
+    return [np.concatenate(block) for block in zip(*chunks, strict=True)]
+
+
+def _distances(bench: Bench, switches: Mapping[str, str], epoch: int) -> npt.NDArray[np.float64]:
     """Attention distance of every block and window, shape (blocks, n)."""
     from dtclaims.lab.metrics import causal_attention_distance, fused_attention_distance
-    from dtclaims.lab.models import capture
 
+    model, fused = bench.network(epoch), _fused(switches)
     columns = []
-    for batch in windows:
-        projected = capture(model, batch, points=("attn.c_attn",), attention="reference" if fused else "boolean")
-        mask = batch.mask.repeat_interleave(3, dim=1)
-        rows = []
-        for block in range(model.config.blocks):
-            query, key, _ = projected[f"h.{block}.attn.c_attn"].chunk(3, dim=-1)
-            if fused:
-                rows.append(fused_attention_distance(query, key))
-            else:
-                rows.append(causal_attention_distance(query, key, model.config.heads, mask))
+    for batch in _windows(bench, switches):
+        mask = _mask(batch)
+        rows = [
+            fused_attention_distance(query, key) if fused else causal_attention_distance(query, key, heads, mask)
+            for query, key, heads in _projected(model, batch, fused)
+        ]
         columns.append(np.stack(rows))
     return np.concatenate(columns, axis=1)
+
+
+def _mask(batch: "Batch") -> "torch.Tensor":
+    """Which tokens are real, (n, 60)."""
+    return batch.mask.repeat_interleave(3, dim=1)
+
+
+def _projected(
+    model: "DecisionTransformer", batch: "Batch", fused: bool
+) -> "list[tuple[torch.Tensor, torch.Tensor, int]]":
+    """Of each block: query and key, (n, 60, width), and its number of heads, its own where a block was replaced."""
+    from dtclaims.lab.models import capture
+    from dtclaims.lab.models.transformer import Block
+
+    projected = capture(model, batch, points=("attn.c_attn",), attention="reference" if fused else "boolean")
+    found = []
+    for number, block in enumerate(model.transformer.h):
+        query, key, _ = projected[f"h.{number}.attn.c_attn"].chunk(3, dim=-1)
+        assert isinstance(block, Block)
+        found.append((query, key, block.attn.heads))
+    return found
 
 
 MEASUREMENTS = table(
@@ -122,32 +146,46 @@ MEASUREMENTS = table(
         ("att_dist", "seeding"),
         {
             "published": "Median over 100 windows of the change in fused-head attention distance, cut after the "
-            "softmax, from epoch 0 to another (4 of 40 unless said), in K=20 windows.",
-            "corrected": f"Median over {CORRECTED_WINDOWS} full windows ({MINI_WINDOWS} at mini) of the relative "
-            "change in causal per-head attention distance, from epoch 0 to another (4 of 40 unless said).",
+            "softmax, from epoch 0 to another (4 of 40 unless said), shown K=20 windows.",
+            "corrected": f"Mean over {CORRECTED_WINDOWS} full windows ({MINI_WINDOWS} at mini), heads and queries of "
+            "the share of attention that lies on other keys than at epoch 0 (total variation), at another (4 of 40 "
+            "unless said).",
         },
         from_networks=attention_gap,
+        # Was a relative change of distance.
+        remade={"att_dist": "causal"},
     ),
     Measurement(
         "attention_gap_rest",
         ("att_dist", "seeding"),
         {
             "published": "Mean over blocks of that median gap, all blocks but 1 (on HalfCheetah but 1 and 2), over the "
-            "fused-head distance of uniform attention, in 100 K=20 windows.",
-            "corrected": "Mean over blocks of the median relative gap, all blocks but 1 (on HalfCheetah but 1 and 2), "
-            "of causal per-head attention.",
+            "fused-head distance of uniform attention, shown 100 K=20 windows.",
+            "corrected": "Mean over blocks of the share of attention that lies on other keys than at epoch 0, all "
+            "blocks but 1 (on HalfCheetah but 1 and 2).",
         },
         from_networks=attention_gap_rest,
+        remade={"att_dist": "causal"},
     ),
     Measurement(
         "attention_change",
         ("seeding",),
         dict.fromkeys(
             ("published", "corrected"),
-            f"Share of each head's attention that has moved to other keys (total variation of causal maps) from epoch "
-            f"0 to another (4 of 40 unless said), mean over queries and {CORRECTED_WINDOWS} full windows "
-            f"({MINI_WINDOWS} at mini).",
+            "Share of each head's attention that lies on other keys than at epoch 0 (total variation, causal), at "
+            f"another (4 of 40 unless said), over {CORRECTED_WINDOWS} full windows ({MINI_WINDOWS} at mini).",
         ),
         from_networks=attention_change,
+    ),
+    Measurement(
+        "attention_distance",
+        ("att_dist", "seeding"),
+        {
+            "published": "Median over 100 windows of the fused-head attention distance, cut after the softmax, at "
+            "epoch 0 unless said, shown K=20 windows.",
+            "corrected": f"Median over {CORRECTED_WINDOWS} full windows ({MINI_WINDOWS} at mini) of the causal "
+            "attention distance per head, in tokens, at epoch 0 unless said.",
+        },
+        from_networks=attention_distance,
     ),
 )

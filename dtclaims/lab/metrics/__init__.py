@@ -12,8 +12,7 @@
 | gradient confusion | `gradient_confusion(protocol="published")` | the same with "corrected" (DEV-05, 22) |
 | gradient shares | `gradient_shares(protocol="published")` | the same with "corrected" (DEV-34) |
 | attention distance | `fused_attention_distance` | `causal_attention_distance` (DEV-08) |
-| attention gap | `attention_gap` | `relative_gap` (DEV-08) |
-| change of attention maps | – | `attention_change` (DEV-08) |
+| attention gap | `attention_gap` | `attention_change` (DEV-08) |
 | smoothing | `published_ema` | `unbiased_ema` (DEV-12) |
 | score of a run | `best` | `last_mean` (DEV-10) |
 

@@ -3,7 +3,6 @@ from .attention import (
     attention_gap,
     causal_attention_distance,
     fused_attention_distance,
-    relative_gap,
 )
 from .cka import CkaMatrix, Estimator, cka_matrix, linear_cka, permutation_null
 from .cka_layers import (
@@ -82,7 +81,6 @@ __all__ = [
     "published_cka_matrix",
     "published_ema",
     "regressed_cka",
-    "relative_gap",
     "unbiased_ema",
     "unreadable_share",
 ]

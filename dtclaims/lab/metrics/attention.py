@@ -1,4 +1,4 @@
-"""Attention: how far back a query looks, and how training changes that, and the map (paper §5.6.2; protocol §7.6).
+"""Attention distance: how far back a query looks, and how training changes it (paper §5.6.2; protocol §7.6).
 
 Query and key are the first two thirds of a block's c_attn output, (samples, T tokens, width). Two functions
 return one distance per sample, but on different scales (DEV-08):
@@ -8,7 +8,8 @@ return one distance per sample, but on different scales (DEV-08):
 - `causal_attention_distance`, the corrected one, is in tokens: 0 for attention to oneself, (T−1)/4 for
   uniform causal attention.
 
-A distance is one number of a map: a map may change while it stays. `attention_change` compares the maps themselves.
+A distance can stay while attention moves: from the keys on one side of it to those on both. `attention_change`, the
+corrected gap, is of attention itself: the share of it that lies on other keys than before.
 """
 
 import math
@@ -59,7 +60,8 @@ def fused_attention_distance(query: Array, key: Array) -> Floats:
 def causal_attention_distance(query: Array, key: Array, heads: int, mask: Array | None) -> Floats:
     """Corrected distance of each sample in tokens, (samples,): mean over heads and real queries of Σ_j (i−j) P_ij.
 
-    The maps are those of the network itself: see `attention_change`.
+    Each head has its own logits, scaled by √(width / heads); later keys and padded keys are excluded before the
+    softmax, as in the network itself.
 
     Args:
         query: (samples, T, width).
@@ -71,43 +73,40 @@ def causal_attention_distance(query: Array, key: Array, heads: int, mask: Array 
         MeasurementError: as `fused_attention_distance`; heads that do not divide the width; a mask of another shape.
         UndefinedMeasurement: a sample without a real token.
     """
-    maps, real = _maps(query, key, heads, mask)
+    maps, real = _causal_maps(query, key, heads, mask)
     back = (maps * _steps_back(maps.shape[-1], maps)).sum(dim=-1)
-    return _over_real(back, real).mean(dim=1).cpu().numpy()
+    distance: Floats = _over_real_queries(back, real).mean(axis=1)
+    return distance
 
 
-def attention_change(
-    pre: tuple[Array, Array], post: tuple[Array, Array], heads: int, mask: Array | None = None
-) -> Floats:
-    """Change of each head's attention map, (samples, heads): mean over real queries i of ½ Σ_j |P_ij − P⁰_ij| (DEV-08).
+def attention_change(post: tuple[Array, Array], pre: tuple[Array, Array], heads: int, mask: Array | None) -> Floats:
+    """Corrected gap of each head, (samples, heads): mean over real queries i of ½ Σ_j |P_ij − P⁰_ij| (DEV-08).
 
-    P is the network's own map: each head's logits scaled by √(width / heads), later and padded keys excluded before
-    the softmax. The total variation between two rows is the share of a query's attention that has moved to other keys:
-    0 where none has, 1 where all has, whatever the map was before, and so comparable between networks.
+    That is the total variation between both attention maps: 0 where they are equal, 1 where no key is shared. Maps are
+    those of `causal_attention_distance`.
 
     Args:
-        pre: query and key before, each (samples, T, width).
-        post: the same of the same samples after.
-        heads: the network's number of heads; head h holds columns h·width/heads onwards.
-        mask: (samples, T), non-zero at real tokens (a step's mask, three times); None if all are real.
+        post: query and key of the samples after, each (samples, T, width).
+        pre: those of the same samples before.
+        heads: as of `causal_attention_distance`, of both.
+        mask: as of `causal_attention_distance`.
 
     Raises:
-        MeasurementError: as `causal_attention_distance`; other shapes or another device before and after.
+        MeasurementError: as `causal_attention_distance`, or maps of different shapes.
         UndefinedMeasurement: a sample without a real token.
     """
-    (before, real), (after, _) = (_maps(*side, heads, mask) for side in (pre, post))
-    if before.shape != after.shape or before.device != after.device:
+    (after, real), (before, _) = (_causal_maps(*both, heads, mask) for both in (post, pre))
+    if after.shape != before.shape:
         raise MeasurementError(
-            "maps before and after do not belong together",
-            given=f"{tuple(before.shape)} on {before.device} and {tuple(after.shape)} on {after.device}",
-            expected="one shape (samples, heads, tokens, tokens) on one device",
+            "attention is compared per sample, head and token",
+            given=f"{tuple(before.shape)} before, {tuple(after.shape)} after",
+            expected="one shape (samples, heads, tokens, tokens)",
         )
-    moved = (after - before).abs().sum(dim=-1) / 2
-    return _over_real(moved, real).cpu().numpy()
+    return _over_real_queries((after - before).abs().sum(dim=-1) / 2, real)
 
 
-def _maps(query: Array, key: Array, heads: int, mask: Array | None) -> tuple[Tensor, Tensor]:
-    """The causal attention maps of each head, (samples, heads, T, T), and which tokens are real, (samples, T)."""
+def _causal_maps(query: Array, key: Array, heads: int, mask: Array | None) -> tuple[Tensor, Tensor]:
+    """Attention (samples, heads, T, T) as the network computes it, and which tokens are real, (samples, T)."""
     q, k = _query_and_key(query, key)
     samples, tokens, width = q.shape
     if heads < 1 or width % heads:
@@ -120,7 +119,7 @@ def _maps(query: Array, key: Array, heads: int, mask: Array | None) -> tuple[Ten
                 "mask does not fit the query", given=tuple(real.shape), expected=f"({samples}, {tokens})"
             )
     if not bool(real.any(dim=1).all()):
-        raise UndefinedMeasurement("attention in a window of padding only is undefined")
+        raise UndefinedMeasurement("a window of padding only has no attention")
     q, k = (side.view(samples, tokens, heads, width // heads).transpose(1, 2) for side in (q, k))
     # A padded query has no key but itself: it is left out of the mean, and must not be NaN until then.
     itself = torch.eye(tokens, dtype=torch.bool, device=q.device)
@@ -129,9 +128,9 @@ def _maps(query: Array, key: Array, heads: int, mask: Array | None) -> tuple[Ten
     return torch.softmax(logits, dim=-1), real
 
 
-def _over_real(values: Tensor, real: Tensor) -> Tensor:
-    """Mean over each sample's real queries, (samples, heads), of values (samples, heads, T)."""
-    return (values * real[:, None]).sum(dim=-1) / real.sum(dim=1, keepdim=True)
+def _over_real_queries(values: Tensor, real: Tensor) -> Floats:
+    """Mean of (samples, heads, T) over real queries, (samples, heads)."""
+    return ((values * real[:, None]).sum(dim=2) / real.sum(dim=1, keepdim=True)).cpu().numpy()
 
 
 def attention_gap(post: Array, pre: Array) -> Floats:
@@ -142,23 +141,6 @@ def attention_gap(post: Array, pre: Array) -> Floats:
     """
     after, before = _distances(post, pre)
     return np.abs(after - before)
-
-
-def relative_gap(post: Array, pre: Array) -> Floats:
-    """|post − pre| / pre per sample, (samples,): the change in units of the distance before training (DEV-08).
-
-    Raises:
-        MeasurementError: as `attention_gap`, or a negative distance.
-        UndefinedMeasurement: a sample whose distance before training is 0.
-    """
-    after, before = _distances(post, pre)
-    if (before == 0).any():
-        raise UndefinedMeasurement(
-            "a relative gap has no value where the distance before training is 0",
-            given=f"{int((before == 0).sum())} of {len(before)} samples",
-            expected="positive distances",
-        )
-    return np.abs(after - before) / before
 
 
 def _distances(post: Array, pre: Array) -> tuple[Floats, Floats]:

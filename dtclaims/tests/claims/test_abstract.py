@@ -52,13 +52,16 @@ def all_parts(one: Claim) -> set[str]:
 
 
 def test_a_gap_between_blocks_needs_room() -> None:
-    """A random arm that learns without context leaves nothing for a block to bring; shams are judged beside it."""
+    """A random arm that learns without context, or one with a sham, leaves nothing for a block to bring."""
     one = CLAIMS["D6-middle-blocks"]
     assert one.form is not None
     (test,) = one.form.checks
     assert test.trend.holds_for(test(random=-0.3))
     assert not test.trend.holds_for(test(random=45.0))
-    assert one.corrections["block_sham"].checks == ()
+    (test,) = one.corrections["block_sham"].checks
+    shams = [f"permuted_{block}" for block in range(BLOCKS)]
+    assert test.trend.holds_for(test(**dict.fromkeys(shams, -0.3)))
+    assert not test.trend.holds_for(test(**dict.fromkeys(shams, 45.0)))
 
 
 def test_middle_blocks_are_more_useful_than_edges() -> None:

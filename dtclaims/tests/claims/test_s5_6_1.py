@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dtclaims import Need, Paper, above, claim
-from dtclaims.errors import UsageError
+from dtclaims.errors import UndefinedMeasurement, UsageError
 from dtclaims.harness.declare.claim import SINGLE
 from dtclaims.harness.declare.registry import load_claims
 from dtclaims.lab.design.arms import BLOCKS
@@ -46,8 +46,11 @@ def over_shams(values: Sequence[float], shams: float = 0.0) -> dict[str, float]:
         ("S5.6.1-other-blocks-help", ONE_FAILS, ELEVEN - {"block_2"}),
         ("S5.6.1-single-block-helps", DESCRIBED, ONE),
         ("S5.6.1-single-block-helps", [-value for value in DESCRIBED], set()),
-        ("S5.6.1-distributed", [1.0] * 7 + [-1.0] * 5, ONE),
-        ("S5.6.1-distributed", [1.0] * 6 + [-1.0] * 6, set()),
+        ("S5.6.1-other-blocks-help", [20.0, 1.0, 0.9, *[20.0] * 9], ELEVEN - {"block_2"}),
+        ("S5.6.1-single-block-helps", [2.0] * 12, set()),
+        ("S5.6.1-distributed", [1.0] * 9 + [-1.0] * 3, ONE),
+        # More than half, but not what one would call distributed.
+        ("S5.6.1-distributed", [1.0] * 8 + [-1.0] * 4, set()),
         ("J6-block-seed42", DESCRIBED, ONE),
         # Second from the worst is still "not good"; third is not.
         ("J6-block-seed42", [20.0, 5.0, 1.0, *[20.0] * 9], ONE),
@@ -70,22 +73,18 @@ def test_what_a_sham_brings_too_is_no_information(name: str) -> None:
 
 @pytest.mark.parametrize("protocol", ["published", "corrected"])
 @pytest.mark.parametrize(
-    ("values", "language", "random", "expected"),
+    ("values", "expected"),
     [
-        ([0.2, 1.0, *[0.3] * 10], 0.1, 1.2, {"block_1", "others", "gap"}),
-        # Block 1 learns too.
-        ([0.2, 0.3, *[0.3] * 10], 0.1, 1.2, {"others", "gap"}),
+        ([0.2, 1.0, *[0.3] * 10], ONE),
+        # Block 1 is the worst, but learns too.
+        ([0.2, 0.6, *[0.3] * 10], set()),
         # Another block does not learn either.
-        ([0.2, 1.0, 1.0, *[0.3] * 9], 0.1, 1.2, {"block_1", "gap"}),
-        # The arms are the wrong way round: there is nothing to be like.
-        ([0.2, 1.0, *[1.9] * 10], 2.0, 1.9, {"block_1"}),
+        ([0.2, 1.0, 1.1, *[0.3] * 9], set()),
     ],
 )
-def test_only_block_1_errs_like_the_random_arm(
-    values: list[float], language: float, random: float, expected: set[str], protocol: str
-) -> None:
-    """Nearer to the random arm for block 1, nearer to the language arm for all others, and a gap between the arms."""
-    needs = {"language": language, "random": random, **blocks(values)}
+def test_only_block_1_errs_like_the_random_arm(values: list[float], expected: set[str], protocol: str) -> None:
+    """The largest error of all blocks, and nearer to the random arm's than to the language arm's."""
+    needs = {"language": 0.1, "random": 1.2, **blocks(values)}
     assert holding(CLAIMS["S5.6.1-block1-like-random-error"], protocol, needs) == expected
 
 
@@ -93,29 +92,65 @@ def test_only_block_1_errs_like_the_random_arm(
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        (DESCRIBED, {"block_1", "others", "gap"}),
-        (ONE_FAILS, {"block_1", "gap"}),
-        (FLAT, {"others", "gap"}),
+        (DESCRIBED, ONE),
+        (ONE_FAILS, set()),
+        (FLAT, set()),
+        ([40.0, 21.0, *[40.0] * 10], set()),
     ],
 )
 def test_only_block_1_scores_like_the_random_arm(values: list[float], expected: set[str], protocol: str) -> None:
-    """In the first quarter of the way for block 1, beyond it for all others."""
+    """The lowest score of all blocks, and nearer to the random arm's than to the language arm's."""
     needs = {"language": 40.0, "random": 0.0, **blocks(values)}
     assert holding(CLAIMS["S5.6.1-block1-like-random-return"], protocol, needs) == expected
 
 
+def test_gaps_need_a_random_arm_that_fails() -> None:
+    """Where the random arm, or a sham, learns at once without context, one block has nothing to bring."""
+    for name in ("S5.6.1-single-block-helps", "S5.6.1-other-blocks-help", "S5.6.1-distributed"):
+        published, corrected = (CLAIMS[name].under(PROTOCOLS[one]) for one in ("published", "corrected"))
+        assert published is not None
+        assert corrected is not None
+        (fails,), (shams_fail,) = published.checks, corrected.checks
+        assert [fails.trend.holds_for(fails(random=score)) for score in (-0.4, 35.0)] == [True, False]
+        for score, expected in ((-0.4, True), (35.0, False)):
+            shams = blocks([score] * BLOCKS, "permuted")
+            assert shams_fail.trend.holds_for(shams_fail(**shams)) is expected
+
+
+def test_claims_on_block_1_need_a_block_1_that_stands_out() -> None:
+    """At epoch 0, by attention distance, whichever side it lies on; a block like any other lies at 1."""
+    alike = [1.0, 2.0, 3.0, 4.0] * 3
+    form = CLAIMS["S5.6.1-block1-like-random-return"].under(PROTOCOLS["published"])
+    assert form is not None
+    differs = form.checks[1]
+    for first, expected in ((9.0, True), (-4.0, True), (2.0, False), (3.5, False)):
+        assert differs.trend.holds_for(differs(language=[alike[0], first, *alike[2:]])) is expected
+    with pytest.raises(UndefinedMeasurement, match="no spread of the other blocks"):
+        differs(language=[1.0] * BLOCKS)
+
+
+def test_replaced_blocks_are_each_read_in_their_place() -> None:
+    """Where a claim has no run of the whole language arm, block B is read of the run that it was put into."""
+    form = CLAIMS["S5.6.1-block1-worst-elsewhere"].under(PROTOCOLS["published"])
+    assert form is not None
+    (differs,) = form.checks
+    own = [1.0, 9.0, *[1.0, 2.0, 3.0, 4.0, 5.0] * 2]
+    runs = {f"language_{run}": [own[run] if run == b else 100.0 for b in range(BLOCKS)] for run in range(BLOCKS)}
+    assert differs(**runs) == pytest.approx((9.0 - 3.0) / 1.0)
+
+
 @pytest.mark.parametrize("protocol", ["published", "corrected"])
 def test_ranks_count_from_the_worst(protocol: str) -> None:
-    """Low scores and high errors are bad: rank 1 both ways, and rank 12 the other way round."""
+    """Low scores and high errors are bad: rank 1 both ways, 12 the other way round, and in between the mean of both."""
     one = CLAIMS["S5.6.1-block1-worst-elsewhere"]
     rising = [1.0, 0.0, *[float(block) for block in range(2, BLOCKS)]]
     worst = {**blocks(rising), **blocks([-value for value in rising], "error_of_language")}
-    assert holding(one, protocol, worst) == {"return", "error"}
+    assert holding(one, protocol, worst) == ONE
     assert holding(one, protocol, {name: -value for name, value in worst.items()}) == set()
     form = one.under(PROTOCOLS[protocol])
     assert form is not None
-    assert form(**worst) == {"return": 1.0, "error": 1.0}
-    assert form(**{name: -value for name, value in worst.items()}) == {"return": 12.0, "error": 12.0}
+    assert form(**worst) == {SINGLE: 1.0}
+    assert form(**{name: -value for name, value in worst.items()}) == {SINGLE: 12.0}
 
 
 @pytest.mark.parametrize("protocol", ["published", "corrected"])
@@ -129,10 +164,11 @@ def test_hopper_stands_out_only_if_block_1_is_worse_there(protocol: str) -> None
 
     form = one.under(PROTOCOLS[protocol])
     assert form is not None
-    assert holding(one, protocol, values([12.0, -3.0, *[12.0] * 10], [12.0, 6.0, *[12.0] * 10])) == ONE
-    assert holding(one, protocol, values(FLAT, DESCRIBED)) == set()
-    assert form(**values([12.0, -3.0, *[12.0] * 10], FLAT)) == pytest.approx({SINGLE: 1.0})
-    assert form(**values([-1.0] * 12, FLAT)) == pytest.approx({SINGLE: 0.0})
+    both = {"over HalfCheetah", "over Walker2d"}
+    assert holding(one, protocol, values([12.0, -3.0, *[12.0] * 10], [12.0, 6.0, *[12.0] * 10])) == both
+    assert holding(one, protocol, values([12.0, 6.0, *[12.0] * 10], DESCRIBED)) == {"over Walker2d"}
+    assert form(**values([12.0, -3.0, *[12.0] * 10], FLAT)) == pytest.approx(dict.fromkeys(both, 1.0))
+    assert form(**values([-1.0] * 12, FLAT)) == pytest.approx(dict.fromkeys(both, 0.0))
 
 
 @pytest.mark.parametrize("protocol", ["published", "corrected"])
@@ -154,7 +190,7 @@ def test_a_claim_may_take_its_needs_unnamed() -> None:
         "scope": "s",
         "effect": "e",
         "unit": "u",
-        "predicate": above(0.0),
+        "trend": above(0.0),
         "paper": Paper("1"),
         "deviations": (),
     }

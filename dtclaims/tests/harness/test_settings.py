@@ -103,7 +103,7 @@ def test_missing_cuda_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_fail_on_takes_both_spellings() -> None:
     """`not-run`, as on the command line, is the verdict `not_run`."""
-    assert parse_fail_on("error, not-run") == {"error", "not_run"}
+    assert parse_fail_on("error, not-run,not_evaluable") == {"error", "not_run", "not_evaluable"}
 
 
 def test_data_has_to_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,3 +155,16 @@ def test_every_default_can_be_typed(option: Choice) -> None:
         assert option.default in option.text
         assert option.read(option.default) == value_of(option.name, {})
     assert flag(option) == "--" + option.name.replace("_", "-")
+
+
+@pytest.mark.parametrize("text", ["five", "8,5", "5,5", "2,5", "5,", "5,-8", "5 8", "0"])
+def test_looks_that_cannot_be_declared(text: str) -> None:
+    """Sizes are whole numbers that grow from three on; all else is refused before anything is planned."""
+    with pytest.raises(UsageError, match="--looks cannot be read"):
+        settings_of({"looks": text})
+
+
+def test_looks_are_read_as_sizes() -> None:
+    """5,8 means to be judged at five seeds and again at eight; nothing given declares nothing."""
+    assert settings_of({"looks": "5, 8"}).looks == (5, 8)
+    assert settings_of({}).looks is None

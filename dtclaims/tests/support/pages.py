@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
+from dtclaims.harness.stats.composites import OWN
 from dtclaims.tests.support.report_strategies import HOSTILE
 
-FIXED = frozenset(["created", "scale", "protocols", "protocol", "verdict", "kind", "url", "style", "schema"])
+FIXED = frozenset(
+    ["created", "scale", "protocols", "protocol", "verdict", "kind", "url", "style", "schema", "turn", "said", "rule"]
+)
 """Fields whose text is not free."""
 
 
@@ -33,10 +36,18 @@ class Page(HTMLParser):
         return (attributes for tag, attributes in self.tags if tag in names)
 
 
-def hostile(value: Any) -> Any:
-    """A report with hostile text before every free text that is not empty."""
-    if isinstance(value, dict):
-        return {key: item if key in FIXED else hostile(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [hostile(item) for item in value]
-    return HOSTILE + value if isinstance(value, str) and value else value
+def hostile(document: Any) -> Any:
+    """A report with hostile text before every free text that is not empty.
+
+    Keys stay as they are, and so do texts that name one, such as a component.
+    """
+    kept = {OWN, *(name for entry in document["claims"] for name in entry["components"])}
+
+    def spoilt(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: item if key in FIXED else spoilt(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [spoilt(item) for item in value]
+        return HOSTILE + value if isinstance(value, str) and value and value not in kept else value
+
+    return spoilt(document)

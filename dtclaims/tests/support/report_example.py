@@ -43,6 +43,30 @@ WORDS = {
 NOTHING: dict[str, Any] = {"mean": None, "low": None, "high": None, "per_seed": {}, "unit": "", "name": ""}
 
 
+WITHIN_5 = {
+    "kind": "equivalence",
+    "text": "|effect| < 5",
+    "null": 0.0,
+    "bound": 5.0,
+    "why": "within the noise of scores",
+}
+
+CHECK: dict[str, Any] = {
+    "name": "random-fails",
+    "verdict": "inconclusive",
+    "effect": {
+        "mean": 8.0,
+        "low": -2.0,
+        "high": 18.0,
+        "per_seed": {"0": 2.0, "1": 8.0, "2": 14.0},
+        "unit": "points",
+        "name": "score at K=1",
+    },
+    "trend": {"kind": "level", "direction": -1, "bound": 10.0, "text": "< 10", "why": "a tenth of what experts reach"},
+    "reason": "the 90% interval [-2, 18] includes 10",
+}
+
+
 def effect(mean: float, low: float, high: float, seeds: list[float], unit: str, name: str) -> dict[str, Any]:
     """An effect of a report."""
     return {
@@ -55,9 +79,11 @@ def effect(mean: float, low: float, high: float, seeds: list[float], unit: str, 
     }
 
 
-def above(threshold: float) -> dict[str, Any]:
-    """A predicate of a report: the effect is above a threshold."""
-    return {"kind": "above", "threshold": threshold, "null": 0.0, "text": f"> {threshold:g}"}
+def above(cut: float) -> dict[str, Any]:
+    """A trend of a report: the effect is above no difference, or above a level of ours."""
+    if not cut:
+        return {"kind": "contrast", "text": "> 0", "null": 0.0, "bound": None}
+    return {"kind": "level", "text": f"> {cut:g}", "null": None, "bound": cut, "why": "half of what is at stake"}
 
 
 def statistics(sd: float, agree: int, p: float, bound: float, ab: float, d: float, need: int | None) -> dict[str, Any]:
@@ -107,7 +133,7 @@ def claim(id_: str, protocol: str = "published", **fields: Any) -> dict[str, Any
         "effect": copy.deepcopy(NOTHING),
         "statistics": None,
         "components": {},
-        "predicate": above(0.0),
+        "trend": above(0.0),
         "paper_value": {"text": "–"},
         "deviations": [],
         "switches": SWITCHES[protocol],
@@ -127,7 +153,7 @@ def entry(id_: str, protocol: str = "published", **fields: Any) -> Entry:
 def component(**fields: Any) -> Component:
     """A component on one side of 20, with some fields replaced."""
     judged = effect(65.1, 60.2, 70.0, [60.4, 66.0, 71.2, 63.5, 64.4], "points", "score")
-    whole = {"verdict": "reproduced", "effect": judged, "predicate": above(20), "statistics": None}
+    whole = {"verdict": "reproduced", "effect": judged, "trend": above(20), "statistics": None}
     return Component.from_json({**whole, **fields})
 
 
@@ -173,24 +199,33 @@ def content() -> dict[str, Any]:
                 "hopper": {
                     "verdict": "reproduced",
                     "effect": effect(12.4, 8.1, 16.7, [7.0, 12.1, 17.2, 11.0, 14.7], "points", "score"),
-                    "predicate": above(5),
+                    "trend": above(5),
                     "statistics": statistics(4.5, 5, 0.0114, 0.549, 1.0, 2.75, 5),
                 },
                 "walker2d": {
                     "verdict": "refuted",
                     "effect": effect(-5.7, -8.5, -2.9, [-9.4, -3.1, -6.6, -2.8, -6.6], "points", "score"),
-                    "predicate": above(5),
+                    "trend": above(5),
                     "statistics": statistics(2.9, 0, 0.9995, 0.0, 0.0, -1.97, None),
                 },
             },
-            predicate={"kind": "all", "threshold": None, "text": "> 5 in every environment"},
+            trend={"kind": "parts", "text": "> 5 in every environment"},
             paper_value={"text": "+12.0 / +6.1", "numbers": [12.0, 6.1]},
             deviations=["DEV-03", "DEV-11"],
             measured="Mean normalised return over epochs 1 to 10 at K=1, language pre-trained minus random.",
             runs=arms,
             remedy=None,
             provenance=data,
+            turn="reversed",
+            decided_by=["its own effect", "S5.5-elsewhere"],
             holm=True,
+            holm_free=False,
+            paper_data=[
+                {"seed": 666, "component": "S5.5-elsewhere", "effect": None, "holds": True},
+                {"seed": 42, "component": "S5.5-elsewhere", "effect": None, "holds": False},
+            ],
+            p_value=0.21,
+            rule="2",
             parts=[
                 {"id": "S5.5-k1-gpt2-eq-k20", "verdict": "reproduced"},
                 {"id": "S5.5-elsewhere", "verdict": "refuted"},
@@ -214,18 +249,22 @@ def content() -> dict[str, Any]:
             scope="three environments, K=20",
             verdict="inconclusive",
             reason="walker2d: the 90% interval [8.9, 54.5] includes 20",
+            decided_by=["walker2d"],
+            rule="2",
             n=5,
             effect={**NOTHING, "unit": "points", "name": "score, random − image"},
             components={
                 name: {
                     "verdict": "inconclusive" if name == "walker2d" else "reproduced",
                     "effect": scores[name],
-                    "predicate": above(20),
+                    "trend": above(20),
                     "statistics": statistics(4.0, 5, 0.0004, 0.549, 1.0, 16.3, 3),
+                    "size": {"said": "as large as reported", "reason": "the paper's 65.1 is in our interval"},
+                    **({"reported": True} if name == "halfcheetah" else {}),
                 }
                 for name in scores
             },
-            predicate={"kind": "all", "threshold": None, "text": "> 20 in every environment"},
+            trend={"kind": "parts", "text": "> 20 in every environment"},
             paper_value={"text": "+65.1 / +47.3 / +66.7", "numbers": [65.1, 47.3, 66.7]},
             deviations=["DEV-04", "DEV-07"],
             measured="Normalised score of the best epoch, random minus image pre-trained.",
@@ -241,6 +280,23 @@ def content() -> dict[str, Any]:
             provisional=True,
             reason="the 90% interval [0.0369, 0.0711] lies above 0",
             n=3,
+            trend={
+                "kind": "contrast",
+                "text": "> 0, of interest from 0.02",
+                "null": 0.0,
+                "bound": None,
+                "interest": 0.02,
+                "why": "two random networks differ by as much",
+            },
+            decided_by=["hopper"],
+            size={"said": "smaller", "reason": "the paper's 0.055 against our interval", "low": 0.0369, "high": 0.0711},
+            paper_data=[
+                {"seed": 666, "component": "hopper", "effect": 0.055, "holds": True},
+                {"seed": 42, "component": "hopper", "effect": None, "holds": None, "note": "Fig. 3 shows one seed"},
+            ],
+            reachable={"n": 3, "reproduced": True, "refuted": False, "reproduced_from": 3, "refuted_from": 6},
+            over={"text": "3 seeds, one checkpoint (language@1): says this checkpoint"},
+            rule="2",
             effect=effect(0.054, 0.0369, 0.0711, [0.048, 0.063, 0.051], "", "mean CKA, random − language"),
             statistics=statistics(0.0079, 3, 0.0035, 0.368, 1.0, 6.84, 3),
             paper_value={"text": "666: +0.055; 42: +0.039", "numbers": [0.055, 0.039]},
@@ -267,6 +323,13 @@ def content() -> dict[str, Any]:
             provisional=True,
             reason="reversed: the 90% interval [-0.41, -0.19] lies below 0",
             n=3,
+            turn="reversed",
+            decided_by=["hopper"],
+            paper_data=[
+                {"seed": 666, "component": "hopper", "effect": 0.055, "holds": True},
+                {"seed": 42, "component": "hopper", "effect": -0.01, "holds": False, "note": "contradicted by Fig. 3"},
+            ],
+            warnings=["its bound was 0.1 when 3 of these seeds were first looked at"],
             effect=effect(-0.3, -0.41, -0.19, [-0.25, -0.27, -0.38], "", "mean CKA, random − language"),
             statistics=statistics(0.07, 0, 0.989, 0.0, 0.0, -4.28, None),
             paper_value={"text": "666: +0.055; 42: +0.039", "numbers": [0.055, 0.039]},
@@ -286,7 +349,7 @@ def content() -> dict[str, Any]:
             n=5,
             effect=effect(0.6, -1.96, 3.16, [-1.5, 4.9, 0.1, 1.8, -2.3], "points", "score, K=1 − K=20"),
             statistics=statistics(2.69, 5, 0.011, 0.549, 0.6, 0.22, 5),
-            predicate={"kind": "equivalent", "threshold": 5.0, "null": 0.0, "text": "|effect| < 5"},
+            trend=WITHIN_5,
             paper_value={"text": "+1.8", "numbers": [1.8]},
             measured="Best of all epochs, K=1 minus K=20.",
             runs=arms[:5],
@@ -301,7 +364,7 @@ def content() -> dict[str, Any]:
             verdict="error",
             reason="seed 3: the run ended with a nan loss at step 812",
             n=5,
-            predicate={"kind": "equivalent", "threshold": 5.0, "null": 0.0, "text": "|effect| < 5"},
+            trend=WITHIN_5,
             paper_value={"text": "+1.8", "numbers": [1.8]},
             remedy="dtclaims run --only S5.5-k1-gpt2-eq-k20 --seeds 3",
         ),
@@ -320,7 +383,7 @@ def content() -> dict[str, Any]:
                 "effect_size": None,
                 "looks": 2,
             },
-            predicate={"kind": "holds_in", "threshold": 0.8, "null": None, "text": "true in at least 0.8 of the seeds"},
+            trend={"kind": "share", "bound": 0.5, "text": "true in most seeds"},
             paper_value={"text": "yes in all six"},
             measured="Whether the attention gap of block 1 is the largest of 12.",
             runs=arms[5:],
@@ -338,8 +401,27 @@ def content() -> dict[str, Any]:
             quote="the randomly initialized model fails to learn the trajectory for a dataset (Hopper)",
             effect=effect(1.0, 1.0, 1.0, [1.0] * 5, "points", "best score at K=1"),
             statistics={**statistics(0.0, 5, 0.0, 0.549, 0.0, 0.0, 5), "superiority": None, "effect_size": None},
-            predicate={"kind": "below", "threshold": 10.0, "null": None, "text": "< 10"},
+            trend={
+                "kind": "level",
+                "direction": -1,
+                "bound": 10.0,
+                "text": "< 10",
+                "why": "a tenth of what experts reach",
+            },
             paper_value={"text": "−0.24; two seeds −0.3±0.1", "numbers": [-0.24]},
+        ),
+        claim(
+            "S5.6.1-block1-like-random",
+            section="5.6.1",
+            quote="only the first block brings the gain",
+            scope="hopper, K=1",
+            verdict="not_evaluable",
+            reason="random-fails: the 90% interval [-2, 18] includes 10",
+            n=3,
+            decided_by=["random-fails"],
+            checks=[CHECK],
+            remedy=None,
+            rule="2",
         ),
     ]
     paper = {
@@ -351,7 +433,7 @@ def content() -> dict[str, Any]:
         "url": "https://arxiv.org/abs/2211.09817",
     }
     return {
-        "schema": 1,
+        "schema": 2,
         "paper": paper,
         "provenance": copy.deepcopy(PROVENANCE),
         "claims": copy.deepcopy(claims),

@@ -1,10 +1,13 @@
 """Hypothesis strategies for valid reports, hostile text and extreme numbers included."""
 
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from dtclaims.harness.judge.words import PROTOCOLS, VERDICTS
+from dtclaims.harness.judge.entries import SizeWord
+from dtclaims.harness.judge.words import PROTOCOLS, UNDECIDED, VERDICTS
+from dtclaims.harness.stats.composites import OWN
+from dtclaims.harness.stats.trends import TrendKind
 
 SCALES = ("mini", "small", "full", "paper", "own <b>")
 
@@ -31,13 +34,18 @@ free: st.SearchStrategy[Any] = st.recursive(
     max_leaves=4,
 )
 
-predicates = st.fixed_dictionaries(
+trends = st.fixed_dictionaries(
     {
-        "kind": st.sampled_from(["above", "below", "equivalent", "holds_in", "all"]),
-        "threshold": st.none() | numbers,
+        "kind": st.sampled_from([*get_args(TrendKind), "above", "below", "holds_in", "equivalent", "parts"]),
         "text": texts,
     },
-    optional={"null": st.none() | numbers},
+    optional={
+        "null": st.none() | numbers,
+        "bound": st.none() | numbers,
+        "direction": st.sampled_from([1, -1]),
+        "interest": st.none() | numbers,
+        "why": texts,
+    },
 )
 
 statistics = st.none() | st.fixed_dictionaries(
@@ -65,12 +73,48 @@ def effects(draw: st.DrawFn, verdict: str) -> dict[str, Any]:
     """An effect that fits a verdict: none where nothing was measured."""
     low = high = mean = None
     per_seed: dict[str, Any] = {}
-    if verdict not in ("not_run", "error"):
+    if verdict not in UNDECIDED:
         mean = draw(st.none() | numbers)
         if draw(st.booleans()):
             low, high = sorted([draw(numbers), draw(numbers)])
         per_seed = {str(seed): draw(numbers) for seed in range(draw(st.sampled_from([0, 1, 3, 5])))}
     return {"mean": mean, "low": low, "high": high, "per_seed": per_seed, "unit": draw(texts), "name": draw(texts)}
+
+
+sizes = st.fixed_dictionaries(
+    {"said": st.sampled_from(get_args(SizeWord)), "reason": texts},
+    optional={"low": st.none() | numbers, "high": st.none() | numbers},
+)
+
+readings = st.fixed_dictionaries(
+    {
+        "seed": st.integers(0, 999),
+        "component": texts,
+        "effect": st.none() | numbers,
+        "holds": st.none() | st.booleans(),
+    },
+    optional={"note": texts},
+)
+
+reaches = st.fixed_dictionaries(
+    {
+        "n": st.integers(0, 9),
+        "reproduced": st.booleans(),
+        "refuted": st.booleans(),
+        "reproduced_from": counts,
+        "refuted_from": counts,
+    }
+)
+
+overs = st.fixed_dictionaries({"text": texts}, optional={"levels": st.dictionaries(texts, st.lists(texts), max_size=2)})
+
+
+@st.composite
+def checks(draw: st.DrawFn) -> dict[str, Any]:
+    """A manipulation check."""
+    verdict = draw(st.sampled_from(list(VERDICTS)))
+    found = {"name": draw(names), "verdict": verdict, "effect": draw(effects(verdict)), "trend": draw(trends)}
+    return {**found, "reason": draw(texts)}
 
 
 @st.composite
@@ -80,8 +124,10 @@ def components(draw: st.DrawFn) -> dict[str, Any]:
     return {
         "verdict": verdict,
         "effect": draw(effects(verdict)),
-        "predicate": draw(predicates),
+        "trend": draw(trends),
         "statistics": draw(statistics),
+        "size": draw(st.none() | sizes),
+        "reported": draw(st.booleans()),
     }
 
 
@@ -160,7 +206,7 @@ def claims(draw: st.DrawFn) -> dict[str, Any]:
         "effect": draw(effects(verdict)),
         "statistics": draw(statistics),
         "components": draw(st.dictionaries(texts, components(), max_size=2)),
-        "predicate": draw(predicates),
+        "trend": draw(trends),
         "paper_value": draw(
             st.fixed_dictionaries({"text": texts}, optional={"numbers": st.lists(numbers, max_size=2)})
         ),
@@ -182,9 +228,36 @@ def claims(draw: st.DrawFn) -> dict[str, Any]:
             "diagnostics": draw(st.dictionaries(texts, st.none() | numbers, max_size=2)),
         }
     if draw(st.booleans()):
-        entry |= {"title": draw(st.none() | texts), "holm": draw(st.none() | st.booleans())}
+        entry |= {
+            "title": draw(st.none() | texts),
+            "holm": draw(st.none() | st.booleans()),
+            "holm_free": draw(st.none() | st.booleans()),
+        }
+    if draw(st.booleans()):
+        known = [*entry["components"], *(part["id"] for part in entry.get("parts", ()))]
+        entry |= {
+            "turn": draw(st.sampled_from(["", "absent", "reversed"])),
+            "decided_by": draw(st.lists(st.sampled_from([OWN, "elsewhere", *known]), max_size=2)),
+            "size": draw(st.none() | sizes),
+            "paper_data": draw(st.lists(readings, max_size=3)),
+            "reachable": draw(st.none() | reaches),
+            "checks": draw(st.lists(checks(), max_size=2)),
+            "over": draw(st.none() | overs),
+            "warnings": draw(st.lists(texts, max_size=2)),
+            "rule": draw(st.sampled_from(["1", "2"])),
+        }
     return entry
 
+
+registrations = st.fixed_dictionaries(
+    {
+        "digest": names,
+        "created": st.just("2026-11-22T18:30:00Z"),
+        "before_first_run": st.none() | st.booleans(),
+        "matches": st.booleans(),
+    },
+    optional={"differs": st.lists(texts, max_size=2)},
+)
 
 words = st.fixed_dictionaries(
     {},
@@ -207,7 +280,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     drawn = {"figures": draw(st.dictionaries(ids, figures, max_size=1)), "tables": draw(st.dictionaries(ids, tables))}
     return {
         **(drawn if draw(st.booleans()) else {}),
-        "schema": 1,
+        "schema": 2,
         "paper": {
             "title": draw(names),
             "authors": draw(texts),
@@ -227,6 +300,8 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
             "alpha": draw(levels),
             "store": draw(st.none() | texts),
             "versions": draw(st.dictionaries(texts, texts, max_size=2)),
+            "rules": draw(st.lists(texts, max_size=2)),
+            "registration": draw(st.none() | registrations),
             "label": draw(names),
         },
         "claims": entries,

@@ -4,7 +4,7 @@
   if (!finder) return;
   const [section, protocol, text] = all("select, input", finder);
   const told = finder.querySelector("output");
-  const verdicts = ["reproduced", "refuted", "inconclusive", "not_run", "error"];
+  const verdicts = ["reproduced", "refuted", "inconclusive", "not_evaluable", "not_run", "error"];
   const rows = all("tr[data-claim]").map((row) => {
     const card = document.getElementById(row.dataset.claim);
     return { row, card, said: (row.textContent + " " + (card ? card.textContent : "")).toLowerCase() };

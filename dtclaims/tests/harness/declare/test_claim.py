@@ -9,7 +9,7 @@ import pytest
 from dtclaims import Claim, Need, Paper, above, claim, composite
 from dtclaims.errors import UsageError
 from dtclaims.harness.declare.registry import load_claims, parts_of
-from dtclaims.harness.lab import Wish
+from dtclaims.harness.lab import By, Wish
 from dtclaims.lab import LAB
 from dtclaims.lab.design.arms import ARMS
 from dtclaims.lab.design.spec import arm_under
@@ -62,9 +62,12 @@ def test_every_claim_can_be_planned() -> None:
 
 
 def test_every_switch_is_obeyed_somewhere() -> None:
-    """A switch of measurement is read by a measurement, one of training decides runs; none is decoration."""
+    """A switch of measurement is read by a measurement or a claim, one of training decides runs; none is decoration."""
     read = {name for one in MEASUREMENTS.values() for name in one.switches}
-    read |= {switch for one in load_claims().values() for switch in one.corrections}
+    for one in load_claims().values():
+        forms = filter(None, (one.form, *one.corrections.values()))
+        conditions = [value for form in forms for need in form.needs.values() for value in need.condition.values()]
+        read |= {value.switch for value in conditions if isinstance(value, By)} | set(one.corrections)
     measured = {name for name, switch in SWITCHES.items() if switch.stage in ("measurement", "both")}
     assert measured <= read
     assert {name for name, switch in SWITCHES.items() if switch.stage == "training"} == {
@@ -72,7 +75,6 @@ def test_every_switch_is_obeyed_somewhere() -> None:
         "random_arch",
         "adam_eps",
         "igpt_norm",
-        "context",
     }
     for switch in SWITCHES.values():
         assert switch.published != switch.corrected

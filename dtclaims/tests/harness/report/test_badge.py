@@ -30,6 +30,7 @@ def test_the_papers_badge_counts_the_last_column() -> None:
         (["reproduced", "not_run"], "reproduced"),
         (["reproduced", "refuted"], "refuted"),
         (["inconclusive", "not_run"], "inconclusive"),
+        (["not_evaluable", "not_run"], "not_evaluable"),
         (["not_run"], "not_run"),
     ],
 )

@@ -143,14 +143,14 @@ def test_matrix_filters_by_verdict_section_protocol_and_text(open_page: Open) ->
     """Each filter narrows rows and cards alike, they combine, and the number of claims shown is announced."""
     page = open_page("report")
     told = page.locator("output")
-    assert told.inner_text() == "6 of 6 claims shown"
+    assert told.inner_text() == "7 of 7 claims shown"
     page.locator("label[for=show-refuted]").click()
     assert shown(page) == ["claim-ABS-no-context", "claim-S5.1-cka-random-higher-gpt2"]
     assert shown(page, "article.card[id^=claim]") == shown(page)
     page.get_by_role("combobox", name="Protocol").select_option("published")
     assert shown(page) == ["claim-ABS-no-context"]
     assert shown(page, "section.panel") == ["claim-ABS-no-context--published-mini"]
-    assert told.inner_text() == "1 of 6 claims shown"
+    assert told.inner_text() == "1 of 7 claims shown"
     page.locator("label[for=show-all]").click()
     page.get_by_role("combobox", name="Section").select_option("5.5")
     assert shown(page) == ["claim-S5.5-k1-gpt2-eq-k20", "claim-S5.5-k1-random-fails-hopper"]
@@ -169,7 +169,7 @@ def test_a_link_to_what_is_filtered_out_brings_it_back(open_page: Open) -> None:
     page.locator("label[for=show-headline]").click()
     page.get_by_role("link", name="S5.5-k1-gpt2-eq-k20").locator("visible=true").click()
     assert page.locator("#show-all").is_checked()
-    assert len(shown(page)) == 6
+    assert len(shown(page)) == 7
     assert page.evaluate("document.querySelector(':target').getBoundingClientRect().top") >= 0
 
 
@@ -187,7 +187,7 @@ def test_without_scripts_everything_is_there(name: str, open_page: Open) -> None
     """All claims are readable, controls that need the script are not shown, and the verdict filter still works."""
     page = open_page(name, java_script_enabled=False)
     rows = page.locator("tr[data-claim]")
-    assert [row.is_visible() for row in rows.all()] == [True] * 6
+    assert [row.is_visible() for row in rows.all()] == [True] * 7
     assert not page.locator(".finder").is_visible()
     page.locator("label[for=show-headline]").click()
     assert sum(row.is_visible() for row in rows.all()) == 1

@@ -64,9 +64,9 @@ def test_against_a_whole_report_a_difference_says_why(before: Content, tmp_path:
     """A recorded report knows what else changed."""
     write(parse(before), tmp_path / "report.json")
     entry(before)["verdict"] = "refuted"
-    entry(before)["predicate"]["text"] = "> 0.1"
+    entry(before)["trend"]["text"] = "> 0.1"
     (difference,) = check_expectations(parse(before), tmp_path / "report.json")
-    assert difference.why == ("threshold: > 0 -> > 0.1",)
+    assert difference.why == ("trend: > 0, of interest from 0.02 -> > 0.1",)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,13 @@ def change(path: str, value: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("path", "value", "cause"),
     [
-        ("predicate/text", "> 2", "threshold: > 0 -> > 2"),
+        ("trend/text", "> 2", "trend: > 0, of interest from 0.02 -> > 2"),
+        ("trend/null", 1.0, "null: 0 -> 1"),
+        ("trend/bound", 0.1, "bound: none -> 0.1"),
+        ("trend/interest", 0.0200000001, "smallest effect of interest: 0.02 -> 0.0200000001"),
+        ("rule", "3", "rule edition: 2 -> 3"),
+        ("decided_by", ["walker2d"], "decided by: hopper -> walker2d"),
+        ("size/said", "larger", "size: smaller -> larger"),
         ("statistics/looks", 2, "level looks: 1 -> 2"),
         ("switches/head", "untied", "switch head: tied -> untied"),
         ("measured", "otherwise", "what is measured: described in other words"),
@@ -168,8 +174,37 @@ def change(path: str, value: Any) -> list[str]:
     ],
 )
 def test_each_cause_is_named(path: str, value: Any, cause: str | None) -> None:
-    """Threshold, level, switches, code, versions, data, runs and numbers each have their phrase."""
+    """Trend, rule, what decided, size, level, switches, code, versions, data, runs and numbers have their phrase."""
     assert change(path, value) == ([] if cause is None else [cause])
+
+
+def test_a_claim_refuted_otherwise_is_a_cause() -> None:
+    """Reversed and absent are told apart, though both are refuted."""
+    old = entry(report_example.content(), (KEY[0], "corrected", "mini"))
+    found = causes(Entry.from_json(old), Entry.from_json({**old, "turn": "absent"}))
+    # Something moved, so what must be known before the verdict is believed is said again.
+    assert list(found) == ["refuted as: reversed -> absent", f"warning: {old['warnings'][0]}"]
+
+
+def test_a_warning_is_told_when_it_comes_and_when_it_goes() -> None:
+    """A trend that was changed after a look is a difference though nothing else moved."""
+    old = entry(report_example.content(), (KEY[0], "corrected", "mini"))
+    without = {**old, "warnings": []}
+    told = "its bound was 0.1 when 3 of these seeds were first looked at"
+    assert list(causes(Entry.from_json(without), Entry.from_json(old))) == [f"warning: {told}"]
+    assert list(causes(Entry.from_json(old), Entry.from_json(without))) == [f"warning no more: {told}"]
+    assert list(causes(Entry.from_json(old), Entry.from_json(old))) == []
+
+
+def test_a_check_that_passes_no_more_is_a_cause() -> None:
+    """So is one whose own trend is another."""
+    old = entry(report_example.content(), ("S5.6.1-block1-like-random", "published", "mini"))
+    new = copy.deepcopy(old)
+    new["checks"][0] |= {"verdict": "reproduced", "trend": {**old["checks"][0]["trend"], "bound": 20.0}}
+    assert list(causes(Entry.from_json(old), Entry.from_json(new))) == [
+        "check random-fails: inconclusive -> reproduced",
+        "bound of the check random-fails: 10 -> 20",
+    ]
 
 
 def test_other_seeds_are_named() -> None:
@@ -179,14 +214,14 @@ def test_other_seeds_are_named() -> None:
 
 
 def test_components_and_parts_are_compared_one_by_one() -> None:
-    """A component's threshold, values and presence, and a part's verdict, are each named."""
+    """A component's trend, values and presence, and a part's verdict, are each named."""
     old = entry(report_example.content(), ("ABS-no-context", "published", "mini"))
     new = copy.deepcopy(old)
-    new["components"]["hopper"]["predicate"]["text"] = "> 6"
+    new["components"]["hopper"]["trend"]["text"] = "> 6"
     new["components"]["halfcheetah"] = new["components"].pop("walker2d")
     new["parts"][0]["verdict"] = "refuted"
     assert list(causes(Entry.from_json(old), Entry.from_json(new))) == [
-        "threshold of hopper: > 5 -> > 6",
+        "trend of hopper: > 5 -> > 6",
         "component walker2d: gone",
         "component halfcheetah: new",
         "part S5.5-k1-gpt2-eq-k20: reproduced -> refuted",

@@ -34,7 +34,8 @@ def test_one_line_per_verdict_and_commit(content: dict[str, Any], path: Path) ->
     assert lines[3] | {"created": "", "paper": "", "dtclaims": ""} == {
         "schema": 1, "commit": "c0ffee", "created": "", "paper": "", "id": "S5.1-cka-random-higher-gpt2",
         "section": "5.1", "headline": False, "protocol": "published", "scale": "mini", "verdict": "reproduced",
-        "provisional": True, "n": 3, "mean": 0.054, "low": 0.0369, "high": 0.0711, "unit": "", "claimed": "> 0",
+        "provisional": True, "n": 3, "mean": 0.054, "low": 0.0369, "high": 0.0711, "unit": "",
+        "claimed": "> 0, of interest from 0.02",
         "dtclaims": "",
     }  # fmt: skip
     assert [line.to_json() for line in history.read(path)] == lines
@@ -102,7 +103,7 @@ def test_a_broken_line_is_named_and_nothing_is_written(
 def test_a_line_that_was_cut_off_is_named(path: Path) -> None:
     """A last line without its end is not taken for whole."""
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ReportError, match="line 9 has no end"):
+    with pytest.raises(ReportError, match="line 10 has no end"):
         history.read(path)
 
 
@@ -128,7 +129,7 @@ def test_histories_are_merged_by_time(content: dict[str, Any], path: Path, tmp_p
     other = tmp_path / "other.jsonl"
     history.add(parse(content), other, "early")
     lines = history.merge([history.read(path), history.read(other), history.read(path)])
-    assert [line.commit for line in lines] == ["early"] * 9 + ["c0ffee"] * 9
+    assert [line.commit for line in lines] == ["early"] * 10 + ["c0ffee"] * 10
     with pytest.raises(ReportError, match="two verdicts at one commit"):
         history.merge([lines, [replace(lines[0], verdict="error")]])
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dtclaims.errors import ReportError
-from dtclaims.harness.judge.words import PROTOCOLS
+from dtclaims.harness.judge.words import PROTOCOLS, STATUSES
 from dtclaims.harness.report import html, parse, view
 from dtclaims.lab.figures import paper_values
 from dtclaims.tests.support import report_example
@@ -101,7 +101,7 @@ def test_readers_without_eyes_are_served(page: Page) -> None:
 
 
 def test_a_card_tells_the_whole_story(page: Page) -> None:
-    """Quote, measurement, interval, predicate, paper's value, statistics, switches, deviations, cost and remedy."""
+    """Quote, measurement, interval, trend, paper's value, statistics, switches, deviations, cost and remedy."""
     for text in (
         "the CKAs of the randomly initialized model seem to be higher",
         "CKA of one hidden unit over 60 positions",
@@ -135,6 +135,9 @@ def test_the_protocols_scopes_are_told_apart_where_they_differ() -> None:
     assert text.count("Scope: 1000 windows") == 1
 
 
+SAID = ("effect", "statistics", "trend", "size", "paper_data", "reachable", "over")
+
+
 def whole() -> dict[str, Any]:
     """119 claims under two protocols, a third in three environments, with all figures and tables of the paper."""
     document = report_example.large()
@@ -146,7 +149,7 @@ def whole() -> dict[str, Any]:
                 {"id": f"S5.{part % 6}-claim-number-{part}", "verdict": "reproduced"} for part in range(5)
             ]
         if index % 6 > 1:
-            entry |= {name: one[name] for name in ("effect", "statistics", "predicate")} | {"components": {}}
+            entry |= {name: one[name] for name in SAID} | {"components": {}, "decided_by": ["its own effect"]}
     figures, document["tables"] = paper_values.complete({}, {})
     document["figures"] = copy.deepcopy(figures)
     for figure in document["figures"].values():
@@ -238,7 +241,7 @@ def test_text_has_contrast_in_light_and_dark() -> None:
         for text in ("ink", "muted", "accent", "s0", "s1", "s2", "s3")
         for ground in ("bg", "surface", "tint")
     ]
-    for verdict in ("reproduced", "refuted", "inconclusive", "not_run", "error"):
+    for verdict in STATUSES:
         pairs += [(verdict, f"{verdict}-bg"), (verdict, "surface"), ("ink", f"{verdict}-bg")]
     for palette in _palettes():
         for text, ground in pairs:

@@ -12,7 +12,7 @@ from dtclaims.tests.support.report_strategies import claims
 
 
 def test_every_claim_has_the_same_properties() -> None:
-    """Verdict, effect, predicate, the paper's value and the parts, each as text; without a value empty."""
+    """Verdict, effect, trend, the paper's value and the parts, each as text; without a value empty."""
     document = report_example.document()
     found = dict(properties(document.claims[0]))
     assert tuple(found) == NAMES

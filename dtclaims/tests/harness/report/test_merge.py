@@ -28,7 +28,7 @@ def test_scales_become_columns() -> None:
     assert view.columns(both.claims, both.words.scales) == [
         ("mini", "published"), ("mini", "corrected"), ("small", "published"), ("small", "corrected"),
     ]  # fmt: skip
-    assert len(both.claims) == 18
+    assert len(both.claims) == 20
     assert both.figures == report_example.document().figures
     provenance = both.provenance
     assert provenance.scale == "small"

@@ -120,4 +120,4 @@ def test_bundles_are_written_beside_the_report(tmp_path: Path) -> None:
     paths = render(report_example.document(), tmp_path, ["badge", "crate", "json"])
     assert list(paths) == ["badge", "crate", "json"]
     assert all(path.is_file() for path in paths.values())
-    assert len(list((tmp_path / "badges").iterdir())) == 6
+    assert len(list((tmp_path / "badges").iterdir())) == 7

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dtclaims.harness.report import stripplot
 from dtclaims.harness.report.axis import Axis
-from dtclaims.tests.support.report_example import NOTHING, above, component, effect_of
-from dtclaims.tests.support.report_strategies import effects, numbers, predicates
+from dtclaims.tests.support.report_example import NOTHING, component, effect_of
+from dtclaims.tests.support.report_strategies import effects, numbers, trends
 
 PART = component()
 
@@ -38,20 +38,38 @@ def test_equal_seeds_do_not_hide_each_other() -> None:
     assert len({dot.get("cy") for dot in drawn(stripplot.plot(part, []), "circle")}) == 3
 
 
+INF = float("inf")
+
+
+def of(kind: str, **numbers_: Any) -> dict[str, Any]:
+    """A trend of a report."""
+    return {"kind": kind, "text": "", **numbers_}
+
+
 @pytest.mark.parametrize(
-    ("predicate", "span", "label"),
+    ("trend", "span", "label"),
     [
-        (above(20), (20, float("inf")), "claimed > 20"),
-        ({"kind": "below", "threshold": 10, "text": ""}, (float("-inf"), 10), "claimed < 10"),
-        ({"kind": "equivalent", "threshold": 5, "null": 60, "text": ""}, (55, 65), "claimed 55 to 65"),
-        ({"kind": "equivalent", "threshold": 5, "text": ""}, (-5, 5), "claimed −5 to 5"),
-        ({"kind": "holds_in", "threshold": 0.8, "text": ""}, (0.8, float("inf")), "claimed ≥ 0.8"),
+        (of("contrast", null=20), (20, INF), "claimed > 20"),
+        (of("contrast", null=1, direction=-1), (-INF, 1), "claimed < 1"),
+        (of("equivalence", bound=5, null=60), (55, 65), "claimed 55 to 65"),
+        (of("non-inferiority", bound=5, null=60), (55, INF), "claimed > 55"),
+        (of("non-inferiority", bound=5, null=60, direction=-1), (-INF, 65), "claimed < 65"),
+        (of("level", bound=10), (10, INF), "claimed > 10"),
+        (of("level", bound=10, direction=-1), (-INF, 10), "claimed < 10"),
+        (of("share", bound=0.5), (0.5, INF), "claimed > 0.5"),
+        (of("existence", bound=0.05), (0.05, INF), "claimed > 0.05"),
+        (of("rate", bound=0.1), (0.1, 0.9), "claimed 0.1 to 0.9"),
+        # Of the first edition of the rule.
+        (of("above", bound=20, null=0), (20, INF), "claimed > 20"),
+        (of("below", bound=10, direction=-1), (-INF, 10), "claimed < 10"),
+        (of("equivalent", bound=5), (-5, 5), "claimed −5 to 5"),
+        (of("holds_in", bound=0.8), (0.8, INF), "claimed ≥ 0.8"),
     ],
 )
-def test_claimed_side_is_shaded_and_named(predicate: dict[str, Any], span: tuple[float, float], label: str) -> None:
+def test_claimed_side_is_shaded_and_named(trend: dict[str, Any], span: tuple[float, float], label: str) -> None:
     """The shade covers the claimed side of the axis, with a line at each of its ends."""
-    part = component(predicate=predicate)
-    assert stripplot.claimed(part.predicate) == span
+    part = component(trend=trend)
+    assert stripplot.claimed(part.trend) == span
     svg = stripplot.plot(part, [])
     ends = stripplot.domain([part])
     assert ends is not None
@@ -67,10 +85,33 @@ def test_claimed_side_is_shaded_and_named(predicate: dict[str, Any], span: tuple
 
 def test_a_claim_made_of_parts_has_no_side() -> None:
     """Without a threshold there is nothing to shade, and the seeds are still drawn."""
-    part = component(predicate={"kind": "all", "threshold": None, "text": "both"})
-    assert stripplot.claimed(part.predicate) is None
+    part = component(trend={"kind": "parts", "text": "both"})
+    assert stripplot.claimed(part.trend) is None
     assert not drawn(stripplot.plot(part, []), "side")
     assert len(drawn(stripplot.plot(part, []), "circle")) == 5
+
+
+def test_the_smallest_effect_of_interest_is_dotted_and_named() -> None:
+    """It stands on the claimed side of the null, at its distance, and the axis reaches it."""
+    for direction, at in ((1, 75.0), (-1, 65.0)):
+        part = component(trend=of("contrast", null=70, interest=5, direction=direction))
+        svg = stripplot.plot(part, [])
+        ends = stripplot.domain([part])
+        assert ends is not None
+        assert ends[0] < at < ends[1]
+        (least,) = drawn(svg, "least")
+        axis = Axis(*ends, start=42, end=stripplot.WIDTH - 8)
+        assert float(re.findall(r"M(-?[\d.]+)", least.get("d", ""))[0]) == pytest.approx(axis(at), abs=0.06)
+        (label,) = ["".join(node.itertext()) for node in drawn(svg, "lab")]
+        assert label.endswith(f"; of interest from {at:g}")
+    assert not drawn(stripplot.plot(component(trend=of("contrast", null=70)), []), "least")
+
+
+def test_the_null_that_a_margin_is_counted_from_is_drawn() -> None:
+    """A contrast begins at its null, so there it is drawn once."""
+    for kind in ("equivalence", "non-inferiority"):
+        assert len(drawn(stripplot.plot(component(trend=of(kind, null=60, bound=5)), []), "null")) == 1
+    assert not drawn(stripplot.plot(component(trend=of("contrast", null=60)), []), "null")
 
 
 def test_the_papers_number_is_marked_on_the_axis() -> None:
@@ -101,12 +142,12 @@ def test_nothing_measured_is_nothing_drawn() -> None:
     assert stripplot.mini(PART, [], None) == ""
 
 
-@given(st.sampled_from(["reproduced", "error"]).flatmap(effects), predicates, st.lists(numbers, max_size=2))
+@given(st.sampled_from(["reproduced", "error"]).flatmap(effects), trends, st.lists(numbers, max_size=2))
 def test_every_drawing_stays_within_its_frame(
-    effect_: dict[str, Any], predicate: dict[str, Any], paper: list[float]
+    effect_: dict[str, Any], trend: dict[str, Any], paper: list[float]
 ) -> None:
     """Whatever the numbers, the SVG is XML, and no coordinate of it is NaN, infinite or far outside."""
-    part = component(effect=effect_, predicate=predicate)
+    part = component(effect=effect_, trend=trend)
     for svg in (stripplot.plot(part, paper), stripplot.mini(part, paper, stripplot.domain([part], paper))):
         if svg:
             for node in ElementTree.fromstring(svg).iter():

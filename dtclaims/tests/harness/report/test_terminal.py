@@ -4,14 +4,14 @@ import pytest
 
 from dtclaims.errors import ReportError
 from dtclaims.harness.report import summary_lines
-from dtclaims.tests.support.report_example import LABEL, above, claim, content, document
+from dtclaims.tests.support.report_example import LABEL, PROVENANCE, above, claim, content, document
 from dtclaims.tests.support.report_strategies import HOSTILE
 
-WORDS = {"REPRODUCED", "REFUTED", "INCONCLUSIVE", "NOT RUN", "ERROR"}
+WORDS = {"REPRODUCED", "REFUTED", "INCONCLUSIVE", "NOT EVALUABLE", "NOT RUN", "ERROR"}
 
 
 def test_a_wide_terminal_gets_every_column_in_full() -> None:
-    """Each line has id, protocol, scale, verdict, effect with interval, predicate, n and the paper's value."""
+    """Each line has id, protocol, scale, verdict, effect with interval, trend, n and the paper's value."""
     lines = summary_lines(document(), 200)
     assert lines[0].split() == ["claim", "protocol", "scale", "verdict", "effect", "claimed", "n", "paper"]
     (line,) = [line for line in lines if line.startswith("S5.1-cka") and "published" in line]
@@ -50,11 +50,34 @@ def test_headlines_come_first_and_protocols_stand_together() -> None:
 def test_counts_and_label_close_the_summary() -> None:
     """After the claims come the counts of each protocol, then what these verdicts are not."""
     lines = summary_lines(document(), 120)
-    assert lines[-3:] == [
-        "published (mini): 3 reproduced, 1 refuted, 2 inconclusive; after Holm 1 of 1 reproduced headlines stand",
+    assert lines[-7:-4] == [
+        "published (mini): 3 reproduced, 1 refuted, 2 inconclusive, 1 not evaluable; after Holm 1 of 1 reproduced "
+        "headlines stand",
+        "  if seeds are normal, 0 without assumptions (n ≥ 5 could); size: 1 smaller; checks passed: random-fails 0 "
+        "of 1",
         "corrected (mini): 1 refuted, 1 not run, 1 error",
-        LABEL,
     ]
+    assert lines[-1] == LABEL
+
+
+def test_what_must_be_known_of_a_verdict_is_said() -> None:
+    """Warnings, and refutations that the paper's own data share, stand below the table."""
+    text = " ".join(line.strip() for line in summary_lines(document(), 120))
+    assert (
+        "S5.1-cka-random-higher-gpt2 (corrected, mini): its bound was 0.1 when 3 of these seeds were first looked at; "
+        "The paper's own seed 42 fails this too." in text
+    )
+    assert "ABS-no-context (published, mini): The paper's own seed 42 fails this too: S5.5-elsewhere." in text
+
+
+def test_a_registration_is_told() -> None:
+    """When it was sealed, whether that was before the first run, and what was judged as declared otherwise."""
+    sealed = {"digest": "ab" * 32, "created": "2026-11-20T10:00:00Z", "before_first_run": True, "matches": False}
+    provenance = {**PROVENANCE, "registration": {**sealed, "differs": ["S4-not-worse"]}}
+    assert summary_lines(document(claims=[], provenance=provenance), 200)[0] == (
+        "declared in abababababababab, sealed 2026-11-20T10:00:00Z, before the first of these runs ended; "
+        "judged as declared otherwise: S4-not-worse"
+    )
 
 
 def test_narrow_terminals_keep_what_tells_ids_apart() -> None:
@@ -67,7 +90,7 @@ def test_narrow_terminals_keep_what_tells_ids_apart() -> None:
 
 def test_a_table_that_cannot_fit_is_shown_all_the_same() -> None:
     """No verdict is dropped for want of room."""
-    long = claim("a" * 40, n=10**19, paper_value={"text": "x" * 99}, predicate={**above(0), "text": "y" * 99})
+    long = claim("a" * 40, n=10**19, paper_value={"text": "x" * 99}, trend={**above(0), "text": "y" * 99})
     example = document(claims=[long])
     assert any(line.startswith("aaa") and "NOT RUN" in line for line in summary_lines(example, 80))
 

@@ -3,7 +3,7 @@
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.report import view
-from dtclaims.tests.support.report_example import claim, document, effect
+from dtclaims.tests.support.report_example import CHECK, claim, document, effect
 
 SCALES = ("mini", "small", "paper")
 
@@ -87,6 +87,7 @@ def test_counts_add_up_to_the_entries_of_a_column() -> None:
         "reproduced": 0,
         "refuted": 1,
         "inconclusive": 0,
+        "not_evaluable": 0,
         "not_run": 1,
         "error": 1,
     }
@@ -96,9 +97,45 @@ def test_counts_add_up_to_the_entries_of_a_column() -> None:
 
 def test_holm_counts_only_those_that_were_asked() -> None:
     """Claims outside the headline family say nothing about Holm."""
-    entries = [judged("a", "published", "reproduced", holm=True), judged("b", "published", "reproduced", holm=False)]
-    assert view.holm(report(*entries, judged("c", "published", "refuted")).claims, ("mini", "published")) == (1, 2)
-    assert view.holm(report(judged("c", "published", "refuted", holm=None)).claims, ("mini", "published")) is None
+    column = ("mini", "published")
+    both = {"headline": True, "verdict": "reproduced"}
+    entries = [claim("a", holm=True, **both), claim("b", holm=False, **both)]
+    found = view.holm(report(*entries, judged("c", "published", "refuted")).claims, column, 0.05)
+    assert found is not None
+    assert found.told == "after Holm 1 of 2 reproduced headlines stand"
+    assert view.holm(report(judged("c", "published", "refuted", holm=None)).claims, column, 0.05) is None
+
+
+def test_holm_is_told_twice_with_the_seeds_that_it_takes() -> None:
+    """Fifty headlines of which one is not run: a family of 49 needs ten seeds to stand without assumptions."""
+    some = {"headline": True, "verdict": "reproduced", "holm": True}
+    entries = [claim(f"c{index}", holm_free=index < 3, **some) for index in range(49)]
+    document_ = report(*entries, claim("not run", headline=True))
+    found = view.matrix(document_)
+    column = ("mini", "published")
+    stands = found.holm[column]
+    assert stands is not None
+    assert stands.told == (
+        "after Holm 49 of 49 reproduced headlines stand if seeds are normal, 3 without assumptions (n ≥ 10 could)"
+    )
+    assert found.needed[column] == 10
+
+
+def test_sizes_and_checks_are_counted() -> None:
+    """Each size that was found, in the order of their words, and of each check how many passed."""
+    sized = [{"said": said, "reason": "r"} for said in ("larger", "smaller", "larger")]
+    passed = {**CHECK, "verdict": "reproduced"}
+    entries = [judged(f"c{index}", "published", "reproduced", size=size) for index, size in enumerate(sized)]
+    entries += [
+        judged("d", "published", "refuted", checks=[passed]),
+        claim("e", verdict="not_evaluable", checks=[CHECK]),
+    ]
+    found = report(*entries).claims
+    assert view.tallies(found, ("mini", "published")) == [
+        "size: 1 smaller, 2 larger",
+        "checks passed: random-fails 1 of 2",
+    ]
+    assert view.tallies(found, ("mini", "corrected")) == []
 
 
 def test_headlines_made_of_other_claims_come_before_their_parts() -> None:

@@ -156,7 +156,10 @@ def test_gist_of_a_claim_made_of_parts_counts_them() -> None:
     assert wording.gist(replace(whole, components=parts)) == "1 of 3 parts hold"
     assert wording.gist(whole) == ""
     assert wording.gist(replace(measured, components=parts)) == "1 of 3 parts hold"
-    assert wording.gist(measured) == "65.1"
+    assert wording.gist(replace(measured, components={**parts, "b": replace(parts["b"], reported=True)})) == (
+        "1 of 2 parts hold"
+    )
+    assert wording.gist(measured) == ""
     assert wording.gist(replace(whole, parts=(Part("a", "reproduced"),))) == "1 of 1 parts hold"
     assert wording.gist(replace(whole, verdict="not_run", components=parts)) == ""
 

@@ -14,6 +14,7 @@ from dtclaims.lab.measurements import Bench
 from dtclaims.lab.measurements.attention import (
     MINI_WINDOWS,
     attention_change,
+    attention_distance,
     attention_gap,
     attention_gap_rest,
 )
@@ -24,11 +25,13 @@ from dtclaims.tests.support.tiny_benches import CORRECTED, PUBLISHED, Tensors, b
 QK_0 = scaled(3.0, "transformer.h.0.attn.c_attn.weight")
 
 
-def distances(one: Bench, model: DecisionTransformer, block: int, heads: int, causal: bool) -> np.ndarray:
+def distances(
+    one: Bench, model: DecisionTransformer, block: int, heads: int, causal: bool, per_seed: bool | None = None
+) -> np.ndarray:
     """Attention distance of each window, query by query and key by key, as the protocol's §7.6 words it."""
     count = MINI_WINDOWS if causal else 100
     found = []
-    for batch in one.windows(count, full=causal, per_seed=causal):
+    for batch in one.windows(count, full=causal, per_seed=causal if per_seed is None else per_seed):
         captured = capture(model, batch, points=("attn.c_attn",), attention="boolean" if causal else "reference")
         projected = captured[f"h.{block}.attn.c_attn"]
         q, k, _ = projected.double().chunk(3, dim=-1)
@@ -54,21 +57,52 @@ def test_a_run_that_learns_nothing_has_no_gap(tmp_path: Path) -> None:
         change = attention_change(one, switches, epoch=40)
         assert change["blocks"] == [0.0, 0.0]
         assert change["heads"] == change["medians"] == change["spread"] == [[0.0, 0.0]] * 2
-        assert change["rest"] == 0.0
+
+
+def test_published_gaps_are_the_median_change_of_distance(tmp_path: Path) -> None:
+    """|after - before| with heads fused (DEV-08)."""
+    one = bench(tmp_path, end=QK_0)
+    before, after = (distances(one, one.network(epoch), 0, heads=1, causal=False) for epoch in (0, 40))
+    gaps = attention_gap(one, PUBLISHED, epoch=40)
+    assert gaps[0] > 0
+    # Distances are taken in float32.
+    assert gaps[0] == pytest.approx(float(np.median(np.abs(after - before))), rel=1e-3, abs=1e-6)
+
+
+def test_corrected_gaps_are_of_attention_itself(tmp_path: Path) -> None:
+    """Mean total variation of causal attention per head: in block 0, whose queries and keys have grown, and after it
+    only by what reaches block 1 (DEV-08)."""
+    one = bench(tmp_path, end=QK_0)
+    moved = []
+    for batch in one.windows(MINI_WINDOWS, full=True, per_seed=True):
+        maps = []
+        for epoch in (40, 0):
+            captured = capture(one.network(epoch), batch, points=("attn.c_attn",))["h.0.attn.c_attn"]
+            q, k, _ = (side.view(len(side), 60, 2, 4).transpose(1, 2) for side in captured.chunk(3, dim=-1))
+            logits = (q @ k.transpose(2, 3) / 2).masked_fill(torch.ones(60, 60).triu(1).bool(), -math.inf)
+            maps.append(logits.softmax(dim=-1))
+        moved.append((maps[0] - maps[1]).abs().sum(dim=-1).mean(dim=(1, 2)) / 2)
+    gaps = attention_gap(one, CORRECTED, epoch=40)
+    assert gaps[0] == pytest.approx(float(torch.cat(moved).mean()), rel=1e-4)
+    assert gaps[0] > gaps[1] >= 0
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_gaps_are_the_median_change_of_distance(tmp_path: Path, causal: bool) -> None:
-    """|after - before| with heads fused; corrected: per head, causal, over the distance before (DEV-08)."""
-    one = bench(tmp_path, end=QK_0)
-    before, after = (
-        distances(one, one.network(epoch), 0, heads=2 if causal else 1, causal=causal) for epoch in (0, 40)
-    )
-    change = np.abs(after - before) / (before if causal else 1.0)
-    gaps = attention_gap(one, CORRECTED if causal else PUBLISHED, epoch=40)
-    assert gaps[0] > 0
-    # Distances are taken in float32.
-    assert gaps[0] == pytest.approx(float(np.median(change)), rel=1e-3, abs=1e-6)
+def test_the_distance_is_that_of_the_start(tmp_path: Path, causal: bool) -> None:
+    """Median over windows, heads fused or causal per head, of epoch 0 unless said (DEV-08)."""
+    one, switches = bench(tmp_path, end=QK_0), CORRECTED if causal else PUBLISHED
+    for epoch in (0, 40):
+        expected = np.median(distances(one, one.network(epoch), 0, heads=2 if causal else 1, causal=causal))
+        assert attention_distance(one, switches, epoch=epoch)[0] == pytest.approx(float(expected), rel=1e-3)
+    assert attention_distance(one, switches) == attention_distance(one, switches, epoch=0)
+
+
+def test_a_replaced_block_is_read_by_its_own_heads(tmp_path: Path) -> None:
+    """As published the random arm has one head; the language block in it keeps its two (§5.6.1)."""
+    one = bench(tmp_path, "block_1_language", architecture="reference")
+    own = {**PUBLISHED, "att_dist": "causal"}
+    expected = distances(one, one.network(0), 1, heads=2, causal=True, per_seed=False)
+    assert attention_distance(one, own)[1] == pytest.approx(float(np.median(expected)), rel=1e-3)
 
 
 def test_the_epoch_is_one_of_the_papers(tmp_path: Path) -> None:
@@ -130,7 +164,7 @@ def test_change_is_the_share_of_attention_that_moved_by_head(tmp_path: Path) -> 
         assert stored == pytest.approx([moved.mean(), np.median(moved), moved.std()], rel=1e-4, abs=1e-7)
     assert value["heads"][0][0] == 0.0 < value["heads"][0][1] < 1
     assert value["blocks"] == pytest.approx([np.mean(heads) for heads in value["heads"]])
-    assert value["rest"] == value["blocks"][0]
+    assert value["blocks"] == attention_gap(one, CORRECTED, epoch=40)
     assert value["windows"] == MINI_WINDOWS
     assert value == json.loads(json.dumps(value, allow_nan=False))
 
@@ -142,3 +176,11 @@ def test_change_has_one_form_and_windows_of_the_seeding(tmp_path: Path) -> None:
     assert attention_change(one, paired) == attention_change(one, CORRECTED, epoch=40)
     assert attention_change(one, PUBLISHED)["blocks"] != attention_change(one, CORRECTED)["blocks"]
     assert attention_change(one, CORRECTED, epoch=0)["blocks"] == [0.0, 0.0]
+
+
+def test_a_replaced_block_changes_by_its_own_heads(tmp_path: Path) -> None:
+    """As published the random arm has one head; the language block in it keeps its two (§5.6.1)."""
+    one = bench(tmp_path, "block_1_language", architecture="reference", end=QK_0)
+    heads = attention_change(one, PUBLISHED, epoch=40)["heads"]
+    assert [len(block) for block in heads] == [1, 2]
+    assert min(heads[0]) > 0
