@@ -134,13 +134,15 @@ class Desk:
     def failure(self, entry: "Entry") -> str | None:
         """Why an entry fails its test; None if it does not."""
         from dtclaims.harness.judge.words import word
+        from dtclaims.harness.report import beside
 
         assert self.study is not None
         if self._record is not None:
             difference = self._record.difference(entry)
             return None if difference is None else str(difference)
         if entry.verdict in self.study.settings.fail_on:
-            return f"{entry.id} ({entry.protocol}): {word(entry.verdict)}: {entry.reason}"
+            told = f"{entry.id} ({entry.protocol}): {word(entry.verdict)}: {entry.reason}"
+            return f"{told}. {beside.shared(entry)}".removesuffix(". ")
         return None
 
     @contextmanager

@@ -172,6 +172,13 @@ OPTIONS: tuple[Choice, ...] = (
     ),
     Choice("report", "folder for report.json, report.html and report.md", "claims-report", parse_folder),
     Choice(
+        "registration",
+        "the sealed declaration that the results are made under (`dtclaims register`): the report names it, and what "
+        "differs from it",
+        "",
+        parse_folder,
+    ),
+    Choice(
         "expect",
         "recorded verdicts (a report.json, or what `dtclaims report expect` wrote): a test fails only where its "
         "verdict differs, and says what changed",

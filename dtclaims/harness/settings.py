@@ -44,6 +44,8 @@ class Settings:
     """Names of the loggers that are told of every epoch."""
     looks: tuple[int, ...] | None = None
     """At which numbers of seeds the claims are declared to be judged; None if nothing is declared."""
+    registration: Path | None = None
+    """The sealed declaration that results are made under; None if none is named."""
     factors: tuple[str, ...] = ()
     """Switches whose part in a verdict is asked for (`--factor`)."""
     options: Mapping[str, str] = field(default_factory=dict)
@@ -125,6 +127,7 @@ def make_settings(
         workers=value_of("workers", choices),
         loggers=check_loggers(extensions.loggers_called(value_of("logger", choices))),
         looks=value_of("looks", choices),
+        registration=value_of("registration", choices),
         factors=parse_factors(choices.get("factor") or "", lab),
         options=own,
         extensions=extensions,

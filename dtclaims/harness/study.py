@@ -7,10 +7,11 @@ from typing import Any, TextIO
 
 from dtclaims.harness.declare.papers import common_publication
 from dtclaims.harness.judge.attribution import attribution, next_set, relevant, variants
-from dtclaims.harness.judge.document import Document, Paper, made_now, with_holm
+from dtclaims.harness.judge.document import Document, Paper, Registration, made_now, with_holm
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.exhibits import read_figures, read_tables
 from dtclaims.harness.judge.judge import Judge
+from dtclaims.harness.judge.registration import read as read_registration
 from dtclaims.harness.judge.words import Words
 from dtclaims.harness.lab import Job, Reading, Stored
 from dtclaims.harness.plan.cells import Cell, cells_of
@@ -48,12 +49,14 @@ class Study:
             StoreError: the store is not ours, or a run that is needed is damaged.
             FixtureError: a shipped file is not the recorded one.
             DataError: the data asked for break their format.
+            StoreError: a registration that is damaged, or not as it was sealed.
         """
         self.cells = list(cells)
         self.settings = settings
         self.publication = common_publication(cell.claim.file.parent for cell in self.cells)
         self.results: Results = Store(settings.store) if results is None else results
         self._recorded = recorded
+        self._registration = None if settings.registration is None else read_registration(settings.registration)
         self._variants = {cell.name: variants(cell, settings.factors) for cell in self.cells if cell.form}
         self._tried = dict.fromkeys(self._variants, 1)
         self._plan_for([*self.cells, *(one for singles in self._variants.values() for one in singles.values())])
@@ -157,12 +160,26 @@ class Study:
                 store=self.results.root,
                 versions=self._versions(),
                 label=paper.label or settings.session.label,
+                registration=self._registered(),
             ),
             claims=with_holm(entries, settings.alpha),
             figures=read_figures(figures),
             tables=read_tables(tables),
             words=Words.from_json(dict(settings.lab.words)),
         )
+
+    def _registered(self) -> Registration | None:
+        """What is to be said of the registration that was named."""
+        if self._registration is None:
+            return None
+        claims = {cell.claim.id: cell.claim for cell in self.cells}
+        waiting = [part for cell in self.cells for part in cell.parts]
+        while waiting:
+            part = waiting.pop()
+            claims.setdefault(part.claim.id, part.claim)
+            waiting += part.parts
+        made = [found for key in self.plan.jobs if (found := self.store.made_at(key)) is not None]
+        return self._registration.of_session(claims.values(), self.settings, self._registration.before(made))
 
     def _versions(self) -> dict[str, str]:
         """Of all packages that results of the plan depend on."""

@@ -141,11 +141,11 @@ def _size(cell: Cell) -> Iterator[str]:
     elif found:
         why = dict.fromkeys(one.note for one in readings(cell) if one.note)
         yield f"- **Size** not shown: {_plain('; '.join(why))}"
-    for one in readings(cell):
-        if one.holds is False:
-            note = f": {_plain(one.note)}" if one.note else ""
-            of = "" if one.component == SINGLE else f"{_plain(one.component)}, "
-            yield f"- **Fails on the paper's own values** ({of}seed {one.seed}){note}"
+    for reading in readings(cell):
+        if reading.holds is False:
+            note = f": {_plain(reading.note)}" if reading.note else ""
+            of = "" if reading.component == SINGLE else f"{_plain(reading.component)}, "
+            yield f"- **Fails on the paper's own values** ({of}seed {reading.seed}){note}"
 
 
 def _plain(text: str) -> str:

@@ -8,12 +8,28 @@ from dtclaims.harness.commands.parser import FOLDER
 from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.declare.registry import load_claims, load_lab
 from dtclaims.harness.lab import Argument, Command, Lab, protocols_of
-from dtclaims.harness.options import no_such
+from dtclaims.harness.options import OPTIONS, no_such
 from dtclaims.harness.plan.cells import Cell
-from dtclaims.harness.settings import ALPHA
+from dtclaims.harness.settings import ALPHA, Settings, make_settings
 
 ONLY = Argument.of("--claim", action="append", default=[], metavar="ID", help="only this claim; repeatable")
 JSON = Argument.of("--json", action="store_true", help="as JSON")
+
+
+TESTS_ONLY = ("expect", "fail_on")
+"""Options that say when a test fails; commands have none."""
+HERE = tuple(one for one in OPTIONS if one.name not in TESTS_ONLY)
+
+
+def settings_of(options: argparse.Namespace, *, stored: bool) -> Settings:
+    """The choices of a command's user, those that it takes.
+
+    Raises:
+        UsageError: no lab, or a choice that cannot be used.
+    """
+    lab = load_lab(options.claims)
+    names = [one.name for one in (*HERE, *lab.options)]
+    return make_settings({name: getattr(options, name, None) for name in names}, lab, tasks=lab.tasks, stored=stored)
 
 
 def chosen(options: argparse.Namespace) -> list[Claim]:

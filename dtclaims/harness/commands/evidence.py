@@ -37,6 +37,8 @@ def make(claims: Sequence[Claim], settings: Settings, out: Path, choices: Mappin
     study = gathered.study
     document = study.document([study.judge(cell) for cell in study.cells])
     content = content_of(study, command=command_of(out, choices, claims))
+    if (registration := document.provenance.registration) is not None:
+        content["made"]["registration"] = registration.to_json()
     folder = claims[0].file.parent
     # What is written has to say what the store says.
     for candidate in (rounded(content), content):

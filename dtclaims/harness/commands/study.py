@@ -7,32 +7,28 @@ from pathlib import Path
 from typing import Any
 
 from dtclaims.errors import UsageError
-from dtclaims.harness.commands import declared
+from dtclaims.harness.commands import declared, registration
 from dtclaims.harness.commands import evidence as evidence_commands
+from dtclaims.harness.commands.declared import HERE, ONLY, chosen, settings_of
 from dtclaims.harness.commands.parser import FOLDER, option
-from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_lab
+from dtclaims.harness.declare.registry import DEFAULT_FOLDER
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.lab import Argument, Command, Option
-from dtclaims.harness.options import OPTIONS, value_of
+from dtclaims.harness.options import value_of
 from dtclaims.harness.plan.cells import cells_of
-from dtclaims.harness.settings import Settings, make_settings
 from dtclaims.harness.study import Study
-
-TESTS_ONLY = ("expect", "fail_on")
-"""Options that say when a test fails; commands have none."""
-HERE = tuple(one for one in OPTIONS if one.name not in TESTS_ONLY)
 
 
 def commands(own: Sequence[Option]) -> tuple[Command, ...]:
     """The commands, with a lab's own options."""
-    chosen = (
+    options_of = (
         *map(option, (*HERE, *own)),
-        declared.ONLY,
+        ONLY,
         FOLDER,
     )
 
     def study(word: str, text: str, run: Any, *arguments: Argument) -> Command:
-        return Command((word,), text, run, (*arguments, *chosen))
+        return Command((word,), text, run, (*arguments, *options_of))
 
     names = [one.name for one in (*HERE, *own)]
 
@@ -53,10 +49,11 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
             given = [name for name, value in choices.items() if value is not None] + ["claim"] * bool(options.claim)
             evidence_commands.upgrade(options.upgrade, options.out, _as_recorded(options).claims, given)
             return
-        evidence_commands.make(declared.chosen(options), _settings(options, stored=True), options.out, choices)
+        evidence_commands.make(chosen(options), settings_of(options, stored=True), options.out, choices)
 
     return (
         *declared.COMMANDS,
+        registration.command(own),
         study("plan", "print the jobs that the claims need, stored or not, with estimated times", _plan),
         study("run", "do the jobs that are missing, and judge", _run),
         study(
@@ -116,16 +113,10 @@ def _as_recorded(options: argparse.Namespace) -> argparse.Namespace:
     return argparse.Namespace(**{**vars(options), "claims": folder})
 
 
-def _settings(options: argparse.Namespace, *, stored: bool) -> Settings:
-    lab = load_lab(options.claims)
-    names = [one.name for one in (*HERE, *lab.options)]
-    return make_settings({name: getattr(options, name, None) for name in names}, lab, tasks=lab.tasks, stored=stored)
-
-
 def _study(options: argparse.Namespace, *, stored: bool = False) -> Study:
-    chosen = declared.chosen(options)
-    settings = _settings(options, stored=stored)
-    return Study(cells_of(chosen, settings), settings)
+    claims = chosen(options)
+    settings = settings_of(options, stored=stored)
+    return Study(cells_of(claims, settings), settings)
 
 
 def _plan(options: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted
 from dtclaims.harness.engine.loggers import telling
 from dtclaims.harness.lab import Job, Stored
 from dtclaims.harness.store.locks import Lock
-from dtclaims.harness.store.store import NAME, Store
+from dtclaims.harness.store.store import NAME, Store, now
 
 REPORT_EVERY = 0.2
 """Seconds between two reports of one job's progress."""
@@ -105,6 +105,8 @@ def make(store: Store, order: Order, send: Callable[[Event], None], cores: int =
             write_json(folder / "identity.json", order.identity)
             write_json(folder / NAME, {"name": order.job.name})
             result = plain(lab.perform(order.job, bench), order.job)
+            # Not in the result: the same run again would be another.
+            write_json(folder / NAME, {"name": order.job.name, "finished": now()})
             cost = {"like": list(order.job.cost.like), "steps": order.job.cost.steps}
             write_json(folder / "result.json", {**result, "cost": cost})
             store.complete(folder, order.identity)

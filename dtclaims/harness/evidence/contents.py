@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dtclaims.addresses import key_of
 from dtclaims.harness.evidence.frozen import Frozen
+from dtclaims.harness.judge.document import Registration
 from dtclaims.harness.judge.entries import RunUsed
 from dtclaims.harness.store.looks import Look
 
@@ -101,6 +102,8 @@ class Made:
     dtclaims: str
     commit: str | None
     date: str
+    registration: Registration | None = None
+    """The sealed declaration that its results were made under, if one was named."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dtclaims.harness import schema
 from dtclaims.harness.evidence.contents import Evidence, EvidenceMeasurement, EvidenceRun, Made, RecordedStudy
 from dtclaims.harness.evidence.form import KIND, LARGEST, LISTS, RESULTS_ONLY, SCHEMAS
 from dtclaims.harness.evidence.thaw import frozen_of
+from dtclaims.harness.judge.document import Registration
 from dtclaims.harness.stats.spending import check_looks
 from dtclaims.harness.store.looks import Look
 
@@ -50,7 +51,7 @@ def check_evidence(content: object, path: Path) -> Evidence:
         measurements = tuple(
             _measurement(content, one, f"measurements[{i}]") for i, one in enumerate(content["measurements"])
         )
-        study = _study(content["study"])
+        study, made = _study(content["study"]), _made(content["made"])
         looks = {tuple(one["cell"]): _looks(one["looks"], f"looks[{i}]") for i, one in enumerate(content["looks"])}
         if version != RESULTS_ONLY:
             check_study(study, path)
@@ -61,7 +62,7 @@ def check_evidence(content: object, path: Path) -> Evidence:
         raise StoreError(
             f"{path}: {error.problem}", given=error.given, expected=error.expected, remedy=RESTORE
         ) from None
-    return Evidence(path, Made(**content["made"]), study, runs, measurements, looks, frozen)
+    return Evidence(path, made, study, runs, measurements, looks, frozen)
 
 
 MOST_SEEDS = 1000
@@ -105,6 +106,12 @@ def _study(given: Mapping[str, Any]) -> RecordedStudy:
         factors=tuple(given["factors"]),
         looks=_declared_looks(given.get("looks")),
     )
+
+
+def _made(given: Mapping[str, Any]) -> Made:
+    named = given.get("registration")
+    registration = None if named is None else Registration.from_json(named, "made.registration")
+    return Made(**{**given, "registration": registration})
 
 
 def _declared_looks(given: list[int] | None) -> tuple[int, ...] | None:

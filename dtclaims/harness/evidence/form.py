@@ -2,7 +2,8 @@
 
     {
       "schema": 2, "kind": "dtclaims-evidence",
-      "made": {"command", "dtclaims", "commit" (or null), "date"},
+      "made": {"command", "dtclaims", "commit" (or null), "date",
+               "registration": what a report says of the one that it was made under, if one was named},
       "study": {"scale", "protocols", "tasks", "seeds", "claims" (ids), "folder" (of the claims, relative to the
                 checkout), "device" (class), "precision", "sources": {"data", "backbones"}, "factors",
                 "looks" (sizes, where they were declared)},
@@ -136,7 +137,10 @@ def _record(optional: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]
 
 _RESULTS: dict[str, Any] = {
     "kind": {"const": KIND},
-    "made": _record(command=TEXT, dtclaims=TEXT, commit=TEXT_OR_NULL, date=TEXT),
+    # What a report says of the registration; it is read as a report's is.
+    "made": _record(
+        ("registration",), registration=OBJECT, command=TEXT, dtclaims=TEXT, commit=TEXT_OR_NULL, date=TEXT
+    ),
     "study": _record(
         ("looks",),
         scale=TEXT,

@@ -12,6 +12,7 @@ from dtclaims.harness.judge.document import Document, Paper, made_now, with_holm
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.exhibits import read_figures, read_tables
 from dtclaims.harness.judge.words import Words
+from dtclaims.harness.report import beside
 from dtclaims.harness.report.terminal import clean
 from dtclaims.harness.report.wording import ranges
 
@@ -52,10 +53,15 @@ class Judged:
             f"{len(self.evidence.runs)} runs, {len(self.evidence.measurements)} measurements; "
             + "; ".join([*self._devices(), study.precision, *(f"{name} {one}" for name, one in versions.items())]),
             f"made {made.date} by `{made.command}`, dtclaims {made.dtclaims}, commit {made.commit or 'unknown'}",
+            *self._registered(),
             *self._basis(),
         ]
         first, *others = map(clean, lines)
         return [first, *(f"  {line}" for line in others)]
+
+    def _registered(self) -> list[str]:
+        registration = self.evidence.made.registration
+        return [] if registration is None else [beside.registration(registration)]
 
     def _basis(self) -> list[str]:
         frozen = self.evidence.frozen
@@ -157,6 +163,7 @@ def _document(evidence: Evidence, entries: tuple[Entry, ...], *, drawn: bool) ->
                 store=evidence.root,
                 versions=_versions(),
                 label=frozen.label,
+                registration=evidence.made.registration,
             ),
             store=evidence.root.name,
         ),

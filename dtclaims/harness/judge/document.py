@@ -46,7 +46,7 @@ class Registration(Record):
     matches: bool
     """Whether the claims that were judged are those that it declares."""
     differs: tuple[str, ...] = ()
-    """Ids of claims that were judged as declared otherwise."""
+    """Choices of the session (`seeds`) and ids of claims that were judged as declared otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,10 +68,9 @@ class Judge:
         own = self._own(cell, declared) if cell.form is not None else None
         if not cell.claim.parts:
             assert own is not None
-            return _with_paper(cell, own)
+            return own
         # A part that this protocol cannot test is left out: the composite says what can be said.
-        entry = with_parts(declared, own, [self.cell(part) for part in testable(cell)], alpha=self.alpha)
-        return _with_paper(cell, entry)
+        return with_parts(declared, own, [self.cell(part) for part in testable(cell)], alpha=self.alpha)
 
     def own(self, cell: Cell) -> Entry:
         """The entry of a cell that is tested by an effect of its own, as if it had no parts."""
@@ -250,19 +249,6 @@ def declared_of(cell: Cell) -> Declared:
         **tested(cell),
     )
     return declared
-
-
-def _with_paper(cell: Cell, entry: Entry) -> Entry:
-    """A refuted claim with a word on it where the paper's own data refute it likewise."""
-    if entry.verdict != "refuted":
-        return entry
-    parts = cell.form.trends if cell.form else {}
-    names = {cell.component(part, task): cell.named(part, task) for part in parts for task in cell.judged_tasks}
-    decided = {names.get(name, name) for name in entry.decided_by}
-    shared = [one for one in entry.paper_data if one.holds is False and one.component in decided]
-    named = [f"{one.component}, its seed {one.seed}{one.note and f' ({one.note})'}" for one in shared]
-    said = [f"the published test fails on the paper's own data too: {one}" for one in named]
-    return replace(entry, warnings=(*entry.warnings, *said))
 
 
 def _shown(found: Reachable) -> Reach:

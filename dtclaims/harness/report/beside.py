@@ -80,6 +80,9 @@ def shown(entry: Entry, entries: Mapping[Key, Entry]) -> Shown | None:
             return None
         return Shown(entry.effect, entry.trend, entry.statistics, entry.n, entry.paper_value.numbers)
     named = [name for name in deciding if name in entry.components]
+    if entry.parts:
+        # Its own effect decided: through the components that say what it says.
+        named = [name for name, one in entry.components.items() if one.verdict == entry.verdict and not one.reported]
     if not named or (entry.verdict != "refuted" and len(named) > 1):
         return None
     component = entry.components[named[0]]
@@ -201,6 +204,12 @@ def shared(entry: Entry) -> str:
     return ""
 
 
+def shared_in_short(entry: Entry) -> str:
+    """The same for a cell of a table: `the paper's own seed 42 fails this too`."""
+    text = shared(entry).partition(":")[0].rstrip(".")
+    return f"the{text[3:].partition(', though')[0]}" if text else ""
+
+
 def _seeds(failing: Iterable[PaperReading]) -> str:
     seeds = list(dict.fromkeys(str(one.seed) for one in failing))
     return f"seed {seeds[0]} fails" if len(seeds) == 1 else f"seeds {' and '.join(seeds)} fail"
@@ -244,7 +253,10 @@ def facts(entry: Entry, needed: int | None = None) -> list[tuple[str, str]]:
     found = []
     if entry.decided_by and (entry.parts or len(entry.components) > 1):
         found.append(("Decided by", ", ".join(entry.decided_by)))
-    if entry.size is not None and not entry.components:
+    if not decided_alone(entry) and not entry.components and entry.effect.mean is not None:
+        claim = f"{interval(entry.effect)} {entry.effect.unit}".rstrip()
+        found.append(("Its own effect", f"{claim}, claimed {entry.trend.text}; that did not decide"))
+    elif entry.size is not None and not entry.components:
         found.append(("Size", size(entry.size)))
     found += [("Paper's own data", line) for line in paper_data(entry.paper_data)]
     if entry.reachable is not None:
@@ -255,7 +267,7 @@ def facts(entry: Entry, needed: int | None = None) -> list[tuple[str, str]]:
         found.append(("p", f"{p_value(entry.p_value)}, one-sided, of the whole claim"))
     if text := standing(entry, needed):
         found.append(("Among headlines", text))
-    if entry.rule != TODAY.version:
+    if entry.rule != TODAY.version and entry.decided:
         found.append(("Rule", f"judged under rule {entry.rule}, as declared then"))
     return found
 

@@ -109,7 +109,10 @@ def _checks(old: Entry, new: Entry) -> Iterator[str]:
 def _level(entry: Entry) -> dict[str, str]:
     # Components share their claim's level.
     numbers = entry.statistics
-    return {} if numbers is None else {"alpha": f"{numbers.alpha:g}", "looks": str(numbers.looks)}
+    if numbers is None:
+        return {}
+    spent = {} if numbers.spent is None else {"spent": f"{numbers.spent:g}"}
+    return {"alpha": f"{numbers.alpha:g}", "looks": str(numbers.looks), **spent}
 
 
 def _seeds(old: Entry, new: Entry) -> Iterator[str]:

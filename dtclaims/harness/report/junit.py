@@ -1,6 +1,7 @@
 """JUnit properties of a claim's test: what a CI system shows beside its outcome."""
 
 from dtclaims.harness.judge.entries import Entry
+from dtclaims.harness.report import beside
 
 NAMES = (
     "verdict",
@@ -23,6 +24,7 @@ NAMES = (
     "decided_by",
     "size",
     "checks",
+    "paper_data",
     "rule",
 )
 """The properties of every claim's test, in this order. A claim without a value has the property with an empty value."""
@@ -57,6 +59,7 @@ def properties(entry: Entry) -> list[tuple[str, str]]:
         ", ".join(entry.decided_by),
         None if entry.size is None else entry.size.said,
         "; ".join(f"{check.name}: {check.verdict}" for check in entry.checks),
+        "; ".join(beside.paper_data(entry.paper_data)),
         entry.rule,
     )
     return [(name, _text(value)) for name, value in zip(NAMES, values, strict=True)]

@@ -185,9 +185,12 @@ def statistics(part: Entry | Component, seeds: int) -> list[tuple[str, str]]:
     facts = [(NAMES[name], sentence) for name, sentence in sentences.items() if getattr(numbers, name) is not None]
     if part.effect.mean is not None:
         facts.append((NAMES["seeds_needed"], _seeds_needed(numbers.seeds_needed, seeds)))
-    if numbers.looks > 1:
+    if numbers.spent is not None:
+        spends = f"declared beforehand; this one may spend {number(numbers.spent)} of {number(numbers.alpha)}"
+        facts.append(("Looks", f"{spends}, after {numbers.looks - 1} on some of the same seeds"))
+    elif numbers.looks > 1:
         each = f"each at level {number(numbers.level)}"
-        facts.append(("Looks", f"judged {numbers.looks} times on a growing sample, {each}"))
+        facts.append(("Looks", f"judged {numbers.looks} times on overlapping seeds, {each}"))
     return facts
 
 

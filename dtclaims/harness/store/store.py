@@ -2,7 +2,7 @@
 
     STORE/dtclaims-store.json         says that the folder is ours
     STORE/runs/KEY/identity.json      what the run depends on (its hash is KEY)
-    STORE/runs/KEY/name.json          what people call it
+    STORE/runs/KEY/name.json          what people call it, and when it was finished
     STORE/runs/KEY/result.json        curves, provenance, cost
     STORE/runs/KEY/…                  files of the lab's, such as checkpoints
     STORE/runs/KEY/manifest.json      size and SHA-256 of every file; written last
@@ -15,6 +15,7 @@ A run appears by one rename, so it is whole or absent; a reader never sees half 
 later: the manifest then says so, and curves and stored measurements serve as before.
 """
 
+import datetime
 import hashlib
 import json
 import os
@@ -30,20 +31,30 @@ from dtclaims.errors import StoreError
 from dtclaims.files import PARTIAL, check_file, describe_file, read_json, write_json, writing
 from dtclaims.harness.lab import STATE
 from dtclaims.harness.store.locks import Lock, hold
-from dtclaims.harness.store.looks import Look, read_looks, write_looks
+from dtclaims.harness.store.looks import Look, now, read_looks, write_looks
 
-__all__ = ["Store", "StoredRun", "read_json", "write_json"]
+__all__ = ["MadeAt", "Store", "StoredRun", "now", "read_json", "write_json"]
 
 MARKER = "dtclaims-store.json"
 OWN = (STATE, "manifest.json")
 """Files that a manifest does not list."""
 NAME = "name.json"
-"""What people call the run."""
+"""What people call the run, and when it was finished."""
 RESULT = ("identity.json", "result.json", NAME)
 """What every run has; the other files are the lab's, and may be dropped."""
 SCHEMA = 1
 """Of the folder's layout."""
 FOLDERS = ("runs", "measurements", "looks", "work", "locks")
+
+
+@dataclass(frozen=True)
+class MadeAt:
+    """When a result was made."""
+
+    at: str
+    """ISO 8601, UTC."""
+    recorded: bool
+    """Whether by what made it, in no address; else it is the file's time, which a copy has later."""
 
 
 @dataclass(frozen=True)
@@ -242,8 +253,27 @@ class Store:
         Raises:
             StoreError: the disk is full, or the store may not be written.
         """
-        content = {"name": name, "identity": identity, "value": value, "sha256": _digest(value)}
+        content = {"name": name, "identity": identity, "value": value, "sha256": _digest(value), "made": now()}
         write_json(self.folder("measurements") / f"{key_of(identity)}.json", content)
+
+    def made_at(self, key: str) -> "MadeAt | None":
+        """When the result with this key was made; None if there is none.
+
+        Raises:
+            StoreError: it is damaged.
+        """
+        run, value = self.root / "runs" / key, self.root / "measurements" / f"{key}.json"
+        if (run / "manifest.json").is_file():
+            file, name = run / NAME, "finished"
+        elif value.is_file():
+            file, name = value, "made"
+        else:
+            return None
+        recorded = read_json(file).get(name) if file.is_file() else None
+        if recorded is not None:
+            return MadeAt(str(recorded), True)
+        changed = (run / "manifest.json" if run.is_dir() else value).stat().st_mtime
+        return MadeAt(datetime.datetime.fromtimestamp(changed, datetime.UTC).isoformat(timespec="seconds"), False)
 
     def looks(self, cell: tuple[str, ...]) -> list[Look]:
         """When and on which seeds a cell was judged, the earliest first.

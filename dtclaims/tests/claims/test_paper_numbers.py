@@ -45,26 +45,3 @@ def test_every_published_form_runs_on_the_papers_values(name: str, task: str | N
     for seed in (MAIN, SECOND):
         found = effects(name, task, seed)
         assert found is None or set(found) == set(form.trends)
-
-
-# Where the paper's main seed does not have the trend of a claim, and why the claim says so all the same.
-EXCEPTIONS = {
-    "J5-walker-random-bimodal": "one seed alone shows one outcome of two",
-    "S5.6.1-single-le-full": "an audit contrast, which the paper's own data contradict",
-    "S5.6.2-epoch4-contrast": "the paper's own data contradict its sentence on Hopper",
-}
-
-
-@pytest.mark.parametrize(
-    "name", [one for one in PUBLISHED if CLAIMS[one].section in ("5.5", "5.6.1", "5.6.2", "J.5", "J.6.1", "J.6.2")]
-)
-def test_trends_of_sections_5_5_and_5_6_are_those_of_the_main_seed(name: str) -> None:
-    """What the paper says of its figures its main seed shows, on the task that decides or on all; or it is named here."""
-    claim = CLAIMS[name]
-    form = claim.form
-    assert form is not None
-    deciding = (claim.primary,) if claim.primary else claim.tasks or (None,)
-    found = {task: effects(name, task, MAIN) for task in deciding}
-    held = [form.trends[part].holds_exactly(value) for one in found.values() if one for part, value in one.items()]
-    assert held, "not shown at all"
-    assert all(held) is (name not in EXCEPTIONS)

@@ -10,6 +10,7 @@ import pytest
 # pytester forgets modules that are first imported inside it, and numpy's refuse to be loaded twice.
 import scipy.stats  # noqa: F401
 
+from dtclaims.harness.commands.main import main
 from dtclaims.harness.declare.registry import load_claims
 from dtclaims.harness.study import Study, cells_of
 from dtclaims.lab.data.hdf5 import save_hdf5
@@ -162,6 +163,25 @@ def test_recorded_verdicts(run: Any, filled: Path, pytester: pytest.Pytester) ->
     assert result.ret == EXIT_FAILED
     result.stdout.fnmatch_lines(["*SAMPLE-fails*refuted*reproduced*"])
     assert run("--store", str(filled), "--expect", "absent.json").ret == EXIT_USAGE
+
+
+def test_a_session_under_a_registration(run: Any, filled: Path, pytester: pytest.Pytester) -> None:
+    """The report names the seal that the session was given, and the looks declared; a broken one is a usage error."""
+    assert main(["register", "--out", "plan.json", "--claims", "claims", "--seeds", "5", "--looks", "3,5"]) == 0
+    declared = ("--store", str(filled), "--looks", "3,5", "--registration", "plan.json")
+    result = run(*declared, "--seeds", "3")
+    result.stdout.fnmatch_lines(["dtclaims: *seeds 0,1,2, looks at 3 and 5, *"])
+    said = report(pytester)["provenance"]["registration"]
+    assert said["digest"] == json.loads((pytester.path / "plan.json").read_text())["digest"]
+    assert (said["matches"], said.get("differs", [])) == (True, [])
+    spent = {one["statistics"]["spent"] for one in report(pytester)["claims"] if one["statistics"]}
+    assert list(spent) == [pytest.approx(0.035)]
+    run(*declared, "--seeds", "2")
+    assert report(pytester)["provenance"]["registration"]["differs"] == ["seeds"]
+    (pytester.path / "plan.json").write_text("{}")
+    result = run(*declared, "--seeds", "3")
+    assert result.ret == EXIT_USAGE
+    result.stderr.fnmatch_lines(["*plan.json is no registration*"])
 
 
 def test_the_switches_of_a_verdict(run: Any, filled: Path, pytester: pytest.Pytester) -> None:

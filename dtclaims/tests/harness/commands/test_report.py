@@ -18,7 +18,8 @@ def reports(tmp_path: Path) -> tuple[Path, Path]:
     """Two reports that differ in one verdict."""
     content = report_example.content()
     first = write(parse(content), tmp_path / "first.json")
-    content["claims"][3] |= {"verdict": "refuted", "predicate": {**report_example.above(1), "text": "> 1\x1b[31m"}}
+    trend = {**content["claims"][3]["trend"], "null": 1.0, "text": "> 1\x1b[31m"}
+    content["claims"][3] |= {"verdict": "refuted", "trend": trend}
     return first, write(parse(content), tmp_path / "second.json")
 
 
@@ -28,7 +29,8 @@ def test_diff_tells_what_changed_and_why(reports: tuple[Path, Path], capsys: pyt
     assert capsys.readouterr().out.splitlines() == [
         "verdicts differ: 1",
         "  S5.1-cka-random-higher-gpt2 (published, mini): reproduced -> refuted",
-        "    threshold: > 0 -> > 1?[31m",
+        "    trend: > 0, of interest from 0.02 -> > 1?[31m",
+        "    null: 0 -> 1",
     ]
     assert run("report", "diff", reports[0], reports[0]) == 0
     assert capsys.readouterr().out == "the reports agree\n"
@@ -65,7 +67,7 @@ def test_diff_tells_what_lies_between_the_reports(
 def test_reports_of_two_schemas_are_not_compared(reports: tuple[Path, Path], tmp_path: Path) -> None:
     """The newer one is named."""
     foreign = tmp_path / "foreign.json"
-    foreign.write_text(reports[1].read_text().replace('"schema": 1', '"schema": 2', 1))
+    foreign.write_text(reports[1].read_text().replace('"schema": 2', '"schema": 3', 1))
     with pytest.raises(ReportError, match=r"foreign.json: schema is a version this dtclaims does not know"):
         run("report", "diff", reports[0], foreign)
 
@@ -73,7 +75,7 @@ def test_reports_of_two_schemas_are_not_compared(reports: tuple[Path, Path], tmp
 def test_expect_records_verdicts(reports: tuple[Path, Path], tmp_path: Path) -> None:
     """The short form is written."""
     assert run("report", "expect", reports[0], "--out", tmp_path / "expected.json") == 0
-    assert len(json.loads((tmp_path / "expected.json").read_text())["verdicts"]) == 9
+    assert len(json.loads((tmp_path / "expected.json").read_text())["verdicts"]) == 10
 
 
 def test_merge_writes_one_report(reports: tuple[Path, Path], tmp_path: Path) -> None:
@@ -84,7 +86,7 @@ def test_merge_writes_one_report(reports: tuple[Path, Path], tmp_path: Path) -> 
     small = write(parse(content), tmp_path / "small.json")
     assert run("report", "merge", reports[0], small, "--out", tmp_path / "all.json") == 0
     before = (tmp_path / "all.json").read_bytes()
-    assert len(json.loads(before)["claims"]) == 18
+    assert len(json.loads(before)["claims"]) == 20
     with pytest.raises(ReportError, match="second verdict"):
         run("report", "merge", *reports, "--out", tmp_path / "all.json")
     assert (tmp_path / "all.json").read_bytes() == before
@@ -106,7 +108,7 @@ def test_a_broken_history_makes_no_site(reports: tuple[Path, Path], tmp_path: Pa
     before = (tmp_path / "site" / "index.html").read_bytes()
     with (tmp_path / "h.jsonl").open("a") as file:
         file.write("{\n")
-    with pytest.raises(ReportError, match=r"h.jsonl, line 10 is broken"):
+    with pytest.raises(ReportError, match=r"h.jsonl, line 11 is broken"):
         run("dashboard", tmp_path / "h.jsonl", "--out", tmp_path / "site")
     assert (tmp_path / "site" / "index.html").read_bytes() == before
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dtclaims.errors import UsageError
-from dtclaims.harness.declare.papers import Publication, common_publication, read_publication
+from dtclaims.harness.declare.papers import Publication, changed_since_inventory, common_publication, read_publication
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER
 
 GOOD: dict[str, Any] = {
@@ -64,6 +64,30 @@ def test_a_broken_one_is_named(tmp_path: Path, content: str, message: str) -> No
     with pytest.raises(UsageError, match=message) as caught:
         read_publication(tmp_path)
     assert "paper.json" in str(caught.value)
+
+
+def test_what_changed_since_the_first_wording_is_read_beside_the_claims(tmp_path: Path) -> None:
+    """Of the inventory that `paper.json` names: claims with a change, by id; without one, nothing changed."""
+    (tmp_path / "paper.json").write_text(json.dumps(GOOD))
+    assert changed_since_inventory(tmp_path) == {}
+    rows = {"X": {"changed": "Above 0 now."}, "Y": {"changed": None}, "Z": {"quote": "q"}}
+    (tmp_path / "rows.json").write_text(json.dumps({"claims": rows}))
+    (tmp_path / "paper.json").write_text(json.dumps({**GOOD, "inventory": "rows.json"}))
+    assert changed_since_inventory(tmp_path) == {"X": "Above 0 now."}
+    assert "inventory" not in read_publication(tmp_path).to_json()
+
+
+@pytest.mark.parametrize(
+    "content", [None, "{", "[]", '{"rows": {}}', '{"claims": [1]}', '{"claims": {"X": "changed"}}']
+)
+def test_an_inventory_that_cannot_be_read_is_named(tmp_path: Path, content: str | None) -> None:
+    """Missing, broken or of another form: one error with the file, not a page without changes."""
+    (tmp_path / "paper.json").write_text(json.dumps({**GOOD, "inventory": "rows.json"}))
+    if content is not None:
+        (tmp_path / "rows.json").write_text(content)
+    with pytest.raises(UsageError, match="cannot be read") as caught:
+        changed_since_inventory(tmp_path)
+    assert "rows.json" in str(caught.value)
 
 
 def test_a_report_is_about_one_paper(tmp_path: Path) -> None:

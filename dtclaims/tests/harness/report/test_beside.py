@@ -67,6 +67,15 @@ def test_own_effect_is_shown_where_it_decided() -> None:
     assert beside.decided_alone(whole)
 
 
+def test_an_effect_of_its_own_that_did_not_decide_is_said_to_be_that() -> None:
+    """It stands among the facts, not beside the verdict; where its components decided, theirs is the number."""
+    whole = judged("whole", parts=[part("refuted")], decided_by=["part"])
+    assert ("Its own effect", "3.0 [2.0, 4.0] points, claimed > 0; that did not decide") in beside.facts(whole)
+    assert "Its own effect" not in dict(beside.facts(replace(whole, decided_by=(OWN,))))
+    both = {"hopper": component().to_json(), "walker2d": component(verdict="refuted").to_json()}
+    assert through(judged("whole", parts=[part("reproduced")], decided_by=[OWN], components=both)) == "walker2d"
+
+
 def test_of_several_that_decided_none_stands_for_all() -> None:
     """Reproduced by every component, or open because of several: no one number is that verdict's. One refutes."""
     both = {name: component().to_json() for name in ("hopper", "walker2d")}
@@ -188,6 +197,16 @@ def test_a_composite_says_through_what_the_papers_data_fail_it() -> None:
     assert beside.shared(judged("w", parts=parts, decided_by=[OWN], paper_data=own)) == (
         "The paper's own seed 42 fails this too."
     )
+
+
+def test_a_cell_has_a_word_of_it_too() -> None:
+    """Without what it fails: the card has that."""
+    parts = {"parts": [part("refuted", "a"), part("inconclusive", "b")], "decided_by": ["a"]}
+    for failing in "ab":
+        whole = judged("w", **parts, paper_data=[reading(42, False, failing)])
+        kind = "this" if failing == "a" else "this claim"
+        assert beside.shared_in_short(whole) == f"the paper's own seed 42 fails {kind} too"
+    assert beside.shared_in_short(judged("a")) == ""
 
 
 def test_what_is_only_reported_shares_nothing() -> None:

@@ -101,7 +101,7 @@ def test_readers_without_eyes_are_served(page: Page) -> None:
 
 
 def test_a_card_tells_the_whole_story(page: Page) -> None:
-    """Quote, measurement, interval, trend, paper's value, statistics, switches, deviations, cost and remedy."""
+    """Quote, trend, number, size, checks, reach, the paper's value and data, statistics, switches, cost and remedy."""
     for text in (
         "the CKAs of the randomly initialized model seem to be higher",
         "CKA of one hidden unit over 60 positions",
@@ -115,7 +115,23 @@ def test_a_card_tells_the_whole_story(page: Page) -> None:
         "One switch is enough to change the verdict: random_arch.",
         "−0.28 [−0.40, −0.16]",
         "saturated actions",
-        "2 of 4 parts hold",
+        "−5.7 [−8.5, −2.9] in walker2d, claimed > 5 (our bound)",
+        "refuted: reversed",
+        "> 0, of interest from 0.02",
+        "smallest effect of interest 0.02 is our choice: two random networks differ by as much",
+        "smaller: the paper's 0.055 against our interval",
+        "hopper: seed 666 holds (0.055); seed 42 not shown: Fig. 3 shows one seed",
+        "3 seeds can reproduce this, but cannot refute this; 6 can",
+        "3 seeds, one checkpoint (language@1): says this checkpoint",
+        "The paper's own seed 42 fails this too.",
+        "The paper's own seed 42 fails this too: S5.5-elsewhere.",
+        "Warning: its bound was 0.1 when 3 of these seeds were first looked at",
+        "judged under rule 1, as declared then",
+        "stands after Holm if seeds are normal: yes; without assumptions: no",
+        "0.21, one-sided, of the whole claim",
+        "random-fails not passed",
+        "bound 10 is our choice: a tenth of what experts reach",
+        "Size: 1 smaller. Checks passed: random-fails 0 of 1.",
         "provenance 1",
         "pytest claims -k 'ABS-no-context'",
         "published: reproduced; corrected: refuted.",

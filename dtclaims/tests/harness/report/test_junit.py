@@ -22,7 +22,11 @@ def test_every_claim_has_the_same_properties() -> None:
     assert found["parts"] == (
         "hopper: reproduced; walker2d: refuted; S5.5-k1-gpt2-eq-k20: reproduced; S5.5-elsewhere: refuted"
     )
+    assert (found["turn"], found["decided_by"]) == ("reversed", "its own effect, S5.5-elsewhere")
+    assert found["paper_data"] == "S5.5-elsewhere: seed 666 holds; seed 42 fails"
+    assert dict(properties(document.claims[-1]))["checks"] == "random-fails: inconclusive"
     found = dict(properties(document.claims[3]))
+    assert (found["size"], found["trend"], found["rule"]) == ("smaller", "> 0, of interest from 0.02", "2")
     assert found["effect_mean"] == "0.054"
     assert found["seeds_needed"] == "3"
 

@@ -123,11 +123,18 @@ def test_statistics_say_everything_that_must_stand_beside_a_verdict() -> None:
 def test_looks_are_printed_and_divide_the_level() -> None:
     """A second look halves the level of every statement, and says so."""
     facts = dict(wording.statistics(judged(looks=2, fresh_seed_bound=0.0, seeds_needed=None, p_value=1e-9), 5))
-    assert facts["Looks"] == "judged 2 times on a growing sample, each at level 0.025"
+    assert facts["Looks"] == "judged 2 times on overlapping seeds, each at level 0.025"
     assert facts["Fresh seeds"] == "the claim may hold on none of them (97.5% confidence)"
     assert facts["Seeds needed"] == "no number would show the claim at this mean and spread"
     assert facts["p"] == "< 0.0001, one-sided; level 0.025"
     assert wording.basis(judged(looks=2), 1) == "1 seed, 95% interval"
+
+
+def test_declared_looks_say_what_they_may_spend() -> None:
+    """The first of two declared looks is one too: its share of alpha stands beside the verdict."""
+    facts = dict(wording.statistics(judged(spent=0.035), 5))
+    assert facts["Looks"] == "declared beforehand; this one may spend 0.035 of 0.05, after 0 on some of the same seeds"
+    assert facts["p"].endswith("level 0.035")
 
 
 def test_a_quantity_without_a_value_is_left_out() -> None:

@@ -1,6 +1,7 @@
 """The store: whole or absent, ours or refused, damage named."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,8 @@ from safetensors.torch import save_file
 
 from dtclaims.addresses import key_of
 from dtclaims.errors import StoreError
-from dtclaims.files import PARTIAL
-from dtclaims.harness.store.store import Store, write_json
+from dtclaims.files import PARTIAL, read_json
+from dtclaims.harness.store.store import MadeAt, Store, write_json
 from dtclaims.lab.results import checkpoint
 
 IDENTITY: dict[str, Any] = {"schema": 1, "spec": {"seed": 0}}
@@ -155,3 +156,24 @@ def test_a_damaged_measurement_is_named(tmp_path: Path) -> None:
     path.write_text('{"value": 2.0}')
     with pytest.raises(StoreError, match="not as it was written"):
         store.find_measurement(IDENTITY)
+
+
+def test_when_a_result_was_made_is_known_or_guessed_from_its_file(tmp_path: Path) -> None:
+    """What made it writes the time, outside of what the key is the hash of; of older results there is the file's."""
+    store = Store(tmp_path / "store")
+    identity = {"kind": "value", "what": {"x": 1}}
+    store.put_measurement(identity, 1.0)
+    key = key_of(identity)
+    found = store.made_at(key)
+    assert found is not None
+    assert found.recorded
+    assert found.at.endswith("+00:00")
+    assert store.find_measurement(identity) == 1.0
+    path = store.root / "measurements" / f"{key}.json"
+    content = read_json(path)
+    del content["made"]
+    write_json(path, content)
+    os.utime(path, (0, 0))
+    assert store.made_at(key) == MadeAt("1970-01-01T00:00:00+00:00", False)
+    assert store.find_measurement(identity) == 1.0
+    assert store.made_at("0" * 20) is None

@@ -1,0 +1,57 @@
+"""What `dtclaims register` does: seal what claims declare before the runs, and check a seal. Needs no torch."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from dtclaims.errors import UsageError
+from dtclaims.harness.commands.declared import chosen, settings_of
+from dtclaims.harness.commands.parser import FOLDER, option
+from dtclaims.harness.lab import Argument, Command, Option
+
+SEALED = ("scale", "protocol", "task", "seeds", "looks")
+"""Options whose choices are declared beside the claims."""
+
+
+def command(own: Sequence[Option]) -> Command:
+    """The command, with a lab's own options, which are sealed too."""
+    return Command(
+        ("register",),
+        "seal what all claims declare, before the first run; or check a seal against today's claims",
+        _register,
+        (
+            Argument.of("--out", type=Path, metavar="FILE", help="write the sealed declaration there"),
+            Argument.of("--check", type=Path, metavar="FILE", help="compare one with today's claims; writes nothing"),
+            *map(option, SEALED),
+            *map(option, own),
+            FOLDER,
+        ),
+    )
+
+
+def _register(options: argparse.Namespace) -> int:
+    if (options.out is None) == (options.check is None):
+        raise UsageError(
+            "one thing at a time",
+            given="both" if options.out else "neither",
+            expected="--out FILE or --check FILE",
+        )
+    options.claim = []
+    claims, settings = chosen(options), settings_of(options, stored=True)
+    # Only here: other commands start without them.
+    from dtclaims.harness.judge import registration
+
+    if options.out is not None:
+        content = registration.sealed_now(claims, settings)
+        registration.write(options.out, content)
+        print(f"{len(claims)} claims sealed {content['created']}: {options.out}")
+        print(f"SHA-256 {content['digest']}; publish the file before the first run")
+        return 0
+    sealed = registration.read(options.check)
+    print(
+        f"{options.check}: as sealed {sealed.created}, {len(sealed.content['claims'])} claims, SHA-256 {sealed.digest}"
+    )
+    differing, gone = sealed.differing(claims, settings.lab), sealed.undeclared(claims)
+    print(*(f"declared otherwise today: {name}" for name in differing), sep="\n", end="\n" * bool(differing))
+    print(*(f"declared no more: {name}" for name in gone), sep="\n", end="\n" * bool(gone))
+    return 1 if differing or gone else 0

@@ -1,0 +1,83 @@
+"""`dtclaims register`: the seal as a user meets it, from the declaration to the file of evidence."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dtclaims.harness.commands.main import main
+from dtclaims.tests.support.examples import SAMPLE_CLAIMS
+
+TINY = SAMPLE_CLAIMS.with_name("tiny_paper")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Claims that take no training, in a place of their own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path / "home"))
+    shutil.copytree(TINY, tmp_path / "paper", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "paper"
+
+
+def test_register_run_and_keep_the_evidence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sealed, run, judged, exported: report and file of evidence name the seal and that it came first."""
+    chosen = ["--claims", "paper", "--seeds", "5", "--looks", "5,8"]
+    assert main(["register", "--out", "r.json", *chosen]) == 0
+    digest = json.loads(Path("r.json").read_text())["digest"]
+    assert digest in capsys.readouterr().out
+    assert main(["run", *chosen]) == 0
+    named = [*chosen, "--registration", "r.json"]
+    assert main(["report", *named, "--report", "out", "--formats", "json"]) == 0
+    said = json.loads(Path("out/report.json").read_text())["provenance"]["registration"]
+    assert (said["digest"], said["matches"]) == (digest, True)
+    assert said["before_first_run"] is not None
+    assert main(["evidence", "e.json", *named]) == 0
+    assert json.loads(Path("e.json").read_text())["made"]["registration"] == said
+    capsys.readouterr()
+    assert main(["judge", "e.json"]) == 0
+    assert digest[:12] in capsys.readouterr().out
+    assert main(["judge", "e.json", "--report", "again"]) == 0
+    again = json.loads(Path("again/report.json").read_text())["provenance"]
+    assert again["registration"] == said
+
+
+def test_evidence_without_a_registration_stays_as_it_was(folder: Path) -> None:
+    """The field is there only where a registration was named."""
+    chosen = ["--claims", "paper", "--seeds", "5"]
+    assert main(["run", *chosen]) == 0
+    assert main(["evidence", "e.json", *chosen]) == 0
+    assert "registration" not in json.loads(Path("e.json").read_text())["made"]
+
+
+def test_a_check_lists_what_is_declared_otherwise(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 1 with the claims' ids: one that was changed, and one that is gone."""
+    assert main(["register", "--out", "r.json", "--claims", "paper"]) == 0
+    assert main(["register", "--check", "r.json", "--claims", "paper"]) == 0
+    assert "declared" not in capsys.readouterr().out.splitlines()[-1]
+    file = folder / "test_tiny.py"
+    file.write_text(file.read_text().replace("above(2.0)", "above(1.5)").replace("TINY-2", "TINY-3"))
+    assert main(["register", "--check", "r.json", "--claims", "paper"]) == 1
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert lines == ["declared otherwise today: TINY-1", "declared otherwise today: TINY-3", "declared no more: TINY-2"]
+
+
+def test_a_broken_registration_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2 for every command that is given it; nothing is run."""
+    assert main(["register", "--out", "r.json", "--claims", "paper"]) == 0
+    Path("r.json").write_text(Path("r.json").read_text().replace("more than twice", "more than once"))
+    capsys.readouterr()
+    for words in (["register", "--check", "r.json"], ["run", "--registration", "r.json"]):
+        assert main([*words, "--claims", "paper"]) == 2
+        error = capsys.readouterr().err
+        assert "is not as it was sealed" in error
+        assert error.count("\n") == 1
+    assert not list((folder.parent / "home").rglob("measurements/*.json"))
+
+
+@pytest.mark.parametrize("words", [[], ["--out", "a.json", "--check", "b.json"]])
+def test_one_thing_is_asked_for(folder: Path, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """To seal or to check: neither and both are refused."""
+    assert main(["register", *words, "--claims", "paper"]) == 2
+    assert "one thing at a time" in capsys.readouterr().err

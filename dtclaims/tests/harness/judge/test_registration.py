@@ -1,0 +1,206 @@
+"""Behaviour of `dtclaims.harness.judge.registration`: what is sealed before the runs, and what a report says of it."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dtclaims.errors import StoreError
+from dtclaims.harness.declare.claim import Claim
+from dtclaims.harness.judge.document import Registration
+from dtclaims.harness.judge.registration import Sealed, digest_of, read, sealed_now, write
+from dtclaims.harness.stats.trends import level_below
+from dtclaims.harness.store.store import MadeAt
+from dtclaims.harness.study import Study, cells_of
+from dtclaims.tests.support.examples import fill_store
+from dtclaims.tests.support.studies import CLAIMS, LAB, RETURNS, settings_of, study
+
+FAILS = "SAMPLE-fails"
+CHOICES = {"seeds": "5", "looks": "3,5", "protocol": "published"}
+
+
+def sealed(path: Path, **choices: str) -> Sealed:
+    """The sample claims, registered in a file and read back."""
+    write(path, sealed_now(list(CLAIMS.values()), settings_of({**CHOICES, **choices})))
+    return read(path)
+
+
+def restated(bound: float, why: str = "A score below ten is a failure.") -> Claim:
+    """A claim with another number in its trend."""
+    claim = CLAIMS[FAILS]
+    assert claim.form is not None
+    trends = dict.fromkeys(claim.form.trends, level_below(bound, why=why))
+    return replace(claim, form=replace(claim.form, trends=trends))
+
+
+def test_everything_that_a_verdict_comes_from_is_sealed(tmp_path: Path) -> None:
+    """Sentence, needs, trend, checks, parts, tasks, code and size of claims; seeds, looks, scale, rule and origin."""
+    content = sealed(tmp_path / "r.json").content
+    assert [one["id"] for one in content["claims"]] == list(CLAIMS)
+    (fails,) = [one for one in content["claims"] if one["id"] == "SAMPLE-fails"]
+    assert fails["quote"] == "it fails"
+    assert fails["test"]["trends"]["effect"]["bound"] == 10
+    assert {"needs", "checks", "any_of", "units"} <= set(fails["test"])
+    assert {"parts", "primary", "tasks", "size", "code"} <= set(fails)
+    assert len(fails["code"]["test"]["effect"]) == 16
+    assert set(fails["size"]["effect"]) == {"666", "42"}
+    assert (content["seeds"], content["looks"], content["scale"]) == ([0, 1, 2, 3, 4], [3, 5], "mini")
+    assert (content["protocols"], content["rule"]) == (["published"], "2")
+    assert {"dtclaims", "commit", "created", "alpha", "tasks", "options"} <= set(content)
+    assert content["digest"] == digest_of({name: value for name, value in content.items() if name != "digest"})
+
+
+def test_a_registration_is_never_overwritten(tmp_path: Path) -> None:
+    """What was sealed stays: a second one has a file of its own."""
+    sealed(tmp_path / "r.json")
+    before = (tmp_path / "r.json").read_bytes()
+    with pytest.raises(StoreError, match="never overwritten"):
+        sealed(tmp_path / "r.json")
+    assert (tmp_path / "r.json").read_bytes() == before
+
+
+def changed(change: Callable[[dict[str, Any]], object], *, seal: bool = False) -> Callable[[str], str]:
+    """The file with its content changed, and sealed again or not."""
+
+    def damage(text: str) -> str:
+        content = json.loads(text)
+        change(content)
+        if seal:
+            content["digest"] = digest_of({name: value for name, value in content.items() if name != "digest"})
+        return json.dumps(content)
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda text: text[: len(text) // 2], "is no registration"),
+        (lambda text: "[]", "is no registration"),
+        (lambda text: "[" * 100_000, "is no registration"),
+        (changed(lambda one: one.update(seeds=[7])), "is not as it was sealed"),
+        (changed(lambda one: one.update(created="2020-01-01T00:00:00Z")), "is not as it was sealed"),
+        (changed(lambda one: one["claims"][0].update(quote="another")), "is not as it was sealed"),
+        (changed(lambda one: one["claims"].pop()), "is not as it was sealed"),
+        (changed(lambda one: one.update(digest="0" * 64)), "is not as it was sealed"),
+        (changed(lambda one: one.pop("digest")), "is no registration"),
+        (changed(lambda one: one.update(kind="a diary"), seal=True), "is no registration"),
+        (changed(lambda one: one.update(schema=2), seal=True), "is no registration"),
+        (changed(lambda one: one.update(more=1), seal=True), "is no registration"),
+        (changed(lambda one: one.update(created="yesterday"), seal=True), "is no registration"),
+        (changed(lambda one: one.update(created="2026-13-41T99:99:99Z"), seal=True), "is no registration"),
+        (changed(lambda one: one["claims"].append("X"), seal=True), "is no registration"),
+        (changed(lambda one: one["claims"].append({"quote": "no id"}), seal=True), "is no registration"),
+    ],
+)
+def test_a_file_that_is_not_as_sealed_is_one_error(tmp_path: Path, damage: Any, message: str) -> None:
+    """Changed by a letter, cut, or another kind of file: it is named, and nothing is judged by it."""
+    path = tmp_path / "r.json"
+    sealed(path)
+    path.write_text(damage(path.read_text()))
+    with pytest.raises(StoreError, match=message) as error:
+        read(path)
+    assert str(path) in str(error.value)
+    with pytest.raises(StoreError, match=message):
+        study(tmp_path, registration=str(path), **CHOICES)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A name that was mistyped is no registration."""
+    with pytest.raises(StoreError, match="is no registration"):
+        read(tmp_path / "nowhere.json")
+
+
+def test_what_a_verdict_comes_from_differs_and_prose_does_not(tmp_path: Path) -> None:
+    """Another number, need, task or function is another declaration; a better reason or description is the same."""
+    one = sealed(tmp_path / "r.json")
+    assert one.differing(CLAIMS.values(), LAB) == []
+    assert one.differing([restated(10, why="In other words.")], LAB) == []
+    assert one.differing([restated(11)], LAB) == ["SAMPLE-fails"]
+    assert one.differing([replace(CLAIMS[FAILS], tasks=("walker2d",))], LAB) == ["SAMPLE-fails"]
+    assert one.differing([replace(CLAIMS[FAILS], id="SAMPLE-new")], LAB) == ["SAMPLE-new"]
+    form = CLAIMS[FAILS].form
+    assert form is not None
+
+    def other(random: float) -> float:
+        return random + 0
+
+    assert one.differing([replace(CLAIMS[FAILS], form=replace(form, function=other))], LAB) == ["SAMPLE-fails"]
+    assert one.undeclared([CLAIMS[FAILS]]) == [name for name in CLAIMS if name != "SAMPLE-fails"]
+
+
+def test_an_unknown_shape_differs_and_nothing_breaks(tmp_path: Path) -> None:
+    """A foreign claim in a file that is sealed is declared otherwise, whatever stands in it."""
+    one = sealed(tmp_path / "r.json")
+    odd = {**one.content, "claims": [{"id": "SAMPLE-fails", "test": 3, "corrections": [1]}]}
+    assert Sealed(one.path, odd).differing([CLAIMS[FAILS]], LAB) == ["SAMPLE-fails"]
+
+
+@pytest.mark.parametrize(
+    ("choices", "moved"),
+    [
+        ({}, []),
+        ({"seeds": "3"}, []),
+        ({"seeds": "4"}, ["seeds"]),
+        ({"seeds": "1,2,3"}, ["seeds"]),
+        ({"looks": "5"}, ["looks"]),
+        ({"protocol": "both"}, ["protocols"]),
+        ({"task": "all"}, ["tasks"]),
+    ],
+)
+def test_a_session_that_chose_otherwise_is_named(tmp_path: Path, choices: dict[str, str], moved: list[str]) -> None:
+    """Seeds are those declared, or at a declared look the first of them; looks, tasks and protocols as declared."""
+    one = sealed(tmp_path / "r.json", task="hopper")
+    assert one.otherwise(settings_of({**CHOICES, "task": "hopper", **choices})) == moved
+
+
+EARLIER, LATER = "2000-01-01T00:00:00+00:00", "2100-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("made", "before"),
+    [
+        ([], None),
+        ([MadeAt(LATER, True)], True),
+        ([MadeAt(EARLIER, True), MadeAt(LATER, True)], False),
+        ([MadeAt(LATER, True), MadeAt(LATER, False)], None),
+        ([MadeAt(EARLIER, False)], False),
+    ],
+)
+def test_it_is_before_the_first_run_only_where_that_is_recorded(
+    tmp_path: Path, made: list[MadeAt], before: bool | None
+) -> None:
+    """A file's time may be that of a copy: too late to show that the run came after, not that it came before."""
+    assert sealed(tmp_path / "r.json").before(made) is before
+
+
+def judged_under(tmp_path: Path, path: Path, restated: Claim | None = None) -> Registration:
+    """What a report of one claim says of a registration."""
+    claim = restated or CLAIMS[FAILS]
+    settings = settings_of({**CHOICES, "store": str(tmp_path / "store"), "registration": str(path)})
+    one = Study(cells_of([claim], settings), settings)
+    found = one.document([one.judge(cell) for cell in one.cells]).provenance.registration
+    assert found is not None
+    return found
+
+
+def test_a_report_names_its_registration(tmp_path: Path) -> None:
+    """Digest, day, whether it came first, and what was judged otherwise."""
+    path = tmp_path / "r.json"
+    one = sealed(path)
+    assert judged_under(tmp_path, path) == Registration(one.digest, one.created, None, True)
+    first = study(tmp_path, ["SAMPLE-fails"], **CHOICES)
+    fill_store(first.plan, first.store, RETURNS)
+    for folder in (tmp_path / "store" / "runs").iterdir():
+        os.utime(folder / "manifest.json", (0, 0))
+    found = judged_under(tmp_path, path, restated(11))
+    assert found == Registration(one.digest, one.created, False, False, ("SAMPLE-fails",))
+
+
+def test_a_report_without_one_says_nothing(tmp_path: Path) -> None:
+    """Nothing named, nothing claimed."""
+    assert study(tmp_path).document([]).provenance.registration is None
