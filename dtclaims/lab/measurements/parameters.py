@@ -21,7 +21,8 @@ def parameter_change(bench: Bench, switches: Mapping[str, str]) -> dict[str, Any
         weight_cosine: mean over the weight tensors that start elsewhere.
         names, sizes, l2, starts, cosines: by tensor; ‖Δθ‖, ‖θ0‖ and the cosine, None for one that is 0 on a side.
     """
-    from dtclaims.lab.metrics.parameters import block_parameters, parameter_similarity
+    from dtclaims.lab.metrics import parameter_similarity
+    from dtclaims.lab.models.displacement import block_parameters
 
     before, after = (block_parameters(bench.state(epoch)) for epoch in (0, 40))
     similarity = parameter_similarity(before, after)

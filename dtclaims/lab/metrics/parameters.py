@@ -104,8 +104,3 @@ def _tensor_sums(name: str, pre: Array, post: Array) -> tuple[float, float, floa
     after = after.to(before.device)
     distance, norm, norm_after = (float(torch.linalg.vector_norm(v)) for v in (after - before, before, after))
     return float(len(before)), distance, norm, norm_after, float(before @ after)
-
-
-def block_parameters(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The parameters of the Transformer blocks, named from `h.0` on."""
-    return {name.removeprefix("transformer."): tensor for name, tensor in state.items() if ".h." in f".{name}"}

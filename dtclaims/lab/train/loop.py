@@ -14,8 +14,8 @@ from dtclaims.lab.data.split import split_trajectories
 from dtclaims.lab.data.trajectories import Trajectories
 from dtclaims.lab.data.windows import Batch, WindowSampler
 from dtclaims.lab.design.spec import RunSpec
-from dtclaims.lab.metrics.parameters import block_parameters, parameter_similarity
 from dtclaims.lab.models import Backbone, build_model
+from dtclaims.lab.models.displacement import block_parameters, relative_displacement
 from dtclaims.lab.models.policy import Policy
 from dtclaims.lab.train.evaluate import ROLLOUTS, physics_threads
 from dtclaims.lab.train.lanes import LaneRollouts
@@ -250,7 +250,7 @@ class Trainer:
         start = block_parameters(self._untrained().state_dict())
         if not start:
             return None
-        return parameter_similarity(start, block_parameters(self.parameters())).relative_displacement
+        return relative_displacement(start, block_parameters(self.parameters()))
 
     def parameters(self) -> dict[str, Tensor]:
         """The model's parameters, copied to the CPU."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dtclaims.lab.measurements.parameters import parameter_change
-from dtclaims.lab.metrics.parameters import block_parameters
+from dtclaims.lab.models.displacement import block_parameters
 from dtclaims.tests.support.tiny_benches import CORRECTED, PUBLISHED, bench, redrawn, scaled, unchanged
 
 

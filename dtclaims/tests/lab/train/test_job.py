@@ -1,6 +1,5 @@
 """A run as a job: what it returns, what its folder holds, and how it goes on after a stop."""
 
-import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,8 @@ from safetensors.torch import load_file
 
 from dtclaims.errors import UsageError
 from dtclaims.lab.design.spec import RunSpec
-from dtclaims.lab.metrics.parameters import block_parameters
+from dtclaims.lab.metrics import parameter_similarity
+from dtclaims.lab.models.displacement import block_parameters
 from dtclaims.lab.train import resume
 from dtclaims.lab.train.job import train_run
 from dtclaims.lab.train.loop import Trainer
@@ -64,13 +64,9 @@ def test_a_run_returns_its_curves_and_keeps_its_epochs(tmp_path: Path) -> None:
     assert result["curves"] == expected.curves
     trained = block_parameters(expected.checkpoints[SPEC.epochs])
     start = block_parameters(Trainer(SPEC, DATA, BACKBONES).parameters())
-    moved, length = (
-        math.sqrt(sum(float((tensor.double() ** 2).sum()) for tensor in tensors))
-        for tensors in ([trained[name] - start[name] for name in start], list(start.values()))
-    )
     assert result["diagnostics"] == {
         "constant_error": float(DATA.actions.var(axis=0).mean()),
-        "displacement": pytest.approx(moved / length, rel=1e-6),
+        "displacement": pytest.approx(parameter_similarity(start, trained).relative_displacement, rel=1e-9),
     }
     assert result["resumed"] == []
     assert result["seconds"] > 0
