@@ -34,6 +34,7 @@ PAPER_BUDGET = Budget(
     learning_rate=1e-4,
     warmup_steps=5000,
     evaluation_episodes=100,
+    fresh_episodes=100,
 )
 """Protocol §§3, 4, 5."""
 PAPER_SIZES = {

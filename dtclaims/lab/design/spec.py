@@ -22,9 +22,8 @@ class Budget:
     held_out_steps: int = 10_000
     """Transitions of the held-out action error, where it is taken (DEV-12)."""
     fresh_episodes: int = 0
-    """Episodes on which the best epoch's checkpoint is evaluated afresh, where an epoch's own are too few to be both
-    what it is chosen by and what it scores: the best of 40 means of 20 episodes reads 30 points above the late mean.
-    0: the score is the maximum over epochs, as the reference has it (DEV-10)."""
+    """Episodes on which the best epoch's checkpoint, and the last's, are evaluated afresh; 0: none. What an epoch is
+    chosen by is too high a score of it: the best of 40 means of 20 episodes reads 30 points above the late mean."""
 
     PAPER_EPOCHS = 40
 
@@ -89,7 +88,7 @@ class RunSpec:
 
     @property
     def fresh_episodes(self) -> int:
-        """Episodes of the fresh evaluation of its best epoch; none of block replacement, whose score nobody reads."""
+        """Episodes of each fresh evaluation; none of block replacement, whose score nobody reads."""
         return self.budget.fresh_episodes if get_arm(self.arm).block is None else 0
 
     @property

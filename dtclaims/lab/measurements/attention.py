@@ -1,7 +1,7 @@
 """Attention distance and its change (§5.6.2, App. I.2, J.6.2; protocol §7.6)."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from dtclaims.lab.data.windows import Batch
+    from dtclaims.lab.metrics import Floats
     from dtclaims.lab.models import DecisionTransformer
 
 MINI_WINDOWS = 200
@@ -36,19 +37,12 @@ def attention_gap(bench: Bench, switches: Mapping[str, str], *, epoch: int = 4) 
     Published, the median over windows of the change of its distance; corrected, the mean over windows of the share of
     attention that lies on other keys than before (total variation).
     """
-    from dtclaims.lab.metrics import attention_change
     from dtclaims.lab.metrics import attention_gap as gap
 
-    if _fused(switches):
-        after, before = (_distances(bench, switches, e) for e in (epoch, 0))
-        return [float(np.median(gap(late, early))) for late, early in zip(after, before, strict=True)]
-    late, early = (bench.network(e) for e in (epoch, 0))
-    columns = []
-    for batch in _windows(bench, switches):
-        mask = _mask(batch)
-        pairs = zip(_projected(late, batch, fused=False), _projected(early, batch, fused=False), strict=True)
-        columns.append([attention_change(after[:2], before[:2], before[2], mask) for after, before in pairs])
-    return [float(np.concatenate(block).mean()) for block in zip(*columns, strict=True)]
+    if not _fused(switches):
+        return [float(heads.mean()) for heads in _changes(bench, switches, epoch)]
+    after, before = (_distances(bench, switches, e) for e in (epoch, 0))
+    return [float(np.median(gap(late, early))) for late, early in zip(after, before, strict=True)]
 
 
 def attention_gap_rest(bench: Bench, switches: Mapping[str, str], *, epoch: int = 4) -> float:
@@ -59,6 +53,25 @@ def attention_gap_rest(bench: Bench, switches: Mapping[str, str], *, epoch: int 
     gaps = attention_gap(bench, switches, epoch=epoch)
     rest = [gap for block, gap in enumerate(gaps) if block not in EXCEPTED[bench.data.task.name]]
     return float(np.mean(rest)) / (UNIFORM_DISTANCE if _fused(switches) else 1.0)
+
+
+def attention_change(bench: Bench, switches: Mapping[str, str], *, epoch: int = 4) -> dict[str, Any]:
+    """The corrected gap by head, under both protocols: what `attention_gap` is the mean of (§5.6.2; DEV-08).
+
+    Returns:
+        blocks: by block, mean over heads and windows.
+        heads: by block and head, mean over windows.
+        medians, spread: by block and head, median and standard deviation over windows.
+        windows: how many were read.
+    """
+    changes = _changes(bench, {**switches, "att_dist": "causal"}, epoch)
+    return {
+        "blocks": [float(heads.mean()) for heads in changes],
+        "heads": [heads.mean(axis=0).tolist() for heads in changes],
+        "medians": [np.median(heads, axis=0).tolist() for heads in changes],
+        "spread": [heads.std(axis=0).tolist() for heads in changes],
+        "windows": len(changes[0]),
+    }
 
 
 def attention_distance(bench: Bench, switches: Mapping[str, str], *, epoch: int = 0) -> list[float]:
@@ -75,6 +88,19 @@ def _windows(bench: Bench, switches: Mapping[str, str]) -> "list[Batch]":
     fused = _fused(switches)
     corrected = MINI_WINDOWS if bench.spec["scale"] == "mini" else CORRECTED_WINDOWS
     return bench.windows(PUBLISHED_WINDOWS if fused else corrected, full=not fused, per_seed=per_seed(switches))
+
+
+def _changes(bench: Bench, switches: Mapping[str, str], epoch: int) -> "list[Floats]":
+    """Of each block, the total variation of every window and head since epoch 0, (n, heads)."""
+    from dtclaims.lab.metrics import attention_change as change
+
+    late, early = (bench.network(e) for e in (epoch, 0))
+    chunks = []
+    for batch in _windows(bench, switches):
+        mask = _mask(batch)
+        pairs = zip(_projected(late, batch, fused=False), _projected(early, batch, fused=False), strict=True)
+        chunks.append([change(after[:2], before[:2], before[2], mask) for after, before in pairs])
+    return [np.concatenate(block) for block in zip(*chunks, strict=True)]
 
 
 def _distances(bench: Bench, switches: Mapping[str, str], epoch: int) -> npt.NDArray[np.float64]:
@@ -140,6 +166,16 @@ MEASUREMENTS = table(
         },
         from_networks=attention_gap_rest,
         remade={"att_dist": "causal"},
+    ),
+    Measurement(
+        "attention_change",
+        ("seeding",),
+        dict.fromkeys(
+            ("published", "corrected"),
+            "Share of each head's attention that lies on other keys than at epoch 0 (total variation, causal), at "
+            f"another (4 of 40 unless said), over {CORRECTED_WINDOWS} full windows ({MINI_WINDOWS} at mini).",
+        ),
+        from_networks=attention_change,
     ),
     Measurement(
         "attention_distance",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from dtclaims.errors import MeasurementError
 from dtclaims.harness.lab import Stored
 from dtclaims.lab.data.scores import score_reference
 from dtclaims.lab.design.tasks import get_task
@@ -41,10 +42,29 @@ def score(run: Stored, switches: Mapping[str, str], *, minus: Mapping[str, float
 
 
 def _best(run: Stored, values: Values, switches: Mapping[str, str]) -> float:
-    """The best epoch's score: on the episodes it was chosen by (DEV-10), or on fresh ones where those are few."""
-    if not spec_of(run.identity).fresh_episodes:
+    """The best epoch's score: on the episodes it was chosen by (DEV-10), or on fresh ones where those are fewer."""
+    spec = spec_of(run.identity)
+    if spec.fresh_episodes <= spec.budget.evaluation_episodes:
         return float(values.max())
-    return float(_normalised(run, np.asarray(run.result["diagnostics"]["fresh_return"]), switches))
+    return fresh_score(run, switches)
+
+
+def fresh_score(run: Stored, switches: Mapping[str, str]) -> float:
+    """Normalised score of one checkpoint on episodes that nothing was chosen by: the best epoch's, or the last's.
+
+    Raises:
+        MeasurementError: the run was not evaluated afresh.
+    """
+    name = "fresh_return" if switches["selection"] == "best" else "fresh_return_last"
+    found = run.result.get("diagnostics", {}).get(name)
+    if found is None:
+        raise MeasurementError(
+            "the run was not evaluated afresh",
+            given=spec_of(run.identity).name,
+            expected="a run that this version made, of no replaced block",
+            remedy="Train it again.",
+        )
+    return float(_normalised(run, np.asarray(found), switches))
 
 
 def spanned(run: Stored, values: Values, first: int, last: int) -> Values:
@@ -97,6 +117,17 @@ MEASUREMENTS = table(
             "corrected": "Mean normalised score over the last quarter of epochs, scored with D4RL's constants.",
         },
         from_curves=score,
+    ),
+    Measurement(
+        "fresh_score",
+        ("selection", "score_refs"),
+        {
+            "published": "Normalised score of the best epoch's checkpoint on 100 fresh episodes (8 at mini), scored "
+            "with mean dataset returns.",
+            "corrected": "Normalised score of the last epoch's checkpoint on 100 fresh episodes (8 at mini), scored "
+            "with D4RL's constants.",
+        },
+        from_curves=fresh_score,
     ),
     Measurement(
         "score_span",

@@ -75,11 +75,12 @@ def causal_attention_distance(query: Array, key: Array, heads: int, mask: Array 
     """
     maps, real = _causal_maps(query, key, heads, mask)
     back = (maps * _steps_back(maps.shape[-1], maps)).sum(dim=-1)
-    return _over_real_queries(back, real)
+    distance: Floats = _over_real_queries(back, real).mean(axis=1)
+    return distance
 
 
 def attention_change(post: tuple[Array, Array], pre: tuple[Array, Array], heads: int, mask: Array | None) -> Floats:
-    """Corrected gap of each sample, (samples,): mean over heads and real queries of ½ Σ_j |P_ij − P⁰_ij| (DEV-08).
+    """Corrected gap of each head, (samples, heads): mean over real queries i of ½ Σ_j |P_ij − P⁰_ij| (DEV-08).
 
     That is the total variation between both attention maps: 0 where they are equal, 1 where no key is shared. Maps are
     those of `causal_attention_distance`.
@@ -128,8 +129,8 @@ def _causal_maps(query: Array, key: Array, heads: int, mask: Array | None) -> tu
 
 
 def _over_real_queries(values: Tensor, real: Tensor) -> Floats:
-    """Mean of (samples, heads, T) over heads and real queries, (samples,)."""
-    return ((values.mean(dim=1) * real).sum(dim=1) / real.sum(dim=1)).cpu().numpy()
+    """Mean of (samples, heads, T) over real queries, (samples, heads)."""
+    return ((values * real[:, None]).sum(dim=2) / real.sum(dim=1, keepdim=True)).cpu().numpy()
 
 
 def attention_gap(post: Array, pre: Array) -> Floats:

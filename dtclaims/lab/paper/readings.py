@@ -68,9 +68,11 @@ NOT_SHOWN: Mapping[str, str] = {
     "cka_between": networks.RASTER,
     "cka_grid": networks.RASTER,
     "cka_without_change": "an argument of the text; no network was put together like this",
+    "attention_change": "distances of attention are drawn, not its maps",
     "attention_distance": "of the attention distance only its change is drawn",
     "block_scale": "no scale of the blocks' weights is shown",
     "curve_span": "of the training log only returns and action errors are drawn",
+    "fresh_score": "no checkpoint was evaluated afresh",
     "error_over_constant": "the error of a constant prediction is not shown",
     **dict.fromkeys(("probe_profile", "probe_ends", "probe_steps"), "no probe was published"),
 }

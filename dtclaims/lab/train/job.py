@@ -53,9 +53,10 @@ def train_run(
         check: called after each epoch, before anything is written; what it raises ends the run.
 
     Returns:
-        Plain data: `curves` (see `Trainer.curves`), `fresh` (see `Trainer.evaluate_best`, where it is asked for),
+        Plain data: `curves` (see `Trainer.curves`), `fresh` (see `Trainer.evaluate_afresh`, where it is asked for),
         `diagnostics` (`constant_error`: the error of the best constant prediction of the training actions, DEV-11;
-        `displacement`, see `Trainer.displacement`; `fresh_return`, the mean of the fresh evaluation), `seconds` of
+        `displacement`: how far the blocks moved, see `Trainer.displacement`, where there are some; `fresh_return` and
+        `fresh_return_last`: mean returns of the fresh evaluations of the best and the last epoch), `seconds` of
         training, those of stopped workers up to their last save included, and `resumed`: the epochs after which it was
         taken up.
 
@@ -80,14 +81,15 @@ def train_run(
         if trainer.epoch < spec.epochs:
             saving.save(trainer.state, {**past, "seconds": seconds()})
         tell(trainer.epoch, {name: values[-1] for name, values in trainer.curves.items()})
-    fresh, displacement = trainer.evaluate_best(), trainer.displacement()
+    fresh, moved = trainer.evaluate_afresh(), trainer.displacement()
+    names = {"best": "fresh_return", "last": "fresh_return_last"}
     return {
         "curves": trainer.curves,
-        **({} if fresh is None else {"fresh": fresh}),
+        **({"fresh": fresh} if fresh else {}),
         "diagnostics": {
             "constant_error": trainer.constant_error(),
-            **({} if displacement is None else {"displacement": displacement}),
-            **({} if fresh is None else {"fresh_return": fmean(fresh["returns"])}),
+            **({} if moved is None else {"displacement": moved}),
+            **{names[which]: fmean(found["returns"]) for which, found in fresh.items()},
         },
         "seconds": seconds(),
         "resumed": past["resumed"],

@@ -193,27 +193,34 @@ class Trainer:
             self._rollouts = self._rollouts_of(self.model, self.env)
         return self._rollouts.run(seeds)
 
-    def evaluate_best(self) -> dict[str, Any] | None:
-        """The best epoch's checkpoint on episodes of its own, that checkpoint only; None where none are asked for.
+    def evaluate_afresh(self) -> dict[str, dict[str, Any]]:
+        """The best epoch's checkpoint and the last's, each on episodes that no epoch was chosen by; empty if not asked.
+
+        Both start in the same states. Where the last epoch is the best one, it is evaluated once.
 
         Returns:
-            `epoch` (the first with the highest mean return), `returns` and `lengths` of each episode.
+            `best` (the first epoch with the highest mean return) and `last`, each with its `epoch` and the `returns`
+            and `lengths` of each episode.
         """
         count = self.spec.fresh_episodes
         if not count:
-            return None
+            return {}
         assert self._best is not None
-        model = copy.deepcopy(self.model)
-        model.load_state_dict(self._best)
         env = BatchedEnv(self.task, count, self._threads)
         seeds = [derive(self.spec.seed, f"{self._purpose('fresh')}/{i}") % 2**31 for i in range(count)]
-        rollouts = self._rollouts_of(model, env).run(seeds)
-        returns = self.curves["return_mean"]
-        return {
-            "epoch": 1 + returns.index(max(returns)),
-            "returns": [float(value) for value in rollouts.returns],
-            "lengths": [int(value) for value in rollouts.lengths],
-        }
+
+        def evaluated(epoch: int, model: Policy) -> dict[str, Any]:
+            rollouts = self._rollouts_of(model, env).run(seeds)
+            returns, lengths = list(map(float, rollouts.returns)), list(map(int, rollouts.lengths))
+            return {"epoch": epoch, "returns": returns, "lengths": lengths}
+
+        curve = self.curves["return_mean"]
+        best, last = 1 + curve.index(max(curve)), evaluated(self.epoch, self.model)
+        if best == self.epoch:
+            return {"best": last, "last": last}
+        model = copy.deepcopy(self.model)
+        model.load_state_dict(self._best)
+        return {"best": evaluated(best, model), "last": last}
 
     def _rollouts_of(self, model: Policy, env: BatchedEnv) -> LaneRollouts:
         view = View(

@@ -105,7 +105,9 @@ def fill_store(plan: Plan, store: Store, returns: Mapping[str, float], value: An
         errors = {name: [0.5] * len(curve) for name in ("action_error", "held_out_error")}
         result = {
             "curves": {"return_mean": curve, **errors},
-            "diagnostics": {"fresh_return": curve[-1]} if spec.fresh_episodes else {},
+            "diagnostics": dict.fromkeys(("fresh_return", "fresh_return_last"), curve[-1])
+            if spec.fresh_episodes
+            else {},
             "seconds": 1.0,
             "provenance": {"shared": {"device": "cpu"}, "of": {"data": {spec.task: {"sha256": "made up"}}}},
             "cost": {"like": list(run.job.cost.like), "steps": run.job.cost.steps},

@@ -1,5 +1,6 @@
 """Attention distance of tiny stored runs, before against after fine-tuning."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -10,10 +11,16 @@ import torch
 
 from dtclaims.lab.design.tasks import get_task
 from dtclaims.lab.measurements import Bench
-from dtclaims.lab.measurements.attention import MINI_WINDOWS, attention_distance, attention_gap, attention_gap_rest
+from dtclaims.lab.measurements.attention import (
+    MINI_WINDOWS,
+    attention_change,
+    attention_distance,
+    attention_gap,
+    attention_gap_rest,
+)
 from dtclaims.lab.models import DecisionTransformer, capture
 from dtclaims.tests.support.examples import TINY_BUDGET, made_up
-from dtclaims.tests.support.tiny_benches import CORRECTED, PUBLISHED, bench, scaled, unchanged
+from dtclaims.tests.support.tiny_benches import CORRECTED, PUBLISHED, Tensors, bench, scaled, unchanged
 
 QK_0 = scaled(3.0, "transformer.h.0.attn.c_attn.weight")
 
@@ -47,6 +54,9 @@ def test_a_run_that_learns_nothing_has_no_gap(tmp_path: Path) -> None:
     for switches in (PUBLISHED, CORRECTED):
         assert attention_gap(one, switches, epoch=40) == [0.0, 0.0]
         assert attention_gap_rest(one, switches, epoch=40) == 0.0
+        change = attention_change(one, switches, epoch=40)
+        assert change["blocks"] == [0.0, 0.0]
+        assert change["heads"] == change["medians"] == change["spread"] == [[0.0, 0.0]] * 2
 
 
 def test_published_gaps_are_the_median_change_of_distance(tmp_path: Path) -> None:
@@ -119,3 +129,58 @@ def test_the_rest_are_the_blocks_not_excepted(task: str, expected: float, monkey
     assert attention_gap_rest(one, CORRECTED, epoch=10) == pytest.approx(expected)
     assert attention_gap_rest(one, PUBLISHED) == pytest.approx(expected / 0.16662, rel=1e-4)
     assert asked == [10, 4]
+
+
+def one_head(initial: Tensors) -> Tensors:
+    """Queries of the second of block 0's two heads are turned round; nothing else."""
+    name = "transformer.h.0.attn.c_attn.weight"
+    weight = initial[name].clone()
+    weight[:, 4:8] *= -3
+    return {**initial, name: weight}
+
+
+def maps(one: Bench, model: DecisionTransformer, block: int, head: int) -> np.ndarray:
+    """A head's attention in each window, (windows, T, T), query by query."""
+    found = []
+    for batch in one.windows(MINI_WINDOWS, full=True, per_seed=True):
+        q, k, _ = capture(model, batch, points=("attn.c_attn",))[f"h.{block}.attn.c_attn"].double().chunk(3, dim=-1)
+        columns = slice(4 * head, 4 * head + 4)
+        weights = torch.zeros(len(q), q.shape[1], q.shape[1], dtype=torch.float64)
+        for i in range(q.shape[1]):
+            logits = (k[:, : i + 1, columns] @ q[:, i, columns, None])[..., 0] / 2.0
+            weights[:, i, : i + 1] = torch.softmax(logits, dim=-1)
+        found.append(weights)
+    return torch.cat(found).numpy()
+
+
+def test_change_is_the_share_of_attention_that_moved_by_head(tmp_path: Path) -> None:
+    """Mean, median and spread over windows of half the L1 distance of a head's rows, K=20 windows whatever the run."""
+    one = bench(tmp_path, end=one_head)
+    value = attention_change(one, CORRECTED, epoch=40)
+    for block, head in ((0, 1), (1, 0), (1, 1)):
+        before, after = (maps(one, one.network(epoch), block, head) for epoch in (0, 40))
+        moved = np.abs(after - before).sum(axis=2).mean(axis=1) / 2
+        stored = [value[name][block][head] for name in ("heads", "medians", "spread")]
+        assert stored == pytest.approx([moved.mean(), np.median(moved), moved.std()], rel=1e-4, abs=1e-7)
+    assert value["heads"][0][0] == 0.0 < value["heads"][0][1] < 1
+    assert value["blocks"] == pytest.approx([np.mean(heads) for heads in value["heads"]])
+    assert value["blocks"] == attention_gap(one, CORRECTED, epoch=40)
+    assert value["windows"] == MINI_WINDOWS
+    assert value == json.loads(json.dumps(value, allow_nan=False))
+
+
+def test_change_has_one_form_and_windows_of_the_seeding(tmp_path: Path) -> None:
+    """Both protocols read it alike on windows of their own; epoch 4 of 40 unless said, epoch 0 is the start."""
+    one = bench(tmp_path, end=QK_0, seed=3, budget=replace(TINY_BUDGET, epochs=1))
+    paired = {**PUBLISHED, "seeding": "everything"}
+    assert attention_change(one, paired) == attention_change(one, CORRECTED, epoch=40)
+    assert attention_change(one, PUBLISHED)["blocks"] != attention_change(one, CORRECTED)["blocks"]
+    assert attention_change(one, CORRECTED, epoch=0)["blocks"] == [0.0, 0.0]
+
+
+def test_a_replaced_block_changes_by_its_own_heads(tmp_path: Path) -> None:
+    """As published the random arm has one head; the language block in it keeps its two (§5.6.1)."""
+    one = bench(tmp_path, "block_1_language", architecture="reference", end=QK_0)
+    heads = attention_change(one, PUBLISHED, epoch=40)["heads"]
+    assert [len(block) for block in heads] == [1, 2]
+    assert min(heads[0]) > 0

@@ -5,20 +5,28 @@ from pathlib import Path
 
 import pytest
 
+from dtclaims.errors import MeasurementError
 from dtclaims.harness.store.store import StoredRun
 from dtclaims.lab.data.scores import score_reference
 from dtclaims.lab.design.scales import SCALES
 from dtclaims.lab.design.switches import PROTOCOLS
 from dtclaims.lab.design.tasks import get_task
-from dtclaims.lab.measurements.curves import curve_span, error_over_constant, score, score_span, scores
+from dtclaims.lab.measurements.curves import (
+    curve_span,
+    error_over_constant,
+    fresh_score,
+    score,
+    score_span,
+    scores,
+)
 from dtclaims.tests.support.examples import tiny_spec
 
 PUBLISHED, CORRECTED = (PROTOCOLS[name].switches for name in ("published", "corrected"))
 
 
-def run(returns: list[float], task: str = "hopper", scale: str = "mini") -> StoredRun:
+def run(returns: list[float], task: str = "hopper", scale: str = "mini", fresh_episodes: int = 0) -> StoredRun:
     """A stored run with these returns by epoch."""
-    budget = replace(SCALES[scale].budget, epochs=len(returns), fresh_episodes=0)
+    budget = replace(SCALES[scale].budget, epochs=len(returns), fresh_episodes=fresh_episodes)
     spec = tiny_spec(task=task, budget=budget).to_json()
     return StoredRun(Path(), {"spec": spec}, {"curves": {"return_mean": returns}}, {})
 
@@ -45,6 +53,26 @@ def test_few_episodes_choose_the_best_epoch_and_fresh_ones_score_it() -> None:
     one.result["diagnostics"] = {"fresh_return": 650.0}
     assert score(one, PUBLISHED) == pytest.approx(normalised(650, "dataset_means"))
     assert score(one, CORRECTED) == score(run(RISING), CORRECTED)
+
+
+@pytest.mark.parametrize("scale", ["full", "paper"])
+def test_at_the_papers_episodes_the_best_epoch_is_scored_as_the_reference_does(scale: str) -> None:
+    """An epoch of 100 episodes is chosen on the number it reports, though fresh ones are at hand (DEV-10)."""
+    one = run(RISING, scale=scale, fresh_episodes=100)
+    one.result["diagnostics"] = {"fresh_return": 650.0}
+    assert score(one, PUBLISHED) == pytest.approx(normalised(900, "dataset_means"))
+    assert fresh_score(one, PUBLISHED) == pytest.approx(normalised(650, "dataset_means"))
+
+
+def test_fresh_scores_are_of_the_best_epoch_or_of_the_last() -> None:
+    """By `selection`, with the references of `score_refs`; a run without them is refused by its name."""
+    one = run(RISING)
+    with pytest.raises(MeasurementError, match=r"the run was not evaluated afresh: got hopper/K3/random_init/"):
+        fresh_score(one, CORRECTED)
+    one.result["diagnostics"] = {"fresh_return": 650.0, "fresh_return_last": 300.0}
+    assert fresh_score(one, PUBLISHED) == pytest.approx(normalised(650, "dataset_means"))
+    assert fresh_score(one, CORRECTED) == pytest.approx(normalised(300, "d4rl"))
+    assert fresh_score(one, {**CORRECTED, "selection": "best"}) == pytest.approx(normalised(650, "d4rl"))
 
 
 def test_corrected_takes_the_last_quarter() -> None:

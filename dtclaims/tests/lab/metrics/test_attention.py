@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.spatial.distance import cityblock
 
 from dtclaims.errors import MeasurementError, UndefinedMeasurement
 from dtclaims.lab.metrics import attention_change, attention_gap, causal_attention_distance, fused_attention_distance
@@ -159,6 +160,101 @@ def test_dev08_published_form_fuses_heads() -> None:
     np.testing.assert_allclose(per_head, np.mean(halves, axis=0), atol=1e-12)
 
 
+def heads_maps(query: Matrix, key: Matrix, heads: int, mask: Matrix) -> Matrix:
+    """Attention maps by torch's own attention, of which identity matrices as values are the weights."""
+    samples, tokens, width = query.shape
+    q, k = (
+        torch.from_numpy(side).view(samples, tokens, heads, width // heads).transpose(1, 2) for side in (query, key)
+    )
+    real = torch.from_numpy(mask).bool()
+    allowed = (real[:, None, :] & torch.ones(tokens, tokens).tril().bool()) | torch.eye(tokens).bool()
+    values = torch.eye(tokens, dtype=torch.float64).expand(samples, heads, tokens, tokens)
+    return torch.nn.functional.scaled_dot_product_attention(q, k, values, attn_mask=allowed[:, None]).numpy()
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+@modest
+@given(seed=seeds, real=st.lists(st.integers(1, 9), min_size=3, max_size=3))
+def test_change_is_the_total_variation_of_the_networks_own_maps(heads: int, seed: int, real: list[int]) -> None:
+    """Half the L1 distance of rows of torch's attention, mean over real queries, for left-padded windows."""
+    pre, post = draw(seed)[:2], draw(seed + 1)[:2]
+    mask = np.array([[0] * (9 - n) + [1] * n for n in real])
+    before, after = (heads_maps(*side, heads, mask) for side in (pre, post))
+    expected = [
+        [np.mean([cityblock(a, b) / 2 for a, b in zip(mine[-n:], theirs[-n:], strict=True)]) for mine, theirs in pairs]
+        for n, pairs in zip(
+            real, (list(zip(*one, strict=True)) for one in zip(before, after, strict=True)), strict=True
+        )
+    ]
+    np.testing.assert_allclose(attention_change(pre, post, heads, mask), expected, atol=1e-12)
+
+
+def maps_as_logits(*weights: Matrix) -> list[tuple[Matrix, Matrix]]:
+    """Query and key of one head whose maps are these matrices of weights, (T, T)."""
+    tokens = len(weights[0])
+    query = math.sqrt(tokens) * np.eye(tokens)[None]
+    return [(query, np.log(np.maximum(one, 1e-300)).T[None]) for one in weights]
+
+
+@pytest.mark.parametrize("tokens", [2, 15, 60])
+def test_known_changes_of_maps(tokens: int) -> None:
+    """Oneself, all alike and the first token: 1 − H_T / T, (T − 1) / T and 1 − H_T / T apart; nothing from itself."""
+    ends = np.eye(tokens), np.tril(np.ones((tokens, tokens))), np.eye(1, tokens) * np.ones((tokens, 1))
+    own, uniform, first = maps_as_logits(*ends)
+    harmonic = sum(1 / n for n in range(1, tokens + 1)) / tokens
+    for one, other, expected in (
+        (own, uniform, 1 - harmonic),
+        (own, first, 1 - 1 / tokens),
+        (uniform, first, 1 - harmonic),
+    ):
+        np.testing.assert_allclose(attention_change(one, other, 1, None), [[expected]], atol=1e-12)
+        np.testing.assert_array_equal(attention_change(one, one, 1, None), [[0.0]])
+
+
+def test_dev08_a_map_may_change_where_its_distance_does_not() -> None:
+    """DEV-08: one token back always, or as often none as two: the same distance, and all attention has moved."""
+    tokens = 12
+    back, split = np.eye(tokens, k=-1), (np.eye(tokens) + np.eye(tokens, k=-2)) / 2
+    back[0], split[:2] = np.eye(tokens)[0], back[:2]
+    split[0] = back[0]
+    pre, post = maps_as_logits(back, split)
+    before, after = (causal_attention_distance(*side, 1, None) for side in (pre, post))
+    np.testing.assert_allclose(attention_gap(after, before), 0, atol=1e-12)
+    np.testing.assert_allclose(attention_change(pre, post, 1, None), [[(tokens - 2) / tokens]], atol=1e-12)
+
+
+@modest
+@given(seed=seeds)
+def test_change_is_a_distance_by_head(seed: int) -> None:
+    """Between 0 and 1, 0 from itself, the same both ways, never longer by a third map, and heads keep their places."""
+    sides = [draw(seed + i)[:2] for i in range(3)]
+    one, two, three = (attention_change(*pair, 2, None) for pair in zip(sides, (*sides[1:], sides[0]), strict=True))
+    assert one.shape == (3, 2)
+    assert ((one > 0) & (one <= 1)).all()
+    assert (attention_change(sides[0], sides[0], 2, None) == 0).all()
+    np.testing.assert_allclose(attention_change(sides[1], sides[0], 2, None), one, atol=1e-12)
+    assert (three <= one + two + 1e-12).all()
+    swapped = [tuple(np.roll(side, 4, axis=2) for side in pair) for pair in sides[:2]]
+    np.testing.assert_allclose(attention_change(*swapped, 2, None), one[:, ::-1], atol=1e-12)
+
+
+@modest
+@given(seed=seeds, padding=st.integers(1, 8))
+def test_only_what_a_query_may_see_changes_its_map(seed: int, padding: int) -> None:
+    """What all keys share moves no attention, and neither does what padding holds."""
+    query, key, rng = draw(seed)
+    shifted = key + rng.normal(size=8)
+    np.testing.assert_allclose(attention_change((query, key), (query, shifted), 2, None), 0, atol=1e-12)
+    mask = np.ones((3, 9))
+    mask[:, :padding] = 0
+    other = key.copy()
+    other[:, :padding] = rng.normal(size=other[:, :padding].shape)
+    np.testing.assert_allclose(attention_change((query, key), (query, other), 2, mask), 0, atol=1e-12)
+    pre, post = (query, key), (query, rng.normal(size=key.shape))
+    without = [tuple(side[:, padding:] for side in pair) for pair in (pre, post)]
+    np.testing.assert_allclose(attention_change(pre, post, 2, mask), attention_change(*without, 2, None), atol=1e-12)
+
+
 def test_inputs_agree() -> None:
     """numpy, torch, single precision and gradient-carrying tensors give the same distances."""
     query, key, _ = draw(4)
@@ -176,51 +272,6 @@ def test_what_is_not_numbers_is_refused(odd: Any) -> None:
         fused_attention_distance(odd, np.zeros((1, 2, 4)))
 
 
-def test_change_of_attention_has_its_ends() -> None:
-    """0 where attention stays, 1 where every query attends to another key than before; the first has only itself."""
-    tokens = 10
-    to_first, to_self = np.zeros((1, tokens, tokens)), 100 * np.eye(tokens)[None]
-    to_first[:, 0] = 100
-    query = np.ones((1, tokens, tokens))
-    own, first = (100 * np.eye(tokens)[None], to_self), (query, to_first)
-    np.testing.assert_allclose(attention_change(own, own, 1, None), 0, atol=1e-12)
-    np.testing.assert_allclose(attention_change(first, own, 1, None), (tokens - 1) / tokens)
-    np.testing.assert_allclose(attention_change(own, first, 1, None), (tokens - 1) / tokens)
-
-
-def test_attention_may_change_where_its_distance_does_not() -> None:
-    """One query turns to the key before, the next away from it: no gap, though two of three attend elsewhere."""
-    query = 100 * np.eye(3)[None]
-    before, after = np.zeros((1, 3, 3)), np.zeros((1, 3, 3))
-    before[0, 1, 1] = before[0, 1, 2] = after[0, 0, 1] = after[0, 2, 2] = 1
-    for key in (before, after):
-        np.testing.assert_allclose(causal_attention_distance(query, key, 1, None), 1 / 3)
-    np.testing.assert_allclose(attention_change((query, after), (query, before), 1, None), 2 / 3)
-
-
-@pytest.mark.parametrize("heads", [1, 2])
-def test_change_of_attention_is_the_total_variation(heads: int) -> None:
-    """Half the sum of differences, by heads and real queries, padded keys and queries left out (DEV-08)."""
-    (query, key, _), (other_query, other_key, _) = draw(0), draw(1)
-    samples, tokens, width = query.shape
-    mask = np.ones((samples, tokens))
-    mask[0, :3] = 0
-    size, expected = width // heads, []
-    for sample in range(samples):
-        moved = []
-        for i in np.flatnonzero(mask[sample]):
-            for head in range(heads):
-                columns, keys = slice(head * size, (head + 1) * size), np.flatnonzero(mask[sample, : i + 1])
-                maps = []
-                for q, k in ((query, key), (other_query, other_key)):
-                    logits = np.asarray(k)[sample, keys, columns] @ np.asarray(q)[sample, i, columns] / math.sqrt(size)
-                    maps.append(np.exp(logits) / np.exp(logits).sum())
-                moved.append(np.abs(maps[0] - maps[1]).sum() / 2)
-        expected.append(np.mean(moved))
-    found = attention_change((query, key), (other_query, other_key), heads, mask)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-
-
 def test_errors() -> None:
     """Shapes, heads, masks and gaps that cannot be measured are refused, 0/0 with its own type."""
     query, key, _ = draw(0)
@@ -236,6 +287,8 @@ def test_errors() -> None:
         causal_attention_distance(query, key, 2, np.ones((3, 3)))
     with pytest.raises(UndefinedMeasurement, match="padding only"):
         causal_attention_distance(query, key, 2, np.zeros((3, 9)))
+    with pytest.raises(MeasurementError, match="3 heads, width 8"):
+        attention_change((query, key), (query, key), 3, None)
     with pytest.raises(MeasurementError, match="2 before, 3 after"):
         attention_gap(np.ones(3), np.ones(2))
     with pytest.raises(MeasurementError, match="negative"):

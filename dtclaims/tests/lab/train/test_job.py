@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 
@@ -16,6 +17,7 @@ from dtclaims.lab.train import resume
 from dtclaims.lab.train.job import train_run
 from dtclaims.lab.train.loop import Trainer
 from dtclaims.tests.support.examples import TINY_BUDGET, made_up, tiny_backbone, tiny_spec
+from dtclaims.tests.support.tiny_benches import backbones
 from dtclaims.tests.support.training import finished
 
 BACKBONES = {"language": tiny_backbone()}
@@ -77,17 +79,51 @@ def test_a_run_returns_its_curves_and_keeps_its_epochs(tmp_path: Path) -> None:
         assert all((found[one] == tensor).all() for one, tensor in tensors.items())
 
 
-def test_the_best_epoch_is_evaluated_afresh(tmp_path: Path) -> None:
-    """Its own checkpoint, on as many episodes as are asked for, none that it was chosen by; also after a stop."""
-    spec = replace(SPEC, budget=replace(SPEC.budget, fresh_episodes=3))
+@pytest.mark.parametrize("arm", ["random_init", "language_pretrained", "image_native", "block_1_language"])
+def test_a_run_says_how_far_its_blocks_moved(arm: str, tmp_path: Path) -> None:
+    """Over all tensors of the blocks, from its own start to its end, whatever network it is and also after a stop."""
+    spec = tiny_spec(arm, architecture="matched" if arm in ("random_init", "block_1_language") else "own")
+    sources = backbones()
+    found = train_run(spec, DATA, sources, tmp_path)["diagnostics"]["displacement"]
+    trainer = Trainer(spec, DATA, sources)
+    start = trainer.parameters()
+    while trainer.epoch < spec.epochs:
+        trainer.run_epoch()
+    blocks = [name for name in start if name.startswith("transformer.h.")]
+    before, after = (
+        np.concatenate([state[name].double().numpy().ravel() for name in blocks])
+        for state in (start, trainer.parameters())
+    )
+    assert found == pytest.approx(np.linalg.norm(after - before) / np.linalg.norm(before), rel=1e-9)
+    assert found > 0
+    taken_up = Trainer(spec, DATA, sources)
+    assert taken_up.displacement() == 0
+    taken_up.restore(trainer.state())
+    assert taken_up.displacement() == found
+
+
+def test_a_network_without_blocks_has_no_displacement(tmp_path: Path) -> None:
+    """The MLP's run says nothing of blocks."""
+    result = train_run(tiny_spec("mlp", architecture="own"), DATA, BACKBONES, tmp_path)
+    assert set(result["diagnostics"]) == {"constant_error"}
+
+
+def test_the_best_and_the_last_epoch_are_evaluated_afresh(tmp_path: Path) -> None:
+    """Their own checkpoints, on as many episodes as are asked for, none that one was chosen by; also after a stop."""
+    plain = replace(SPEC, seed=3)
+    spec = replace(plain, budget=replace(SPEC.budget, fresh_episodes=3))
     for name in "abc":
         (tmp_path / name).mkdir()
     result = train_run(spec, DATA, BACKBONES, tmp_path / "a")
     fresh, curve = result["fresh"], result["curves"]["return_mean"]
-    assert curve[fresh["epoch"] - 1] == max(curve)
-    assert len(fresh["returns"]) == len(fresh["lengths"]) == 3
-    assert result["diagnostics"]["fresh_return"] == pytest.approx(sum(fresh["returns"]) / 3)
-    assert result["curves"] == train_run(SPEC, DATA, BACKBONES, tmp_path / "b")["curves"]
+    best, last = fresh["best"], fresh["last"]
+    assert curve[best["epoch"] - 1] == max(curve)
+    assert best["epoch"] < last["epoch"] == 6
+    for one, name in ((best, "fresh_return"), (last, "fresh_return_last")):
+        assert len(one["returns"]) == len(one["lengths"]) == 3
+        assert result["diagnostics"][name] == pytest.approx(sum(one["returns"]) / 3)
+    assert best["returns"] != last["returns"]
+    assert result["curves"] == train_run(plain, DATA, BACKBONES, tmp_path / "b")["curves"]
     broken = tmp_path / "c"
     for epochs in (3, 2):
         stopped_after(broken, epochs, spec=spec)
@@ -95,10 +131,13 @@ def test_the_best_epoch_is_evaluated_afresh(tmp_path: Path) -> None:
     assert again["fresh"] == fresh
     # Of where the run began, not of where it was taken up.
     assert again["diagnostics"] == result["diagnostics"]
-    model = Trainer(spec, DATA, BACKBONES)
-    while model.epoch < fresh["epoch"]:
-        model.run_epoch()
-    assert model.evaluate_best() == fresh
+    # A run that ends where it is best is evaluated once, as the checkpoint that it is.
+    trainer = Trainer(spec, DATA, BACKBONES)
+    for one in (best, last):
+        while trainer.epoch < one["epoch"]:
+            trainer.run_epoch()
+        trainer.curves["return_mean"][-1] += 1000.0 * trainer.epoch
+        assert trainer.evaluate_afresh() == {"best": one, "last": one}
 
 
 def test_block_replacement_has_no_fresh_evaluation() -> None:
