@@ -123,7 +123,7 @@ def test_runs_are_read_with_everything_about_them(file: Path) -> None:
     """A run has its specification, curves, diagnostics, cost and provenance."""
     run = next(run for run in read_evidence(file).runs if run.spec["seed"] == 2 and run.spec["arm"] == "random_init")
     assert run.curves["return_mean"] == [52.0] * run.spec["epochs"]
-    assert (run.seconds, dict(run.diagnostics)) == (1.0, {"fresh_return": 52.0})
+    assert (run.seconds, dict(run.diagnostics)) == (1.0, {"fresh_return": 52.0, "fresh_return_last": 52.0})
     assert run.provenance == {"device": "cpu", "data": {"hopper": {"sha256": "made up"}}}
     assert run.identity["code"]["class Trainer"]
 
