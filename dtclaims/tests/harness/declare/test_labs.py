@@ -18,7 +18,7 @@ class Lab:
     switches, scales, quantities = {{}}, {{}}, {{}}
     options, diagnostics = (), ()
     def session(self, wish): ...
-    perform = derive = meaning = figures = commands = shown = words = views = published = session
+    perform = derive = meaning = figures = commands = shown = words = views = published = regime = session
 
 LAB = Lab()
 """
