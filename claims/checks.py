@@ -127,7 +127,8 @@ def block_1_is_unlike(language: list[float]) -> float:
     unit="ratio",
 )
 def block_1_is_unlike_without_context(language: list[float]) -> float:
-    """The same, of the arm that is trained without context (§5.6.1)."""
+    """How far block 1's attention distance at epoch 0 lies from its neighbours' mean, over the other blocks' median of
+    that, in the arm that is trained without context (§5.6.1)."""
     return unlike_its_neighbours(language)
 
 

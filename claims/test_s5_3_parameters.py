@@ -155,7 +155,9 @@ def test_image_keeps_direction(image: Change, random: Change) -> float:
         why="Twice: an arm that changes by more than half of what a new network does has not changed little.",
     ),
     checks=(image_fails,),
-    paper=Paper("not shown; figures 3 and 4 together mean about 1.2 (random), 0.12 (language) and less than 0.03 (image)"),
+    paper=Paper(
+        "not shown; figures 3 and 4 together mean about 1.2 (random), 0.12 (language) and less than 0.03 (image)"
+    ),
     deviations=(3,),
 )
 def test_parameters_stay(language: Change, image: Change, random: Change, random_for_image: Change) -> float:
