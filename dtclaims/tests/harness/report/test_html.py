@@ -193,7 +193,7 @@ def test_a_report_of_the_whole_paper_is_shown_whole() -> None:
 def test_a_larger_report_says_what_it_leaves_out() -> None:
     """Past the limit details go in a stated order, the figures last, and the page says so."""
     document = whole()
-    document["claims"] = report_example.large(250)["claims"]
+    document["claims"] = report_example.large(400)["claims"]
     text = html.render(parse(document))
     assert f"left to report.json: {', '.join(html.DETAILS)}." in text
     assert 'class="fig"' not in text
