@@ -4,6 +4,7 @@ The only module of the package that knows how a study judges (`frozen_cell`).
 """
 
 import datetime
+import math
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dtclaims import __version__
-from dtclaims.errors import UsageError
+from dtclaims.errors import MeasurementError, UsageError
 from dtclaims.harness.commit import commit_of
 from dtclaims.harness.declare.claim import Claim, Form
 from dtclaims.harness.evidence.contents import Evidence
@@ -129,7 +130,7 @@ def frozen_cell(judge: Judge, cell: Cell, factors: tuple[str, ...] = (), tried: 
     planned = cell.name not in judge.plan.unavailable
     own = judge.own(cell) if form is not None and planned else whole
     judged = form is not None and (own.statistics is not None or own.verdict == "not_evaluable")
-    effects = judge.effects(cell) if judged else {}
+    effects = _effects(judge, cell, own) if judged else {}
     tested = [part.claim for part in cell.parts] if planned else []
     parts = [part.id for part in tested if cell.protocol.base in part.protocols]
     failed = not judged and (form is not None or not parts)
@@ -167,6 +168,17 @@ def frozen_cell(judge: Judge, cell: Cell, factors: tuple[str, ...] = (), tried: 
         reachable=declared.reachable,
         warnings=whole.warnings,
     )
+
+
+def _effects(judge: Judge, cell: Cell, own: Entry) -> Mapping[str, Mapping[int, float]]:
+    """Effects that a verdict rests on; of a claim that is not evaluable nan, where they have no value."""
+    try:
+        return judge.effects(cell)
+    except MeasurementError:
+        if own.verdict != "not_evaluable":
+            raise
+        nothing = dict.fromkeys(judge.plan.seeds, math.nan)
+        return dict.fromkeys(judge.declared(cell).trends, nothing)
 
 
 def _failure(own: Entry, cell: Cell) -> Failure:

@@ -80,7 +80,8 @@ class FrozenJudge:
             return not_run(declared, failure.reason, failure.remedy, basis)
         effects = {one.name: one.effects for one in cell.components}
         checks = [self._check(one, cell, declared) for one in cell.checks]
-        if presupposed_is_missing(declared, checks, effects, cell.units):
+        seeds = {seed for one in cell.checks for found in one.effects.values() for seed in found}
+        if presupposed_is_missing(checks, len({cell.units.get(seed, str(seed)) for seed in seeds})):
             return not_evaluable(declared, checks, basis)
         combined = declared.judge(
             effects,

@@ -200,13 +200,14 @@ def judge_check(
     return CheckShown(check.name, combined.outcome, shown, TrendShown.of(check.trend), combined.reason)
 
 
-def presupposed_is_missing(
-    declared: Declared, checks: Sequence[CheckShown], effects: Effects, unit_of: Mapping[int, str] = ALONE
-) -> bool:
-    """Whether a check was not passed: what too few seeds cannot show of a claim they cannot show of a check either."""
-    observed = declared.observed(effects, unit_of)
-    enough = all(len(one) >= FEWEST_SEEDS for one in observed.values())
-    return enough and any(one.verdict != "reproduced" for one in checks)
+def presupposed_is_missing(checks: Sequence[CheckShown], n: int) -> bool:
+    """Whether a check was not passed: what too few seeds cannot show of a claim they cannot show of a check either.
+
+    Args:
+        checks: of a claim, judged.
+        n: independent observations that they were judged on.
+    """
+    return n >= FEWEST_SEEDS and any(one.verdict != "reproduced" for one in checks)
 
 
 def judged(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dtclaims.errors import DtclaimsError, PoolingError
+from dtclaims.errors import DtclaimsError
 from dtclaims.harness.declare.claim import SINGLE, Form
 from dtclaims.harness.judge.builder import (
     Basis,
@@ -112,15 +112,10 @@ class Judge:
         basis = Basis(tuple(map(self._used, stored.values())), self._diagnostics(list(stored.values())))
         try:
             basis = Basis(basis.runs, basis.diagnostics, self._provenance(cell, stored))
-            effects = self._effects(cell, stored)
             checked = self._check_effects(cell, stored)
-        except NotMeasured:
-            return not_run(declared, ABSENT.format(self.store.called), self._remedy(cell), basis)
-        except PoolingError as error:
-            return failed(declared, str(error), basis)
         except Exception as error:
-            return failed(declared, _explain(error), basis)
-        unit_of = factors_of(self.plan, cell).unit_of
+            return self._without_effects(error, cell, declared, basis)
+        unit_of, n = factors_of(self.plan, cell).unit_of, self.observations(cell)
         checks = [
             judge_check(
                 Checked(check.name, check.doc, check.unit, check.trend),
@@ -133,14 +128,24 @@ class Judge:
         ]
         if broken := [f"{one.name}: {one.reason}" for one in checks if one.verdict == "error"]:
             return failed(declared, broken[0], basis)
-        if presupposed_is_missing(declared, checks, effects, unit_of):
+        # Where a check is not passed the effect may have no value.
+        if presupposed_is_missing(checks, n):
             return not_evaluable(declared, checks, basis)
-        n = self.observations(cell)
+        try:
+            effects = self._effects(cell, stored)
+        except Exception as error:
+            return self._without_effects(error, cell, declared, basis)
         looked = look(cell.name, self.plan, self.store, tested(cell)["trends"], n)
         level = None if self.looks is None else level_of_look(self.alpha, self.looks, n, looked.earlier)
         combined = declared.judge(effects, alpha=self.alpha, looks=1 + looked.earlier, level=level, unit_of=unit_of)
         declared = replace(declared, warnings=(*declared.warnings, *looked.warnings))
         return judged(declared, combined, effects, basis, checks=checks, unit_of=unit_of, level=level)
+
+    def _without_effects(self, error: Exception, cell: Cell, declared: Declared, basis: Basis) -> Entry:
+        """The entry of a claim whose numbers cannot be had, by why."""
+        if isinstance(error, NotMeasured):
+            return not_run(declared, ABSENT.format(self.store.called), self._remedy(cell), basis)
+        return failed(declared, _explain(error), basis)
 
     def check_effects(self, cell: Cell) -> dict[str, dict[str, dict[int, float]]]:
         """Check → component → seed → effect of a cell whose runs and measurements are there."""

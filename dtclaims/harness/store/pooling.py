@@ -23,13 +23,19 @@ def pool(provenances: Sequence[Provenance]) -> dict[str, Any]:
     of: dict[str, dict[str, Any]] = {}
     for provenance in provenances:
         if provenance.shared:
-            _check(shared or provenance.shared, provenance.shared)
-            shared = shared or dict(provenance.shared)
+            known = _with_versions(shared or provenance.shared, provenance.shared)
+            _check(known, _with_versions(provenance.shared, known))
+            shared = known
         for part, found in provenance.of.items():
             known = of.setdefault(part, {})
             for name, content in found.items():
                 _check({part: {name: known.setdefault(name, content)}}, {part: {name: content}})
     return {**shared, **of}
+
+
+def _with_versions(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """One with the versions that only the other states: results state those of what they depend on."""
+    return {**one, "versions": {**other.get("versions", {}), **one["versions"]}} if "versions" in one else dict(one)
 
 
 def _check(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:

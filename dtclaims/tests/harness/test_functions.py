@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from dtclaims.harness.declare import labs, registry
 from dtclaims.harness.declare.registry import load_claims, load_lab
 from dtclaims.harness.engine.executor import execute
 from dtclaims.harness.engine.progress import Display
+from dtclaims.harness.evidence.freeze import frozen_cell
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.lab import Circumstances, Wish, protocols_of
 from dtclaims.harness.report import validate
@@ -439,3 +441,63 @@ def test_the_toy_paper_without_torch(tmp_path: Path) -> None:
             assert word not in text, (kind, word)
     again = call("-m", "dtclaims.harness.commands.main", "judge", "--claims", toy, *options)
     assert "2 reproduced, 1 refuted" in again.stdout, again.stdout + again.stderr
+
+
+PRESUPPOSING = (
+    (
+        "from dtclaims import Need, Paper, above, claim, composite",
+        "from dtclaims import Need, Paper, above, check, claim, composite",
+    ),
+    (
+        '@claim("ONE"',
+        '@check("there is something", needs={"found": Need("other")}, trend=above(3.0), unit="u")\n'
+        "def something(found: float) -> float:\n"
+        '    """What was found."""\n'
+        "    return found\n\n\n"
+        '@claim("ONE", checks=(something,)',
+    ),
+)
+
+
+@pytest.mark.parametrize("value", ["2.0 + seed / 100", "4.0 + seed / 100"], ids=["not passed", "passed"])
+def test_a_claim_is_judged_where_its_check_is_passed(tmp_path: Path, value: str) -> None:
+    """Else it is not evaluable, with the check's numbers, in the session and in its file of evidence."""
+    folder = write(tmp_path / "mine", ("return 2.0", f"return {value}"), claims=PRESUPPOSING)
+    done = study(folder, protocol="published")
+    entry = taken(done)["ONE", "published"]
+    passed = value.startswith("4")
+    assert entry.verdict == ("reproduced" if passed else "not_evaluable")
+    (shown,) = entry.checks
+    assert (shown.name, shown.verdict) == ("there is something", "reproduced" if passed else "refuted")
+    assert shown.effect.mean == pytest.approx(4.01 if passed else 2.01)
+    assert sorted(shown.effect.per_seed) == [0, 1, 2]
+    assert entry.effect.mean == (pytest.approx(5.25) if passed else None)
+    assert taken(done)["BOTH", "published"].verdict == ("reproduced" if passed else "not_evaluable")
+    frozen = frozen_cell(done.verdicts, done.cells[0])
+    assert [one.name for one in frozen.checks] == ["there is something"]
+    assert frozen.components[0].effects == pytest.approx({0: 5.0, 1: 5.25, 2: 5.5})
+
+
+def test_an_effect_may_have_no_value_where_a_check_is_not_passed(tmp_path: Path) -> None:
+    """What the claim presupposes is asked first: where it is not so, no effect is asked for."""
+    undefined = (
+        "    return low",
+        '    raise UndefinedMeasurement("no share of nothing")',
+    )
+    imported = (
+        '"""Claims on them."""\n',
+        '"""Claims on them."""\n\nfrom dtclaims.errors import UndefinedMeasurement\n',
+    )
+    changes = (*PRESUPPOSING, undefined, imported)
+    done = study(write(tmp_path / "mine", claims=changes), protocol="published")
+    assert taken(done)["ONE", "published"].verdict == "not_evaluable"
+    assert all(math.isnan(value) for value in frozen_cell(done.verdicts, done.cells[0]).components[0].effects.values())
+    other = write(tmp_path / "other", ("return 2.0", "return 4.0 + seed / 100"), claims=changes)
+    entry = taken(study(other, protocol="published"))["ONE", "published"]
+    assert (entry.verdict, entry.reason) == ("error", "no share of nothing.")
+
+
+def test_two_seeds_are_too_few_for_a_check_too(tmp_path: Path) -> None:
+    """Then the claim is inconclusive: nothing was shown not to be."""
+    entry = taken(study(write(tmp_path / "mine", claims=PRESUPPOSING), protocol="published", seeds="2"))
+    assert entry["ONE", "published"].verdict == "inconclusive"

@@ -76,3 +76,12 @@ def test_what_results_rest_on_is_kept_apart() -> None:
         pool([hopper, walker, Provenance(shared, {"data": {"walker2d": {"sha256": "a"}}})])
     with pytest.raises(PoolingError, match=r"versions\.mujoco is 3\.3\.7 and 4\.0\.0"):
         pool([hopper, Provenance({**shared, "versions": {**shared["versions"], "mujoco": "4.0.0"}}, {})])
+
+
+def test_results_need_not_depend_on_the_same_packages() -> None:
+    """Each states the versions of what it depends on; where two state one they agree, and all are told."""
+    one, other = (Provenance({"device": "cpu", "versions": versions}, {}) for versions in ({"a": "1"}, {"b": "2"}))
+    both = Provenance({"device": "cpu", "versions": {"a": "1", "b": "3"}}, {})
+    assert pool([one, other])["versions"] == {"a": "1", "b": "2"}
+    with pytest.raises(PoolingError, match=r"versions\.b is 2 and 3"):
+        pool([one, other, both])
