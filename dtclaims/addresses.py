@@ -73,8 +73,13 @@ def _version(package: str) -> str | None:
 
 def key_of(identity: Mapping[str, Any]) -> str:
     """The content address: 20 hex digits of the SHA-256 of the canonical JSON."""
-    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:20]
+    return digest_of(identity)[:20]
+
+
+def digest_of(content: Any) -> str:
+    """SHA-256 of the canonical JSON of plain data, as 64 hex digits."""
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def differences(ours: Mapping[str, Any], theirs: Mapping[str, Any], path: str = "") -> list[tuple[str, Any, Any]]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import secrets
@@ -83,6 +84,11 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise StoreError(f"{path} is damaged", given=type(content).__name__, expected="a JSON object")
     return content
+
+
+def checksum(value: Any) -> str:
+    """SHA-256 of plain data, as files that hold it beside them state it: 64 hex digits."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def describe_file(path: Path) -> dict[str, Any]:

@@ -12,7 +12,6 @@ before the runs, such as a commit, OSF, or a time stamp on the file. Nothing in 
 
 import ast
 import datetime
-import hashlib
 import inspect
 import json
 import textwrap
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import dtclaims
-from dtclaims.addresses import source_digest
+from dtclaims.addresses import digest_of, source_digest
 from dtclaims.errors import ReportError, StoreError
 from dtclaims.files import write_json
 from dtclaims.harness import schema
@@ -215,12 +214,6 @@ def read(path: Path) -> Sealed:
             f"{path} is not as it was sealed", given=f"digest {found}", expected=content["digest"], remedy=REMEDY
         )
     return Sealed(path, content)
-
-
-def digest_of(content: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical JSON, as 64 hex digits."""
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _choices(settings: Settings) -> dict[str, Any]:

@@ -7,8 +7,6 @@ Files of before have the seeds of each look alone, and no checksum; they stay re
 """
 
 import datetime
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 
 from dtclaims.addresses import key_of
 from dtclaims.errors import StatisticsError, StoreError
-from dtclaims.files import read_json, write_json
+from dtclaims.files import checksum, read_json, write_json
 from dtclaims.harness.stats.trends import Trend
 
 REMEDY = "Restore it from a copy; if there is none, delete it, and looks before today are not paid for."
@@ -102,7 +100,7 @@ def read_looks(path: Path) -> tuple[list[str], list[Look]]:
         raise _damaged(path, error) from None
     # Only what has dates is of the form that has a checksum.
     summed = "sha256" in content or any("seeds" in one for one in looks)
-    if summed and content.get("sha256") != _digest(looks):
+    if summed and content.get("sha256") != checksum(looks):
         raise _damaged(path, "another SHA-256 than was written")
     return cell, found
 
@@ -114,7 +112,7 @@ def write_looks(path: Path, cell: Sequence[str], looks: Iterable[Look]) -> None:
         StoreError: the disk is full, or the store may not be written.
     """
     content = [one.to_json() for one in looks]
-    write_json(path, {"cell": list(cell), "looks": content, "sha256": _digest(content)})
+    write_json(path, {"cell": list(cell), "looks": content, "sha256": checksum(content)})
 
 
 def merged(here: Sequence[Look], arrived: Sequence[Look]) -> list[Look]:
@@ -126,7 +124,3 @@ def merged(here: Sequence[Look], arrived: Sequence[Look]) -> list[Look]:
 
 def _damaged(path: Path, what: object) -> StoreError:
     return StoreError(f"{path} is damaged", given=what, expected="looks as they were written", remedy=REMEDY)
-
-
-def _digest(looks: Sequence[Any]) -> str:
-    return hashlib.sha256(json.dumps(looks, sort_keys=True, allow_nan=False).encode()).hexdigest()

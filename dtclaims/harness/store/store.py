@@ -16,8 +16,6 @@ later: the manifest then says so, and curves and stored measurements serve as be
 """
 
 import datetime
-import hashlib
-import json
 import os
 import shutil
 from collections.abc import Mapping
@@ -28,7 +26,7 @@ from typing import Any
 
 from dtclaims.addresses import key_of
 from dtclaims.errors import StoreError
-from dtclaims.files import PARTIAL, check_file, describe_file, read_json, write_json, writing
+from dtclaims.files import PARTIAL, check_file, checksum, describe_file, read_json, write_json, writing
 from dtclaims.harness.lab import STATE
 from dtclaims.harness.store.locks import Lock, hold
 from dtclaims.harness.store.looks import Look, now, read_looks, write_looks
@@ -253,7 +251,7 @@ class Store:
         Raises:
             StoreError: the disk is full, or the store may not be written.
         """
-        content = {"name": name, "identity": identity, "value": value, "sha256": _digest(value), "made": now()}
+        content = {"name": name, "identity": identity, "value": value, "sha256": checksum(value), "made": now()}
         write_json(self.folder("measurements") / f"{key_of(identity)}.json", content)
 
     def made_at(self, key: str) -> "MadeAt | None":
@@ -316,16 +314,12 @@ def read_measurement(path: Path) -> dict[str, Any]:
     """
     content = read_json(path)
     try:
-        sound = key_of(content["identity"]) == path.stem and _digest(content["value"]) == content["sha256"]
+        sound = key_of(content["identity"]) == path.stem and checksum(content["value"]) == content["sha256"]
     except (KeyError, TypeError):
         sound = False
     if not sound:
         raise StoreError(f"{path} is not as it was written", remedy="Delete it; it is measured again.")
     return content
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def _may_become_store(root: Path) -> bool:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from dtclaims.addresses import digest_of
 from dtclaims.errors import StoreError
 from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.judge.document import Registration
-from dtclaims.harness.judge.registration import Sealed, digest_of, read, sealed_now, write
+from dtclaims.harness.judge.registration import Sealed, read, sealed_now, write
 from dtclaims.harness.stats.trends import level_below
 from dtclaims.harness.store.store import MadeAt
 from dtclaims.harness.study import Study, cells_of
