@@ -1,5 +1,6 @@
 """One effect per seed: what can be judged, and what cannot."""
 
+import math
 from collections.abc import Mapping, Sequence
 from numbers import Integral
 
@@ -26,6 +27,25 @@ def numbers_of(effects: Mapping[int, float]) -> dict[int, float]:
         except (TypeError, ValueError):
             raise StatisticsError(f"the effect of seed {seed} is not one number", given=repr(effect)) from None
     return numbers
+
+
+def finite(number: object, name: str) -> float:
+    """A declared number as a float.
+
+    Args:
+        number: as it was given.
+        name: what a message calls it.
+
+    Raises:
+        StatisticsError: not a number, or not a finite one.
+    """
+    try:
+        value = float(number)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise StatisticsError(f"{name} must be finite", given=repr(number))
+    return value
 
 
 def unusable(numbers: Mapping[int, float]) -> str:

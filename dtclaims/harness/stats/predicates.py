@@ -1,11 +1,11 @@
 """What a claim says about the per-seed effect, declared before any run (statistics rules 5 to 7)."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from dtclaims.errors import StatisticsError
+from dtclaims.harness.stats.effects import finite
 
 Kind = Literal["above", "below", "equivalent", "holds_in"]
 
@@ -28,9 +28,9 @@ class Predicate:
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise StatisticsError("unknown predicate", given=repr(self.kind), expected=f"one of {get_args(Kind)}")
-        object.__setattr__(self, "value", _finite(self.value, "number to compare with"))
+        object.__setattr__(self, "value", finite(self.value, "the number to compare with of a predicate"))
         if self.null is not None:
-            object.__setattr__(self, "null", _finite(self.null, "no-effect value"))
+            object.__setattr__(self, "null", finite(self.null, "the no-effect value of a predicate"))
         if self.kind == "equivalent" and self.value <= 0:
             raise StatisticsError("an equivalence margin must be positive", given=self.value, expected="> 0")
         if self.kind == "holds_in" and not 0.5 < self.value <= 1:
@@ -101,13 +101,3 @@ def equivalent(margin: float, to: float = 0.0) -> Predicate:
 def holds_in(share: float = 0.8) -> Predicate:
     """Claim that a statement, true (1.0) or false (0.0) in each seed, is true in at least `share` of the seeds."""
     return Predicate("holds_in", share, None)
-
-
-def _finite(number: object, name: str) -> float:
-    try:
-        value = float(number)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        value = math.nan
-    if not math.isfinite(value):
-        raise StatisticsError(f"the {name} of a predicate must be finite", given=repr(number))
-    return value

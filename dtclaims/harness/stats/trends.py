@@ -4,12 +4,12 @@ A trend is one of seven kinds, each with a small table of what reproduces, refut
 (`dtclaims/docs/verdicts.md`). Numbers in it that the paper does not state are this project's choice, and say why.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from dtclaims.errors import StatisticsError
+from dtclaims.harness.stats.effects import finite
 
 TrendKind = Literal["contrast", "equivalence", "non-inferiority", "share", "rate", "level", "existence"]
 TRUTHS: frozenset[str] = frozenset(("share", "rate", "existence"))
@@ -53,8 +53,8 @@ class Trend:
                     expected=_EXPECTED[name] if wanted else "None",
                 )
             if value is not None:
-                object.__setattr__(self, name, _finite(value, f"the {name} of a trend"))
-        object.__setattr__(self, "interest", _finite(self.interest, "the smallest effect of interest"))
+                object.__setattr__(self, name, finite(value, f"the {name} of a trend"))
+        object.__setattr__(self, "interest", finite(self.interest, "the smallest effect of interest"))
         if self.interest < 0 or (self.interest and self.kind != "contrast"):
             raise StatisticsError(
                 "a smallest effect of interest cannot be used",
@@ -222,13 +222,3 @@ def exists(rate: float, *, why: str) -> Trend:
 
 def _positive(value: float | None) -> bool:
     return value is not None and value > 0
-
-
-def _finite(number: object, name: str) -> float:
-    try:
-        value = float(number)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        value = math.nan
-    if not math.isfinite(value):
-        raise StatisticsError(f"{name} must be finite", given=repr(number))
-    return value
