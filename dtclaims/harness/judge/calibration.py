@@ -12,8 +12,6 @@ from dtclaims.harness.lab import NotShown, PublishedValues
 from dtclaims.harness.plan.cells import WHOLE, Cell
 from dtclaims.harness.stats.trends import Trend
 
-NO_CONTROL = "the paper has no such comparison: it is the corrected test"
-
 
 @dataclass(frozen=True)
 class Drawn:

@@ -1,7 +1,7 @@
 """From stored results to the entries of a report. Needs nothing heavy."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -235,7 +235,8 @@ def declared_of(cell: Cell) -> Declared:
     measured = [form.doc, *(quantities[name].says[cell.protocol.base] for name in says)] if form else []
     if claim.parts:
         measured.append(f"Holds only if its parts do: {', '.join(claim.parts)}.")
-    declared = Declared(
+    told, sizes = tested(cell), _sizes(cell)
+    return Declared(
         id=claim.id,
         section=claim.section,
         headline=claim.headline,
@@ -243,17 +244,16 @@ def declared_of(cell: Cell) -> Declared:
         scope=_scope(cell),
         protocol=cell.protocol.name,
         scale=cell.scale.name,
-        paper=PaperValue(claim.paper.text, numbers=tuple(_paper_numbers(cell))),
+        paper=PaperValue(claim.paper.text, numbers=tuple(_paper_numbers(sizes, told.get("trends", ())))),
         deviations=claim.deviations,
         switches=dict(cell.protocol.switches) if form or claim.parts else {},
         measured=" ".join(measured),
         parts=claim.parts,
-        sizes=_sizes(cell),
+        sizes=sizes,
         incomparable=_incomparable(cell),
         paper_data=tuple(readings(cell)),
-        **tested(cell),
+        **told,
     )
-    return declared
 
 
 def _shown(found: Reachable) -> Reach:
@@ -266,7 +266,7 @@ def _incomparable(cell: Cell) -> str:
     if form is not None and form is not cell.claim.form:
         return "this protocol tests another quantity than the paper reports"
     if form is not None:
-        quantities = {need.quantity for need in (*form.needs.values(),)}
+        quantities = {need.quantity for need in form.needs.values()}
         obeyed = dict.fromkeys(name for one in sorted(quantities) for name in cell.lab.quantities[one].switches)
         moved = [name for name in obeyed if cell.protocol.corrects(name)]
         if moved:
@@ -312,12 +312,11 @@ def _declared_sizes(cell: Cell, form: Form) -> dict[str, tuple[float, ...]]:
     return found
 
 
-def _paper_numbers(cell: Cell) -> list[float]:
+def _paper_numbers(sizes: Mapping[str, tuple[float, ...]], components: Collection[str]) -> list[float]:
     """The paper's numbers to plot: all of them for one component, else one for each, if the paper has that."""
-    found, trends = _sizes(cell), tested(cell).get("trends", {})
-    if len(trends) == 1:
-        return list(next(iter(found.values()), ()))
-    return [found[name][0] for name in trends] if found.keys() == trends.keys() else []
+    if len(components) == 1:
+        return list(next(iter(sizes.values()), ()))
+    return [sizes[name][0] for name in components] if sizes.keys() == set(components) else []
 
 
 def _folder(cell: Cell) -> str:
