@@ -22,15 +22,15 @@ WHY_SPREAD = (
     "much."
 )
 
+LEARNS = level_above(
+    HALF_OF_THE_DATA, why="The data score 40 or more on every task; an arm at half of that has learned from them."
+)
+
 
 @check(
     "the image arm fails, as the paper's does",
     needs={"image": Need("score", arm="image_pretrained")},
-    trend=level_below(
-        HALF_OF_THE_DATA,
-        why="The data score 40 or more on every task; an arm at half of that imitates them badly. The paper's image "
-        "arm stays below 5.",
-    ),
+    trend=level_below(HALF_OF_THE_DATA, why=f"{WHY_HALF} The paper's image arm stays below 5."),
     unit="normalised points",
 )
 def image_fails(image: float) -> float:
@@ -41,10 +41,7 @@ def image_fails(image: float) -> float:
 @check(
     "the random arm learns with context",
     needs={"random": Need("score", arm="random_for_image")},
-    trend=level_above(
-        HALF_OF_THE_DATA,
-        why="The data score 40 or more on every task; an arm at half of that has learned from them.",
-    ),
+    trend=LEARNS,
     unit="normalised points",
 )
 def random_learns(random: float) -> float:
@@ -55,10 +52,7 @@ def random_learns(random: float) -> float:
 @check(
     "the language arm learns with context",
     needs={"language": Need("score", arm="language_pretrained")},
-    trend=level_above(
-        HALF_OF_THE_DATA,
-        why="The data score 40 or more on every task; an arm at half of that has learned from them.",
-    ),
+    trend=LEARNS,
     unit="normalised points",
 )
 def language_learns(language: float) -> float:
