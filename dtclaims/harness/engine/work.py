@@ -17,7 +17,8 @@ from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted
 from dtclaims.harness.engine.loggers import telling
 from dtclaims.harness.lab import Job, Stored
 from dtclaims.harness.store.locks import Lock
-from dtclaims.harness.store.store import NAME, Store, now
+from dtclaims.harness.store.store import NAME, Store
+from dtclaims.harness.times import now
 
 REPORT_EVERY = 0.2
 """Seconds between two reports of one job's progress."""

@@ -1,6 +1,5 @@
 """A study's results as the content of a file of evidence."""
 
-import datetime
 import math
 import shlex
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from dtclaims.harness.evidence.lines import Table, rounded_to
 from dtclaims.harness.judge.entries import Component, Entry
 from dtclaims.harness.judge.looks import earlier_looks
 from dtclaims.harness.study import Study
+from dtclaims.harness.times import now
 from dtclaims.places import ROOT
 
 
@@ -48,7 +48,7 @@ def content_of(study: Study, *, command: str) -> dict[str, Any]:
             "command": command,
             "dtclaims": __version__,
             "commit": commit_of(ROOT),
-            "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "date": now(),
         },
         "study": _study(study),
         "identity": common,

@@ -3,7 +3,6 @@
 The only module of the package that knows how a study judges (`frozen_cell`).
 """
 
-import datetime
 import math
 import shlex
 from collections.abc import Iterator, Mapping
@@ -27,6 +26,7 @@ from dtclaims.harness.judge.judge import Judge
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.stats.editions import TODAY
 from dtclaims.harness.study import Study
+from dtclaims.harness.times import now
 from dtclaims.places import ROOT
 
 FIGURE_DIGITS = 4
@@ -53,7 +53,7 @@ def with_frozen(content: Mapping[str, Any], study: Study, document: Document) ->
             "rule": TODAY.version,
             "alpha": study.settings.alpha,
             "declared": {
-                "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                "date": now(),
                 "dtclaims": __version__,
                 "commit": commit_of(ROOT),
             },

@@ -1,6 +1,5 @@
 """A whole report as frozen data: whose verdicts, made by what, and which stand together (report.json, schema 2)."""
 
-import datetime
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,6 +9,7 @@ from typing import Annotated, Literal
 
 import dtclaims
 from dtclaims.errors import UsageError
+from dtclaims.harness import times
 from dtclaims.harness.described import Must
 from dtclaims.harness.judge.entries import Base, Entry, Level, Name
 from dtclaims.harness.judge.exhibits import Figure, Id, Table
@@ -20,7 +20,7 @@ from dtclaims.harness.stats.composites import Headline
 from dtclaims.harness.stats.editions import TODAY, Edition
 from dtclaims.places import home
 
-Created = Annotated[str, Must(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|\+00:00)$")]
+Created = Annotated[str, Must(pattern=times.PATTERN)]
 """ISO 8601, UTC."""
 
 
@@ -129,7 +129,7 @@ def made_now(
     """
     return ReportProvenance(
         dtclaims=dtclaims.__version__,
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        created=times.now(),
         command=" ".join(sys.argv[:1] and [_program(), *sys.argv[1:]]),
         seeds=tuple(seeds),
         scale=scale,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Protocol
 from dtclaims.harness.described import Must
 from dtclaims.harness.judge.words import PROTOCOLS, UNDECIDED, Status
 from dtclaims.harness.records import ABSENT, OTHERS, WRITTEN, Record, written
-from dtclaims.harness.stats import Predicate, Verdict
+from dtclaims.harness.stats import Predicate, Verdict, sizes
 from dtclaims.harness.stats.trends import Trend
 
 Name = Annotated[str, Must(pattern=r"\S")]
@@ -23,7 +23,7 @@ Key = tuple[str, str, str]
 Free = Mapping[str, object]
 """Plain data of any shape."""
 
-SizeWord = Literal["as large as reported", "smaller", "larger", "not comparable", "not shown"]
+SizeWord = Literal[sizes.SizeWord, "not comparable", "not shown"]
 
 
 class Estimate(Protocol):

@@ -12,8 +12,9 @@ from dtclaims.addresses import key_of
 from dtclaims.harness.plan.plan import Plan
 from dtclaims.harness.stats.intervals import FEWEST_SEEDS
 from dtclaims.harness.stats.trends import Trend
-from dtclaims.harness.store.looks import Look, now
+from dtclaims.harness.store.looks import Look
 from dtclaims.harness.store.results import Results
+from dtclaims.harness.times import now
 
 CHOSEN = "these seeds were chosen among seeds that had been looked at"
 

@@ -35,6 +35,7 @@ from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.settings import Settings
 from dtclaims.harness.stats.editions import TODAY
 from dtclaims.harness.store.store import MadeAt
+from dtclaims.harness.times import PATTERN, now
 from dtclaims.places import ROOT
 
 KIND = "dtclaims-registration"
@@ -69,7 +70,7 @@ _FIELDS: Mapping[str, Mapping[str, Any]] = {
     "commit": {"type": ["string", "null"]},
     "created": {
         "type": "string",
-        "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|\+00:00)$",
+        "pattern": PATTERN,
     },
     "digest": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
 }
@@ -161,7 +162,7 @@ def sealed_now(claims: Sequence[Claim], settings: Settings) -> dict[str, Any]:
         **_choices(settings),
         "dtclaims": dtclaims.__version__,
         "commit": commit_of(ROOT),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "created": now(),
     }
     return {**content, "digest": digest_of(content)}
 

@@ -61,11 +61,6 @@ class Look:
         return {"seeds": dict(self.seeds), "date": self.date, "trends": trends}
 
 
-def now() -> str:
-    """The time as looks have it."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
 def _seeds(content: object) -> dict[str, str]:
     if not isinstance(content, dict) or not content:
         raise ValueError("a look at no seeds")

@@ -29,9 +29,10 @@ from dtclaims.errors import StoreError
 from dtclaims.files import PARTIAL, check_file, checksum, describe_file, read_json, write_json, writing
 from dtclaims.harness.lab import STATE
 from dtclaims.harness.store.locks import Lock, hold
-from dtclaims.harness.store.looks import Look, now, read_looks, write_looks
+from dtclaims.harness.store.looks import Look, read_looks, write_looks
+from dtclaims.harness.times import now
 
-__all__ = ["MadeAt", "Store", "StoredRun", "now", "read_json", "write_json"]
+__all__ = ["MadeAt", "Store", "StoredRun", "read_json", "write_json"]
 
 MARKER = "dtclaims-store.json"
 OWN = (STATE, "manifest.json")
