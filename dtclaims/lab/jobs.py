@@ -154,7 +154,8 @@ def measure_job(
 def measuring_choices(arms: Sequence[Arm], device: str) -> dict[str, tuple[str, ...]]:
     """Table → entries of what builds the networks that are measured: the arms' own, and a fresh random one."""
     chosen: dict[str, tuple[str, ...]] = {}
-    for arm in arms:
+    # Of the data alone no network is measured, but what lays it out could build one.
+    for arm in arms or (get_arm("random_init"),):
         for table, entry in network_choices(arm, device).items():
             chosen[table] = tuple(dict.fromkeys((*chosen.get(table, ()), entry, *ZERO_POINT.get(table, ()))))
     return chosen

@@ -43,6 +43,24 @@ def measured(quantity: str, needs: tuple[str, ...], **switches: str) -> str:
     return key_of(identity_of(job, needs))
 
 
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_measurement_of_the_data_alone_has_an_address(device: str) -> None:
+    """The code that lays data out could build networks too: a plan that holds such a measurement can be made."""
+    job = measure_job(
+        MEASUREMENTS["data_information"],
+        (),
+        (Inputs("hopper", DATA, {}),),
+        switches={"mi_estimator": "held_out", "seeding": "everything"},
+        parameters={},
+        seed=0,
+        task="hopper",
+        scale="small",
+        device=device,
+        precision="float32",
+    )
+    assert identity_of(job, ())["what"]["quantity"] == "data_information"
+
+
 def test_equal_content_has_an_equal_address() -> None:
     """Whatever a file or folder is called and wherever it lies; an edited configuration is another network."""
     moved = {**DATA, "name": "yours.hdf5", "path": "elsewhere"}
