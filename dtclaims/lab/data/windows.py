@@ -1,11 +1,13 @@
 """Training windows of K steps (protocol §2): one uniform draw per window, gathered on the device."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dtclaims.errors import DataError
@@ -148,6 +150,45 @@ class WindowSampler:
         step = first + real + self._columns
         mask = step >= first
         row = torch.where(mask, step, self._padding_row)
+        return Batch(
+            states=self._states[row],
+            actions=self._actions[row],
+            returns_to_go=self._returns_to_go[row],
+            timesteps=self._timesteps[row],
+            mask=mask,
+        )
+
+
+class PooledWindows:
+    """The windows of R runs gathered at once; runs with one sampler share its tables.
+
+    Args:
+        samplers: of each run, with one context and task.
+        device: where the batches are made; samplers may live elsewhere.
+    """
+
+    def __init__(self, samplers: Sequence[WindowSampler], device: torch.device | str) -> None:
+        distinct = list({id(one): one for one in samplers}.values())
+        rows = [len(one._states) for one in distinct]
+        begins = dict(zip(map(id, distinct), np.cumsum([0, *rows[:-1]]).tolist(), strict=True))
+        self._context = samplers[0].context
+        self._columns = torch.arange(self._context, device=device) - self._context
+        self._begin = torch.tensor([begins[id(one)] for one in samplers], device=device)[:, None, None]
+        self._padding = self._begin + torch.tensor([one._padding_row for one in samplers], device=device)[:, None, None]
+        # One more, so that ends and tables have rows alike.
+        self._ends = torch.cat([F.pad(one._ends, (0, 1)) for one in distinct]).to(device)
+        self._states, self._actions, self._returns_to_go, self._timesteps = (
+            torch.cat([getattr(one, name) for one in distinct]).to(device)
+            for name in ("_states", "_actions", "_returns_to_go", "_timesteps")
+        )
+
+    def gather(self, starts: Tensor) -> Batch:
+        """The windows that start at the given steps of each run's own data: (R, B) to a `Batch` with a leading R."""
+        first = starts[..., None]
+        real = torch.clamp(self._ends[first + self._begin] - first, max=self._context)
+        step = first + real + self._columns
+        mask = step >= first
+        row = torch.where(mask, step + self._begin, self._padding)
         return Batch(
             states=self._states[row],
             actions=self._actions[row],

@@ -16,6 +16,10 @@ from dtclaims.choice import Choice
 Attend = Callable[[Tensor, int, float], Tensor]
 """(c_attn's output (B, T, 3 * width), heads, dropout of the weights) to (B, T, width)."""
 
+Drop = Callable[..., Tensor]
+"""(x, probability, training, place) to x with some entries set to 0 and the others scaled up: `drop`, or a stream of
+one run's own (`dtclaims.lab.models.keyed_dropout`). `place` tells the uses of one block apart."""
+
 ATTENTION = Choice(cpu="dtclaims.lab.models.attention:attend", cuda="dtclaims.lab.models.gpu_attention:attend")
 """By device: drop(softmax(q k^T / sqrt(dh) + bias)) v; called as `attend`."""
 
@@ -93,8 +97,8 @@ def reference_attention(query: Tensor, key: Tensor, value: Tensor, real_keys: Te
     return drop(torch.softmax(logits + padding[:, None, None, :], dim=-1), dropout, True) @ value
 
 
-def drop(x: Tensor, probability: float, training: bool) -> Tensor:
-    """Dropout from torch's global generator; on the CPU the probability is rounded to 1/65536."""
+def drop(x: Tensor, probability: float, training: bool, place: int = 0) -> Tensor:
+    """Dropout from torch's global generator; on the CPU the probability is rounded to 1/65536. One stream for all."""
     if not (training and probability):
         return x
     if x.device.type != "cpu" or torch.compiler.is_compiling():

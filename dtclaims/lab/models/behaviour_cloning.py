@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from dtclaims.lab.design.arms import Arm
 from dtclaims.lab.design.tasks import Task
 from dtclaims.lab.models.arms import backbone_of
-from dtclaims.lab.models.attention import drop
+from dtclaims.lab.models.attention import Drop, drop
 from dtclaims.lab.models.backbones import Backbone
 from dtclaims.lab.models.initialisation import fill_linear, stream, unfilled_linear
 from dtclaims.lab.models.policy import Kind, Policy, no_blocks
@@ -56,6 +56,7 @@ class BehaviourCloning(Policy):
         *,
         attention: str = "boolean",
         record: Any = None,
+        drop: Drop = drop,
     ) -> Tensor:
         """Predict actions; the arguments are `DecisionTransformer.forward`'s.
 
@@ -67,6 +68,7 @@ class BehaviourCloning(Policy):
             mask: not used: a padded step changes no other.
             attention: not used.
             record: must be None.
+            drop: what drops from the hidden layers.
 
         Returns:
             Actions (B, K, A) in [-1, 1].
@@ -77,8 +79,8 @@ class BehaviourCloning(Policy):
         if record is not None:
             raise no_blocks(self)
         x = torch.cat((returns_to_go, states), dim=-1)
-        for layer in self.hidden:
-            x = drop(torch.relu(layer(x)), DROPOUT, self.training)
+        for place, layer in enumerate(self.hidden):
+            x = drop(torch.relu(layer(x)), DROPOUT, self.training, place)
         return torch.tanh(self.predict_action(x))
 
     def next_actions(

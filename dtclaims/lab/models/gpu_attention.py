@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dtclaims.lab.models.attention import causal, drop, joined, split
+from dtclaims.lab.models.attention import Drop, causal, drop, joined, split
 from dtclaims.lab.models.short_attention import offered, short_attention
 
 FEW_TOKENS = 4
@@ -34,7 +34,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, dropo
     return F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout, is_causal=bias is None)
 
 
-def attend_few(query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
+def attend_few(query: Tensor, key: Tensor, value: Tensor, dropout: float, drop: Drop = drop) -> Tensor:
     """Causal `attend` of a few tokens without matrix products: a compiler makes one kernel of it."""
     logits = (query[..., :, None, :].float() * key[..., None, :, :].float()).sum(dim=-1) * query.shape[-1] ** -0.5
     weights = torch.softmax(logits.masked_fill(~causal(query.shape[-2], query.device), -math.inf), dim=-1)
@@ -42,7 +42,7 @@ def attend_few(query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Ten
     return mixed.to(query.dtype)
 
 
-def attend_wide(query: Tensor, key: Tensor, value: Tensor, dropout: float) -> Tensor:
+def attend_wide(query: Tensor, key: Tensor, value: Tensor, dropout: float, drop: Drop = drop) -> Tensor:
     """Causal `attend` of wide heads as two matrix products."""
     logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     masked = logits.float().masked_fill(~causal(query.shape[-2], query.device), -math.inf)

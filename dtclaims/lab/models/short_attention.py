@@ -46,7 +46,8 @@ def short_attention(qkv: Tensor, seed: Tensor | None, heads: int, dropout: float
 
     Args:
         qkv: (B, T, 3 * width), contiguous: c_attn's output.
-        seed: (1,) int64 on the device, of the dropout; None without.
+        seed: (G,) int32 on the device, of the dropout, one for each G-th part of the windows in turn; None without.
+            What a part loses depends on its own seed alone.
         heads: how many.
         dropout: probability to drop an attention weight.
 
@@ -91,3 +92,16 @@ def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
 
 
 short_attention.register_autograd(_backward, setup_context=_setup)
+
+
+@short_attention.register_vmap
+def _(
+    info: Any, axes: tuple[int | None, ...], qkv: Tensor, seed: Tensor | None, heads: int, dropout: float
+) -> tuple[Tensor, int]:
+    """Several runs at once: their windows one after the other."""
+    runs = info.batch_size
+    qkv = qkv.movedim(axes[0], 0) if axes[0] is not None else qkv.expand(runs, *qkv.shape)
+    if seed is not None:
+        seed = (seed.movedim(axes[1], 0) if axes[1] is not None else seed.expand(runs, *seed.shape)).flatten()
+    mixed = short_attention(qkv.flatten(0, 1).contiguous(), seed, heads, dropout)
+    return mixed.unflatten(0, (runs, -1)), 0

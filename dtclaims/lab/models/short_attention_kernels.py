@@ -27,18 +27,19 @@ def _weights(query, key, rows, tokens, scale):
 
 
 @triton.jit
-def _kept(seed, program, rows, SIZE: tl.constexpr, DROPOUT: tl.constexpr):
-    """What each attention weight is multiplied with: 0, or 1 / (1 - dropout)."""
-    place = program * SIZE * SIZE + rows[:, None] * SIZE + rows[None, :]
-    return tl.where(tl.rand(tl.load(seed), place) >= DROPOUT, 1.0 / (1.0 - DROPOUT), 0.0)
+def _kept(seed, program, each, rows, SIZE: tl.constexpr, DROPOUT: tl.constexpr):
+    """What each attention weight is multiplied with: 0, or 1 / (1 - dropout). `each` programs share a seed."""
+    place = (program % each) * SIZE * SIZE + rows[:, None] * SIZE + rows[None, :]
+    return tl.where(tl.rand(tl.load(seed + program // each), place) >= DROPOUT, 1.0 / (1.0 - DROPOUT), 0.0)
 
 
-@triton.jit(do_not_specialize=["tokens"])
+@triton.jit(do_not_specialize=["tokens", "each"])
 def _forward(
     qkv,
     seed,
     out,
     tokens,
+    each,
     scale,
     HEADS: tl.constexpr,
     WIDTH: tl.constexpr,
@@ -55,19 +56,20 @@ def _forward(
     value = _tile(base + 2 * whole, rows, columns, 3 * whole, tokens)
     weights = _weights(query, key, rows, tokens, scale)
     if DROPOUT > 0.0:
-        weights *= _kept(seed, program, rows, SIZE, DROPOUT)
+        weights *= _kept(seed, program, each, rows, SIZE, DROPOUT)
     mixed = tl.dot(weights.to(value.dtype), value)
     place = out + batch * tokens * whole + head * WIDTH + rows[:, None] * whole + columns[None, :]
     tl.store(place, mixed.to(value.dtype), mask=rows[:, None] < tokens)
 
 
-@triton.jit(do_not_specialize=["tokens"])
+@triton.jit(do_not_specialize=["tokens", "each"])
 def _backward(
     gradient,
     qkv,
     seed,
     out,
     tokens,
+    each,
     scale,
     HEADS: tl.constexpr,
     WIDTH: tl.constexpr,
@@ -88,7 +90,7 @@ def _backward(
     of_weights = tl.dot(above, tl.trans(value))
     used = weights
     if DROPOUT > 0.0:
-        kept = _kept(seed, program, rows, SIZE, DROPOUT)
+        kept = _kept(seed, program, each, rows, SIZE, DROPOUT)
         of_weights *= kept
         used = weights * kept
     of_value = tl.dot(tl.trans(used.to(kind)), above)
@@ -102,10 +104,11 @@ def _backward(
     tl.store(place + 2 * whole, of_value.to(kind), mask=inside)
 
 
-def _arguments(qkv: Tensor, heads: int, dropout: float) -> dict[str, Any]:
+def _arguments(qkv: Tensor, seed: Tensor | None, heads: int, dropout: float) -> dict[str, Any]:
     tokens, width = qkv.shape[1], qkv.shape[2] // (3 * heads)
     return {
         "tokens": tokens,
+        "each": len(qkv) * heads // (1 if seed is None else len(seed)),
         "scale": width**-0.5,
         "HEADS": heads,
         "WIDTH": width,
@@ -118,9 +121,9 @@ def _arguments(qkv: Tensor, heads: int, dropout: float) -> dict[str, Any]:
 
 def forward(qkv: Tensor, seed: Tensor | None, out: Tensor, heads: int, dropout: float) -> None:
     """Fill `out`."""
-    _forward[(len(qkv) * heads,)](qkv, seed, out, **_arguments(qkv, heads, dropout))
+    _forward[(len(qkv) * heads,)](qkv, seed, out, **_arguments(qkv, seed, heads, dropout))
 
 
 def backward(gradient: Tensor, qkv: Tensor, seed: Tensor | None, out: Tensor, heads: int, dropout: float) -> None:
     """Fill `out`, the gradient of `qkv`."""
-    _backward[(len(qkv) * heads,)](gradient, qkv, seed, out, **_arguments(qkv, heads, dropout))
+    _backward[(len(qkv) * heads,)](gradient, qkv, seed, out, **_arguments(qkv, seed, heads, dropout))

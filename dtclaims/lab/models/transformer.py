@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dtclaims.errors import UsageError
-from dtclaims.lab.models.attention import Attend, additive, as_the_reference, causal, drop, masked, split
+from dtclaims.lab.models.attention import Attend, Drop, additive, as_the_reference, causal, drop, masked, split
 
 Activation = Literal["relu", "gelu_new", "quick_gelu"]
 Norm = Literal["layer", "rms"]
@@ -163,7 +163,9 @@ class Block(nn.Module):
         self.ln_2 = make_norm(config)
         self.mlp = Mlp(config)
 
-    def forward(self, x: Tensor, attend: Attend, rows: Rows | None = None, record: Record | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, attend: Attend, rows: Rows | None = None, record: Record | None = None, drop: Drop = drop
+    ) -> Tensor:
         """The block's output at the wanted tokens.
 
         Args:
@@ -171,15 +173,16 @@ class Block(nn.Module):
             attend: how queries see keys.
             rows: tokens that leave; None for all. Every token is seen, whether it leaves or not.
             record: called as record("{point}", tensor) with what is computed on the way.
+            drop: what drops from the two branches.
 
         Returns:
             (B, T or the rows, width).
         """
         normed = self.ln_1(x)
-        branch = drop(self.attn(normed, attend, rows, record), self.dropout, self.training)
+        branch = drop(self.attn(normed, attend, rows, record), self.dropout, self.training, AFTER_ATTENTION)
         middle = chosen(x, rows) + branch
         normed_2 = self.ln_2(middle)
-        branch_2 = drop(self.mlp(normed_2, record), self.dropout, self.training)
+        branch_2 = drop(self.mlp(normed_2, record), self.dropout, self.training, AFTER_MLP)
         out = middle + branch_2
         if record is not None:
             record("ln_1", normed)
@@ -190,6 +193,9 @@ class Block(nn.Module):
             record("resid_out", out)
         return out
 
+
+AFTER_ATTENTION, AFTER_MLP = 1, 2
+"""Places of a block's dropouts; attention weights are at place 0."""
 
 RunBlock = Callable[[nn.Module, Tensor, Attend, Rows | None, Record | None], Tensor]
 
@@ -267,7 +273,7 @@ class Stack(nn.Module):
         out: Tensor = self.ln_f(self.through(self.dropped(x), attend, record=record))
         return out
 
-    def dropped(self, x: Tensor) -> Tensor:
+    def dropped(self, x: Tensor, drop: Drop = drop) -> Tensor:
         """The embedded tokens after the embedding dropout."""
         return drop(x, self.config.embd_dropout, self.training)
 

@@ -1,7 +1,20 @@
 """Which entries a run takes of the tables of code (`dtclaims.choice`): known without torch, before it is trained."""
 
+from typing import Literal
+
 from dtclaims.lab.design.arms import Arm
 from dtclaims.lab.models.choices import builder_of, network_choices
+
+
+def path_of(device: str) -> Literal["plain", "stacked"]:
+    """How runs train: `plain`, one by one as the reference does; or `stacked`, several of one shape as one program.
+
+    The path is part of a run's address, whoever else trains with it is not.
+
+    Args:
+        device: `cpu`, `cuda` or `cuda:i`.
+    """
+    return "plain" if device.partition(":")[0] == "cpu" else "stacked"
 
 
 def run_choices(arm: Arm, device: str) -> dict[str, str]:
@@ -11,10 +24,10 @@ def run_choices(arm: Arm, device: str) -> dict[str, str]:
         arm: which.
         device: `cpu`, `cuda` or `cuda:i`.
     """
-    place = device.partition(":")[0]
+    path = path_of(device)
     return {
         **network_choices(arm, device),
-        "STEPPING": place,
-        "ROLLOUTS": place,
+        "STEPPING": path,
+        "ROLLOUTS": path,
         "FORWARDS": "mlp" if builder_of(arm) == "mlp" else "stack",
     }

@@ -1,4 +1,4 @@
-"""What evaluates a model, by device (protocol §5)."""
+"""What evaluates models, by path (protocol §5)."""
 
 import os
 
@@ -7,9 +7,9 @@ import torch
 from dtclaims.choice import Choice
 
 ROLLOUTS = Choice(
-    cpu="dtclaims.lab.train.lanes:LaneRollouts", cuda="dtclaims.lab.train.captured_lanes:CapturedRollouts"
+    plain="dtclaims.lab.train.lanes:LaneRollouts", stacked="dtclaims.lab.train.stacked_lanes:StackedRollouts"
 )
-"""By device: the roll-outs of a model, see `LaneRollouts`."""
+"""By path: the roll-outs of models, see `LaneRollouts`."""
 
 
 def physics_threads(device: torch.device | str, cores: int | None = None) -> int:

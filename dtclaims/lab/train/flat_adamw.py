@@ -1,6 +1,6 @@
-"""AdamW over one long vector: a step is a handful of kernels however many tensors a network has."""
+"""AdamW of R networks of one shape over one matrix: a step is a handful of kernels however many tensors there are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,55 +13,61 @@ ALIGNMENT = 64
 
 
 class FlatTensors:
-    """Parameters, their Adam state and gradients, each kind laid end to end in one vector.
+    """Some parameters of R networks, their Adam state and gradients, each kind laid end to end, a row for each network.
 
-    The parameters become views of `master`, their Adam state in `optimizer` views of `mean` and `square`: both are
+    The parameters become views of `master`, their Adam state in the optimisers views of `mean` and `square`: both are
     updated in place ever after, and read as before.
 
     Args:
-        parameters: float32, on the device.
-        optimizer: whose state of them is taken over, if there is one.
-        leaves: what the network computes with: `parameters` themselves, or bfloat16 ones, which become views of
-            `rounded` and follow.
-        taken: scalar that counts the steps.
+        parameters: of each network, float32, on the device.
+        optimizers: of each network, whose state of them is taken over, if there is one.
+        rounds: whether the networks compute with bfloat16 copies of them.
+        taken: (R,), counts the steps of each network.
     """
 
     def __init__(
         self,
-        parameters: Sequence[nn.Parameter],
-        optimizer: torch.optim.Optimizer,
-        leaves: Sequence[nn.Parameter],
+        parameters: Sequence[Sequence[nn.Parameter]],
+        optimizers: Sequence[torch.optim.Optimizer],
         taken: Tensor,
+        *,
+        rounds: bool,
     ) -> None:
-        self.sizes = [one.shape for one in parameters]
+        self.sizes = [one.shape for one in parameters[0]]
         self.places: list[int] = []
         total = 0
-        for one in parameters:
+        for one in parameters[0]:
             self.places.append(total)
             total += -(-one.numel() // ALIGNMENT) * ALIGNMENT
-        rounds = any(leaf is not one for leaf, one in zip(leaves, parameters, strict=True))
-        device = parameters[0].device
-        self.master, self.mean, self.square = (torch.zeros(total, device=device) for _ in range(3))
-        self.rounded = torch.zeros(total, device=device, dtype=torch.bfloat16) if rounds else None
-        self.gradient = torch.zeros(total, device=device, dtype=leaves[0].dtype)
+        device, runs = taken.device, len(parameters)
+        self.master, self.mean, self.square = (torch.zeros(runs, total, device=device) for _ in range(3))
+        self.rounded = torch.zeros(runs, total, device=device, dtype=torch.bfloat16) if rounds else None
+        used = self.master if self.rounded is None else self.rounded
+        self.gradient = torch.zeros_like(used)
         self.gradients = self._views(self.gradient)
         for kind, flat in (("exp_avg", self.mean), ("exp_avg_sq", self.square)):
-            for one, view in zip(parameters, self._views(flat), strict=True):
-                if kind in optimizer.state[one]:
-                    view.copy_(optimizer.state[one][kind])
-                optimizer.state[one][kind] = view
-                optimizer.state[one]["step"] = taken
-        for one, view in zip(parameters, self._views(self.master), strict=True):
-            view.copy_(one.detach())
-            one.data = view
+            views = self._views(flat)
+            for run, (own, optimizer) in enumerate(zip(parameters, optimizers, strict=True)):
+                for one, view in zip(own, views, strict=True):
+                    if kind in optimizer.state[one]:
+                        view[run].copy_(optimizer.state[one][kind])
+                    optimizer.state[one][kind] = view[run]
+                    optimizer.state[one]["step"] = taken[run]
+        views = self._views(self.master)
+        for run, own in enumerate(parameters):
+            for one, view in zip(own, views, strict=True):
+                view[run].copy_(one.detach())
+                one.data = view[run]
         if self.rounded is not None:
-            for leaf, view in zip(leaves, self._views(self.rounded), strict=True):
-                leaf.data = view
             self.rounded.copy_(self.master)
+        self.leaves = [view.detach().requires_grad_() for view in self._views(used)]
+        """What the networks compute with, (R, ...) each: views of `master`, or of their bfloat16 copies."""
+        self.masters = views
 
     def _views(self, flat: Tensor) -> list[Tensor]:
         return [
-            flat[place : place + size.numel()].view(size) for place, size in zip(self.places, self.sizes, strict=True)
+            flat[:, place : place + size.numel()].unflatten(1, size) if size else flat[:, place]
+            for place, size in zip(self.places, self.sizes, strict=True)
         ]
 
     def tensors(self) -> list[Tensor]:
@@ -73,50 +79,62 @@ class FlatTensors:
 class FlatAdamW:
     """The reference's update (protocol §4) with everything on the device: clip by one factor, warm-up, AdamW.
 
+    Networks have the budget in common; clip norm, Adam's eps and the number of steps taken are each one's own.
+
     Args:
-        optimizer: holds the parameters and hyperparameters, and gets the state.
-        pairs: each parameter and the leaf that the network computes with: itself, or a bfloat16 one.
-        budget: of the run.
-        gradient_clip: norm to clip to; None for not at all.
+        models: of one shape, float32, on the device.
+        optimizers: of each; they hold the hyperparameters, and get the state.
+        budget: of the runs.
+        gradient_clips: norm to clip to, of each; None for not at all.
+        rounded: names of the parameters that the networks compute with in bfloat16.
         update: `update_`, or that compiled: one pass over memory instead of ten.
     """
 
     def __init__(
         self,
-        optimizer: torch.optim.AdamW,
-        pairs: Sequence[tuple[nn.Parameter, nn.Parameter]],
+        models: Sequence[nn.Module],
+        optimizers: Sequence[torch.optim.AdamW],
         budget: Budget,
-        gradient_clip: float | None,
+        gradient_clips: Sequence[float | None],
+        rounded: Collection[str],
         update: Callable[..., None],
     ) -> None:
-        device = pairs[0][0].device
-        group = optimizer.param_groups[0]
-        self.beta1, self.beta2 = group["betas"]
-        self.eps, self.decay = group["eps"], group["weight_decay"]
-        self.budget, self.clip = budget, gradient_clip
-        self.taken = torch.zeros((), device=device)
-        """Steps done; set it before the first."""
-        kinds = ([pair for pair in pairs if pair[0] is pair[1]], [pair for pair in pairs if pair[0] is not pair[1]])
-        self.leaves = [leaf for kind in kinds for _, leaf in kind]
+        named = [dict(model.named_parameters()) for model in models]
+        device = next(iter(named[0].values())).device
+        groups = [optimizer.param_groups[0] for optimizer in optimizers]
+        self.beta1, self.beta2 = groups[0]["betas"]
+        self.decay = groups[0]["weight_decay"]
+        self.budget = budget
+        self.eps = torch.tensor([group["eps"] for group in groups], device=device)[:, None]
+        self.clip = torch.tensor([torch.inf if clip is None else clip for clip in gradient_clips], device=device)
+        self.taken = torch.zeros(len(models), device=device)
+        """Steps done by each; set it before the first."""
+        kinds = [[name for name in named[0] if (name in rounded) is rounds] for rounds in (False, True)]
         self.flats = [
-            FlatTensors([one for one, _ in kind], optimizer, [leaf for _, leaf in kind], self.taken)
-            for kind in kinds
-            if kind
+            FlatTensors([[own[name] for name in names] for own in named], optimizers, self.taken, rounds=rounds)
+            for names, rounds in zip(kinds, (False, True), strict=True)
+            if names
         ]
+        self.names = [name for names in kinds for name in names]
+        """Of the parameters, in the order of `leaves`."""
+        self.leaves = [leaf for flat in self.flats for leaf in flat.leaves]
+        self.masters = [view for flat in self.flats for view in flat.masters]
+        """The parameters in float32, whatever the networks compute with."""
         self.update = update
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> Tensor:
-        """Take one step along the gradients of `leaves`; returns their norm before clipping."""
+        """Take one step along the gradients of `leaves`; returns their norms before clipping, (R,)."""
         begin = 0
         for flat in self.flats:
             count = len(flat.gradients)
             torch._foreach_copy_(flat.gradients, list(gradients[begin : begin + count]))
             begin += count
-        norm: Tensor = torch.linalg.vector_norm(
-            torch.stack([torch.linalg.vector_norm(flat.gradient, dtype=torch.float32) for flat in self.flats])
+        norms: Tensor = torch.linalg.vector_norm(
+            torch.stack([torch.linalg.vector_norm(flat.gradient, dim=1, dtype=torch.float32) for flat in self.flats]),
+            dim=0,
         )
-        factor = torch.ones_like(norm) if self.clip is None else (self.clip / (norm + 1e-6)).clamp(max=1.0)
+        factor = (self.clip / (norms + 1e-6)).clamp(max=1.0)
         rate = learning_rate(self.budget, self.taken)
         # In float64, because 1 - 0.999 loses half of float32's digits; and not inside the compiled update, which
         # would work them out anew for every element.
@@ -124,13 +142,14 @@ class FlatAdamW:
         step_size = (rate / (1 - self.beta1**taken)).float()
         scale = (1 - self.beta2**taken).sqrt().float()
         keep = 1 - rate * self.decay
+        own = [one[:, None] for one in (factor, step_size, scale, keep)]
         for flat in self.flats:
             self.update(
                 *(flat.master, flat.mean, flat.square, flat.rounded, flat.gradient),
-                *(factor, step_size, scale, keep, self.beta1, self.beta2, self.eps),
+                *(*own, self.beta1, self.beta2, self.eps),
             )
         self.taken += 1
-        return norm
+        return norms
 
 
 def update_(
@@ -145,11 +164,13 @@ def update_(
     keep: Tensor,
     beta1: float,
     beta2: float,
-    eps: float,
+    eps: Tensor,
 ) -> None:
     """`torch.optim.AdamW`'s step in place: with g = factor · gradient and bias corrections c1, c2,
 
     m <- β1 m + (1 - β1) g,  v <- β2 v + (1 - β2) g²,  θ <- (1 - η λ) θ - η / c1 · m / (sqrt(v) / sqrt(c2) + eps).
+
+    Matrices have a row for each network, and the factors a column.
 
     Args:
         master: θ, float32.

@@ -1,12 +1,12 @@
 """Roll-outs conditioned on a return target, all episodes in lock step (protocol §5).
 
-One loop serves every device; what differs is the lane that asks the network: this one on a CPU, and one that replays
-captured graphs on a GPU (`captured_lanes`).
+One loop serves every path; what differs is the lane that asks the network: this one of a run alone on a CPU, and one
+that asks the networks of several runs at once (`stacked_lanes`).
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,27 +22,32 @@ from dtclaims.lab.train.rollouts import Environment, Precision, Rollouts, View
 
 
 class LaneRollouts:
-    """Roll-outs of one model, again and again as it is trained, its episodes in groups that share a forward.
+    """Roll-outs of R models, again and again as they are trained, the episodes in groups that share a forward.
 
-    The model is asked for an action with the current action slot at zero, the last K steps in view and the target
+    A model is asked for an action with the current action slot at zero, the last K steps in view and the target
     less the rewards so far. Padding is left out rather than masked: masked keys have weight exactly zero, so the
-    actions are the same. On a CPU all episodes are one group, and only the live ones go through the network.
+    actions are the same. Here R is 1, all episodes are one group, and only the live ones go through the network.
 
     Args:
         model: whose parameters may change between evaluations.
-        env: one slot per episode.
-        view: how the model sees it.
+        env: one slot per episode; of several models, the first episode of each, then the second of each, and so on.
+        views: how each model sees it.
         device: where the model lives.
         precision: of the blocks' matrix products.
 
     Raises:
-        UsageError: a precision that is not offered on the device.
+        UsageError: a precision that is not offered.
     """
 
     precisions: ClassVar[tuple[Precision, ...]] = ("float32",)
 
     def __init__(
-        self, model: Policy, env: Environment, view: View, device: torch.device, precision: Precision = "float32"
+        self,
+        model: Policy,
+        env: Environment,
+        views: Sequence[View],
+        device: torch.device,
+        precision: Precision = "float32",
     ) -> None:
         if precision not in self.precisions:
             raise UsageError(
@@ -50,15 +55,18 @@ class LaneRollouts:
                 given=f"{precision} on {device.type}",
                 expected=" or ".join(self.precisions),
             )
-        self.model, self.env, self.view, self.device = model, env, view, device
+        self.network, self.env, self.views, self.device = model, env, list(views), device
         # Only blocks have products to round.
         self.precision: Precision = precision if model.kind == "stack" else "float32"
-        self.network = model
-        """What is asked: the model, or a rounded copy of it."""
 
     @torch.inference_mode()
-    def run(self, seeds: Sequence[int], max_steps: int = MAX_EPISODE_STEPS) -> Rollouts:
-        """Roll the model out as it is now, once per seed. It is put in eval mode and back."""
+    def run(self, seeds: Sequence[Sequence[int]], max_steps: int = MAX_EPISODE_STEPS) -> list[Rollouts]:
+        """Roll the models out as they are now, once per seed of each; they are put in eval mode and back.
+
+        Args:
+            seeds: of each model's episodes, as many of all, or none of a model that is left out.
+            max_steps: of an episode.
+        """
         was_training = self.network.training
         self.network.eval()
         try:
@@ -67,30 +75,39 @@ class LaneRollouts:
         finally:
             self.network.train(was_training)
 
-    def _roll_out(self, seeds: Sequence[int], max_steps: int) -> Rollouts:
-        count = len(seeds)
-        actions = np.zeros((count, self.view.action_dim), dtype=np.float32)
-        remaining = np.full(count, self.view.target / RETURN_SCALE, dtype=np.float32)
+    def _roll_out(self, seeds: Sequence[Sequence[int]], max_steps: int) -> list[Rollouts]:
+        runs, episodes = len(self.views), max(map(len, seeds))
+        count = runs * episodes
+        asked = np.tile([bool(own) for own in seeds], episodes)
+        actions = np.zeros((count, self.views[0].action_dim), dtype=np.float32)
+        remaining = np.tile(np.array([view.target / RETURN_SCALE for view in self.views], dtype=np.float32), episodes)
         returns = np.zeros(count)
         lengths = np.zeros(count, dtype=np.int64)
-        states = self.env.reset(seeds)
+        broken = np.zeros(count, dtype=bool)
+        # A model that is left out starts somewhere and does not move.
+        states = self.env.reset([own[episode] if own else 0 for episode in range(episodes) for own in seeds])
         lanes: dict[int, Lane] = {}
         active: dict[int, npt.NDArray[np.bool_]] = {}
-        for group, slots in enumerate(np.array_split(np.arange(count), self._groups(count))):
+        for group, chosen in enumerate(np.array_split(np.arange(episodes), self._groups(count))):
+            slots = (chosen[:, None] * runs + np.arange(runs)).ravel()
             lanes[group] = self._lane(group, len(slots))
             lanes[group].begin(slots)
             lanes[group].ask(states, remaining)
             active[group] = np.zeros(count, dtype=bool)
-            active[group][slots] = True
+            active[group][slots] = asked[slots]
         for step in range(max_steps):
             for group, lane in list(lanes.items()):
                 moving = active[group]
                 actions[lane.slots] = lane.answer()
+                unsound = moving & ~np.isfinite(actions).all(axis=1)
+                if unsound.any():
+                    broken |= unsound
+                    moving &= ~unsound
                 states, rewards, terminated = self.env.step(actions, moving)
                 np.add(returns, rewards, out=returns, where=moving)
                 np.subtract(remaining, rewards / RETURN_SCALE, out=remaining, where=moving)
                 lengths += moving
-                if terminated.any():
+                if terminated.any() or unsound.any():
                     moving &= ~terminated
                     if not moving.any():
                         del lanes[group]
@@ -100,11 +117,14 @@ class LaneRollouts:
                     lane.ask(states, remaining)
             if not lanes:
                 break
-        return Rollouts(returns, lengths, self.precision)
+        return [
+            Rollouts(returns[run::runs], lengths[run::runs], self.precision, not broken[run::runs].any())
+            for run in range(runs)
+        ]
 
     def _narrowed(self, group: int, lane: "Lane", live: npt.NDArray[np.bool_]) -> "Lane":
-        """A lane for the live episodes; if it is wider than they are, finished ones fill it up."""
-        width = self._width(lane.width, int(np.count_nonzero(live)))
+        """A lane for the live episodes."""
+        width = int(np.count_nonzero(live))
         if width == lane.width:
             return lane
         narrow = self._lane(group, width)
@@ -115,12 +135,8 @@ class LaneRollouts:
         """Into how many groups so many episodes go."""
         return 1
 
-    def _width(self, width: int, needed: int) -> int:
-        """Of the lane that goes on with so many live episodes of one of `width`."""
-        return needed
-
     def _lane(self, group: int, width: int) -> "Lane":
-        return Lane(self.network, width, self.view, self.device, self.precision)
+        return Lane(self.network, width, self.views[0], self.device)
 
     @contextmanager
     def _ready(self) -> Iterator[None]:
@@ -132,21 +148,23 @@ class Lane:
     """Episodes that share a forward: their last K steps, and the network's next actions.
 
     The window is filled from the left; once full it moves on. What is asked is asked of the steps seen so far.
+    Tensors of episodes may have a leading axis of runs (`runs`, a shape), with statistics of each.
     """
 
     def __init__(
-        self, model: Policy, width: int, view: View, device: torch.device, precision: Precision = "float32"
+        self, model: Any, width: int, view: View, device: torch.device, runs: Sequence[int] = (), half: bool = False
     ) -> None:
-        self.model, self.width, self.view, self.device = model, width, view, device
-        self.half = precision == "bfloat16"
+        self.model, self.width, self.view, self.device, self.half = model, width, view, device, half
         self.attend = CAUSAL[device.type]
         self.slots = np.arange(width)
         """Of the environment, by row."""
+        state_dim = len(view.state_mean)
+        rows = (*runs, width)
         self.mean, self.std = (torch.from_numpy(value).to(device) for value in (view.state_mean, view.state_std))
-        self.inbox = torch.zeros(width, len(view.state_mean) + 1, device=device)
-        self.window = torch.zeros(width, view.context, len(view.state_mean) + 1 + view.action_dim, device=device)
+        self.inbox = torch.zeros(*rows, state_dim + 1, device=device)
+        self.window = torch.zeros(*rows, view.context, state_dim + 1 + view.action_dim, device=device)
         """State, return-to-go and action of each step."""
-        self.next = torch.zeros(width, view.action_dim, device=device)
+        self.next = torch.zeros(*rows, view.action_dim, device=device)
         self.clock = torch.zeros(1, dtype=torch.int64, device=device)
         """Steps shown so far."""
         self.columns = torch.arange(view.context, device=device)
@@ -169,7 +187,7 @@ class Lane:
 
     def ask(self, states: npt.NDArray[np.float64], remaining: npt.NDArray[np.float32]) -> None:
         """Show the current states (E, S) and return-to-go (E,) of all slots; start the forward of this lane's."""
-        self.show(self.inbox, states, remaining)
+        self.show(self.inbox.numpy(), states, remaining)
         self.seen = min(self.seen + 1, self.view.context)
         self.advance()
 
@@ -177,9 +195,13 @@ class Lane:
         """Wait for the actions (width, A) that the last `ask` asked for."""
         return self.next.numpy()
 
-    def show(self, inbox: Tensor, states: npt.NDArray[np.float64], remaining: npt.NDArray[np.float32]) -> None:
-        """Write this lane's states and return-to-go into `inbox`, (width, S + 1) in the CPU's memory."""
-        shown = inbox.numpy()
+    def show(
+        self,
+        shown: npt.NDArray[np.float32],
+        states: npt.NDArray[np.float64],
+        remaining: npt.NDArray[np.float32],
+    ) -> None:
+        """Write this lane's states and return-to-go into an array (width, S + 1)."""
         shown[:, :-1] = states[self.slots]
         shown[:, -1] = remaining[self.slots]
 
@@ -188,18 +210,22 @@ class Lane:
 
         Every tensor keeps its address, so that where `seen` does not change all of it can be captured.
         """
-        context, (state_dim,) = self.view.context, self.mean.shape
+        context, (state_dim,) = self.view.context, self.mean.shape[-1:]
+        steps = self.window.ndim - 2
         full = self.clock >= context
         current = self.clock.clamp(max=context - 1)
         timesteps = self.columns + (self.clock - current)
-        self.window.copy_(self.window.index_select(1, (self.columns + full) % context))
-        state = (self.inbox[:, :-1] - self.mean) / self.std
-        shown = F.pad(torch.cat((state, self.inbox[:, -1:]), dim=1), (0, self.view.action_dim))
-        self.window.index_copy_(1, current, shown[:, None])
-        window, timesteps = self.window[:, : self.seen], timesteps[None, : self.seen]
+        self.window.copy_(self.window.index_select(steps, (self.columns + full) % context))
+        state = (self.inbox[..., :-1] - self.mean) / self.std
+        shown = F.pad(torch.cat((state, self.inbox[..., -1:]), dim=-1), (0, self.view.action_dim))
+        self.window.index_copy_(steps, current, shown.unsqueeze(steps))
+        window, timesteps = self.window.narrow(steps, 0, self.seen), timesteps[None, : self.seen]
         states, to_go, actions = torch.split(window, [state_dim, 1, self.view.action_dim], dim=-1)
-        self.next.copy_(
-            self.model.next_actions(states, actions, to_go, timesteps, current, self.attend, half=self.half)
-        )
-        actions.index_copy_(1, current, self.next[:, None])
+        self.next.copy_(self.answered(states, actions, to_go, timesteps, current))
+        actions.index_copy_(steps, current, self.next.unsqueeze(steps))
         self.clock += 1
+
+    def answered(self, states: Tensor, actions: Tensor, to_go: Tensor, timesteps: Tensor, step: Tensor) -> Tensor:
+        """The network's actions at a step of the windows; see `Policy.next_actions`."""
+        found: Tensor = self.model.next_actions(states, actions, to_go, timesteps, step, self.attend, half=self.half)
+        return found

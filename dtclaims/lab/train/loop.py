@@ -1,41 +1,56 @@
-"""Fine-tuning of one run, epoch by epoch: updates, roll-outs, curves (protocol §4 and §5)."""
+"""One run between two epochs: its networks, draws and curves (protocol §4 and §5)."""
 
-import copy
+import functools
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from dtclaims.errors import RunFailed, UsageError
-from dtclaims.lab.data.physics import BatchedEnv
 from dtclaims.lab.data.split import split_trajectories
-from dtclaims.lab.data.trajectories import Trajectories
+from dtclaims.lab.data.trajectories import Integers, Trajectories
 from dtclaims.lab.data.windows import Batch, WindowSampler
 from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.models import Backbone, build_model
 from dtclaims.lab.models.displacement import block_parameters, relative_displacement
 from dtclaims.lab.models.policy import Policy
-from dtclaims.lab.train.evaluate import ROLLOUTS, physics_threads
-from dtclaims.lab.train.lanes import LaneRollouts
-from dtclaims.lab.train.objective import action_loss, make_optimizer
+from dtclaims.lab.train.choices import path_of
+from dtclaims.lab.train.objective import make_optimizer
 from dtclaims.lab.train.precision import TrainPrecision
-from dtclaims.lab.train.rollouts import Precision, Rollouts, View
-from dtclaims.lab.train.stepping import STEPPING, Steps
+from dtclaims.lab.train.rollouts import Rollouts, View
+from dtclaims.lab.train.stepping import STEPPING, Logged, Member
 from dtclaims.seeding import derive, generator
 
+if TYPE_CHECKING:
+    from dtclaims.lab.train.company import Company, Progress
+
 HELD_OUT_CHUNK = 512
-
-Progress = Callable[[int, int], None]
-"""Called with (steps done, steps in all)."""
+"""Held-out windows that go through a network at once."""
 
 
-def training_part(data: Trajectories, spec: RunSpec) -> tuple[Trajectories, Trajectories | None]:
+@dataclass(frozen=True)
+class _Windows:
     """What a run trains on, and what it keeps out of training, if anything (DEV-12)."""
-    if not spec.held_out:
-        return data, None
-    return split_trajectories(data, seed=spec.seed, min_steps=spec.budget.held_out_steps)
+
+    data: Trajectories
+    sampler: WindowSampler
+    held_out: tuple[Batch, ...]
+
+
+@functools.lru_cache(maxsize=16)
+def _windows(data: Trajectories, seed: int | None, min_steps: int, context: int) -> _Windows:
+    """Of the runs of one seed, or of all that keep nothing: they share them, so that a group holds them once."""
+    if seed is None:
+        return _Windows(data, WindowSampler(data, context), ())
+    train, kept = split_trajectories(data, seed=seed, min_steps=min_steps)
+    sampler = WindowSampler(kept, context, statistics_of=train)
+    count = math.ceil(min_steps / context)
+    starts = sampler.draw(count, generator(seed, "held_out"))
+    batches = tuple(sampler.gather(starts[i : i + HELD_OUT_CHUNK]) for i in range(0, count, HELD_OUT_CHUNK))
+    return _Windows(train, WindowSampler(train, context), batches)
 
 
 class Trainer:
@@ -45,13 +60,14 @@ class Trainer:
     same initial states, so that the effects of a claim are paired; under `published` only weights are shared, as in
     the reference, whose data order and environments are not seeded (DEV-21).
 
+    What takes steps and rolls out is a `Company`, of this run alone or of several.
+
     Args:
         spec: the run.
         data: all trajectories.
         backbones: by source, those the arm needs.
-        device: where it trains; what takes the steps and rolls out there is in `STEPPING` and `ROLLOUTS`.
+        device: where it trains.
         precision: see `TrainPrecision`; roll-outs are then in bfloat16 too, or else in float32.
-        threads: that step the physics of the roll-outs; None is `physics_threads`, as if the run were alone.
 
     Raises:
         UsageError: a precision that is not offered on the device.
@@ -64,25 +80,23 @@ class Trainer:
         backbones: Mapping[str, Backbone],
         device: torch.device | str = "cpu",
         precision: TrainPrecision = "float32",
-        threads: int | None = None,
     ) -> None:
         self.spec = spec
         self.device = torch.device(device)
-        if precision not in STEPPING[self.device.type].precisions:
+        self.path = path_of(self.device.type)
+        if precision not in STEPPING[self.path].precisions or (precision != "float32" and self.device.type == "cpu"):
             raise UsageError(
                 "precision of training",
                 given=f"{precision} on {self.device.type}",
                 expected="float32 on a CPU; float32, tf32 or bfloat16 on a GPU",
             )
         self.precision = precision
-        self.data, held_out = training_part(data, spec)
+        windows = _windows(data, spec.seed if spec.held_out else None, spec.budget.held_out_steps, spec.context)
+        self.data, self.sampler, self.held_out = windows.data, windows.sampler, windows.held_out
         self.task = data.task
         self._backbones = backbones
         self.model = self._untrained().to(device)
         self.optimizer = make_optimizer(self.model, spec.budget, spec.adam_eps)
-        self.sampler = WindowSampler(self.data, spec.context, device)
-        self._threads = threads or physics_threads(device)
-        self.env = BatchedEnv(self.task, spec.budget.evaluation_episodes, self._threads)
         self.epoch = 0
         """Epochs done."""
         self.curves: dict[str, list[float]] = {}
@@ -91,11 +105,8 @@ class Trainer:
         `held_out_error` = eval-mode error on trajectories kept out, where the run keeps some; `loss_mean`;
         `gradient_norm` (mean, before clipping), `clipped` (share of steps whose gradient was longer than the
         clipping norm) and `saturated` (share of predicted action coordinates past ±0.99)."""
-        self._best: dict[str, Tensor] | None = None
+        self.best: dict[str, Tensor] | None = None
         """Parameters after the best epoch so far, on the CPU, where that is to be evaluated afresh."""
-        self._held_out = self._held_out_batches(held_out) if held_out is not None else []
-        self._steps: Steps | None = None
-        self._rollouts: LaneRollouts | None = None
 
     def _untrained(self) -> Policy:
         """The model at epoch 0: its draws depend on the seed alone."""
@@ -109,52 +120,63 @@ class Trainer:
             seed=spec.seed,
         )
 
-    def _held_out_batches(self, held_out: Trajectories) -> list[Batch]:
-        sampler = WindowSampler(held_out, self.spec.context, self.device, statistics_of=self.data)
-        count = math.ceil(self.spec.budget.held_out_steps / self.spec.context)
-        starts = sampler.draw(count, generator(self.spec.seed, "held_out"))
-        return [sampler.gather(starts[i : i + HELD_OUT_CHUNK]) for i in range(0, count, HELD_OUT_CHUNK)]
+    @property
+    def member(self) -> Member:
+        """What steps are taken with."""
+        return Member(self.model, self.optimizer, self.sampler, self.spec.gradient_clip)
+
+    @property
+    def view(self) -> View:
+        """How the model sees its environment."""
+        return View(
+            self.task.target, self.spec.context, self.data.state_mean, self.data.state_std, self.task.action_dim
+        )
 
     def _purpose(self, what: str) -> str:
         return what if self.spec.paired else f"{what}/{self.spec.arm}/K{self.spec.context}"
 
-    def run_epoch(self, progress: Progress | None = None) -> None:
-        """Train one epoch, evaluate, log.
+    def starts(self) -> Integers:
+        """Window starts of the next epoch's updates, (steps, batch)."""
+        budget = self.spec.budget
+        stream = generator(self.spec.seed, f"{self._purpose('batches')}/{self.epoch + 1}")
+        return self.sampler.draw(budget.steps_per_epoch * budget.batch_size, stream).reshape(-1, budget.batch_size)
+
+    @property
+    def dropout_seed(self) -> int:
+        """Of the next epoch."""
+        return derive(self.spec.seed, f"dropout/{self.spec.arm}/K{self.spec.context}/{self.epoch + 1}")
+
+    @property
+    def updates(self) -> int:
+        """Updates done."""
+        return self.epoch * self.spec.budget.steps_per_epoch
+
+    def episode_seeds(self) -> list[int]:
+        """Of the evaluation after the epochs done."""
+        return self._seeds(f"{self._purpose('evaluate')}/{self.epoch}", self.spec.budget.evaluation_episodes)
+
+    def fresh_seeds(self) -> list[int]:
+        """Of the evaluations on episodes that no epoch is chosen by, where there are some."""
+        return self._seeds(self._purpose("fresh"), self.spec.fresh_episodes)
+
+    def _seeds(self, purpose: str, count: int) -> list[int]:
+        return [derive(self.spec.seed, f"{purpose}/{i}") % 2**31 for i in range(count)]
+
+    def trained(self, logged: Logged) -> dict[str, float]:
+        """Take the updates of an epoch as done; what they say.
 
         Raises:
             RunFailed: the loss stopped being finite.
         """
-        logged = self.train_epoch(progress)
-        rollouts = self._roll_out(self.epoch)
-        returns = {
-            "return_mean": float(rollouts.returns.mean()),
-            "return_std": float(rollouts.returns.std()),
-            "length_mean": float(rollouts.lengths.mean()),
-        }
-        if self._held_out:
-            logged["held_out_error"] = self._held_out_error()
-        for name, value in {**returns, **logged}.items():
-            self.curves.setdefault(name, []).append(self._finite(name, value))
-        means = self.curves["return_mean"]
-        if self.spec.fresh_episodes and means.index(max(means)) == self.epoch - 1:
-            self._best = self.parameters()
-
-    def train_epoch(self, progress: Progress | None = None) -> dict[str, float]:
-        """The updates of one epoch, and nothing else; what they log.
-
-        Raises:
-            RunFailed: the loss stopped being finite.
-        """
-        budget, epoch = self.spec.budget, self.epoch + 1
-        losses, norms, saturated = self._updates(epoch, progress)
+        budget, (losses, norms, saturated) = self.spec.budget, logged
         if not torch.isfinite(losses).all():
-            step = int((~torch.isfinite(losses)).nonzero()[0]) + self.epoch * budget.steps_per_epoch + 1
+            step = int((~torch.isfinite(losses)).nonzero()[0]) + self.updates + 1
             raise RunFailed(
                 f"the loss of {self.spec.name} stopped being finite",
                 given=f"step {step} of {self.spec.epochs * budget.steps_per_epoch}",
                 remedy=f"The last sound epoch is {self.epoch}.",
             )
-        self.epoch = epoch
+        self.epoch += 1
         return {
             "action_error": float(losses[-1]),
             "loss_mean": float(losses.mean()),
@@ -163,79 +185,60 @@ class Trainer:
             "saturated": float(saturated.mean()),
         }
 
-    def _updates(self, epoch: int, progress: Progress | None) -> tuple[Tensor, Tensor, Tensor]:
-        """One epoch of updates; loss, gradient norm and saturation of every step, on the CPU."""
-        budget, spec = self.spec.budget, self.spec
-        stream = generator(spec.seed, f"{self._purpose('batches')}/{epoch}")
-        starts = self.sampler.draw(budget.steps_per_epoch * budget.batch_size, stream).reshape(-1, budget.batch_size)
-        done, total = self.epoch * budget.steps_per_epoch, spec.epochs * budget.steps_per_epoch
-        report = None if progress is None else lambda step: progress(done + step, total)
-        dropout = derive(spec.seed, f"dropout/{spec.arm}/K{spec.context}/{epoch}")
-        if self._steps is None:
-            self._steps = STEPPING[self.device.type](
-                self.model,
-                self.optimizer,
-                self.sampler.gather,
-                budget,
-                spec.gradient_clip,
-                self.precision,
-                steps=total,
-            )
-        return self._steps.epoch(starts, done, dropout, report)
+    def evaluated(self, rollouts: Rollouts, held_out_error: float | None, said: Mapping[str, float]) -> None:
+        """Log an epoch, with what its updates say.
 
-    def _roll_out(self, epoch: int) -> Rollouts:
-        """The evaluation episodes of an epoch; what they are computed with is kept for the next."""
-        seeds = [
-            derive(self.spec.seed, f"{self._purpose('evaluate')}/{epoch}/{i}") % 2**31
-            for i in range(self.spec.budget.evaluation_episodes)
-        ]
-        if self._rollouts is None:
-            self._rollouts = self._rollouts_of(self.model, self.env)
-        return self._rollouts.run(seeds)
+        Raises:
+            RunFailed: something is not finite.
+        """
+        if not rollouts.sound:
+            raise RunFailed(f"an action of {self.spec.name} is not finite", given=f"epoch {self.epoch}")
+        values = {
+            "return_mean": float(rollouts.returns.mean()),
+            "return_std": float(rollouts.returns.std()),
+            "length_mean": float(rollouts.lengths.mean()),
+            **said,
+            **({} if held_out_error is None else {"held_out_error": held_out_error}),
+        }
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise RunFailed(f"{name} of {self.spec.name} is not finite", given=value)
+            self.curves.setdefault(name, []).append(value)
+        if self.spec.fresh_episodes and self.best_epoch == self.epoch:
+            self.best = self.parameters()
+
+    @property
+    def best_epoch(self) -> int:
+        """The first with the highest mean return."""
+        means = self.curves["return_mean"]
+        return 1 + means.index(max(means))
+
+    def run_epoch(self, progress: "Progress | None" = None) -> None:
+        """Train one epoch alone, evaluate, log; see `Company.run_epoch`.
+
+        Raises:
+            RunFailed: the loss stopped being finite.
+        """
+        for error in self._alone.run_epoch(None if progress is None else [progress]).values():
+            raise error
+
+    def train_epoch(self, progress: "Progress | None" = None) -> dict[str, float]:
+        """The updates of one epoch alone, and nothing else; what they log.
+
+        Raises:
+            RunFailed: the loss stopped being finite.
+        """
+        return self.trained(self._alone.update(None if progress is None else [progress])[0])
 
     def evaluate_afresh(self) -> dict[str, dict[str, Any]]:
-        """The best epoch's checkpoint and the last's, each on episodes that no epoch was chosen by; empty if not asked.
+        """See `Company.evaluate_afresh`."""
+        return self._alone.evaluate_afresh()[0]
 
-        Both start in the same states. Where the last epoch is the best one, it is evaluated once.
+    @functools.cached_property
+    def _alone(self) -> "Company":
+        from dtclaims.lab.train.company import Company
 
-        Returns:
-            `best` (the first epoch with the highest mean return) and `last`, each with its `epoch` and the `returns`
-            and `lengths` of each episode.
-        """
-        count = self.spec.fresh_episodes
-        if not count:
-            return {}
-        assert self._best is not None
-        env = BatchedEnv(self.task, count, self._threads)
-        seeds = [derive(self.spec.seed, f"{self._purpose('fresh')}/{i}") % 2**31 for i in range(count)]
-
-        def evaluated(epoch: int, model: Policy) -> dict[str, Any]:
-            rollouts = self._rollouts_of(model, env).run(seeds)
-            returns, lengths = list(map(float, rollouts.returns)), list(map(int, rollouts.lengths))
-            return {"epoch": epoch, "returns": returns, "lengths": lengths}
-
-        curve = self.curves["return_mean"]
-        best, last = 1 + curve.index(max(curve)), evaluated(self.epoch, self.model)
-        if best == self.epoch:
-            return {"best": last, "last": last}
-        model = copy.deepcopy(self.model)
-        model.load_state_dict(self._best)
-        return {"best": evaluated(best, model), "last": last}
-
-    def _rollouts_of(self, model: Policy, env: BatchedEnv) -> LaneRollouts:
-        view = View(
-            self.task.target, self.spec.context, self.data.state_mean, self.data.state_std, self.task.action_dim
-        )
-        precision: Precision = "bfloat16" if self.precision == "bfloat16" else "float32"
-        found: LaneRollouts = ROLLOUTS[self.device.type](model, env, view, self.device, precision)
-        return found
-
-    @torch.no_grad()
-    def _held_out_error(self) -> float:
-        self.model.eval()
-        errors = [(action_loss(self.model, batch)[0], batch.mask.sum()) for batch in self._held_out]
-        steps = sum(int(count) for _, count in errors)
-        return sum(float(error) * int(count) for error, count in errors) / steps
+        return Company([self])
 
     def constant_error(self) -> float:
         """Error of the best constant prediction of the training actions (DEV-11)."""
@@ -263,23 +266,18 @@ class Trainer:
             "curves": {name: list(values) for name, values in self.curves.items()},
             "model": self.parameters(),
             "optimizer": _copied(self.optimizer.state_dict()),
-            **({} if self._best is None else {"best": self._best}),
+            **({} if self.best is None else {"best": self.best}),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take up a state of this run; what follows is then what it would have been."""
+        """Take up a state of this run, before any company takes it in; what follows is what it would have been."""
         self.epoch = state["epoch"]
         self.curves = {name: list(values) for name, values in state["curves"].items()}
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self._best = state.get("best")
-        # They may hold the tensors that were replaced.
-        self._steps = self._rollouts = None
-
-    def _finite(self, name: str, value: float) -> float:
-        if not math.isfinite(value):
-            raise RunFailed(f"{name} of {self.spec.name} is not finite", given=value)
-        return value
+        self.best = state.get("best")
+        # It may hold the tensors that were replaced.
+        self.__dict__.pop("_alone", None)
 
 
 def _copied(state: Any) -> Any:

@@ -31,6 +31,8 @@ class Rollouts:
     lengths: npt.NDArray[np.int64]
     precision: Precision = "float32"
     """What the blocks' matrix products were computed in."""
+    sound: bool = True
+    """Whether every action was finite; if not, the episodes ended where one was not."""
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from dtclaims.lab.data.physics import BatchedEnv
 from dtclaims.lab.design.tasks import RETURN_SCALE, get_task
 from dtclaims.lab.models import DecisionTransformer, StackConfig
+from dtclaims.lab.train.choices import path_of
 from dtclaims.lab.train.evaluate import ROLLOUTS, physics_threads
+from dtclaims.lab.train.networks import Networks
 from dtclaims.lab.train.rollouts import View
+from dtclaims.lab.train.stacked import rounded_parameters
 
 TASK = get_task("halfcheetah")
 """Its episodes never terminate."""
@@ -30,9 +33,20 @@ def network(width: int, heads: int, device: str) -> DecisionTransformer:
 def ours(model: DecisionTransformer, episodes: int, steps: int, device: str, precision: str) -> np.ndarray:
     env = BatchedEnv(TASK, episodes, physics_threads(device))
     view = View(TASK.target, CONTEXT, MEAN, STD, TASK.action_dim)
-    rollouts = ROLLOUTS[device](model, env, view, torch.device(device), precision).run(range(episodes), steps)
+    asked = model if device == "cpu" else together([model], precision)
+    made = ROLLOUTS[path_of(device)](asked, env, [view], torch.device(device), precision)
+    (rollouts,) = made.run([range(episodes)], steps)
     env.close()
     return rollouts.returns
+
+
+def together(models: list[DecisionTransformer], precision: str) -> Networks:
+    """Models of one shape side by side."""
+    rounded = rounded_parameters(models[0]) if precision == "bfloat16" else ()
+    named = [dict(one.named_parameters()) for one in models]
+    leaves = {name: torch.stack([own[name].detach() for own in named]) for name in named[0]}
+    kinds = {name: torch.bfloat16 if name in rounded else torch.float32 for name in leaves}
+    return Networks(models[0], {name: leaf.to(kinds[name]) for name, leaf in leaves.items()})
 
 
 @torch.no_grad()

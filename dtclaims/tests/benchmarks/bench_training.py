@@ -8,7 +8,6 @@ ours leaves out tokens that no loss depends on); the peak is a bfloat16 product 
 """
 
 import random
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,9 +21,10 @@ from dtclaims.lab.data.windows import ACTION_PADDING, Batch, WindowSampler
 from dtclaims.lab.design.spec import Budget
 from dtclaims.lab.design.tasks import MAX_EPISODE_STEPS, RETURN_SCALE, get_task
 from dtclaims.lab.models import DecisionTransformer, StackConfig
-from dtclaims.lab.train.fast import WORTH_COMPILING, CapturedSteps
 from dtclaims.lab.train.objective import action_loss, make_optimizer
 from dtclaims.lab.train.plain import update
+from dtclaims.lab.train.stacked import WORTH_COMPILING, StackedSteps
+from dtclaims.lab.train.stepping import Member
 from dtclaims.tests.support.operations import step_operations
 
 TASK = get_task("hopper")
@@ -32,8 +32,12 @@ BUDGET = Budget(1, 200, 64, 1e-4, 5000, 1)
 SHAPES = {
     "paper, language": StackConfig(12, 768, 12, "gelu_new"),
     "paper, random": StackConfig(12, 768, 1, "relu"),
-    "small": StackConfig(12, 128, 4, "gelu_new"),
+    "small, language": StackConfig(12, 128, 4, "gelu_new"),
+    "small, random": StackConfig(12, 128, 1, "relu"),
+    "small, image": StackConfig(24, 96, 3, "quick_gelu", norm="rms"),
 }
+TOGETHER = {"paper": (1, 4), "small": (1, 5, 30)}
+"""Runs of a group, by scale."""
 MINI = StackConfig(12, 32, 2, "gelu_new")
 
 
@@ -104,35 +108,40 @@ class ReferenceTraining:
 
 
 def ours(
-    config: StackConfig, context: int, data: Trajectories, precision: str, compiling: bool = True
+    config: StackConfig,
+    context: int,
+    data: Trajectories,
+    precision: str,
+    runs: int = 1,
+    *,
+    device: str = "cuda",
+    compiling: bool = True,
 ) -> Callable[[int], None]:
-    """A function that trains an epoch of so many steps."""
-    model = network(config, "cuda")
-    sampler = WindowSampler(data, context, "cuda")
-    optimizer = make_optimizer(model, BUDGET, 1e-8)
-    steps_of_run = WORTH_COMPILING if compiling else 0
-    fast = CapturedSteps(model, optimizer, sampler.gather, BUDGET, 0.25, precision, steps=steps_of_run)
+    """A function that trains so many steps of each of so many runs, together."""
+    sampler = WindowSampler(data, context)
+    members = []
+    for _ in range(runs):
+        model = network(config, device)
+        members.append(Member(model, make_optimizer(model, BUDGET, 1e-8), sampler, 0.25))
+    stacked = StackedSteps(members, BUDGET, precision, steps=WORTH_COMPILING if compiling else 0)
 
     def steps(count: int) -> None:
         starts = sampler.draw(count * BUDGET.batch_size, np.random.default_rng(0)).reshape(count, -1)
         for begin in range(0, count, BUDGET.steps_per_epoch):
-            losses, _, _ = fast.epoch(starts[begin : begin + BUDGET.steps_per_epoch], begin, seed=0)
-            assert torch.isfinite(losses).all()
+            chosen = starts[begin : begin + BUDGET.steps_per_epoch]
+            logged = stacked.epoch([chosen] * runs, [begin] * runs, list(range(runs)))
+            assert all(torch.isfinite(losses).all() for losses, _, _ in logged)
 
     return steps
 
 
-def seconds(trainings: list[Callable[[int], None]], count: int) -> float:
-    """Time of one step of one run while all of them train beside each other, each in a thread."""
-    threads = [threading.Thread(target=one, args=(count,)) for one in trainings]
+def seconds(training: Callable[[int], None], count: int) -> float:
+    """Time of one step of all runs of a group."""
     torch.cuda.synchronize()
     began = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    training(count)
     torch.cuda.synchronize()
-    return (time.perf_counter() - began) / count / len(trainings)
+    return (time.perf_counter() - began) / count
 
 
 def peak() -> float:
@@ -148,37 +157,35 @@ def peak() -> float:
     return 2 * 8192**3 * 20 / (time.perf_counter() - began)
 
 
-def table(beside: tuple[int, ...] = (1, 4)) -> None:
-    """Print reference-style and ours, for every shape and context."""
+def table() -> None:
+    """Print reference-style and ours, for every shape, context and number of runs."""
     data, most = made_up_data(), peak()
     print(
         f"{torch.cuda.get_device_name()}, torch {torch.__version__}, batch {BUDGET.batch_size}, peak {most / 1e12:.0f}"
     )
-    print(f"{'shape':16} {'K':>2} {'training':28} {'runs':>4} {'ms/run-step':>11} {'TFLOP/s':>8} {'of peak':>7}")
+    print(f"{'shape':16} {'K':>2} {'training':28} {'runs':>4} {'ms/run-step':>11} {'TFLOP/s':>8} {'of peak':>7}  start")
     for name, config in SHAPES.items():
         for context in (20, 1):
             work = step_operations(network(config, "cpu"), BUDGET.batch_size, context)
 
-            def line(training: str, runs: int, took: float, name=name, context=context, work=work) -> None:
-                rate = work / took
-                figures = f"{took * 1e3:11.2f} {rate / 1e12:8.1f} {rate / most:7.1%}"
-                print(f"{name:16} {context:2} {training:28} {runs:4} {figures}", flush=True)
+            def line(training: str, runs: int, took: float, start: float = 0.0, *, of=(name, context, work)) -> None:
+                rate = of[2] * runs / took
+                figures = f"{took / runs * 1e3:11.3f} {rate / 1e12:8.1f} {rate / most:7.1%} {start:5.0f} s"
+                print(f"{of[0]:16} {of[1]:2} {training:28} {runs:4} {figures}", flush=True)
 
             reference = ReferenceTraining(config, context, data, "cuda")
             reference.steps(3)
-            line("reference-style float32", 1, seconds([reference.steps], 10))
+            line("reference-style float32", 1, seconds(reference.steps, 10))
             del reference
-            for precision in ("float32", "tf32", "bfloat16"):
-                # To be short: compiling takes long, and runs that are long enough for it are bfloat16.
-                compiling = precision == "bfloat16"
-                most_runs = max(beside) if compiling else 1
-                trainings = [ours(config, context, data, precision, compiling) for _ in range(most_runs)]
-                for one in trainings:
-                    one(3)
-                for runs in beside if compiling else (1,):
-                    took = min(seconds(trainings[:runs], BUDGET.steps_per_epoch // 2) for _ in range(2))
-                    line(f"ours {precision}{', compiled' * compiling}", runs, took)
-                del trainings
+            for runs in TOGETHER[name.partition(",")[0]]:
+                began = time.perf_counter()
+                training = ours(config, context, data, "bfloat16", runs)
+                training(3)
+                start = time.perf_counter() - began
+                took = min(seconds(training, BUDGET.steps_per_epoch // 2) for _ in range(2))
+                line("ours bfloat16, compiled", runs, took, start)
+                del training
+                torch.cuda.empty_cache()
 
 
 @pytest.mark.gpu

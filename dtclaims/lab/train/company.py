@@ -1,0 +1,151 @@
+"""Runs that train together: an epoch of all of them, and their evaluation (protocol §4 and §5).
+
+Each stays a run of its own: what it computes, logs and fails by depends on nothing of the others (`stacked`). Alone it
+is a company of one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+from dtclaims.errors import DtclaimsError
+from dtclaims.lab.data.physics import BatchedEnv
+from dtclaims.lab.train.evaluate import ROLLOUTS, physics_threads
+from dtclaims.lab.train.lanes import LaneRollouts
+from dtclaims.lab.train.loop import Trainer
+from dtclaims.lab.train.rollouts import Precision, Rollouts
+from dtclaims.lab.train.stepping import STEPPING, Logged, Steps
+
+Progress = Callable[[int, int], None]
+"""Called with (steps done, steps in all)."""
+
+
+Failures = dict[int, DtclaimsError]
+"""By a run's number in its company, what went wrong with it alone."""
+
+
+class Company:
+    """Some runs of one shape, context, task and budget, on one device.
+
+    Args:
+        trainers: the runs; each may be at another epoch.
+        cores: that it may use beside the device; None for all there are.
+    """
+
+    def __init__(self, trainers: Sequence[Trainer], cores: int | None = None) -> None:
+        self.trainers = list(trainers)
+        self.left: set[int] = set()
+        """Runs that have failed or are over. Their networks stay where they are, and nobody asks what they do."""
+        self._first = self.trainers[0]
+        self._threads = physics_threads(self._first.device, cores)
+        self._kept: LaneRollouts | None = None
+
+    @cached_property
+    def _steps(self) -> Steps:
+        first = self._first
+        steps: Steps = STEPPING[first.path](
+            [one.member for one in self.trainers],
+            first.spec.budget,
+            first.precision,
+            steps=first.spec.epochs * first.spec.budget.steps_per_epoch,
+        )
+        return steps
+
+    @property
+    def present(self) -> list[int]:
+        """Runs that go on."""
+        return [index for index in range(len(self.trainers)) if index not in self.left]
+
+    def run_epoch(self, progress: Sequence[Progress] | None = None) -> Failures:
+        """Train one epoch, evaluate, log; a run that fails leaves.
+
+        Args:
+            progress: of each run.
+        """
+        failures: Failures = {}
+        said: dict[int, dict[str, float]] = {}
+        for index, logged in self.update(progress).items():
+            with self._alone(index, failures):
+                said[index] = self.trainers[index].trained(logged)
+        if not self.present:
+            return failures
+        rollouts = self._rollouts().run(self._of_present([one.episode_seeds() for one in self.trainers]))
+        errors = self._steps.errors([one.held_out for one in self.trainers])
+        for index in self.present:
+            with self._alone(index, failures):
+                self.trainers[index].evaluated(rollouts[index], errors[index], said[index])
+        return failures
+
+    def update(self, progress: Sequence[Progress] | None = None) -> dict[int, Logged]:
+        """The updates of one epoch, and nothing else: by run, what they logged."""
+        steps = self._first.spec.budget.steps_per_epoch
+
+        def report(step: int) -> None:
+            for index in self.present if progress is not None else ():
+                run = self.trainers[index]
+                progress[index](run.updates + step, run.spec.epochs * steps)
+
+        logged = self._steps.epoch(
+            [one.starts() for one in self.trainers],
+            [one.updates for one in self.trainers],
+            [one.dropout_seed for one in self.trainers],
+            None if progress is None else report,
+        )
+        return {index: logged[index] for index in self.present}
+
+    def evaluate_afresh(self) -> dict[int, dict[str, dict[str, Any]]]:
+        """The best epoch's checkpoint and the last's, each on episodes that no epoch was chosen by.
+
+        Both start in the same states. Where the last epoch is the best one, it is evaluated once. The runs have to be
+        over.
+
+        Returns:
+            By run that is present: `best` (the first epoch with the highest mean return) and `last`, each with its
+            `epoch` and the `returns` and `lengths` of each episode; empty if none is asked for.
+        """
+        count = self._first.spec.fresh_episodes
+        if not count:
+            return {index: {} for index in self.present}
+        seeds = self._of_present([one.fresh_seeds() for one in self.trainers])
+        last = self._rollouts(count).run(seeds)
+        found = {i: dict.fromkeys(("best", "last"), _said(self.trainers[i].epoch, last[i])) for i in self.present}
+        earlier = [index for index in self.present if self.trainers[index].best_epoch != self.trainers[index].epoch]
+        if earlier:
+            states = [one.parameters() if one.best is None else one.best for one in self.trainers]
+            asked = [own if index in earlier else [] for index, own in enumerate(seeds)]
+            best = self._rollouts(count, self._steps.with_parameters(states)).run(asked)
+            for index in earlier:
+                found[index]["best"] = _said(self.trainers[index].best_epoch, best[index])
+        return found
+
+    def _of_present(self, seeds: Sequence[list[int]]) -> list[list[int]]:
+        return [[] if index in self.left else own for index, own in enumerate(seeds)]
+
+    def _rollouts(self, episodes: int = 0, networks: Any = None) -> LaneRollouts:
+        """What rolls the runs out: kept from one epoch to the next; made for so many episodes or other parameters."""
+        if not episodes and self._kept is not None:
+            return self._kept
+        first = self._first
+        count = episodes or first.spec.budget.evaluation_episodes
+        env = BatchedEnv(first.task, count * len(self.trainers), self._threads)
+        precision: Precision = "bfloat16" if first.precision == "bfloat16" else "float32"
+        views = [one.view for one in self.trainers]
+        made: LaneRollouts = ROLLOUTS[first.path](networks or self._steps.networks, env, views, first.device, precision)
+        if not episodes:
+            self._kept = made
+        return made
+
+    @contextmanager
+    def _alone(self, index: int, failures: Failures) -> Iterator[None]:
+        """What goes wrong here is one run's own: it leaves."""
+        try:
+            yield
+        except DtclaimsError as error:
+            failures[index] = error
+            self.left.add(index)
+
+
+def _said(epoch: int, rollouts: Rollouts) -> dict[str, Any]:
+    returns, lengths = list(map(float, rollouts.returns)), list(map(int, rollouts.lengths))
+    return {"epoch": epoch, "returns": returns, "lengths": lengths}
