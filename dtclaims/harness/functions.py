@@ -33,7 +33,7 @@ from dtclaims.harness.lab import (
     Need,
     Option,
     PlanView,
-    Progress,
+    Preparation,
     PublishedValues,
     Quantity,
     Reading,
@@ -151,8 +151,9 @@ class Session:
         """There are none, and so all are here."""
         return (), True
 
-    def prepare(self, jobs: Sequence[Job], phase: Callable[[str], Progress]) -> None:
+    def preparations(self, jobs: Sequence[Job]) -> Sequence[Preparation]:
         """Nothing is shared."""
+        return ()
 
 
 @dataclass

@@ -247,6 +247,11 @@ class Job:
     task: str | None = None
     order: Any = None
     """The lab's own words for it, with places on this machine: picklable, in no address."""
+    together: str | None = None
+    """Jobs of one value may be done together by one worker (`PerformsTogether`); None: alone. In no address: a result
+    depends on how a job is done, not on who is done beside it."""
+    most_together: int = 1
+    """At most so many."""
 
 
 STATE = "state.safetensors"
@@ -504,6 +509,18 @@ class Wish:
     """Whether nothing is to be looked for beside them: a file of evidence is judged anywhere."""
 
 
+@dataclass(frozen=True)
+class Preparation:
+    """Something that several jobs share. It is made in the background, beside jobs that do not wait for it."""
+
+    name: str
+    """As a line of progress says it: `collecting hopper data`."""
+    jobs: tuple[Job, ...]
+    """Those that wait for it."""
+    make: Callable[[Progress], None]
+    """Called in a thread; what its progress function raises stops it, and it leaves nothing half-written."""
+
+
 class Session(Protocol):
     """A lab with one user's choices made."""
 
@@ -542,8 +559,8 @@ class Session(Protocol):
     def inputs_at_hand(self) -> tuple[Sequence[Mapping[str, Any]], bool]:
         """Identities of the data and weights of this installation, and whether all that jobs may need are here."""
 
-    def prepare(self, jobs: Sequence[Job], phase: Callable[[str], Progress]) -> None:
-        """Make what several jobs share before the first starts; `phase` begins a line of progress."""
+    def preparations(self, jobs: Sequence[Job]) -> Sequence[Preparation]:
+        """What has to be made here before some of these jobs can start, and is shared by them."""
 
 
 class Lab(Protocol):
@@ -601,6 +618,22 @@ class Lab(Protocol):
 
     def commands(self) -> Sequence[Command]:
         """Its own commands."""
+
+
+class PerformsTogether(Protocol):
+    """A lab that can do several jobs of one `Job.together` at once. One that cannot is given them one by one."""
+
+    def perform_together(
+        self, jobs: Sequence[Job], benches: Sequence[Workbench], ended: Callable[[int, Any], None]
+    ) -> None:
+        """Do jobs together.
+
+        Args:
+            jobs: of one `together`.
+            benches: of each.
+            ended: called with a job's number as soon as it is over, and with what `Lab.perform` would return, or with
+                the exception that ended it alone; the others go on. What is raised instead is everybody's.
+        """
 
 
 class PlanView(Protocol):

@@ -15,6 +15,7 @@ from dtclaims.harness.lab import (
     Job,
     Need,
     PlanView,
+    Preparation,
     Progress,
     PublishedValues,
     Quantity,
@@ -312,14 +313,25 @@ class Session:
         found = [portable(one) for one in here if not isinstance(one, Unavailable)]
         return found, len(found) == len(here)
 
-    def prepare(self, jobs: Sequence[Job], phase: Callable[[str], Progress]) -> None:
-        """Collect the data before the workers need them, so that these find the set on disk."""
-        needed: dict[str, Inputs] = {}
+    def preparations(self, jobs: Sequence[Job]) -> Sequence[Preparation]:
+        """The data sets: found, or collected, before workers need them, who then read them from disk."""
+        waiting: dict[str, list[Job]] = {}
+        inputs_of: dict[str, Inputs] = {}
         for job in jobs:
-            for inputs in _inputs_of(job.order):
-                needed[key_of(inputs.data)] = inputs
-        for inputs in needed.values():
-            inputs.load_data(phase(f"collecting {inputs.task} data"))
+            for key, inputs in {key_of(one.data): one for one in _inputs_of(job.order)}.items():
+                inputs_of[key] = inputs
+                waiting.setdefault(key, []).append(job)
+        return [
+            Preparation(f"collecting {inputs.task} data", tuple(waiting[key]), _loading(inputs))
+            for key, inputs in inputs_of.items()
+        ]
+
+
+def _loading(inputs: Inputs) -> Callable[[Progress], None]:
+    def make(progress: Progress) -> None:
+        inputs.load_data(progress)
+
+    return make
 
 
 def _inputs_of(order: RunOrder | MeasureOrder) -> tuple[Inputs, ...]:
@@ -437,6 +449,14 @@ class Laboratory:
         from dtclaims.lab.perform import perform
 
         return perform(job, bench)
+
+    def perform_together(
+        self, jobs: Sequence[Job], benches: Sequence[Workbench], ended: Callable[[int, Any], None]
+    ) -> None:
+        """Train runs of one shape as one program (imports torch)."""
+        from dtclaims.lab.perform import perform_together
+
+        perform_together(jobs, benches, ended)
 
     def derive(self, reading: Reading, stored: Sequence[Stored]) -> Any:
         """What is read from a run's curves."""

@@ -1,7 +1,8 @@
 """Jobs of this lab, done. The only way from the harness to torch."""
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -29,16 +30,57 @@ def perform(job: Job, bench: Workbench) -> Any:
         RunFailed: the loss stopped being finite, or a run that is measured is gone.
         DataError: the data are no longer what the plan was made with.
     """
-    _settle()
+    if isinstance(job.order, MeasureOrder):
+        with _settled(bench.device):
+            return _measure(job, bench)
+    found: list[Any] = []
+    perform_together([job], [bench], lambda index, what: found.append(what))
+    if isinstance(found[0], BaseException):
+        raise found[0]
+    return found[0]
+
+
+def perform_together(
+    jobs: Sequence[Job], benches: Sequence[Workbench], ended: Callable[[int, Any], None]
+) -> None:
+    """Train runs of one `Job.together` as one program.
+
+    Args:
+        jobs: runs.
+        benches: of each.
+        ended: told of each as soon as it is over: what `perform` returns, or the exception that ended it alone.
+    """
+    from dtclaims.lab.train.job import Asked, train_runs
+
+    device = benches[0].device
+    loaded = [_load(job.order.inputs) for job in jobs]
+    asked = [
+        Asked(job.order.spec, data, backbones, bench)
+        for job, bench, (data, backbones) in zip(jobs, benches, loaded, strict=True)
+    ]
+
+    def tell(index: int, what: Any) -> None:
+        if not isinstance(what, BaseException):
+            what = {**what, "provenance": provenance(jobs[index], device, loaded[index][0]).to_json()}
+        ended(index, what)
+
+    with _settled(device):
+        train_runs(asked, tell, device=device, precision=jobs[0].precision, cores=benches[0].cores)  # type: ignore[arg-type]
+
+
+@contextmanager
+def _settled(device: str) -> Iterator[None]:
+    """Around a job: one thread, and no more of a GPU's memory kept afterwards than is used."""
+    _one_thread()
     try:
-        return _train(job, bench) if isinstance(job.order, RunOrder) else _measure(job, bench)
+        yield
     finally:
-        if bench.device.startswith("cuda"):
+        if device.startswith("cuda"):
             _free_gpu()
 
 
 @cache
-def _settle() -> None:
+def _one_thread() -> None:
     """Once a process: two processes of one thread each beat one process of two by far at these sizes."""
     import torch
 
@@ -51,28 +93,6 @@ def _free_gpu() -> None:
 
     gc.collect()
     torch.cuda.empty_cache()
-
-
-def _train(job: Job, bench: Workbench) -> dict[str, Any]:
-    from dtclaims.lab.train.job import train_run
-
-    order: RunOrder = job.order
-    data, backbones = _load(order.inputs)
-    assert bench.folder is not None
-    result = train_run(
-        order.spec,
-        data,
-        backbones,
-        bench.folder,
-        device=bench.device,
-        precision=job.precision,  # type: ignore[arg-type]
-        cores=bench.cores,
-        report=bench.report,
-        note=bench.note,
-        tell=bench.tell,
-        check=bench.check,
-    )
-    return {**result, "provenance": provenance(job, bench.device, data).to_json()}
 
 
 def provenance(job: Job, device: str, data: "Trajectories") -> Provenance:

@@ -7,12 +7,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
 if TYPE_CHECKING:
-    from dtclaims.harness.engine.work import Order
+    from dtclaims.harness.engine.work import Group
 
 EXECUTORS = ("processes", "inline", "ray")
 """Names of the engines: processes of this machine, this process itself, a Ray cluster."""
 
-Status = Literal["made", "found", "busy", "failed", "died"]
+Status = Literal["made", "found", "busy", "failed", "died", "apart"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Ended:
     """A job left its worker.
 
     `made`: it is in the store now; `found`: it was already there; `busy`: another process is making it;
-    `failed`: with an error of its own; `died`: its worker is gone.
+    `failed`: with an error of its own; `died`: its worker is gone; `apart`: doing it together with others failed, which
+    says nothing of it alone.
     """
 
     key: str
@@ -53,10 +54,10 @@ class Engine(Protocol):
 
     @property
     def slots(self) -> int:
-        """How many jobs it takes at once now."""
+        """How many groups of jobs it takes at once now."""
 
-    def start(self, job: "Order") -> None:
-        """Begin a job; call it while fewer than `slots` are running."""
+    def start(self, group: "Group") -> None:
+        """Begin jobs that are done together; call it while fewer than `slots` groups are running."""
 
     def wait(self, timeout: float | None, tell: Callable[[Event], None]) -> None:
         """Wait until something happens, at most `timeout` seconds, and tell it; call it while jobs are running."""

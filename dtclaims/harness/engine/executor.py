@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,19 +12,22 @@ from types import FrameType
 
 from dtclaims.device import cpu_count, device_class, gpus_for, runs_per_gpu
 from dtclaims.errors import UsageError
+from dtclaims.harness.engine.background import Background
 from dtclaims.harness.engine.engine import EXECUTORS, Advanced, Ended, Engine, Event, Noted, imported
 from dtclaims.harness.engine.inline import Inline
 from dtclaims.harness.engine.loggers import check_loggers
 from dtclaims.harness.engine.processes import Processes
 from dtclaims.harness.engine.progress import TRAIN, Display
 from dtclaims.harness.engine.ray_cluster import RayCluster
-from dtclaims.harness.engine.work import Order
-from dtclaims.harness.lab import Session
+from dtclaims.harness.engine.work import Group, Order
+from dtclaims.harness.lab import Preparation, Session
 from dtclaims.harness.plan.plan import Plan, PlannedJob, in_order
 from dtclaims.harness.store.store import Store
 
 RETRIES = 2
 """How often a job whose worker died is given to another: a run then goes on from where it was saved."""
+LOOK = 0.5
+"""Seconds between two looks at what is made in the background."""
 BUSY_WAIT = (1.0, 30.0)
 """Seconds before a run that another process is making is looked at again: at first, and at most."""
 
@@ -73,17 +76,20 @@ def execute(
         KeyboardInterrupt: it was stopped.
     """
     agenda = _Agenda(plan, store, folder, check_loggers(loggers))
-    if not agenda.ready:
+    if not agenda.jobs():
         return agenda.outcome
     with _stopped_by_sigterm(), display:
-        session.prepare([one.job for one in agenda.jobs()], display.phase)
         for one in agenda.jobs():
             if why := agenda.again_because(one):
                 display.note(f"{one.job.name} is {why}")
         try:
-            with make_engine(plan, store, executor, workers, ray_address) as engine:
+            with (
+                Background(session.preparations([one.job for one in agenda.jobs()]), display.phase) as background,
+                make_engine(plan, store, executor, workers, ray_address) as engine,
+            ):
+                agenda.hold(background.waiting)
                 display.begin({one.key: agenda.estimate(one) for one in agenda.jobs()}, engine.slots)
-                _carry_out(agenda, engine, display)
+                _carry_out(agenda, engine, background, display)
         except KeyboardInterrupt:
             display.note("stopped; the same command goes on, unfinished runs after their last saved epoch")
             raise
@@ -142,43 +148,59 @@ def places(plan: Plan, workers: int | None = None) -> list[str | None]:
     return [gpus[i % len(gpus)] for i in range(size)]
 
 
-def _carry_out(agenda: "_Agenda", engine: Engine, display: Display) -> None:
-    running: dict[str, Order] = {}
+def _carry_out(agenda: "_Agenda", engine: Engine, background: Background, display: Display) -> None:
+    running: dict[str, tuple[Order, Group]] = {}
 
     def hear(event: Event) -> None:
         if isinstance(event, Advanced):
             display.advance(event.key, event.done, event.total)
         elif isinstance(event, Noted):
-            display.note(f"{agenda.label(running[event.key])}: {event.text}")
+            display.note(f"{agenda.label(running[event.key][0])}: {event.text}")
         else:
-            _end(agenda, running.pop(event.key), event, display)
+            _end(agenda, *running.pop(event.key), event, display)
+
+    def groups() -> int:
+        return len({id(group) for _, group in running.values()})
 
     while True:
+        for prepared, problem in background.over():
+            if problem is None:
+                agenda.prepared(prepared)
+                continue
+            for key in agenda.unprepared(prepared, problem):
+                display.finish(key)
+            display.failed(f"{prepared.name}: {problem}")
         slots = engine.slots
-        while len(running) < slots and (job := agenda.next()) is not None:
-            running[job.key] = job
-            display.start(job.key)
-            engine.start(job)
+        while groups() < slots and (group := agenda.next()) is not None:
+            for order in group:
+                running[order.key] = (order, group)
+                display.start(order.key)
+            engine.start(group)
         pause = agenda.seconds_to_wait()
+        if background.busy:
+            pause = LOOK if pause is None else min(pause, LOOK)
         if running:
             # With all slots taken a job that was put off has to wait for one of them anyway.
-            engine.wait(pause if len(running) < slots else None, hear)
+            engine.wait(pause if groups() < slots else None, hear)
         elif pause is not None:
             time.sleep(pause)
         else:
             return
 
 
-def _end(agenda: "_Agenda", job: Order, event: Ended, display: Display) -> None:
+def _end(agenda: "_Agenda", job: Order, group: Group, event: Ended, display: Display) -> None:
     label = agenda.label(job)
     if event.status == "busy":
         display.put_off(job.key)
         if agenda.put_off(job):
             display.note(f"{label}: {event.text}")
         return
-    if event.status == "died" and agenda.again(job):
+    if event.status == "apart" or (event.status == "died" and agenda.again(job, len(group))):
         display.put_off(job.key)
-        display.note(f"{label}: {event.text}; it goes on in another")
+        fewer = agenda.apart(job, len(group))
+        # Of a group one line is enough.
+        if job is group[0] or event.status == "died":
+            display.note(f"{label}: {event.text}; it goes on {'with fewer beside it' if fewer else 'in another'}")
         return
     if event.status in ("failed", "died"):
         for key in agenda.fail(job, event.text):
@@ -215,13 +237,39 @@ class _Agenda:
         self._put_off: list[tuple[float, Order]] = []
         self._visits: Counter[str] = Counter()
         self._deaths: Counter[str] = Counter()
+        self._limit: dict[str, int] = {}
+        """Of jobs that could not be done in a larger group."""
+        self._held: dict[str, int] = {}
+        """By key, how many preparations a job still waits for."""
         # What makes one value comes first: it is short, and verdicts then come early.
+        self._roots = [one for one in (*wanted, *missing) if not self._to_make.intersection(one.needs)]
         for one in (*wanted, *missing):
-            waits_for = self._to_make.intersection(one.needs)
-            for key in waits_for:
+            for key in self._to_make.intersection(one.needs):
                 self._after[key].append(one)
-            if not waits_for:
-                self.ready.append(self._order(one))
+        self.hold({})
+
+    def hold(self, waiting: Mapping[str, int]) -> None:
+        """Hold jobs back, before any is started: name of a job → how many preparations it waits for."""
+        self._held = {one.key: waiting[one.job.name] for one in self.jobs() if one.job.name in waiting}
+        self.ready = deque(self._order(one) for one in self._roots if one.key not in self._held)
+
+    def prepared(self, preparation: Preparation) -> None:
+        """Let start what waited for it and for nothing else."""
+        names = {job.name for job in preparation.jobs}
+        for one in self.jobs():
+            if one.job.name in names and one.key in self._held:
+                self._held[one.key] -= 1
+                if not self._held[one.key]:
+                    del self._held[one.key]
+                    if not self._to_make.intersection(one.needs):
+                        self.ready.append(self._order(one))
+
+    def unprepared(self, preparation: Preparation, text: str) -> list[str]:
+        """Record the failure of all that waited for it; their keys."""
+        names = {job.name for job in preparation.jobs}
+        lost = [one for one in self.jobs() if one.job.name in names and one.key not in self.outcome.failures]
+        keys = [key for one in lost for key in (one.key, *self.fail(self._order(one), text))]
+        return list(dict.fromkeys(keys))
 
     def _order(self, one: PlannedJob) -> Order:
         device = self._plan.device
@@ -245,13 +293,35 @@ class _Agenda:
         """A job as people call it."""
         return job.job.name
 
-    def next(self) -> Order | None:
-        """A job to start now, if there is one; those put off come back in their time, after the others."""
-        if self.ready:
-            return self.ready.popleft()
-        if self._put_off and self._put_off[0][0] <= time.monotonic():
-            return self._put_off.pop(0)[1]
-        return None
+    def next(self) -> Group | None:
+        """Jobs to start now, if there are some; those put off come back in their time, after the others."""
+        if not self.ready:
+            if not self._put_off or self._put_off[0][0] > time.monotonic():
+                return None
+            self.ready.append(self._put_off.pop(0)[1])
+        first = self.ready.popleft()
+        group = [first]
+        if first.job.together is not None:
+            most = self._most(first)
+            others = deque[Order]()
+            while self.ready:
+                one = self.ready.popleft()
+                if one.job.together == first.job.together and len(group) < min(most, self._most(one)):
+                    group.append(one)
+                else:
+                    others.append(one)
+            self.ready = others
+        return tuple(group)
+
+    def _most(self, job: Order) -> int:
+        """How large a group it may be in."""
+        return self._limit.get(job.key, job.job.most_together)
+
+    def apart(self, job: Order, size: int) -> bool:
+        """A group of this size failed or died: the job comes next, in groups of half the size. Whether it was one."""
+        self._limit[job.key] = max(1, size // 2)
+        self.ready.appendleft(job)
+        return size > 1
 
     def seconds_to_wait(self) -> float | None:
         """Until the next job that was put off; None if there is none."""
@@ -265,13 +335,10 @@ class _Agenda:
         self._put_off = sorted([*self._put_off, (time.monotonic() + pause, job)], key=lambda one: one[0])
         return self._visits[job.key] == 1
 
-    def again(self, job: Order) -> bool:
-        """Whether a job whose worker died gets another; if so it is next."""
-        self._deaths[job.key] += 1
-        if self._deaths[job.key] > RETRIES:
-            return False
-        self.ready.appendleft(job)
-        return True
+    def again(self, job: Order, size: int) -> bool:
+        """Whether a job whose worker died gets another. In a group it may have been a companion's fault."""
+        self._deaths[job.key] += size == 1
+        return self._deaths[job.key] <= RETRIES
 
     def fail(self, job: Order, text: str) -> list[str]:
         """Record a failure for the job and for what rests on it; keys of the latter."""
@@ -291,5 +358,9 @@ class _Agenda:
             self.outcome.measured += made
         self._to_make.discard(job.key)
         # To the front: measuring is short, and verdicts then come early.
-        free = [one for one in self._after[job.key] if not self._to_make.intersection(one.needs)]
+        free = [
+            one
+            for one in self._after[job.key]
+            if not self._to_make.intersection(one.needs) and one.key not in self._held
+        ]
         self.ready.extendleft(self._order(one) for one in free)

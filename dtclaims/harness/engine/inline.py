@@ -6,7 +6,7 @@ from typing import Self
 
 from dtclaims.device import cpu_count
 from dtclaims.harness.engine.engine import Event
-from dtclaims.harness.engine.work import Order, perform, prepare_process
+from dtclaims.harness.engine.work import Group, perform, prepare_process
 from dtclaims.harness.store.store import Store
 
 
@@ -21,16 +21,16 @@ class Inline:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._job: Order | None = None
+        self._group: Group | None = None
 
-    def start(self, job: Order) -> None:
-        """Remember the job; `wait` does it."""
-        self._job = job
+    def start(self, group: Group) -> None:
+        """Remember the jobs; `wait` does them."""
+        self._group = group
 
     def wait(self, timeout: float | None, tell: Callable[[Event], None]) -> None:
-        """Do the job, however long it takes."""
-        assert self._job is not None
-        tell(perform(self._store, self._job, tell, cpu_count()))
+        """Do the jobs, however long it takes."""
+        assert self._group is not None
+        perform(self._store, self._group, tell, cpu_count())
 
     def __enter__(self) -> Self:
         prepare_process()

@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Self
 
 from dtclaims.device import cpu_count
 from dtclaims.harness.engine.engine import Ended, Event
-from dtclaims.harness.engine.work import Order, perform, prepare_process
+from dtclaims.harness.engine.work import Group, perform, prepare_process
 from dtclaims.harness.store.store import Store
 
 # Spawned, because forking a process that has loaded torch or CUDA is not safe.
@@ -28,13 +28,14 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     place: str | None
-    key: str | None = None
+    keys: set[str] = field(default_factory=set)
+    """Of the jobs that it is at."""
 
 
 class Processes:
-    """An engine of spawned processes, each pinned to a place and working on one job at a time.
+    """An engine of spawned processes, each pinned to a place and working on one group of jobs at a time.
 
-    A worker that dies takes its own job with it and nothing else; the next job gets a fresh one.
+    A worker that dies takes its own jobs with it and nothing else; the next ones get a fresh one.
 
     Args:
         root: of the store.
@@ -53,13 +54,13 @@ class Processes:
         """One per place."""
         return len(self.places)
 
-    def start(self, job: Order) -> None:
-        """Hand a job to an idle worker, or to a new one on the next free place."""
-        worker = next((one for one in self._workers if one.key is None), None) or self._spawn()
-        worker.key = job.key
+    def start(self, group: Group) -> None:
+        """Hand jobs to an idle worker, or to a new one on the next free place."""
+        worker = next((one for one in self._workers if not one.keys), None) or self._spawn()
+        worker.keys = {order.key for order in group}
         # One that died while idle is found out by `wait`.
         with contextlib.suppress(OSError):
-            worker.pipe.send(job)
+            worker.pipe.send(group)
 
     def wait(self, timeout: float | None, tell: Callable[[Event], None]) -> None:
         """Pass on what the workers say, deaths included."""
@@ -70,11 +71,11 @@ class Processes:
             except (EOFError, OSError):
                 self._workers.remove(worker)
                 self._end(worker)
-                if worker.key is not None:
-                    tell(Ended(worker.key, "died", f"the worker process died ({_cause(worker.process.exitcode)})"))
+                for key in worker.keys:
+                    tell(Ended(key, "died", f"the worker process died ({_cause(worker.process.exitcode)})"))
                 continue
             if isinstance(event, Ended):
-                worker.key = None
+                worker.keys.discard(event.key)
             tell(event)
 
     def _spawn(self) -> _Worker:
@@ -129,14 +130,14 @@ def _serve(pipe: Connection, root: Path, place: str | None, cores: int) -> None:
     store = Store(root)
     while True:
         try:
-            job: Order = pipe.recv()
+            group: Group = pipe.recv()
         except EOFError:
             return
         if place is not None:
             # The one GPU it sees is its first.
-            job = replace(job, device="cuda")
+            group = tuple(replace(order, device="cuda") for order in group)
         try:
-            pipe.send(perform(store, job, pipe.send, cores))
+            perform(store, group, pipe.send, cores)
         except BrokenPipeError:
             # The parent is gone; the run's state is on disk.
             return

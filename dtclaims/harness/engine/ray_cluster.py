@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from dtclaims.errors import MissingDependency, UsageError
-from dtclaims.harness.engine.engine import Ended, Event
-from dtclaims.harness.engine.work import Order, perform, prepare_process
+from dtclaims.harness.engine.engine import Ended, Event, Status
+from dtclaims.harness.engine.work import Group, perform, prepare_process
 from dtclaims.harness.store.store import Store
 
 LOOK = 0.5
@@ -43,7 +43,7 @@ class RayCluster:
             )
         self._ray: Any = importlib.import_module("ray")
         self._root, self._share, self._address, self._workers = root.resolve(), runs_per_gpu, address, workers
-        self._running: dict[Any, str] = {}
+        self._running: dict[Any, set[str]] = {}
         self._ours = False
 
     def __enter__(self) -> Self:
@@ -81,27 +81,39 @@ class RayCluster:
             room = min(room, resources.get("GPU", 0.0) * self._share)
         return max(1, min(int(room), self._workers or int(room)))
 
-    def start(self, job: Order) -> None:
-        """Submit a task."""
-        if job.device.startswith("cuda"):
+    def start(self, group: Group) -> None:
+        """Submit a task for jobs that are done together."""
+        if group[0].device.startswith("cuda"):
             # Of several GPUs Ray shows a task the one it may use.
-            job = replace(job, device="cuda")
-        self._running[self._task.remote(self._root, job, self._reports)] = job.key
+            group = tuple(replace(order, device="cuda") for order in group)
+        self._running[self._task.remote(self._root, group, self._reports)] = {order.key for order in group}
 
     def wait(self, timeout: float | None, tell: Callable[[Event], None]) -> None:
         """Pass on what tasks report, and how they ended."""
         ended, _ = self._ray.wait(list(self._running), timeout=LOOK if timeout is None else min(LOOK, timeout))
         for event in self._said():
-            if event.key in self._running.values():
-                tell(event)
+            self._pass_on(event, tell)
         for task in ended:
-            key = self._running.pop(task)
+            status: Status = "failed"
             try:
-                tell(self._ray.get(task))
+                # What reports did not bring, or were lost with.
+                for event in self._ray.get(task):
+                    self._pass_on(event, tell)
+                text = "its task did not say how it ended"
             except self._ray.exceptions.RayTaskError as error:
-                tell(Ended(key, "failed", str(error.cause)))
+                text = str(error.cause)
             except self._ray.exceptions.RayError as error:
-                tell(Ended(key, "died", f"its worker or node died ({type(error).__name__})"))
+                status, text = "died", f"its worker or node died ({type(error).__name__})"
+            for key in self._running.pop(task):
+                tell(Ended(key, status, text))
+
+    def _pass_on(self, event: Event, tell: Callable[[Event], None]) -> None:
+        """Tell an event of a job that is still being done, once."""
+        for keys in self._running.values():
+            if event.key in keys:
+                if isinstance(event, Ended):
+                    keys.discard(event.key)
+                tell(event)
 
     def _said(self) -> list[Event]:
         try:
@@ -144,6 +156,15 @@ class Reports:
         return taken
 
 
-def _work(root: Path, job: Order, reports: Any) -> Ended:
+def _work(root: Path, group: Group, reports: Any) -> list[Event]:
+    """Do the jobs; how they ended, which is reported too, as soon as each does."""
     prepare_process()
-    return perform(Store(root, create=False), job, reports.tell.remote)
+    ended: list[Event] = []
+
+    def send(event: Event) -> None:
+        if isinstance(event, Ended):
+            ended.append(event)
+        reports.tell.remote(event)
+
+    perform(Store(root, create=False), group, send)
+    return ended

@@ -13,7 +13,7 @@ from typing import Any
 from dtclaims.errors import DtclaimsError, MeasurementError, RunFailed, StoreLocked
 from dtclaims.files import write_json
 from dtclaims.harness.declare.registry import load_lab
-from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted
+from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted, Status
 from dtclaims.harness.engine.loggers import telling
 from dtclaims.harness.lab import Job, Stored
 from dtclaims.harness.store.locks import Lock
@@ -50,70 +50,144 @@ def prepare_process() -> None:
         os.environ.setdefault(name, "1")
 
 
-def perform(store: Store, order: Order, send: Callable[[Event], None], cores: int = 1) -> Ended:
-    """Carry a job out and say how it ended; only the loss of whom `send` talks to is raised.
+Group = tuple[Order, ...]
+"""Jobs that a worker is handed at once: one, or several of one `Job.together`."""
+
+
+def perform(store: Store, group: Group, send: Callable[[Event], None], cores: int = 1) -> None:
+    """Carry jobs out and say how each ended; only the loss of whom `send` talks to is raised.
+
+    Each has its own lock, folder and end. What goes wrong with one is its own; where doing them together fails as a
+    whole, none has failed yet: they end as `apart`, to be done in smaller groups.
 
     Args:
         store: where results go.
-        order: what to do.
+        group: what to do.
         send: is told how it goes.
-        cores: that the job may use beside a GPU; no result depends on them.
+        cores: that the jobs may use beside a GPU; no result depends on them.
     """
+    doing = [one for order in group if (one := _begun(store, order, send, cores)) is not None]
+    if not doing:
+        return
+    lab = load_lab(group[0].folder)
+    together = getattr(lab, "perform_together", None)
     try:
-        made = make(store, order, send, cores)
-        return Ended(order.key, "made" if made else "found")
+        if len(doing) == 1 or together is None:
+            for one in doing:
+                one.end(_outcome(lambda: lab.perform(one.order.job, one.bench)))  # noqa: B023
+        else:
+            together(
+                [one.order.job for one in doing],
+                [one.bench for one in doing],
+                lambda index, what: doing[index].end(what),
+            )
+            for one in doing:
+                one.end(RuntimeError("the lab forgot it"))
     except BrokenPipeError:
         raise
-    except StoreLocked as error:
-        return Ended(order.key, "busy", str(error))
-    except DtclaimsError as error:
-        return Ended(order.key, "failed", str(error))
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(where.filename).name}:{where.lineno}"
-        return Ended(order.key, "failed", f"{type(error).__name__} at {place}: {error}")
+        for one in doing:
+            one.end(error, "apart" if len(doing) > 1 else "failed")
+    finally:
+        for one in doing:
+            one.close()
 
 
-def make(store: Store, order: Order, send: Callable[[Event], None], cores: int = 1) -> bool:
-    """Do the job, from where an earlier worker was stopped; False if somebody else has finished it meanwhile.
+def _outcome(work: Callable[[], Any]) -> Any:
+    """What it returns, or the exception that it raises."""
+    try:
+        return work()
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return error
 
-    Args:
-        store: where the result goes.
-        order: what to do.
-        send: is told how it goes.
-        cores: that it may use beside a GPU.
 
-    Raises:
-        StoreLocked: another process is doing it.
-        StoreError: the store cannot be read or written.
-        DtclaimsError: it cannot be done.
-    """
-    lab = load_lab(order.folder)
-    with store.lock(order.key) as lock, ExitStack() as stack:
-        if _is_stored(store, order):
-            return False
-        folder = store.workspace(order.key) if order.job.keeps_files else None
+def _begun(store: Store, order: Order, send: Callable[[Event], None], cores: int) -> "_Doing | None":
+    """A job, locked and with its folder; None if it is over before it began, which is told."""
+    with ExitStack() as stack:
+        try:
+            lock = stack.enter_context(store.lock(order.key))
+            if _is_stored(store, order):
+                send(Ended(order.key, "found"))
+                return None
+            folder = store.workspace(order.key) if order.job.keeps_files else None
+            if folder is not None and (folder / "manifest.json").is_file():
+                # With a manifest it was whole when its worker was stopped.
+                lock.check()
+                store.publish(folder)
+                send(Ended(order.key, "made"))
+                return None
+            if folder is not None:
+                # Says what the folder is, should the job never be finished.
+                write_json(folder / "identity.json", order.identity)
+                write_json(folder / NAME, {"name": order.job.name})
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            send(_failure(order.key, error))
+            return None
         bench = Bench(store, order, lock, send, cores, folder, stack)
-        if folder is None:
-            value = plain(lab.perform(order.job, bench), order.job)
-            lock.check()
+        bench.stack = stack.pop_all()
+    return _Doing(store, order, bench, send)
+
+
+@dataclass
+class _Doing:
+    """A job that a worker is at."""
+
+    store: Store
+    order: Order
+    bench: "Bench"
+    send: Callable[[Event], None]
+    ended: bool = False
+
+    def end(self, what: Any, failed: Status = "failed") -> None:
+        """Store a result, or tell of an exception; what comes after the first is not heard."""
+        if self.ended:
+            return
+        self.ended = True
+        key = self.order.key
+        if not isinstance(what, BaseException):
+            try:
+                self._keep(what)
+            except BrokenPipeError:
+                raise
+            except Exception as error:
+                what = error
+        # Before it is told: who hears of it may want the lock.
+        self.close()
+        self.send(_failure(key, what, failed) if isinstance(what, BaseException) else Ended(key, "made"))
+
+    def _keep(self, what: Any) -> None:
+        store, order, bench = self.store, self.order, self.bench
+        value = plain(what, order.job)
+        if bench.folder is None:
+            bench.lock.check()
             store.put_measurement(order.identity, value, order.job.name)
             bench.report(1, 1)
-            return True
-        # With a manifest it was whole when its worker was stopped.
-        if not (folder / "manifest.json").is_file():
-            # Says what the folder is, should the job never be finished.
-            write_json(folder / "identity.json", order.identity)
-            write_json(folder / NAME, {"name": order.job.name})
-            result = plain(lab.perform(order.job, bench), order.job)
-            # Not in the result: the same run again would be another.
-            write_json(folder / NAME, {"name": order.job.name, "finished": now()})
-            cost = {"like": list(order.job.cost.like), "steps": order.job.cost.steps}
-            write_json(folder / "result.json", {**result, "cost": cost})
-            store.complete(folder, order.identity)
-        lock.check()
-        store.publish(folder)
-    return True
+            return
+        # Not in the result: the same run again would be another.
+        write_json(bench.folder / NAME, {"name": order.job.name, "finished": now()})
+        cost = {"like": list(order.job.cost.like), "steps": order.job.cost.steps}
+        write_json(bench.folder / "result.json", {**value, "cost": cost})
+        store.complete(bench.folder, order.identity)
+        bench.lock.check()
+        store.publish(bench.folder)
+
+    def close(self) -> None:
+        """Give the lock back and end what the job opened."""
+        self.bench.stack.close()
+
+
+def _failure(key: str, error: BaseException, failed: Status = "failed") -> Ended:
+    if isinstance(error, StoreLocked):
+        return Ended(key, "busy", str(error))
+    if isinstance(error, DtclaimsError):
+        return Ended(key, failed, str(error))
+    where = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(where[-1].filename).name}:{where[-1].lineno}" if where else ""
+    return Ended(key, failed, f"{type(error).__name__}{place}: {error}")
 
 
 def _is_stored(store: Store, order: Order) -> bool:

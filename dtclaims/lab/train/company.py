@@ -70,7 +70,7 @@ class Company:
                 said[index] = self.trainers[index].trained(logged)
         if not self.present:
             return failures
-        rollouts = self._rollouts().run(self._of_present([one.episode_seeds() for one in self.trainers]))
+        rollouts = self._rollouts().run(self._of(self.present, [one.episode_seeds() for one in self.trainers]))
         errors = self._steps.errors([one.held_out for one in self.trainers])
         for index in self.present:
             with self._alone(index, failures):
@@ -94,33 +94,36 @@ class Company:
         )
         return {index: logged[index] for index in self.present}
 
-    def evaluate_afresh(self) -> dict[int, dict[str, dict[str, Any]]]:
+    def evaluate_afresh(self, which: Sequence[int] = (0,)) -> dict[int, dict[str, dict[str, Any]]]:
         """The best epoch's checkpoint and the last's, each on episodes that no epoch was chosen by.
 
-        Both start in the same states. Where the last epoch is the best one, it is evaluated once. The runs have to be
-        over.
+        Both start in the same states. Where the last epoch is the best one, it is evaluated once.
+
+        Args:
+            which: runs that are over.
 
         Returns:
-            By run that is present: `best` (the first epoch with the highest mean return) and `last`, each with its
-            `epoch` and the `returns` and `lengths` of each episode; empty if none is asked for.
+            By run: `best` (the first epoch with the highest mean return) and `last`, each with its `epoch` and the
+            `returns` and `lengths` of each episode; empty if none is asked for.
         """
         count = self._first.spec.fresh_episodes
         if not count:
-            return {index: {} for index in self.present}
-        seeds = self._of_present([one.fresh_seeds() for one in self.trainers])
-        last = self._rollouts(count).run(seeds)
-        found = {i: dict.fromkeys(("best", "last"), _said(self.trainers[i].epoch, last[i])) for i in self.present}
-        earlier = [index for index in self.present if self.trainers[index].best_epoch != self.trainers[index].epoch]
+            return {index: {} for index in which}
+        runs = self.trainers
+        last = self._rollouts(count).run(self._of(which, [one.fresh_seeds() for one in runs]))
+        found = {i: dict.fromkeys(("best", "last"), _said(runs[i].epoch, last[i])) for i in which}
+        earlier = [index for index in which if runs[index].best_epoch != runs[index].epoch]
         if earlier:
-            states = [one.parameters() if one.best is None else one.best for one in self.trainers]
-            asked = [own if index in earlier else [] for index, own in enumerate(seeds)]
-            best = self._rollouts(count, self._steps.with_parameters(states)).run(asked)
+            states = [one.parameters() if one.best is None else one.best for one in runs]
+            evaluated = self._rollouts(count, self._steps.with_parameters(states))
+            best = evaluated.run(self._of(earlier, [one.fresh_seeds() for one in runs]))
             for index in earlier:
-                found[index]["best"] = _said(self.trainers[index].best_epoch, best[index])
+                found[index]["best"] = _said(runs[index].best_epoch, best[index])
         return found
 
-    def _of_present(self, seeds: Sequence[list[int]]) -> list[list[int]]:
-        return [[] if index in self.left else own for index, own in enumerate(seeds)]
+    @staticmethod
+    def _of(which: Sequence[int], seeds: Sequence[list[int]]) -> list[list[int]]:
+        return [own if index in which else [] for index, own in enumerate(seeds)]
 
     def _rollouts(self, episodes: int = 0, networks: Any = None) -> LaneRollouts:
         """What rolls the runs out: kept from one epoch to the next; made for so many episodes or other parameters."""

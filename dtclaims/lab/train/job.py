@@ -1,99 +1,157 @@
-"""A run as a job: from its specification to what `result.json` holds, however often its worker is stopped."""
+"""Runs as jobs: from their specifications to what each `result.json` holds, however often a worker is stopped."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Protocol
 
 from dtclaims.errors import StoreError
 from dtclaims.lab.data.trajectories import Trajectories
 from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.models import Backbone
-from dtclaims.lab.train.evaluate import physics_threads
+from dtclaims.lab.train.company import Company
 from dtclaims.lab.train.loop import Trainer
 from dtclaims.lab.train.precision import TrainPrecision
 from dtclaims.lab.train.resume import Saving, load_state, save_checkpoint
 
 
-def train_run(
-    spec: RunSpec,
-    data: Trajectories,
-    backbones: Mapping[str, Backbone],
-    folder: Path,
+class Desk(Protocol):
+    """Where one run is made, as the harness's workbench offers it."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Empty, or as an earlier worker left it."""
+
+    def report(self, done: int, total: int) -> None:
+        """Steps done so far."""
+
+    def note(self, text: str) -> None:
+        """What the user should read."""
+
+    def tell(self, epoch: int, values: Mapping[str, float]) -> None:
+        """Every epoch's number and the last value of each curve."""
+
+    def check(self) -> None:
+        """After each epoch, before anything is written; what it raises ends the run."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A run that is to be made."""
+
+    spec: RunSpec
+    data: Trajectories
+    """All trajectories."""
+    backbones: Mapping[str, Backbone]
+    """By source, those the arm needs."""
+    desk: Desk
+
+
+Ended = Callable[[int, Any], None]
+"""Called with a run's number and its result, or the exception that ended it alone."""
+
+
+def train_runs(
+    runs: Sequence[Asked],
+    ended: Ended,
     *,
     device: str = "cpu",
     precision: TrainPrecision = "float32",
     cores: int | None = None,
-    report: Callable[[int, int], None] | None = None,
-    note: Callable[[str], None] = lambda text: None,
-    tell: Callable[[int, Mapping[str, float]], None] = lambda epoch, values: None,
-    check: Callable[[], None] = lambda: None,
-) -> dict[str, Any]:
-    """Train a run and evaluate it after every epoch, from where an earlier worker was stopped.
+) -> None:
+    """Train runs of one shape together and evaluate them after every epoch, each from where an earlier worker stopped.
 
-    The folder holds, while it trains and afterwards:
+    Each has a folder, which holds while it trains and afterwards:
 
         epoch_NNN.safetensors   the model's parameters at each of `spec.kept_epochs`
         state.safetensors       all that the rest of the run depends on, after one of the last epochs (`Saving`)
 
-    Files of other names are the caller's and are left alone.
+    Files of other names are the caller's and are left alone. A state that cannot be read is told, and the run starts
+    again.
 
     Args:
-        spec: the run.
-        data: all trajectories.
-        backbones: by source, those the arm needs.
-        folder: empty, or as an earlier worker left it. A state that cannot be read is told, and the run starts again.
+        runs: of one shape, context, task and budget (`jobs.together`).
+        ended: told of each as soon as it is over. A result is plain data: `curves` (see `Trainer.curves`), `fresh`
+            (see `Company.evaluate_afresh`, where it is asked for), `diagnostics` (`constant_error`: the error of the
+            best constant prediction of the training actions, DEV-11; `displacement`: how far the blocks moved, see
+            `Trainer.displacement`, where there are some; `fresh_return` and `fresh_return_last`: mean returns of the
+            fresh evaluations of the best and the last epoch), `seconds` of training, its share of the group's, those
+            of stopped workers up to their last save included, and `resumed`: the epochs after which it was taken up.
+            An exception is RunFailed (the loss stopped being finite), StoreError (the disk is full, or the folder may
+            not be written), or what the desk raised.
         device: where.
         precision: of the updates' matrix products.
-        cores: that it may use beside a GPU, None for all; no result depends on them.
-        report: called with steps done and steps in all.
-        note: is told what the user should read.
-        tell: called with every epoch's number and the last value of each curve.
-        check: called after each epoch, before anything is written; what it raises ends the run.
-
-    Returns:
-        Plain data: `curves` (see `Trainer.curves`), `fresh` (see `Trainer.evaluate_afresh`, where it is asked for),
-        `diagnostics` (`constant_error`: the error of the best constant prediction of the training actions, DEV-11;
-        `displacement`: how far the blocks moved, see `Trainer.displacement`, where there are some; `fresh_return` and
-        `fresh_return_last`: mean returns of the fresh evaluations of the best and the last epoch), `seconds` of
-        training, those of stopped workers up to their last save included, and `resumed`: the epochs after which it was
-        taken up.
+        cores: that they may use beside a GPU, None for all; no result depends on them.
 
     Raises:
-        RunFailed: the loss stopped being finite.
-        StoreError: the disk is full, or the folder may not be written.
         UsageError: a precision that is not offered on the device.
     """
-    started = time.monotonic()
-    trainer = Trainer(spec, data, backbones, device, precision, physics_threads(device, cores))
-    past = _take_up(trainer, folder, note)
+    made = [_Made(run, Trainer(run.spec, run.data, run.backbones, device, precision)) for run in runs]
+    company = Company([one.trainer for one in made], cores)
 
-    def seconds() -> float:
-        return float(past["seconds"]) + time.monotonic() - started
+    def leave(index: int, what: Any) -> None:
+        company.left.add(index)
+        ended(index, what)
 
-    saving = Saving(folder)
-    while trainer.epoch < spec.epochs:
-        trainer.run_epoch(report)
-        check()
+    def each(indices: Sequence[int], work: Callable[[int], None]) -> None:
+        """What goes wrong with one run ends that one."""
+        for index in indices:
+            try:
+                work(index)
+            except Exception as error:
+                leave(index, error)
+
+    while company.present:
+        began, busy = time.monotonic(), company.present
+        over = [index for index in busy if made[index].trainer.epoch == made[index].run.spec.epochs]
+        if over:
+            fresh = company.evaluate_afresh(over)
+            share = (time.monotonic() - began) / len(over)
+            each(over, lambda index: leave(index, made[index].result(fresh[index], share)))  # noqa: B023
+            continue
+        for index, error in company.run_epoch([run.desk.report for run in runs]).items():
+            leave(index, error)
+        share = (time.monotonic() - began) / len(busy)
+        each(company.present, lambda index: made[index].after_epoch(share))  # noqa: B023
+
+
+class _Made:
+    """A run that is being made."""
+
+    def __init__(self, run: Asked, trainer: Trainer) -> None:
+        assert run.desk.folder is not None
+        self.run, self.trainer, self.folder = run, trainer, run.desk.folder
+        self.past = _take_up(trainer, self.folder, run.desk.note)
+        self.saving = Saving(self.folder)
+
+    def after_epoch(self, seconds: float) -> None:
+        """Keep what an epoch of so many seconds left."""
+        trainer, spec, desk = self.trainer, self.run.spec, self.run.desk
+        self.past["seconds"] += seconds
+        desk.check()
         if trainer.epoch in spec.kept_epochs:
-            save_checkpoint(folder / f"epoch_{trainer.epoch:03d}.safetensors", trainer.parameters())
+            save_checkpoint(self.folder / f"epoch_{trainer.epoch:03d}.safetensors", trainer.parameters())
         if trainer.epoch < spec.epochs:
-            saving.save(trainer.state, {**past, "seconds": seconds()})
-        tell(trainer.epoch, {name: values[-1] for name, values in trainer.curves.items()})
-    fresh, moved = trainer.evaluate_afresh(), trainer.displacement()
-    names = {"best": "fresh_return", "last": "fresh_return_last"}
-    return {
-        "curves": trainer.curves,
-        **({"fresh": fresh} if fresh else {}),
-        "diagnostics": {
-            "constant_error": trainer.constant_error(),
-            **({} if moved is None else {"displacement": moved}),
-            **{names[which]: fmean(found["returns"]) for which, found in fresh.items()},
-        },
-        "seconds": seconds(),
-        "resumed": past["resumed"],
-    }
+            self.saving.save(trainer.state, self.past)
+        desk.tell(trainer.epoch, {name: values[-1] for name, values in trainer.curves.items()})
+
+    def result(self, fresh: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """What `result.json` holds of a run that is over."""
+        trainer, moved = self.trainer, self.trainer.displacement()
+        names = {"best": "fresh_return", "last": "fresh_return_last"}
+        return {
+            "curves": trainer.curves,
+            **({"fresh": dict(fresh)} if fresh else {}),
+            "diagnostics": {
+                "constant_error": trainer.constant_error(),
+                **({} if moved is None else {"displacement": moved}),
+                **{names[which]: fmean(found["returns"]) for which, found in fresh.items()},
+            },
+            "seconds": self.past["seconds"] + seconds,
+            "resumed": self.past["resumed"],
+        }
 
 
 def _take_up(trainer: Trainer, folder: Path, note: Callable[[str], None]) -> dict[str, Any]:
