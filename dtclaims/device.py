@@ -3,6 +3,7 @@
 import ctypes
 import importlib.metadata
 import os
+from pathlib import Path
 
 from dtclaims.errors import UsageError
 
@@ -75,6 +76,29 @@ def runs_per_gpu(most: int | None, cores: int | None = None) -> int:
 def cpu_count() -> int:
     """Cores that this process may use, which in a container or under a batch system are fewer than the machine's."""
     try:
-        return len(os.sched_getaffinity(0))
+        cores = len(os.sched_getaffinity(0))
     except AttributeError:
-        return os.cpu_count() or 1
+        cores = os.cpu_count() or 1
+    quota = _quota()
+    return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def _quota() -> float | None:
+    """Cores that the control group grants (`docker run --cpus`), version 2 or 1; None if it grants all."""
+    try:
+        found = (CGROUP / "cpu.max").read_text(encoding="ascii").split()
+    except OSError:
+        try:
+            names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+            found = [(CGROUP / "cpu" / name).read_text(encoding="ascii").strip() for name in names]
+        except OSError:
+            return None
+    try:
+        granted, period = map(float, found)
+    except ValueError:
+        # "max"
+        return None
+    return granted / period if granted > 0 and period > 0 else None

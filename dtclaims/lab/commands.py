@@ -68,15 +68,15 @@ def _train_policy(options: argparse.Namespace) -> None:
 def _collect(options: argparse.Namespace) -> None:
     from dtclaims.lab.data.collect import collect_to, collected_path, obtain, shipped_recipe
 
-    if options.threads is not None and options.threads < 1:
-        # A cached set needs no physics, but what was asked for is still no number of threads.
-        raise UsageError("physics needs at least one thread", given=options.threads)
+    if options.cores is not None and options.cores < 1:
+        # A cached set needs no physics, but what was asked for is still no number of cores.
+        raise UsageError("physics needs at least one core", given=options.cores)
     recipe = shipped_recipe(options.task, level=options.level, steps=options.steps, seed=options.seed)
     progress = options.phase(f"collecting {options.task} {options.level}")
     if options.out is None:
-        data = obtain(recipe, progress, threads=options.threads)
+        data = obtain(recipe, progress, workers=options.cores)
     else:
-        data = collect_to(options.out, recipe, progress, threads=options.threads)
+        data = collect_to(options.out, recipe, progress, workers=options.cores)
     print(f"wrote {options.out or collected_path(recipe)}, content sha256 {data.sha256}")
 
 
@@ -291,7 +291,7 @@ COMMANDS: Sequence[Command] = (
             Argument.of("--steps", type=int, default=50_000, metavar="N", help="environment steps (default: 50000)"),
             Argument.of("--seed", type=int, default=0, help="(default: 0)"),
             Argument.of(
-                "--threads", type=int, default=None, metavar="N", help="of the physics; where not said, all cores"
+                "--cores", type=int, default=None, metavar="N", help="that physics may use; where not said, all"
             ),
             Argument.of(
                 "--out", type=Path, default=None, metavar="FILE", help="where not said, the cache, where claims look"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dtclaims.addresses import key_of
 from dtclaims.closure import resolved
 from dtclaims.harness.lab import CodeUsed, Cost, Job
 from dtclaims.lab.design.arms import Arm, get_arm
@@ -13,7 +14,7 @@ from dtclaims.lab.design.tasks import get_task
 from dtclaims.lab.inputs import Inputs, portable
 from dtclaims.lab.measurements.bench import Measurement
 from dtclaims.lab.models.choices import network_choices
-from dtclaims.lab.train.choices import run_choices
+from dtclaims.lab.train.choices import path_of, run_choices
 
 VERSIONS = ("gymnasium", "mujoco", "numpy", "torch")
 WHAT = ("task", "arm", "context", "seed", "scale", "epochs", "clip")
@@ -22,7 +23,7 @@ TABLES = ("ARMS", "TASKS")
 """Of whose rows a job takes its own, as resolved values."""
 
 RUN_CODE = (
-    "dtclaims.lab.train.job:train_run",
+    "dtclaims.lab.train.job:train_runs",
     "dtclaims.lab.design.spec:RunSpec",
     "dtclaims.lab.models.backbones:load_backbone",
     "dtclaims.lab.data.trajectories:Trajectories",
@@ -92,6 +93,48 @@ def run_job(spec: RunSpec, inputs: Inputs, *, device: str, precision: str) -> Jo
         seed=spec.seed,
         task=spec.task,
         order=RunOrder(spec, inputs),
+        together=together(spec, inputs, device=device, precision=precision),
+        most_together=MOST_TOGETHER[spec.scale]["K1" if spec.context == 1 else "longer"],
+    )
+
+
+MOST_TOGETHER = {
+    "mini": {"K1": 8, "longer": 1},
+    "small": {"K1": 30, "longer": 10},
+    "full": {"K1": 4, "longer": 2},
+    "paper": {"K1": 4, "longer": 2},
+}
+"""Runs in a group. Ours, from the table in docs/engine.md: past them a run-step gains little, and a group is the least
+that a GPU can be given. Multiples of five seeds at `small`, so that most groups are of few sizes, each compiled once."""
+
+
+def together(spec: RunSpec, inputs: Inputs, *, device: str, precision: str) -> str | None:
+    """What runs that can train as one program have in common: the same for two runs, or None for a run by itself.
+
+    Seed, clip norm, Adam's eps, weights and data order are each run's own. Where one block is a backbone's with its own
+    heads and activation among a random arm's, its place counts too.
+    """
+    if path_of(device) == "plain":
+        return None
+    arm = get_arm(spec.arm)
+    mixed = arm.block is not None and spec.architecture == "reference"
+    # A random arm of the language backbone's configuration computes as the language arms do.
+    shape = "language" if arm.shape == "random" and spec.architecture == "matched" else arm.shape
+    return key_of(
+        {
+            "shape": shape,
+            "block": arm.block if mixed else None,
+            "sizes": [found.get("config", found) for found in (inputs.backbones[one] for one in arm.sources)][:1],
+            "task": spec.task,
+            "context": spec.context,
+            "head": spec.head,
+            "epochs": spec.epochs,
+            "budget": asdict(spec.budget),
+            "fresh": spec.fresh_episodes,
+            "held_out": spec.held_out,
+            "device": device,
+            "precision": precision,
+        }
     )
 
 

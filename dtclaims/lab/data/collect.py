@@ -1,9 +1,11 @@
 """Medium sets made here: a shipped policy rolls out in MuJoCo (design: the self-collected source)."""
 
-import os
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from threadpoolctl import threadpool_limits
 from dtclaims import __version__
 from dtclaims.addresses import key_of
 from dtclaims.closure import code_of, resolved
+from dtclaims.device import cpu_count
 from dtclaims.errors import DataError, UsageError
 from dtclaims.lab.data.hdf5 import check_room, load_hdf5, save_hdf5
 from dtclaims.lab.data.physics import BatchedEnv, simulator_version
@@ -90,29 +93,30 @@ def collect(
     *,
     steps: int,
     seed: int,
-    threads: int | None = None,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> Trajectories:
     """Whole episodes of the stochastic policy, the fewest in order that hold at least `steps` transitions.
 
     Episode i starts from its own seed; episodes are kept in the order of i, so short ones are not
-    favoured. An episode ends at a terminal or after 1000 steps. Memory holds the set once, and one wave of
-    episodes besides.
+    favoured. An episode ends at a terminal or after 1000 steps. Waves of episodes depend on nothing but their number,
+    so several processes make them, and they are taken in order. Memory holds the set once, and the waves that are
+    made at once besides.
 
     Args:
         policy: who acts.
         steps: lower bound on the transitions.
         seed: of the initial states and the policy's noise.
-        threads: physics threads, all cores by default; does not change the result.
+        workers: processes, one for each core by default; 1 uses the caller's own. No result depends on it.
         progress: called with (steps so far, steps wanted).
 
     Raises:
-        UsageError: fewer than one thread.
+        UsageError: fewer than one worker.
+        SimulatorError: a worker died.
     """
-    if threads is not None and threads < 1:
-        raise UsageError("physics needs at least one thread", given=threads)
+    if workers is not None and workers < 1:
+        raise UsageError("physics needs at least one worker", given=workers)
     task = policy.task
-    env = BatchedEnv(task, WAVE, threads=threads or os.cpu_count() or 1)
     # The last episode may run past the wanted number of steps.
     room = steps + MAX_EPISODE_STEPS
     observations = np.empty((room, task.state_dim), dtype=np.float32)
@@ -120,29 +124,22 @@ def collect(
     rewards = np.empty(room, dtype=np.float32)
     lengths: list[int] = []
     terminated: list[bool] = []
-    collected = wave = 0
-    # BLAS rounds differently with another number of threads, and physics amplifies the last bit.
-    with threadpool_limits(limits=1, user_api="blas"):
-        while collected < steps:
-            before = collected
-
-            def advance(count: int, before: int = before) -> None:
-                if progress is not None:
-                    progress(min(before + count, steps), steps)
-
-            seen, done, earned, length, ended = _wave(policy, env, seed, wave, advance)
+    collected = 0
+    with closing(_waves(policy, steps, seed, workers or cpu_count(), progress or (lambda done, total: None))) as waves:
+        for wave in waves:
             for i in range(WAVE):
                 if collected >= steps:
                     break
-                place = slice(collected, collected + int(length[i]))
-                observations[place] = seen[i, : length[i]]
-                actions[place] = done[i, : length[i]]
-                rewards[place] = earned[i, : length[i]]
-                lengths.append(int(length[i]))
-                terminated.append(bool(ended[i]))
+                length = int(wave.lengths[i])
+                place = slice(collected, collected + length)
+                observations[place] = wave.states[i, :length]
+                actions[place] = wave.actions[i, :length]
+                rewards[place] = wave.rewards[i, :length]
+                lengths.append(length)
+                terminated.append(bool(wave.terminated[i]))
                 collected = place.stop
-            wave += 1
-    env.close()
+            if collected >= steps:
+                break
     return Trajectories(
         task,
         observations[:collected],
@@ -154,10 +151,74 @@ def collect(
     )
 
 
-def _wave(
-    policy: Policy, env: BatchedEnv, seed: int, wave: int, advance: Callable[[int], None]
-) -> tuple[Floats, Floats, Floats, Integers, Booleans]:
-    """`WAVE` episodes in lock step: states, actions, rewards (WAVE, 1000, ...), lengths, whether one terminated."""
+@dataclass(frozen=True)
+class Wave:
+    """`WAVE` episodes, padded to the time limit."""
+
+    states: Floats
+    """(WAVE, 1000, S)."""
+    actions: Floats
+    """(WAVE, 1000, A)."""
+    rewards: Floats
+    """(WAVE, 1000)."""
+    lengths: Integers
+    """(WAVE,)."""
+    terminated: Booleans
+    """(WAVE,): False of those that ran into the time limit."""
+
+    @property
+    def steps(self) -> int:
+        """Transitions."""
+        return int(self.lengths.sum())
+
+
+def _waves(policy: Policy, steps: int, seed: int, workers: int, progress: Progress) -> Iterator[Wave]:
+    """Waves 0, 1, … as far as `steps` transitions need them, or further."""
+    if workers == 1:
+        # BLAS rounds differently with another number of threads, and physics amplifies the last bit.
+        with threadpool_limits(limits=1, user_api="blas"):
+            env = BatchedEnv(policy.task, WAVE)
+            done = 0
+            for number in itertools.count():
+                wave = roll(policy, env, seed, number, lambda now: progress(min(done + now, steps), steps))  # noqa: B023
+                done += wave.steps
+                yield wave
+    from dtclaims.lab.data.physics_pool import PhysicsPool
+
+    pool = PhysicsPool(workers)
+    made: dict[int, Wave] = {}
+    started, taken, longest = 0, 0, WAVE * MAX_EPISODE_STEPS
+
+    def wanted() -> Iterator[tuple[Any, ...]]:
+        """Waves that are surely or, by the mean of those that are made, probably needed."""
+        nonlocal started
+        while True:
+            mean = fmean(wave.steps for wave in made.values()) if made else longest
+            if sum(wave.steps for wave in made.values()) + mean * (started - len(made)) < steps:
+                started += 1
+                yield (policy, seed, started - 1)
+            else:
+                yield None
+
+    try:
+        for (_, _, number), wave in pool.each("dtclaims.lab.data.collect:wave_alone", wanted()):
+            made[number] = wave
+            progress(min(sum(one.steps for one in made.values()), steps), steps)
+            while taken in made:
+                yield made[taken]
+                taken += 1
+    finally:
+        pool.close()
+
+
+def wave_alone(policy: Policy, seed: int, number: int) -> Wave:
+    """One wave, made by a process of its own."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        return roll(policy, BatchedEnv(policy.task, WAVE), seed, number, lambda steps: None)
+
+
+def roll(policy: Policy, env: BatchedEnv, seed: int, wave: int, advance: Callable[[int], None]) -> Wave:
+    """The episodes of one wave, in lock step."""
     task = policy.task
     rng = generator(seed, f"collect/{task.name}/actions/{wave}")
     states = env.reset([derive(seed, f"collect/{task.name}/episode/{wave * WAVE + i}") % 2**31 for i in range(WAVE)])
@@ -177,13 +238,13 @@ def _wave(
         if not active.any():
             break
     # A slot still active ran into the time limit.
-    return seen, done, earned, length, ~active
+    return Wave(seen, done, earned, length, ~active)
 
 
-def collect_recipe(recipe: Recipe, *, threads: int | None = None, progress: Progress | None = None) -> Trajectories:
+def collect_recipe(recipe: Recipe, *, workers: int | None = None, progress: Progress | None = None) -> Trajectories:
     """The set of a recipe, collected now, with everything it came from in its provenance."""
     policy = Policy.load(policy_folder(recipe.task, recipe.level), get_task(recipe.task))
-    data = collect(policy, steps=recipe.steps, seed=recipe.seed, threads=threads, progress=progress)
+    data = collect(policy, steps=recipe.steps, seed=recipe.seed, workers=workers, progress=progress)
     made_by = {**asdict(recipe), "dtclaims": __version__, "note": SIMULATOR_NOTE}
     return replace(data, provenance={**data.provenance, **made_by})
 
@@ -193,7 +254,7 @@ def collected_path(recipe: Recipe) -> Path:
     return home() / "data" / f"{recipe.task}-{recipe.level}-{key_of(recipe.identity())}.hdf5"
 
 
-def obtain(recipe: Recipe, progress: Progress | None = None, *, threads: int | None = None) -> Trajectories:
+def obtain(recipe: Recipe, progress: Progress | None = None, *, workers: int | None = None) -> Trajectories:
     """The set of a recipe: read from the cache, or collected now and cached.
 
     Two processes never collect the same set twice: the second waits for the first.
@@ -211,12 +272,12 @@ def obtain(recipe: Recipe, progress: Progress | None = None, *, threads: int | N
         raise DataError(f"cannot lock {path}", given=error, remedy="Set DTCLAIMS_HOME to a folder of yours.") from None
     with held:
         if not path.is_file():
-            save_hdf5(collect_recipe(recipe, threads=threads, progress=progress), path)
+            save_hdf5(collect_recipe(recipe, workers=workers, progress=progress), path)
     return load_hdf5(path)
 
 
 def collect_to(
-    path: Path, recipe: Recipe, progress: Progress | None = None, *, threads: int | None = None
+    path: Path, recipe: Recipe, progress: Progress | None = None, *, workers: int | None = None
 ) -> Trajectories:
     """Write the set of a recipe to a file of the user's choice, copied from the cache if it is there.
 
@@ -225,7 +286,7 @@ def collect_to(
     """
     check_room(path, _size(recipe))
     cached = collected_path(recipe)
-    data = load_hdf5(cached) if cached.is_file() else collect_recipe(recipe, threads=threads, progress=progress)
+    data = load_hdf5(cached) if cached.is_file() else collect_recipe(recipe, workers=workers, progress=progress)
     save_hdf5(data, path)
     return data
 

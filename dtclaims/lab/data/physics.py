@@ -1,14 +1,13 @@
 """Many copies of one MuJoCo task stepped together, with gymnasium's v4 semantics (protocol §§1, 5).
 
-gymnasium steps one environment at a time, and `mujoco.rollout`, which steps many, drops the
-constraint solver's warm start between calls and so leaves gymnasium's trajectory. Here every slot
-keeps its own `MjData`, stepped by `mj_step` (which releases the interpreter lock) from a few threads;
-reward, health and observation are computed for all slots at once.
+gymnasium steps one environment at a time, and `mujoco.rollout`, which steps many, drops the constraint solver's warm
+start between calls and so leaves gymnasium's trajectory. Here every slot keeps its own `MjData`; reward, health and
+observation are computed for all slots at once. Several worker processes share the slots (`physics_pool`): threads would
+wait for the interpreter's lock, so that sixteen of them are slower than four.
 """
 
 import inspect
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import Any
 
@@ -50,8 +49,8 @@ def simulator_version() -> dict[str, str]:
     return {"mujoco": mujoco.__version__, "gymnasium": version("gymnasium"), "semantics": "v4"}
 
 
-class BatchedEnv:
-    """`count` slots of one task, each an independent episode.
+class Slots:
+    """`count` slots of one task stepped by this process, each an independent episode.
 
     There is no time limit inside: the caller cuts episodes at 1000 steps. Equal to gymnasium's v4
     environments given the same seeds and actions, in the actions' own precision (float32 actions give
@@ -60,19 +59,9 @@ class BatchedEnv:
     Args:
         task: which environment.
         count: number of slots.
-        threads: threads that step the physics; 1 uses the caller's own.
-
-    Raises:
-        SimulatorError: unsupported MuJoCo release, or `count` or `threads` below 1.
     """
-
-    def __init__(self, task: Task, count: int, threads: int = 1) -> None:
+    def __init__(self, task: Task, count: int) -> None:
         simulator_version()
-        if count < 1 or threads < 1:
-            raise SimulatorError(
-                "a batch needs at least one slot and one thread",
-                given=f"count={count}, threads={threads}",
-            )
         self.task = task
         self.count = count
         entry_point = gymnasium.spec(task.gym_id).entry_point
@@ -96,31 +85,16 @@ class BatchedEnv:
         self._qpos = np.zeros((count, self._model.nq))
         self._qvel = np.zeros((count, self._model.nv))
         self._read(range(count))
-        self._threads = min(threads, count)
-        self._pool = ThreadPoolExecutor(self._threads - 1) if self._threads > 1 else None
 
-    def reset(self, seeds: Sequence[int]) -> Array:
-        """Start every slot as `env.reset(seed=seeds[i])` does; the (count, state_dim) states.
+    @property
+    def record_size(self) -> int:
+        """Numbers in one slot's row of `save`."""
+        size: int = mujoco.mj_stateSize(self._model, STATE_KIND)
+        return size
 
-        Raises:
-            SimulatorError: not one seed for each slot.
-        """
-        return self.reset_where(np.ones(self.count, dtype=bool), seeds)
-
-    def reset_where(self, mask: Mask, seeds: Sequence[int]) -> Array:
-        """Restart the slots where `mask` is true, in slot order; the states of all slots.
-
-        Args:
-            mask: (count,) bool.
-            seeds: one seed for each true entry.
-
-        Raises:
-            SimulatorError: mask of another shape, or not one seed for each true entry.
-        """
-        slots = np.flatnonzero(self._checked_mask(mask)).tolist()
-        if len(seeds) != len(slots):
-            raise SimulatorError("one seed for each slot to reset", given=len(seeds), expected=len(slots))
-        record = np.zeros(mujoco.mj_stateSize(self._model, STATE_KIND))
+    def reset_slots(self, slots: Sequence[int], seeds: Sequence[int]) -> Array:
+        """Restart slots, each as `env.reset(seed=…)` does; the states (count, state_dim) of all slots."""
+        record = np.zeros(self.record_size)
         for slot, seed in zip(slots, seeds, strict=True):
             self._env.reset(seed=int(seed))
             # The solver's warm start is part of this state, so the episode continues as gymnasium's.
@@ -129,38 +103,17 @@ class BatchedEnv:
         self._read(slots)
         return self.states()
 
-    def step(self, actions: npt.NDArray[Any], active: Mask | None = None) -> tuple[Array, Array, Mask]:
-        """One environment step in every active slot.
-
-        As in gymnasium, the control cost uses the action as given; MuJoCo clamps what the motors
-        receive to their control range.
-
-        Args:
-            actions: (count, action_dim) floats, finite where active.
-            active: (count,) bool; the others stay as they are, with reward 0 and terminated False.
-
-        Returns:
-            States (count, state_dim), rewards (count,), terminated (count,).
-
-        Raises:
-            SimulatorError: wrong shape or type, or an action that is not finite.
-        """
-        if actions.shape != (self.count, self.task.action_dim) or actions.dtype.kind != "f":
-            raise SimulatorError(
-                f"actions of {self.task.name}",
-                given=f"{actions.dtype} {actions.shape}",
-                expected=f"floats of shape ({self.count}, {self.task.action_dim})",
-            )
-        mask = np.ones(self.count, dtype=bool) if active is None else self._checked_mask(active)
-        if not np.isfinite(actions[mask]).all():
-            slot = int(np.flatnonzero(mask & ~np.isfinite(actions).all(axis=1))[0])
-            raise SimulatorError("actions must be finite", given=f"{actions[slot].tolist()} in slot {slot}")
-        slots = np.flatnonzero(mask).tolist()
+    def step(self, actions: npt.NDArray[Any], active: Mask) -> tuple[Array, Array, Mask]:
+        """See `BatchedEnv.step`; what it is given has been checked."""
+        slots = np.flatnonzero(active).tolist()
         x_before = self._qpos[:, 0].copy()
-        self._simulate(slots, actions)
+        model, frame_skip, step = self._model, self._frame_skip, mujoco.mj_step
+        for slot in slots:
+            self._ctrl_views[slot][:] = actions[slot]
+            step(model, self._data[slot], nstep=frame_skip)
         self._read(slots)
         rewards, terminated = self._outcome(x_before, actions)
-        return self.states(), np.where(mask, rewards, 0.0), terminated & mask
+        return self.states(), np.where(active, rewards, 0.0), terminated & active
 
     def states(self) -> Array:
         """Observations (count, state_dim): positions without x, then velocities."""
@@ -169,45 +122,20 @@ class BatchedEnv:
 
     def save(self) -> Array:
         """Everything that the slots' futures depend on, (count, record): see `restore`."""
-        records = np.zeros((self.count, mujoco.mj_stateSize(self._model, STATE_KIND)))
+        records = np.zeros((self.count, self.record_size))
         for data, record in zip(self._data, records, strict=True):
             mujoco.mj_getState(self._model, data, record, STATE_KIND)
         return records
 
     def restore(self, records: Array) -> Array:
-        """Continue from what `save` returned; the states of all slots.
-
-        Raises:
-            SimulatorError: records of another shape.
-        """
-        expected = (self.count, mujoco.mj_stateSize(self._model, STATE_KIND))
-        if records.shape != expected:
-            raise SimulatorError("saved physics of another batch", given=records.shape, expected=expected)
+        """Continue from what `save` returned; the states of all slots."""
         for data, record in zip(self._data, records, strict=True):
             mujoco.mj_setState(self._model, data, record, STATE_KIND)
         self._read(range(self.count))
         return self.states()
 
     def close(self) -> None:
-        """End the stepping threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
-
-    def _simulate(self, slots: list[int], actions: npt.NDArray[Any]) -> None:
-        if self._pool is None:
-            self._simulate_chunk(slots, actions)
-            return
-        chunks = [slots[start :: self._threads] for start in range(self._threads)]
-        futures = [self._pool.submit(self._simulate_chunk, chunk, actions) for chunk in chunks[1:]]
-        self._simulate_chunk(chunks[0], actions)
-        for future in futures:
-            future.result()
-
-    def _simulate_chunk(self, slots: list[int], actions: npt.NDArray[Any]) -> None:
-        model, frame_skip, step = self._model, self._frame_skip, mujoco.mj_step
-        for slot in slots:
-            self._ctrl_views[slot][:] = actions[slot]
-            step(model, self._data[slot], nstep=frame_skip)
+        """Nothing to let go of."""
 
     def _read(self, slots: Sequence[int]) -> None:
         for slot in slots:
@@ -234,6 +162,114 @@ class BatchedEnv:
             rest = np.concatenate((self._qpos[:, 2:], self._qvel), axis=1)
             healthy &= ((low < rest) & (rest < high)).all(axis=1)
         return healthy
+
+
+class BatchedEnv:
+    """`count` slots of one task, shared out among worker processes or stepped by this one; see `Slots`.
+
+    Args:
+        task: which environment.
+        count: number of slots.
+        workers: processes that step the physics; 1 uses the caller's own. No result depends on it.
+
+    Raises:
+        SimulatorError: unsupported MuJoCo release, or `count` or `workers` below 1.
+    """
+
+    def __init__(self, task: Task, count: int, workers: int = 1) -> None:
+        simulator_version()
+        if count < 1 or workers < 1:
+            raise SimulatorError(
+                "a batch needs at least one slot and one worker", given=f"count={count}, workers={workers}"
+            )
+        self.task, self.count = task, count
+        workers = min(workers, count)
+        self._slots: Any
+        if workers == 1:
+            self._slots = Slots(task, count)
+        else:
+            from dtclaims.lab.data.physics_pool import SharedSlots, pool_of
+
+            self._slots = SharedSlots(pool_of(workers), task, count)
+
+    def reset(self, seeds: Sequence[int]) -> Array:
+        """Start every slot as `env.reset(seed=seeds[i])` does; the (count, state_dim) states.
+
+        Raises:
+            SimulatorError: not one seed for each slot.
+        """
+        return self.reset_where(np.ones(self.count, dtype=bool), seeds)
+
+    def reset_where(self, mask: Mask, seeds: Sequence[int]) -> Array:
+        """Restart the slots where `mask` is true, in slot order; the states of all slots.
+
+        Args:
+            mask: (count,) bool.
+            seeds: one seed for each true entry.
+
+        Raises:
+            SimulatorError: mask of another shape, not one seed for each true entry, or a worker died.
+        """
+        slots = np.flatnonzero(self._checked_mask(mask)).tolist()
+        if len(seeds) != len(slots):
+            raise SimulatorError("one seed for each slot to reset", given=len(seeds), expected=len(slots))
+        states: Array = self._slots.reset_slots(slots, list(map(int, seeds)))
+        return states
+
+    def step(self, actions: npt.NDArray[Any], active: Mask | None = None) -> tuple[Array, Array, Mask]:
+        """One environment step in every active slot.
+
+        As in gymnasium, the control cost uses the action as given; MuJoCo clamps what the motors
+        receive to their control range.
+
+        Args:
+            actions: (count, action_dim) floats, finite where active.
+            active: (count,) bool; the others stay as they are, with reward 0 and terminated False.
+
+        Returns:
+            States (count, state_dim), rewards (count,), terminated (count,).
+
+        Raises:
+            SimulatorError: wrong shape or type, an action that is not finite, or a worker died.
+        """
+        if actions.shape != (self.count, self.task.action_dim) or actions.dtype.kind != "f":
+            raise SimulatorError(
+                f"actions of {self.task.name}",
+                given=f"{actions.dtype} {actions.shape}",
+                expected=f"floats of shape ({self.count}, {self.task.action_dim})",
+            )
+        mask = np.ones(self.count, dtype=bool) if active is None else self._checked_mask(active)
+        if not np.isfinite(actions[mask]).all():
+            slot = int(np.flatnonzero(mask & ~np.isfinite(actions).all(axis=1))[0])
+            raise SimulatorError("actions must be finite", given=f"{actions[slot].tolist()} in slot {slot}")
+        found: tuple[Array, Array, Mask] = self._slots.step(actions, mask)
+        return found
+
+    def states(self) -> Array:
+        """Observations (count, state_dim): positions without x, then velocities."""
+        states: Array = self._slots.states()
+        return states
+
+    def save(self) -> Array:
+        """Everything that the slots' futures depend on, (count, record): see `restore`."""
+        records: Array = self._slots.save()
+        return records
+
+    def restore(self, records: Array) -> Array:
+        """Continue from what `save` returned; the states of all slots.
+
+        Raises:
+            SimulatorError: records of another shape, or a worker died.
+        """
+        expected = (self.count, self._slots.record_size)
+        if records.shape != expected:
+            raise SimulatorError("saved physics of another batch", given=records.shape, expected=expected)
+        states: Array = self._slots.restore(records)
+        return states
+
+    def close(self) -> None:
+        """Let go of the slots; the processes stay for others."""
+        self._slots.close()
 
     def _checked_mask(self, mask: Mask) -> Mask:
         if mask.shape != (self.count,) or mask.dtype != np.bool_:

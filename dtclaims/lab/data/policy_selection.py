@@ -65,9 +65,9 @@ class Actor(Protocol):
         """Actions (n, A) for states (n, S)."""
 
 
-def measure_policy(policy: Actor, episodes: int, *, seed: int, threads: int = 1) -> Measured:
+def measure_policy(policy: Actor, episodes: int, *, seed: int, workers: int = 1) -> Measured:
     """Returns of the stochastic policy over fresh episodes of at most 1000 steps, all in one batch."""
-    env = BatchedEnv(policy.task, episodes, threads)
+    env = BatchedEnv(policy.task, episodes, workers)
     draw = generator(seed, f"policy/measure/{policy.task.name}")
     states = env.reset(draw.integers(2**31, size=episodes).tolist())
     active = np.ones(episodes, dtype=bool)
@@ -97,20 +97,20 @@ FRESH_EPISODES = {"medium": 400, "expert": 100}
 """Episodes that a chosen policy is measured on once more."""
 
 
-def measure_afresh(policy: Policy, level: Level, seed: int, *, threads: int = 1) -> dict[str, Any]:
+def measure_afresh(policy: Policy, level: Level, seed: int, *, workers: int = 1) -> dict[str, Any]:
     """The chosen policy on seeds that no selection has seen: the best of many measured is flattered by its own.
 
     Args:
         policy: who acts.
         level: decides the number of episodes.
         seed: of the training run; the episodes' own is derived from it.
-        threads: physics threads; does not change the result.
+        workers: physics workers; does not change the result.
 
     Returns:
         The fields of `Measured`, and the seed.
     """
     own = derive(seed, f"fresh/{level}") % 2**31
-    return {"seed": own, **rounded(measure_policy(policy, FRESH_EPISODES[level], seed=own, threads=threads))}
+    return {"seed": own, **rounded(measure_policy(policy, FRESH_EPISODES[level], seed=own, workers=workers))}
 
 
 def rounded(measured: Measured) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def train_policy(
     steps: int = 1_000_000,
     device: str = "auto",
     parallel_seeds: int = 1,
-    threads: int = 1,
+    workers: int = 1,
     config: SacConfig | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -129,11 +129,11 @@ def train_policy(
     if not resume:
         checkpoint.unlink(missing_ok=True)
     seeds = list(range(seed, seed + parallel_seeds))
-    trainer = SacTrainer(task, seeds, config, on, threads)
+    trainer = SacTrainer(task, seeds, config, on, workers)
     snapshots = collect_snapshots(trainer, steps, every=SNAPSHOT_EVERY, progress=progress, checkpoint=checkpoint)
 
     def measure(chosen: Sequence[Snapshot], episodes: int) -> list[Measured]:
-        return [measure_policy(s.policy, episodes, seed=derive(s.seed, str(s.step)), threads=threads) for s in chosen]
+        return [measure_policy(s.policy, episodes, seed=derive(s.seed, str(s.step)), workers=workers) for s in chosen]
 
     snapshot, result = select(task, snapshots, level, measure, target_return=target_return)
     command = f"dtclaims data train-policy {task.name} --seed {seed} --level {level} --steps {steps} --device {on.type}"
@@ -145,7 +145,7 @@ def train_policy(
         snapshot,
         result,
         snapshots,
-        fresh=measure_afresh(snapshot.policy, level, snapshot.seed, threads=threads),
+        fresh=measure_afresh(snapshot.policy, level, snapshot.seed, workers=workers),
         command=command,
         config=config,
         device=on,

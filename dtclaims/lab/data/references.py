@@ -35,7 +35,7 @@ def measure_references(
     *,
     episodes: int = EPISODES,
     seed: int = 0,
-    threads: int = 1,
+    workers: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Mean returns of the random policy and the shipped stochastic expert, with where they come from.
@@ -47,7 +47,7 @@ def measure_references(
         tasks: which environments.
         episodes: for each policy.
         seed: of initial states and actions.
-        threads: physics threads; does not change the result.
+        workers: physics workers; does not change the result.
         progress: called with one line per result.
 
     Returns:
@@ -71,7 +71,7 @@ def measure_references(
         measured[task.name] = {}
         for name, (actor, described) in actors.items():
             own = derive(seed, f"references/{task.name}/{name}") % 2**31
-            result = rounded(measure_policy(actor, episodes, seed=own, threads=threads))
+            result = rounded(measure_policy(actor, episodes, seed=own, workers=workers))
             measured[task.name][name] = {**described, "seed": own, **result}
             if progress is not None:
                 progress(f"{task.name} {name}: {result['mean']:.2f} ± {result['std']:.2f} ({episodes} episodes)")

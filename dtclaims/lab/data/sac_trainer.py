@@ -33,14 +33,14 @@ class SacTrainer:
     """
 
     def __init__(
-        self, task: Task, seeds: Sequence[int], config: SacConfig, device: torch.device, threads: int = 1
+        self, task: Task, seeds: Sequence[int], config: SacConfig, device: torch.device, workers: int = 1
     ) -> None:
         if config.capacity % config.envs or config.warmup < config.envs:
             raise UsageError("replay capacity must be a multiple of envs, and warmup at least envs", given=config)
         self.task, self.config, self.seeds = task, config, tuple(seeds)
         self.learner = Learner(task, seeds, config, device)
         slots = len(seeds) * config.envs
-        self.env = BatchedEnv(task, slots, threads)
+        self.env = BatchedEnv(task, slots, workers)
         self.draws = [generator(seed, "sac/collect") for seed in seeds]
         self.step_count = 0
         """Environment steps taken so far, for each seed."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from dtclaims.errors import DtclaimsError
 from dtclaims.lab.data.physics import BatchedEnv
-from dtclaims.lab.train.evaluate import ROLLOUTS, physics_threads
+from dtclaims.lab.train.evaluate import ROLLOUTS, physics_workers
 from dtclaims.lab.train.lanes import LaneRollouts
 from dtclaims.lab.train.loop import Trainer
 from dtclaims.lab.train.rollouts import Precision, Rollouts
@@ -38,7 +38,7 @@ class Company:
         self.left: set[int] = set()
         """Runs that have failed or are over. Their networks stay where they are, and nobody asks what they do."""
         self._first = self.trainers[0]
-        self._threads = physics_threads(self._first.device, cores)
+        self._workers = physics_workers(self._first.device, cores)
         self._kept: LaneRollouts | None = None
 
     @cached_property
@@ -131,7 +131,7 @@ class Company:
             return self._kept
         first = self._first
         count = episodes or first.spec.budget.evaluation_episodes
-        env = BatchedEnv(first.task, count * len(self.trainers), self._threads)
+        env = BatchedEnv(first.task, count * len(self.trainers), self._workers)
         precision: Precision = "bfloat16" if first.precision == "bfloat16" else "float32"
         views = [one.view for one in self.trainers]
         made: LaneRollouts = ROLLOUTS[first.path](networks or self._steps.networks, env, views, first.device, precision)

@@ -1,10 +1,9 @@
 """What evaluates models, by path (protocol §5)."""
 
-import os
-
 import torch
 
 from dtclaims.choice import Choice
+from dtclaims.device import cpu_count
 
 ROLLOUTS = Choice(
     plain="dtclaims.lab.train.lanes:LaneRollouts", stacked="dtclaims.lab.train.stacked_lanes:StackedRollouts"
@@ -12,11 +11,17 @@ ROLLOUTS = Choice(
 """By path: the roll-outs of models, see `LaneRollouts`."""
 
 
-def physics_threads(device: torch.device | str, cores: int | None = None) -> int:
-    """Threads that step the physics of a roll-out: one beside other CPU workers, up to 8 where a GPU waits for it.
+def physics_workers(device: torch.device | str, cores: int | None = None) -> int:
+    """Processes that step the physics of roll-outs: none but the run's own beside other CPU workers.
+
+    Where a GPU waits for it, twice the cores that the run may use: the workers that share a machine seldom roll out all
+    at once, and those that train leave theirs idle.
 
     Args:
         device: of the network.
         cores: that the run may use; None for all there are.
     """
-    return max(1, min(8, cores or os.cpu_count() or 1)) if torch.device(device).type == "cuda" else 1
+    if torch.device(device).type != "cuda":
+        return 1
+    there = cpu_count()
+    return max(1, min(there, 2 * (cores or there)))

@@ -22,11 +22,11 @@ def actions(task: Task) -> np.ndarray:
     return generator(0, "bench/physics").uniform(-1, 1, shape).astype(np.float32)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_batched_env(benchmark: BenchmarkFixture, task: Task, threads: int) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_batched_env(benchmark: BenchmarkFixture, task: Task, workers: int) -> None:
     """Ours, restarting ended slots as the other does."""
     benchmark.group = f"physics {task.name}, {SLOTS} slots x {STEPS} steps"
-    env = BatchedEnv(task, SLOTS, threads)
+    env = BatchedEnv(task, SLOTS, workers)
 
     def run() -> None:
         for action in actions(task):

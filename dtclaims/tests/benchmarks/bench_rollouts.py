@@ -13,7 +13,7 @@ from dtclaims.lab.data.physics import BatchedEnv
 from dtclaims.lab.design.tasks import RETURN_SCALE, get_task
 from dtclaims.lab.models import DecisionTransformer, StackConfig
 from dtclaims.lab.train.choices import path_of
-from dtclaims.lab.train.evaluate import ROLLOUTS, physics_threads
+from dtclaims.lab.train.evaluate import ROLLOUTS, physics_workers
 from dtclaims.lab.train.networks import Networks
 from dtclaims.lab.train.rollouts import View
 from dtclaims.lab.train.stacked import rounded_parameters
@@ -31,7 +31,7 @@ def network(width: int, heads: int, device: str) -> DecisionTransformer:
 
 
 def ours(model: DecisionTransformer, episodes: int, steps: int, device: str, precision: str) -> np.ndarray:
-    env = BatchedEnv(TASK, episodes, physics_threads(device))
+    env = BatchedEnv(TASK, episodes, physics_workers(device))
     view = View(TASK.target, CONTEXT, MEAN, STD, TASK.action_dim)
     asked = model if device == "cpu" else together([model], precision)
     made = ROLLOUTS[path_of(device)](asked, env, [view], torch.device(device), precision)

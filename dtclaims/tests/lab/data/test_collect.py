@@ -1,4 +1,4 @@
-"""Medium sets made here: whole episodes in order, the same bytes however many threads there are."""
+"""Medium sets made here: whole episodes in order, the same bytes however many workers there are."""
 
 import os
 import subprocess
@@ -42,9 +42,9 @@ def test_a_longer_set_starts_with_the_shorter_one(policy: Policy) -> None:
 
 
 def test_threads_do_not_change_the_set(policy: Policy) -> None:
-    """Physics threads, and the number of threads BLAS was started with, leave every byte as it is."""
-    here = collect(policy, steps=900, seed=1, threads=1).sha256
-    assert collect(policy, steps=900, seed=1, threads=2).sha256 == here
+    """Physics workers, and the number of workers BLAS was started with, leave every byte as it is."""
+    here = collect(policy, steps=900, seed=1, workers=1).sha256
+    assert collect(policy, steps=900, seed=1, workers=2).sha256 == here
     code = (
         "import dtclaims.lab.data.collect as c; from dtclaims.lab.data.policy import Policy; c.WAVE = 4;"
         "policy = Policy.load(c.policy_folder('hopper', 'medium'), c.get_task('hopper'));"

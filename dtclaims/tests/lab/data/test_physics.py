@@ -29,7 +29,7 @@ def random_actions(task: Task, count: int, rng: np.random.Generator) -> np.ndarr
 def test_agrees_with_gymnasium_over_2500_steps(task: Task) -> None:
     """States, rewards and terminations are gymnasium's, through terminations and seeded restarts."""
     slots, next_seed = 5, 100
-    env = BatchedEnv(task, slots, threads=2)
+    env = BatchedEnv(task, slots, workers=2)
     reference = [gymnasium.make(task.gym_id) for _ in range(slots)]
     rng = np.random.default_rng(1)
     states = env.reset(range(slots))
@@ -77,7 +77,7 @@ def test_control_cost_uses_the_action_as_given() -> None:
 def test_threads_do_not_change_the_trajectory(task: Task) -> None:
     """One thread and three give the same bits."""
     rng = np.random.default_rng(3)
-    batches = [BatchedEnv(task, 7, threads) for threads in (1, 3)]
+    batches = [BatchedEnv(task, 7, workers) for workers in (1, 3)]
     for env in batches:
         env.reset(range(7))
     for _ in range(20):
