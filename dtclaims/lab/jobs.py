@@ -105,7 +105,8 @@ MOST_TOGETHER = {
     "paper": {"K1": 4, "longer": 2},
 }
 """Runs in a group. Ours, from the table in docs/engine.md: past them a run-step gains little, and a group is the least
-that a GPU can be given. Multiples of five seeds at `small`, so that most groups are of few sizes, each compiled once."""
+that a GPU can be given. Multiples of five seeds at `small`: most groups are then of few
+sizes, each compiled once."""
 
 
 def together(spec: RunSpec, inputs: Inputs, *, device: str, precision: str) -> str | None:

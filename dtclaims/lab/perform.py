@@ -40,9 +40,7 @@ def perform(job: Job, bench: Workbench) -> Any:
     return found[0]
 
 
-def perform_together(
-    jobs: Sequence[Job], benches: Sequence[Workbench], ended: Callable[[int, Any], None]
-) -> None:
+def perform_together(jobs: Sequence[Job], benches: Sequence[Workbench], ended: Callable[[int, Any], None]) -> None:
     """Train runs of one `Job.together` as one program.
 
     Args:

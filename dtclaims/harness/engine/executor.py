@@ -19,6 +19,7 @@ from dtclaims.harness.engine.loggers import check_loggers
 from dtclaims.harness.engine.processes import Processes
 from dtclaims.harness.engine.progress import TRAIN, Display
 from dtclaims.harness.engine.ray_cluster import RayCluster
+from dtclaims.harness.engine.timeline import Timeline
 from dtclaims.harness.engine.work import Group, Order
 from dtclaims.harness.lab import Preparation, Session
 from dtclaims.harness.plan.plan import Plan, PlannedJob, in_order
@@ -78,6 +79,7 @@ def execute(
     agenda = _Agenda(plan, store, folder, check_loggers(loggers))
     if not agenda.jobs():
         return agenda.outcome
+    timeline = Timeline(store.folder("logs"))
     with _stopped_by_sigterm(), display:
         for one in agenda.jobs():
             if why := agenda.again_because(one):
@@ -88,8 +90,9 @@ def execute(
                 make_engine(plan, store, executor, workers, ray_address) as engine,
             ):
                 agenda.hold(background.waiting)
+                timeline.tell("begin", device=plan.device, workers=engine.slots, jobs=len(agenda.jobs()))
                 display.begin({one.key: agenda.estimate(one) for one in agenda.jobs()}, engine.slots)
-                _carry_out(agenda, engine, background, display)
+                _carry_out(agenda, engine, background, display, timeline)
         except KeyboardInterrupt:
             display.note("stopped; the same command goes on, unfinished runs after their last saved epoch")
             raise
@@ -148,7 +151,9 @@ def places(plan: Plan, workers: int | None = None) -> list[str | None]:
     return [gpus[i % len(gpus)] for i in range(size)]
 
 
-def _carry_out(agenda: "_Agenda", engine: Engine, background: Background, display: Display) -> None:
+def _carry_out(
+    agenda: "_Agenda", engine: Engine, background: Background, display: Display, timeline: Timeline
+) -> None:
     running: dict[str, tuple[Order, Group]] = {}
 
     def hear(event: Event) -> None:
@@ -157,13 +162,16 @@ def _carry_out(agenda: "_Agenda", engine: Engine, background: Background, displa
         elif isinstance(event, Noted):
             display.note(f"{agenda.label(running[event.key][0])}: {event.text}")
         else:
-            _end(agenda, *running.pop(event.key), event, display)
+            order, group = running.pop(event.key)
+            timeline.tell("end", name=order.job.name, status=event.status)
+            _end(agenda, order, group, event, display)
 
     def groups() -> int:
         return len({id(group) for _, group in running.values()})
 
     while True:
         for prepared, problem in background.over():
+            timeline.tell("prepared", name=prepared.name, problem=problem)
             if problem is None:
                 agenda.prepared(prepared)
                 continue
@@ -175,6 +183,7 @@ def _carry_out(agenda: "_Agenda", engine: Engine, background: Background, displa
             for order in group:
                 running[order.key] = (order, group)
                 display.start(order.key)
+            timeline.tell("start", names=[order.job.name for order in group])
             engine.start(group)
         pause = agenda.seconds_to_wait()
         if background.busy:

@@ -33,7 +33,7 @@ class Inline:
         perform(self._store, self._group, tell, cpu_count())
 
     def __enter__(self) -> Self:
-        prepare_process()
+        prepare_process(cpu_count())
         return self
 
     def __exit__(

@@ -126,7 +126,7 @@ def _serve(pipe: Connection, root: Path, place: str | None, cores: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if place is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = place
-    prepare_process()
+    prepare_process(cores)
     store = Store(root)
     while True:
         try:

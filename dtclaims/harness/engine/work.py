@@ -19,6 +19,7 @@ from dtclaims.harness.lab import Job, Stored
 from dtclaims.harness.store.locks import Lock
 from dtclaims.harness.store.store import NAME, Store
 from dtclaims.harness.times import now
+from dtclaims.places import home
 
 REPORT_EVERY = 0.2
 """Seconds between two reports of one job's progress."""
@@ -42,12 +43,24 @@ class Order:
     """Names of those that are told of every epoch."""
 
 
-def prepare_process() -> None:
-    """Settle a worker before its lab is loaded: one thread each, and no network for model hubs."""
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    # Two processes of one thread each beat one process of two by far at the sizes of most jobs.
-    for name in ("OMP_NUM_THREADS", "TORCHINDUCTOR_COMPILE_THREADS"):
-        os.environ.setdefault(name, "1")
+def prepare_process(cores: int = 1) -> None:
+    """Settle a worker before its lab is loaded: one thread each, no network for model hubs, and compiled code kept.
+
+    Args:
+        cores: that the worker may use beside a GPU.
+    """
+    kept = home() / "compiled"
+    settings = {
+        "HF_HUB_OFFLINE": "1",
+        # Two processes of one thread each beat one process of two by far at the sizes of most jobs.
+        "OMP_NUM_THREADS": "1",
+        # A kernel is compiled once on a machine, for all workers and sessions; by default that ends with the boot.
+        "TORCHINDUCTOR_CACHE_DIR": str(kept / "inductor"),
+        "TRITON_CACHE_DIR": str(kept / "triton"),
+        "TORCHINDUCTOR_COMPILE_THREADS": str(cores),
+    }
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
 
 
 Group = tuple[Order, ...]

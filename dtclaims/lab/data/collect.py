@@ -196,12 +196,12 @@ def _waves(policy: Policy, steps: int, seed: int, workers: int, progress: Progre
             mean = fmean(wave.steps for wave in made.values()) if made else longest
             if sum(wave.steps for wave in made.values()) + mean * (started - len(made)) < steps:
                 started += 1
-                yield (policy, seed, started - 1)
+                yield (policy, seed, started - 1, WAVE)
             else:
                 yield None
 
     try:
-        for (_, _, number), wave in pool.each("dtclaims.lab.data.collect:wave_alone", wanted()):
+        for (_, _, number, _), wave in pool.each("dtclaims.lab.data.collect:wave_alone", wanted()):
             made[number] = wave
             progress(min(sum(one.steps for one in made.values()), steps), steps)
             while taken in made:
@@ -211,22 +211,22 @@ def _waves(policy: Policy, steps: int, seed: int, workers: int, progress: Progre
         pool.close()
 
 
-def wave_alone(policy: Policy, seed: int, number: int) -> Wave:
-    """One wave, made by a process of its own."""
+def wave_alone(policy: Policy, seed: int, number: int, episodes: int) -> Wave:
+    """One wave of so many episodes, made by a process of its own."""
     with threadpool_limits(limits=1, user_api="blas"):
-        return roll(policy, BatchedEnv(policy.task, WAVE), seed, number, lambda steps: None)
+        return roll(policy, BatchedEnv(policy.task, episodes), seed, number, lambda steps: None)
 
 
 def roll(policy: Policy, env: BatchedEnv, seed: int, wave: int, advance: Callable[[int], None]) -> Wave:
     """The episodes of one wave, in lock step."""
-    task = policy.task
+    task, count = policy.task, env.count
     rng = generator(seed, f"collect/{task.name}/actions/{wave}")
-    states = env.reset([derive(seed, f"collect/{task.name}/episode/{wave * WAVE + i}") % 2**31 for i in range(WAVE)])
-    seen = np.zeros((WAVE, MAX_EPISODE_STEPS, task.state_dim), dtype=np.float32)
-    done = np.zeros((WAVE, MAX_EPISODE_STEPS, task.action_dim), dtype=np.float32)
-    earned = np.zeros((WAVE, MAX_EPISODE_STEPS), dtype=np.float32)
-    length = np.zeros(WAVE, dtype=np.int64)
-    active = np.ones(WAVE, dtype=bool)
+    states = env.reset([derive(seed, f"collect/{task.name}/episode/{wave * count + i}") % 2**31 for i in range(count)])
+    seen = np.zeros((count, MAX_EPISODE_STEPS, task.state_dim), dtype=np.float32)
+    done = np.zeros((count, MAX_EPISODE_STEPS, task.action_dim), dtype=np.float32)
+    earned = np.zeros((count, MAX_EPISODE_STEPS), dtype=np.float32)
+    length = np.zeros(count, dtype=np.int64)
+    active = np.ones(count, dtype=bool)
     for step in range(MAX_EPISODE_STEPS):
         seen[active, step] = states[active]
         done[active, step] = policy.act(states[active], rng)

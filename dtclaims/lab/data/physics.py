@@ -60,6 +60,7 @@ class Slots:
         task: which environment.
         count: number of slots.
     """
+
     def __init__(self, task: Task, count: int) -> None:
         simulator_version()
         self.task = task

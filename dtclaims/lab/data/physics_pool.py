@@ -30,7 +30,10 @@ from dtclaims.lab.design.tasks import Task, get_task
 
 MEMORY = Path("/dev/shm")
 """Where files are memory, if there is such a place."""
-START = "from dtclaims.lab.data.physics_pool import serve; serve({})"
+START = (
+    "import sys; sys.path[:] = sys.argv[2:]; from dtclaims.lab.data.physics_pool import serve; serve(int(sys.argv[1]))"
+)
+"""Python's own first entry is the folder that somebody works in: another version of this package may lie there."""
 GRACE = 2.0
 """Seconds that a process gets to leave."""
 
@@ -45,16 +48,16 @@ class PhysicsPool:
     def __init__(self, workers: int) -> None:
         self._pipes: list[Connection] = []
         self._processes: list[subprocess.Popen[bytes]] = []
-        # Wherever this process found the package, they find it too; one thread each, whatever they import.
-        places = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+        # Wherever this process found its packages they find them too; one thread each, whatever they import.
+        places = [place or str(Path.cwd()) for place in sys.path]
+        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         # `multiprocessing` would import the caller's main module, and gives no children to daemons.
         for _ in range(workers):
             ours, theirs = multiprocessing.Pipe()
             self._processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-c", START.format(theirs.fileno())],
-                    env={**os.environ, **places, **threads},
+                    [sys.executable, "-c", START, str(theirs.fileno()), *places],
+                    env={**os.environ, **threads},
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     # Ctrl-C reaches the whole process group; the parent decides when they leave.

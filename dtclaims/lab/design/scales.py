@@ -89,7 +89,7 @@ SCALES: dict[str, Scale] = {
                 fresh_episodes=100,
             ),
             needs_gpu=True,
-            per_gpu=16,
+            per_gpu=3,
             label="small: reduced networks, self-pre-trained backbone, self-collected data. "
             "A conceptual replication; it is not the paper's own verdict.",
             # Fitted to one arm, the others are where they are.
@@ -102,7 +102,7 @@ SCALES: dict[str, Scale] = {
             medium_steps=1_000_000,
             budget=PAPER_BUDGET,
             needs_gpu=True,
-            per_gpu=4,
+            per_gpu=2,
             label="full: the paper's sizes and training budget, self-pre-trained backbones, self-collected data. "
             "A replication with other weights and data; it is not the paper's own verdict.",
             sizes=PAPER_SIZES,
@@ -113,7 +113,7 @@ SCALES: dict[str, Scale] = {
             medium_steps=1_000_000,
             budget=PAPER_BUDGET,
             needs_gpu=True,
-            per_gpu=4,
+            per_gpu=2,
             label="paper: the paper's sizes, weights and data.",
         ),
     )

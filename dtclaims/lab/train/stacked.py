@@ -215,4 +215,3 @@ def rounded_parameters(model: nn.Module) -> Collection[str]:
     """Names of what is rounded to bfloat16 where products are: matrices and biases of the blocks."""
     layers = [name for name, module in model.named_modules() if isinstance(module, Conv1D)]
     return {f"{layer}.{kind}" for layer in layers for kind in ("weight", "bias")}
-

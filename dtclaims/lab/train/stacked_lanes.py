@@ -88,9 +88,7 @@ class StackedLane(Lane):
         half: whether the blocks' matrix products are computed in bfloat16.
     """
 
-    def __init__(
-        self, networks: Networks, width: int, views: Sequence[View], device: torch.device, half: bool
-    ) -> None:
+    def __init__(self, networks: Networks, width: int, views: Sequence[View], device: torch.device, half: bool) -> None:
         runs, on_gpu = len(views), device.type == "cuda"
         super().__init__(networks, width // runs, views[0], device, (runs,), half)
         self.width = width

@@ -41,8 +41,8 @@ def test_a_longer_set_starts_with_the_shorter_one(policy: Policy) -> None:
     np.testing.assert_array_equal(short.lengths, long.lengths[: len(short.lengths)])
 
 
-def test_threads_do_not_change_the_set(policy: Policy) -> None:
-    """Physics workers, and the number of workers BLAS was started with, leave every byte as it is."""
+def test_workers_do_not_change_the_set(policy: Policy) -> None:
+    """Physics workers, and the number of threads BLAS was started with, leave every byte as it is."""
     here = collect(policy, steps=900, seed=1, workers=1).sha256
     assert collect(policy, steps=900, seed=1, workers=2).sha256 == here
     code = (

@@ -274,10 +274,10 @@ def short(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("short")
 def test_collecting_is_deterministic(tmp_path: Path) -> None:
-    """Same seed, any threads, cache or file: the same bytes. Another seed: other content. A longer set begins alike."""
+    """Same seed, any workers, cache or file: the same bytes. Another seed: other content. A longer set begins alike."""
     recipe = shipped_recipe("hopper", steps=150, seed=3)
-    one = collect_to(tmp_path / "one.hdf5", recipe, threads=1)
-    collect_to(tmp_path / "two.hdf5", recipe, threads=2)
+    one = collect_to(tmp_path / "one.hdf5", recipe, workers=1)
+    collect_to(tmp_path / "two.hdf5", recipe, workers=2)
     assert (tmp_path / "one.hdf5").read_bytes() == (tmp_path / "two.hdf5").read_bytes()
     cached = obtain(recipe)
     assert cached.sha256 == one.sha256
@@ -320,7 +320,7 @@ def test_bad_requests_to_collect(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One line, exit code 2, and nothing is written."""
-    # A set that is in the cache already is not collected, by however many threads.
+    # A set that is in the cache already is not collected, by however many workers.
     monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path / "home"))
     assert main(["data", "collect", *arguments, "--out", str(tmp_path / "set.hdf5")]) == 2
     assert message in capsys.readouterr().err

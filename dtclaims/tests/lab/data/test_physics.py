@@ -74,7 +74,7 @@ def test_control_cost_uses_the_action_as_given() -> None:
     assert rewards[0] - rewards[1] == pytest.approx(1e-3 * (27 - 3), abs=1e-12)
 
 
-def test_threads_do_not_change_the_trajectory(task: Task) -> None:
+def test_workers_do_not_change_the_trajectory(task: Task) -> None:
     """One thread and three give the same bits."""
     rng = np.random.default_rng(3)
     batches = [BatchedEnv(task, 7, workers) for workers in (1, 3)]
