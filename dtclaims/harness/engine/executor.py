@@ -79,7 +79,7 @@ def execute(
     agenda = _Agenda(plan, store, folder, check_loggers(loggers))
     if not agenda.jobs():
         return agenda.outcome
-    timeline = Timeline(store.folder("logs"))
+    timeline = Timeline(store.root / "logs")
     with _stopped_by_sigterm(), display:
         for one in agenda.jobs():
             if why := agenda.again_because(one):
@@ -151,9 +151,7 @@ def places(plan: Plan, workers: int | None = None) -> list[str | None]:
     return [gpus[i % len(gpus)] for i in range(size)]
 
 
-def _carry_out(
-    agenda: "_Agenda", engine: Engine, background: Background, display: Display, timeline: Timeline
-) -> None:
+def _carry_out(agenda: "_Agenda", engine: Engine, background: Background, display: Display, timeline: Timeline) -> None:
     running: dict[str, tuple[Order, Group]] = {}
 
     def hear(event: Event) -> None:
