@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -87,7 +87,7 @@ def execute(
         try:
             with (
                 Background(session.preparations([one.job for one in agenda.jobs()]), display.phase) as background,
-                make_engine(plan, store, executor, workers, ray_address) as engine,
+                make_engine(plan, store, executor, workers, ray_address, display.note) as engine,
             ):
                 agenda.hold(background.waiting)
                 timeline.tell("begin", device=plan.device, workers=engine.slots, jobs=len(agenda.jobs()))
@@ -121,7 +121,14 @@ def _stopped_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def make_engine(plan: Plan, store: Store, executor: str, workers: int | None, ray_address: str | None) -> Engine:
+def make_engine(
+    plan: Plan,
+    store: Store,
+    executor: str,
+    workers: int | None,
+    ray_address: str | None,
+    note: Callable[[str], None] = lambda text: None,
+) -> Engine:
     """The engine that an executor's name means.
 
     Raises:
@@ -133,7 +140,7 @@ def make_engine(plan: Plan, store: Store, executor: str, workers: int | None, ra
         each = runs_per_gpu(plan.per_gpu)
         return RayCluster(store.root, each if device_class(plan.device) == "cuda" else None, ray_address, workers)
     if executor == "processes":
-        return Processes(store.root, places(plan, workers))
+        return Processes(store.root, places(plan, workers), note)
     if ":" in executor:
         # Of another plugin (`dtclaims.harness.extensions`).
         made: Engine = imported(executor)(store.root, plan.device, workers)

@@ -4,7 +4,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -14,6 +14,7 @@ from typing import Self
 
 from dtclaims.device import cpu_count
 from dtclaims.harness.engine.engine import Ended, Event
+from dtclaims.harness.engine.mps import sharing
 from dtclaims.harness.engine.work import Group, perform, prepare_process
 from dtclaims.harness.store.store import Store
 
@@ -40,14 +41,20 @@ class Processes:
     Args:
         root: of the store.
         places: one per process: the GPU it sees, as `CUDA_VISIBLE_DEVICES` names it, or None for none.
+        note: told what the user should read.
     """
 
-    def __init__(self, root: Path, places: Sequence[str | None]) -> None:
-        self._root = root
+    def __init__(
+        self, root: Path, places: Sequence[str | None], note: Callable[[str], None] = lambda text: None
+    ) -> None:
+        self._root, self._note = root, note
         self.places = list(places)
         self.cores = max(1, cpu_count() // len(self.places))
         """That each worker may use."""
         self._workers: list[_Worker] = []
+        self._environment: dict[str, str] = {}
+        """Of the workers, beside this process's."""
+        self._stack = contextlib.ExitStack()
 
     @property
     def slots(self) -> int:
@@ -84,7 +91,9 @@ class Processes:
             free.remove(other.place)
         place = free[0]
         ours, theirs = CONTEXT.Pipe()
-        process = CONTEXT.Process(target=_serve, args=(theirs, self._root, place, self.cores), daemon=True)
+        process = CONTEXT.Process(
+            target=_serve, args=(theirs, self._root, place, self.cores, self._environment), daemon=True
+        )
         process.start()
         # Else the pipe would stay open in this process after the worker's death.
         theirs.close()
@@ -93,6 +102,9 @@ class Processes:
         return worker
 
     def __enter__(self) -> Self:
+        shared = [gpu for gpu in self.places if gpu is not None and self.places.count(gpu) > 1]
+        if shared:
+            self._environment = self._stack.enter_context(sharing(shared[0], self._note))
         return self
 
     def __exit__(
@@ -105,6 +117,7 @@ class Processes:
         for worker in self._workers:
             self._end(worker)
         self._workers.clear()
+        self._stack.close()
 
     @staticmethod
     def _end(worker: _Worker) -> None:
@@ -121,9 +134,10 @@ def _cause(code: int | None) -> str:
     return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
 
 
-def _serve(pipe: Connection, root: Path, place: str | None, cores: int) -> None:
+def _serve(pipe: Connection, root: Path, place: str | None, cores: int, environment: Mapping[str, str]) -> None:
     # Ctrl-C reaches the whole process group; the parent decides when workers stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.update(environment)
     if place is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = place
     prepare_process(cores)
