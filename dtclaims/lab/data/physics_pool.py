@@ -77,8 +77,9 @@ class PhysicsPool:
             SimulatorError: one of the processes died.
         """
         with self._safely():
+            word = WorkerProcess.word(number, how)
             for process in processes:
-                process.go(number, how)
+                process.go(word)
             request = Request(processes)
             self._queue.append(request)
             return request

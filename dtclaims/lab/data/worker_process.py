@@ -50,6 +50,7 @@ class WorkerProcess:
 
     def __init__(self) -> None:
         self.pipe, theirs = multiprocessing.Pipe()
+        self._handle = self.pipe.fileno()
         # Python's own first entry is the folder that somebody works in: another version of this package may lie there.
         start = f"import sys; sys.path[:] = sys.argv[3:]; from {serve.__module__} import {serve.__name__} as serve"
         # Wherever this process found its packages they find them too; one thread each, whatever they import.
@@ -75,18 +76,24 @@ class WorkerProcess:
         finally:
             theirs.close()
 
-    def go(self, number: int, how: int = 0) -> None:
-        """Let a kept object go: one short write.
+    @classmethod
+    def word(cls, number: int, how: int = 0) -> bytes:
+        """What lets a kept object go.
 
         Args:
             number: of the object.
             how: below `HOWS`.
+        """
+        return (number * cls.HOWS + how).to_bytes(WORD, sys.byteorder, signed=True)
+
+    def go(self, word: bytes) -> None:
+        """Let a kept object go: one short write.
 
         Raises:
-            SimulatorError: the process died; so do the others.
+            SimulatorError: the process died.
         """
         try:
-            os.write(self.pipe.fileno(), (number * self.HOWS + how).to_bytes(WORD, sys.byteorder, signed=True))
+            os.write(self._handle, word)
         except OSError:
             raise self._dead() from None
 
@@ -114,7 +121,7 @@ class WorkerProcess:
         """
         try:
             # The end of the file is the death of the only process that holds the other end.
-            kind = os.read(self.pipe.fileno(), 1)
+            kind = os.read(self._handle, 1)
             if kind == DONE:
                 return None
             well, answer = self.pipe.recv() if kind else (None, None)
@@ -134,6 +141,8 @@ class WorkerProcess:
     def stop(self) -> None:
         """Tell it to end, whatever it is at."""
         self.pipe.close()
+        # The number may be another file's soon.
+        self._handle = -1
         self.process.terminate()
 
     def wait(self) -> None:
@@ -146,7 +155,7 @@ class WorkerProcess:
 
     def _tell(self, *message: Any) -> None:
         try:
-            os.write(self.pipe.fileno(), MESSAGE.to_bytes(WORD, sys.byteorder, signed=True))
+            os.write(self._handle, MESSAGE.to_bytes(WORD, sys.byteorder, signed=True))
             self.pipe.send(message)
         except OSError:
             raise self._dead() from None
