@@ -7,7 +7,6 @@ wait for the interpreter's lock, so that sixteen of them are slower than four.
 """
 
 import inspect
-from collections import deque
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
@@ -29,9 +28,6 @@ SUPPORTED_MUJOCO = ("3.3.7",)
 
 STATE_KIND = mujoco.mjtState.mjSTATE_INTEGRATION
 """Everything that the next `mj_step` depends on, the constraint solver's warm start included."""
-
-UNDER_WAY = 2
-"""Steps of one batch that may be under way at once."""
 
 VELOCITY_LIMIT = 10.0
 """Hopper and Walker2d report joint velocities clipped to ± this; the physics is not clipped."""
@@ -199,7 +195,7 @@ class BatchedEnv:
             )
         self.task, self.count = task, count
         self._slots: Any
-        self._under_way: deque[tuple[Mask, Any]] = deque()
+        self._under_way: list[Any] = []
         if min(workers, count) == 1:
             self._slots = Slots(task, count)
         else:
@@ -247,49 +243,40 @@ class BatchedEnv:
             States (count, state_dim), rewards (count,), terminated (count,).
 
         Raises:
-            SimulatorError: see `send`; or a step is under way.
+            SimulatorError: see `send`.
         """
-        self._check_still()
         self.send(actions, active)
         return self.receive()
 
     def send(self, actions: npt.NDArray[Any], active: Mask | None = None) -> None:
-        """Begin a step and do not wait for it: see `step`, and `receive`.
-
-        Another may be begun before it is received, of other slots.
+        """Begin a step and do not wait for it: see `step`, and `receive`. Several batches may be under way at once.
 
         Raises:
-            SimulatorError: wrong shape or type, an action that is not finite, a slot whose step is under way, two steps
-                that are, or a worker died.
+            SimulatorError: wrong shape or type, an action that is not finite, a step that is under way, or a worker
+                died.
         """
+        self._check_still()
         if actions.shape != (self.count, self.task.action_dim) or actions.dtype.kind != "f":
             raise SimulatorError(
                 f"actions of {self.task.name}",
                 given=f"{actions.dtype} {actions.shape}",
                 expected=f"floats of shape ({self.count}, {self.task.action_dim})",
             )
-        mask = np.ones(self.count, dtype=bool) if active is None else self._checked_mask(active).copy()
+        mask = np.ones(self.count, dtype=bool) if active is None else self._checked_mask(active)
         if not np.isfinite(actions).all() and not np.isfinite(actions[mask]).all():
             slot = int(np.flatnonzero(mask & ~np.isfinite(actions).all(axis=1))[0])
             raise SimulatorError("actions must be finite", given=f"{actions[slot].tolist()} in slot {slot}")
-        if len(self._under_way) == UNDER_WAY or any((mask & moving).any() for moving, _ in self._under_way):
-            raise SimulatorError(
-                "steps are under way",
-                given=len(self._under_way),
-                expected=f"fewer than {UNDER_WAY}, of other slots",
-                remedy="Receive the first one.",
-            )
-        self._under_way.append((mask, self._slots.start(actions, mask)))
+        self._under_way.append(self._slots.start(actions, mask))
 
     def receive(self) -> tuple[Array, Array, Mask]:
-        """The outcome of the step that was sent first and not received yet, as `step` returns it.
+        """The outcome of the step that is under way, as `step` returns it.
 
         Raises:
             SimulatorError: no step is under way, or a worker died.
         """
         if not self._under_way:
             raise SimulatorError("no step is under way", remedy="Send actions first.")
-        found: tuple[Array, Array, Mask] = self._slots.finish(self._under_way.popleft()[1])
+        found: tuple[Array, Array, Mask] = self._slots.finish(self._under_way.pop())
         return found
 
     def states(self) -> Array:

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dtclaims.errors import SimulatorError
-from dtclaims.lab.data.physics import UNDER_WAY, Array, Mask, Slots
+from dtclaims.lab.data.physics import Array, Mask, Slots
 from dtclaims.lab.data.worker_process import WorkerProcess
 from dtclaims.lab.design.tasks import Task
 
@@ -202,8 +202,6 @@ class SharedSlots:
             ) from None
         self._dropped = weakref.finalize(self, self._pool.drop, self._number, self._processes)
         self._dropped.atexit = False
-        self._states = self._memory.states.copy()
-        self._buffers = deque(range(UNDER_WAY))
 
     @functools.cached_property
     def record_size(self) -> int:
@@ -215,35 +213,28 @@ class SharedSlots:
         """See `Slots.reset_slots`."""
         wanted = dict(zip(slots, seeds, strict=True))
         self._ask("reset", [{slot: wanted[slot] for slot in wanted.keys() & set(own)} for own in self._shares(slots)])
-        return self._read()
+        return self.states()
 
-    def start(self, actions: npt.NDArray[Any], active: Mask) -> tuple[int, Mask, Request]:
+    def start(self, actions: npt.NDArray[Any], active: Mask) -> Request:
         """See `Slots.start`."""
         memory, single = self._memory, actions.dtype == np.float32
-        buffer = self._buffers.popleft()
-        target = memory.single if single else memory.double
-        # Rows of slots that are under way stay as they are.
-        np.copyto(target, actions, where=active[:, None])
-        memory.active[buffer] = active
-        how = 2 * buffer + int(single)
-        return buffer, active.copy(), self._pool.go(self._processes, self._number, how)
+        (memory.single if single else memory.double)[:] = actions
+        memory.active[:] = active
+        return self._pool.go(self._processes, self._number, int(single))
 
-    def finish(self, started: tuple[int, Mask, Request]) -> tuple[Array, Array, Mask]:
+    def finish(self, started: Request) -> tuple[Array, Array, Mask]:
         """See `Slots.finish`."""
-        buffer, active, request = started
-        self._pool.finish(request)
-        self._buffers.append(buffer)
+        self._pool.finish(started)
         memory = self._memory
-        np.copyto(self._states, memory.states, where=active[:, None])
-        return self.states(), np.where(active, memory.rewards, 0.0), memory.terminated & active
+        return memory.states.copy(), memory.rewards.copy(), memory.terminated.copy()
 
     def states(self) -> Array:
         """See `Slots.states`."""
-        return self._states.copy()
+        return self._memory.states.copy()
 
     def save(self) -> Array:
         """See `Slots.save`."""
-        records = np.zeros((len(self._states), self.record_size))
+        records = np.zeros((len(self._memory.rewards), self.record_size))
         for place, rows in enumerate(self._ask("save")):
             records[place :: len(self._processes)] = rows
         return records
@@ -252,7 +243,7 @@ class SharedSlots:
         """See `Slots.restore`."""
         workers = len(self._processes)
         self._ask("restore", [records[place::workers] for place in range(workers)])
-        return self._read()
+        return self.states()
 
     def close(self) -> None:
         """Let the processes forget the slots."""
@@ -269,13 +260,9 @@ class SharedSlots:
 
         return self._pool.ask(self._processes, tell)
 
-    def _read(self) -> Array:
-        self._states[:] = self._memory.states
-        return self.states()
-
 
 class _Memory:
-    """Arrays of one environment, (count, …) each, in memory that is shared; `active` is one for each step under way."""
+    """Arrays of one environment, (count, …) each, in memory that is shared."""
 
     def __init__(self, task: Task, count: int, memory: mmap.mmap) -> None:
         place = 0
@@ -297,7 +284,7 @@ class _Memory:
             ("states", np.float64, (count, task.state_dim)),
             ("rewards", np.float64, (count,)),
             ("single", np.float32, (count, task.action_dim)),
-            ("active", np.bool_, (UNDER_WAY, count)),
+            ("active", np.bool_, (count,)),
             ("terminated", np.bool_, (count,)),
         )
 
@@ -327,21 +314,12 @@ class Share:
         self._memory.states[self._mine] = self._slots.states()
 
     def go(self, how: int) -> None:
-        """Step the slots that are active.
-
-        Args:
-            how: twice the number of `active`, and one more if the actions are single.
-        """
-        buffer, single = divmod(how, 2)
+        """Step the slots that are active, by single (1) or double (0) actions."""
         memory, mine = self._memory, self._mine
-        active = memory.active[buffer, mine]
         # A copy has its rows side by side, as an environment of one process has.
-        actions = (memory.single if single else memory.double)[mine].copy()
-        states, rewards, terminated = self._slots.step(actions, active)
-        # The others may be of a step that is over and has not been read yet.
-        moved = self._numbers[active]
-        memory.states[moved], memory.rewards[moved] = states[active], rewards[active]
-        memory.terminated[moved] = terminated[active]
+        actions = (memory.single if how else memory.double)[mine].copy()
+        found = self._slots.step(actions, memory.active[mine].copy())
+        memory.states[mine], memory.rewards[mine], memory.terminated[mine] = found
 
     def record_size(self) -> int:
         """See `Slots.record_size`."""

@@ -45,7 +45,7 @@ class WorkerProcess:
         SimulatorError: it cannot be started.
     """
 
-    HOWS = 8
+    HOWS = 2
     """Ways to `go` that a word can tell apart."""
 
     def __init__(self) -> None:
