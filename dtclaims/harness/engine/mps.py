@@ -1,8 +1,8 @@
 """CUDA's Multi-Process Service, where it is there: kernels of several workers on a GPU then run beside each other.
 
-Without it a GPU gives its workers turns of some milliseconds each, and a roll-out's short forward waits for a whole turn
-of a neighbour's. A daemon of this session's own is started beside the workers and ended with them; nothing of the GPU's
-settings is changed, and where it cannot be used all goes on without it.
+Without it a GPU gives its workers turns of some milliseconds each, and a roll-out's short forward waits for a whole
+turn of a neighbour's. A daemon of this session's own is started beside the workers and ended with them; nothing of the
+GPU's settings is changed, and where it cannot be used all goes on without it.
 """
 
 import contextlib
@@ -62,7 +62,7 @@ def sharing(gpu: str, note: Callable[[str], None]) -> Iterator[dict[str, str]]:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 — a few system calls
+                preexec_fn=_die_with_parent,
             )
         except OSError as error:
             note(f"workers share a GPU without MPS: {error}")
