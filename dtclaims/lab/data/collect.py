@@ -1,7 +1,7 @@
 """Medium sets made here: a shipped policy rolls out in MuJoCo (design: the self-collected source)."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -176,7 +176,7 @@ class Wave:
         return int(self.lengths.sum())
 
 
-def _waves(policy: Policy, steps: int, seed: int, workers: int, progress: Progress) -> Iterator[Wave]:
+def _waves(policy: Policy, steps: int, seed: int, workers: int, progress: Progress) -> Generator[Wave, None, None]:
     """Waves 0, 1, … as far as `steps` transitions need them, or further."""
     if workers == 1:
         # BLAS rounds differently with another number of threads, and physics amplifies the last bit.
@@ -200,7 +200,8 @@ def _waves(policy: Policy, steps: int, seed: int, workers: int, progress: Progre
         nonlocal under_way
         longest = WAVE * MAX_EPISODE_STEPS
         # Where the mean leaves it open, one wave too many costs less than waiting for one that came too late.
-        coming = fmean(counts) * (under_way - MARGIN) if counts else longest * under_way
+        margin = MARGIN if min(counts, default=longest) < longest else 0.0
+        coming = fmean(counts or [longest]) * (under_way - margin)
         if sum(counts) + coming >= steps:
             return None
         under_way += 1

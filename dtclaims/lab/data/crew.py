@@ -2,7 +2,7 @@
 
 import functools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -32,7 +32,7 @@ class Crew:
         wanted: Callable[[], tuple[Any, ...] | None],
         most: int,
         pulse: Callable[[], None],
-    ) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    ) -> Generator[tuple[tuple[Any, ...], Any], None, None]:
         """Arguments and value of each call, in the order in which calls end.
 
         Leaving it (`close`, or an error, its own or one that `pulse` raises) ends what is still being done.
