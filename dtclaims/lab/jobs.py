@@ -125,7 +125,7 @@ def together(spec: RunSpec, inputs: Inputs, *, device: str, precision: str) -> s
         {
             "shape": shape,
             "block": arm.block if mixed else None,
-            "sizes": [found.get("config", found) for found in (inputs.backbones[one] for one in arm.sources)][:1],
+            "sizes": [inputs.backbones.get(one, {}).get("config") for one in arm.sources[:1]],
             "task": spec.task,
             "context": spec.context,
             "head": spec.head,

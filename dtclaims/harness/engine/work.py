@@ -15,7 +15,7 @@ from dtclaims.files import write_json
 from dtclaims.harness.declare.registry import load_lab
 from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted, Status
 from dtclaims.harness.engine.loggers import telling
-from dtclaims.harness.lab import Job, Stored
+from dtclaims.harness.lab import Job, Lab, Stored
 from dtclaims.harness.store.locks import Lock
 from dtclaims.harness.store.store import NAME, Store
 from dtclaims.harness.times import now
@@ -95,7 +95,7 @@ def perform(store: Store, group: Group, send: Callable[[Event], None], cores: in
     try:
         if len(doing) == 1 or together is None:
             for one in doing:
-                one.end(_outcome(lambda: lab.perform(one.order.job, one.bench)))  # noqa: B023
+                one.end(_outcome(lab, one))
         else:
             together(
                 [one.order.job for one in doing],
@@ -114,10 +114,10 @@ def perform(store: Store, group: Group, send: Callable[[Event], None], cores: in
             one.close()
 
 
-def _outcome(work: Callable[[], Any]) -> Any:
-    """What it returns, or the exception that it raises."""
+def _outcome(lab: Lab, doing: "_Doing") -> Any:
+    """What the lab makes of a job, or the exception that it raises."""
     try:
-        return work()
+        return lab.perform(doing.order.job, doing.bench)
     except BrokenPipeError:
         raise
     except Exception as error:

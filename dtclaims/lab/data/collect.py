@@ -1,7 +1,7 @@
 """Medium sets made here: a shipped policy rolls out in MuJoCo (design: the self-collected source)."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -172,7 +172,7 @@ class Wave:
         return int(self.lengths.sum())
 
 
-def _waves(policy: Policy, steps: int, seed: int, workers: int, progress: Progress) -> Iterator[Wave]:
+def _waves(policy: Policy, steps: int, seed: int, workers: int, progress: Progress) -> Generator[Wave, None, None]:
     """Waves 0, 1, … as far as `steps` transitions need them, or further."""
     if workers == 1:
         # BLAS rounds differently with another number of threads, and physics amplifies the last bit.
@@ -180,7 +180,9 @@ def _waves(policy: Policy, steps: int, seed: int, workers: int, progress: Progre
             env = BatchedEnv(policy.task, WAVE)
             done = 0
             for number in itertools.count():
-                wave = roll(policy, env, seed, number, lambda now: progress(min(done + now, steps), steps))  # noqa: B023
+                wave = roll(
+                    policy, env, seed, number, MAX_EPISODE_STEPS, lambda now: progress(min(done + now, steps), steps)
+                )
                 done += wave.steps
                 yield wave
     from dtclaims.lab.data.physics_pool import PhysicsPool
@@ -189,19 +191,19 @@ def _waves(policy: Policy, steps: int, seed: int, workers: int, progress: Progre
     made: dict[int, Wave] = {}
     started, taken, longest = 0, 0, WAVE * MAX_EPISODE_STEPS
 
-    def wanted() -> Iterator[tuple[Any, ...]]:
+    def wanted() -> Iterator[tuple[Any, ...] | None]:
         """Waves that are surely or, by the mean of those that are made, probably needed."""
         nonlocal started
         while True:
             mean = fmean(wave.steps for wave in made.values()) if made else longest
             if sum(wave.steps for wave in made.values()) + mean * (started - len(made)) < steps:
                 started += 1
-                yield (policy, seed, started - 1, WAVE)
+                yield (policy, seed, started - 1, WAVE, MAX_EPISODE_STEPS)
             else:
                 yield None
 
     try:
-        for (_, _, number, _), wave in pool.each("dtclaims.lab.data.collect:wave_alone", wanted()):
+        for (_, _, number, *_), wave in pool.each("dtclaims.lab.data.collect:wave_alone", wanted()):
             made[number] = wave
             progress(min(sum(one.steps for one in made.values()), steps), steps)
             while taken in made:
@@ -211,23 +213,23 @@ def _waves(policy: Policy, steps: int, seed: int, workers: int, progress: Progre
         pool.close()
 
 
-def wave_alone(policy: Policy, seed: int, number: int, episodes: int) -> Wave:
-    """One wave of so many episodes, made by a process of its own."""
+def wave_alone(policy: Policy, seed: int, number: int, episodes: int, limit: int) -> Wave:
+    """One wave of so many episodes and steps, made by a process of its own."""
     with threadpool_limits(limits=1, user_api="blas"):
-        return roll(policy, BatchedEnv(policy.task, episodes), seed, number, lambda steps: None)
+        return roll(policy, BatchedEnv(policy.task, episodes), seed, number, limit, lambda steps: None)
 
 
-def roll(policy: Policy, env: BatchedEnv, seed: int, wave: int, advance: Callable[[int], None]) -> Wave:
+def roll(policy: Policy, env: BatchedEnv, seed: int, wave: int, limit: int, advance: Callable[[int], None]) -> Wave:
     """The episodes of one wave, in lock step."""
     task, count = policy.task, env.count
     rng = generator(seed, f"collect/{task.name}/actions/{wave}")
     states = env.reset([derive(seed, f"collect/{task.name}/episode/{wave * count + i}") % 2**31 for i in range(count)])
-    seen = np.zeros((count, MAX_EPISODE_STEPS, task.state_dim), dtype=np.float32)
-    done = np.zeros((count, MAX_EPISODE_STEPS, task.action_dim), dtype=np.float32)
-    earned = np.zeros((count, MAX_EPISODE_STEPS), dtype=np.float32)
+    seen = np.zeros((count, limit, task.state_dim), dtype=np.float32)
+    done = np.zeros((count, limit, task.action_dim), dtype=np.float32)
+    earned = np.zeros((count, limit), dtype=np.float32)
     length = np.zeros(count, dtype=np.int64)
     active = np.ones(count, dtype=bool)
-    for step in range(MAX_EPISODE_STEPS):
+    for step in range(limit):
         seen[active, step] = states[active]
         done[active, step] = policy.act(states[active], rng)
         states, reward, ended = env.step(done[:, step], active)

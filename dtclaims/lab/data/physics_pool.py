@@ -102,8 +102,8 @@ class PhysicsPool:
                     busy[pipe] = arguments
             if not busy:
                 return
-            for pipe in wait(list(busy)):
-                assert isinstance(pipe, Connection)
+            ready = wait(list(busy))
+            for pipe in [one for one in busy if one in ready]:
                 value = self._answer(pipe)
                 yield busy.pop(pipe), value
 
@@ -156,8 +156,13 @@ class PhysicsPool:
 def _pools() -> dict[int, PhysicsPool]:
     """Of this process, by size."""
     pools: dict[int, PhysicsPool] = {}
-    atexit.register(lambda: [pool.close() for pool in pools.values()])
+    atexit.register(_close, pools)
     return pools
+
+
+def _close(pools: dict[int, PhysicsPool]) -> None:
+    for pool in pools.values():
+        pool.close()
 
 
 def pool_of(workers: int) -> PhysicsPool:

@@ -159,14 +159,14 @@ def test_a_worker_that_dies_takes_nothing_with_it(tmp_path: Path) -> None:
         return next(event for event in events if isinstance(event, kind))
 
     with Processes(store.root, [None]) as engine:
-        engine.start(job)
+        engine.start((job,))
         while not (store.root / "work" / job.key / STATE).exists():
             engine.wait(0.01, events.append)
         (worker,) = multiprocessing.active_children()
         os.kill(worker.pid or 0, signal.SIGKILL)
         assert wait_for(Ended, engine).text == "the worker process died (killed: out of memory, or by somebody)"
         events.clear()
-        engine.start(job)
+        engine.start((job,))
         assert "goes on after epoch" in wait_for(Noted, engine).text
         assert wait_for(Ended, engine).status == "made"
     assert multiprocessing.active_children() == []
@@ -359,8 +359,8 @@ def test_longest_runs_start_first_and_costs_are_learned(tmp_path: Path) -> None:
         ("cpu", "mini", 3, 8, [None] * 3, 2),
         ("cuda", "mini", None, 64, ["4", "7"] * 16, 2),
         ("cuda", "mini", None, 20, ["4", "7"] * 10, 1),
-        ("cuda", "paper", None, 64, ["4", "7"] * 4, 8),
-        ("cuda:1", "paper", None, 64, ["7"] * 4, 16),
+        ("cuda", "paper", None, 64, ["4", "7"] * 2, 16),
+        ("cuda:1", "paper", None, 64, ["7"] * 2, 32),
         ("cuda", "paper", None, 1, ["4", "7"], 1),
         ("cuda", "mini", 3, 2, ["4", "7", "4"], 1),
     ],

@@ -142,7 +142,7 @@ def test_masks_seeds_counts_and_records_are_checked() -> None:
         env.step(np.zeros((2, 3)), np.ones(3, dtype=bool))
     with pytest.raises(SimulatorError, match="saved physics of another batch"):
         env.restore(np.zeros((3, 5)))
-    with pytest.raises(SimulatorError, match="at least one slot and one thread: got count=0"):
+    with pytest.raises(SimulatorError, match="at least one slot and one worker: got count=0"):
         BatchedEnv(HOPPER, 0)
 
 
