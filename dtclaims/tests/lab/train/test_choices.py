@@ -63,7 +63,7 @@ def test_arms_are_built_by_what_they_are(arm: str, builder: str, change: str) ->
 def test_a_run_on_a_cpu_loads_no_cuda_code_and_no_other_network(arm: str, others: set[str]) -> None:
     """An epoch of training and roll-outs, in a process of its own; and the choices are known without torch."""
     code = (
-        "import sys; from dtclaims.lab.train.choices import path_of, run_choices; from dtclaims.lab.design.arms import get_arm\n"
+        "import sys; from dtclaims.lab.train.choices import run_choices; from dtclaims.lab.design.arms import get_arm\n"
         f"run_choices(get_arm({arm!r}), 'cpu'); assert 'torch' not in sys.modules\n"
         "from dtclaims.lab.train.loop import Trainer\n"
         "from dtclaims.tests.support.examples import made_up, tiny_backbone, tiny_spec\n"
