@@ -84,21 +84,39 @@ def cpu_count() -> int:
 
 
 CGROUP = Path("/sys/fs/cgroup")
+OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
 def _quota() -> float | None:
-    """Cores that the control group grants (`docker run --cpus`), version 2 or 1; None if it grants all."""
+    """Cores that control groups grant (`docker run --cpus`, a batch system), version 2 or 1; None if they grant all.
+
+    The narrowest of this process's group and those above it counts. In a container the group may bear a name that it
+    has only outside, and what is mounted is the group itself: names that are not there are passed over.
+    """
     try:
-        found = (CGROUP / "cpu.max").read_text(encoding="ascii").split()
+        lines = OWN_CGROUPS.read_text(encoding="utf-8").splitlines()
     except OSError:
-        try:
-            names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-            found = [(CGROUP / "cpu" / name).read_text(encoding="ascii").strip() for name in names]
-        except OSError:
-            return None
+        lines = []
+    groups = {CGROUP, CGROUP / "cpu"}
+    for line in lines:
+        number, controllers, path = line.split(":", 2)
+        if number == "0" or "cpu" in controllers.split(","):
+            top = CGROUP if number == "0" else CGROUP / "cpu"
+            own = top / path.lstrip("/")
+            groups.update(one for one in (own, *own.parents) if one.is_relative_to(top))
+    return min(filter(None, map(_granted, groups)), default=None)
+
+
+def _granted(group: Path) -> float | None:
+    """Cores that one control group grants."""
     try:
+        if (group / "cpu.max").is_file():
+            found = (group / "cpu.max").read_text(encoding="ascii").split()
+        else:
+            names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+            found = [(group / name).read_text(encoding="ascii").strip() for name in names]
         granted, period = map(float, found)
-    except ValueError:
-        # "max"
+    except (OSError, ValueError):
+        # Not there, or "max".
         return None
     return granted / period if granted > 0 and period > 0 else None
