@@ -97,12 +97,31 @@ class Study:
         """The cell with one switch flipped, by switch, and how many switches the largest set had that was tried."""
         return self._variants.get(cell.name, {}), self._tried.get(cell.name, 1)
 
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """Key of a job → what went wrong, of the last run."""
+        return self._judge.failures
+
     def run(self, stream: TextIO) -> None:
-        """Make and measure what is missing; then the larger sets of switches, where one alone explains nothing."""
+        """Make and measure what is missing; then the larger sets of switches, where one alone explains nothing.
+
+        Raises:
+            UsageError: nothing of it can be done here.
+            DtclaimsError: as `execute`.
+        """
+        self._check_possible()
         self._execute(stream)
         while larger := self._larger_sets():
             self._plan_for([*self._planned, *larger])
             self._execute(stream)
+
+    def _check_possible(self) -> None:
+        """Refuse a session on a GPU that could only say of each claim that it was not run."""
+        if not self.settings.scale.needs_gpu or self.plan.jobs:
+            return
+        if impossible := [one for one in reasons(self.plan, self.cells) if not one.declared]:
+            most = max(impossible, key=lambda one: len(one.cells))
+            raise UsageError(f"none of the claims can be tested here: {most.reason}", remedy=most.remedy)
 
     def _execute(self, stream: TextIO) -> None:
         from dtclaims.harness.engine.executor import execute

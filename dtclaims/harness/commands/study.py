@@ -124,11 +124,16 @@ def _plan(options: argparse.Namespace) -> None:
     print(study.settings.header(), *study.plan_lines(), sep="\n")
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
     study = _study(options)
     print(study.settings.header())
     study.run(sys.stdout)
     _print_verdicts(study)
+    if not study.failures:
+        return 0
+    first = next(iter(study.failures.values()))
+    print(f"dtclaims: {len(study.failures)} of {len(study.plan.jobs)} jobs failed; the first: {first}", file=sys.stderr)
+    return 1
 
 
 def _print_verdicts(study: Study, form: str = "lines") -> Document:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 EXECUTORS = ("processes", "inline", "ray")
 """Names of the engines: processes of this machine, this process itself, a Ray cluster."""
 
-Status = Literal["made", "found", "busy", "failed", "died"]
+Status = Literal["made", "found", "busy", "failed", "full", "died"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Ended:
     """A job left its worker.
 
     `made`: it is in the store now; `found`: it was already there; `busy`: another process is making it;
-    `failed`: with an error of its own; `died`: its worker is gone.
+    `failed`: with an error of its own; `full`: there was no room for what it writes; `died`: its worker is gone.
     """
 
     key: str

@@ -11,13 +11,14 @@ from pathlib import Path
 from types import FrameType
 
 from dtclaims.device import cpu_count, device_class, gpus_for, runs_per_gpu
-from dtclaims.errors import UsageError
+from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.engine.engine import EXECUTORS, Advanced, Ended, Engine, Event, Noted, imported
 from dtclaims.harness.engine.inline import Inline
 from dtclaims.harness.engine.loggers import check_loggers
 from dtclaims.harness.engine.processes import Processes
 from dtclaims.harness.engine.progress import TRAIN, Display
 from dtclaims.harness.engine.ray_cluster import RayCluster
+from dtclaims.harness.engine.room import full
 from dtclaims.harness.engine.work import Order
 from dtclaims.harness.lab import Session
 from dtclaims.harness.plan.plan import Plan, PlannedJob, in_order
@@ -70,6 +71,7 @@ def execute(
     Raises:
         UsageError: no such executor or logger.
         MissingDependency: its package is not installed.
+        StoreError: the disk is full: nothing that is left could be kept.
         KeyboardInterrupt: it was stopped.
     """
     agenda = _Agenda(plan, store, folder, check_loggers(loggers))
@@ -171,6 +173,9 @@ def _carry_out(agenda: "_Agenda", engine: Engine, display: Display) -> None:
 
 def _end(agenda: "_Agenda", job: Order, event: Ended, display: Display) -> None:
     label = agenda.label(job)
+    if event.status == "full":
+        # The next jobs would all end like this one.
+        raise agenda.full(f"{label}: {event.text}")
     if event.status == "busy":
         display.put_off(job.key)
         if agenda.put_off(job):
@@ -205,7 +210,7 @@ class _Agenda:
 
     def __init__(self, plan: Plan, store: Store, folder: Path, loggers: tuple[str, ...]) -> None:
         self.outcome = Outcome()
-        self._plan, self._folder, self._loggers = plan, folder, loggers
+        self._plan, self._store, self._folder, self._loggers = plan, store, folder, loggers
         wanted = [one for one in plan.values.values() if store.find_measurement(one.identity) is None]
         self._again = _made_again(wanted, plan, store)
         missing = in_order([*plan.missing(), *(plan.jobs[key] for key in self._again)])
@@ -282,6 +287,10 @@ class _Agenda:
             waiting += new
         self.outcome.failures.update(dict.fromkeys(failed, text))
         return failed[1:]
+
+    def full(self, text: str) -> StoreError:
+        """What ends a session that met a full disk."""
+        return full(self._plan, self._store, self.jobs(), text)
 
     def succeed(self, job: Order, *, made: bool) -> None:
         """Count it, and let start what waited for it."""

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dtclaims.errors import DtclaimsError, MeasurementError, RunFailed, StoreLocked
-from dtclaims.files import write_json
+from dtclaims.files import is_full, write_json
 from dtclaims.harness.declare.registry import load_lab
 from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted
 from dtclaims.harness.engine.loggers import telling
@@ -64,14 +64,20 @@ def perform(store: Store, order: Order, send: Callable[[Event], None], cores: in
         return Ended(order.key, "made" if made else "found")
     except BrokenPipeError:
         raise
-    except StoreLocked as error:
-        return Ended(order.key, "busy", str(error))
-    except DtclaimsError as error:
-        return Ended(order.key, "failed", str(error))
     except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        place = f"{Path(where.filename).name}:{where.lineno}"
-        return Ended(order.key, "failed", f"{type(error).__name__} at {place}: {error}")
+        return ended_by(order.key, error)
+
+
+def ended_by(key: str, error: Exception) -> Ended:
+    """How a job ended that an error ended."""
+    if isinstance(error, StoreLocked):
+        return Ended(key, "busy", str(error))
+    status: Literal["full", "failed"] = "full" if is_full(error) else "failed"
+    if isinstance(error, DtclaimsError):
+        return Ended(key, status, str(error))
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(where.filename).name}:{where.lineno}"
+    return Ended(key, status, f"{type(error).__name__} at {place}: {error}")
 
 
 def make(store: Store, order: Order, send: Callable[[Event], None], cores: int = 1) -> bool:
