@@ -67,6 +67,7 @@ class Desk:
                 gpu_selected=asks_for_gpu(self.config.getoption("markexpr", "")),
                 tasks=lab.tasks,
                 stored=bool(self.config.getoption("claims_judge_only", False)),
+                planned=bool(self.config.getoption("claims_plan", False)),
                 extensions=self._extensions(),
             )
         return self.settings[lab.name]

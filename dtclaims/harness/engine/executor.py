@@ -10,19 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from dtclaims.device import cpu_count, device_class, gpus_for, runs_per_gpu
+from dtclaims.device import cpu_count, device_class, gpus_for, runs_per_gpu, worker_count
 from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.engine.engine import EXECUTORS, Advanced, Ended, Engine, Event, Noted, imported
 from dtclaims.harness.engine.inline import Inline
 from dtclaims.harness.engine.loggers import check_loggers
 from dtclaims.harness.engine.processes import Processes
-from dtclaims.harness.engine.progress import TRAIN, Display
+from dtclaims.harness.engine.progress import TRAIN, Display, Expected
 from dtclaims.harness.engine.ray_cluster import RayCluster
 from dtclaims.harness.engine.room import full
 from dtclaims.harness.engine.work import Order
 from dtclaims.harness.lab import Session
-from dtclaims.harness.plan.plan import Plan, PlannedJob, in_order
+from dtclaims.harness.plan.estimate import Machine
+from dtclaims.harness.plan.plan import Plan, PlannedJob
 from dtclaims.harness.store.store import Store
+from dtclaims.harness.store.timings import Timing, add_timing
 
 RETRIES = 2
 """How often a job whose worker died is given to another: a run then goes on from where it was saved."""
@@ -84,7 +86,7 @@ def execute(
                 display.note(f"{one.job.name} is {why}")
         try:
             with make_engine(plan, store, executor, workers, ray_address) as engine:
-                display.begin({one.key: agenda.estimate(one) for one in agenda.jobs()}, engine.slots)
+                display.begin(agenda.expected(engine.slots), engine.slots)
                 _carry_out(agenda, engine, display)
         except KeyboardInterrupt:
             display.note("stopped; the same command goes on, unfinished runs after their last saved epoch")
@@ -137,9 +139,9 @@ def make_engine(plan: Plan, store: Store, executor: str, workers: int | None, ra
 def places(plan: Plan, workers: int | None = None) -> list[str | None]:
     """Where the worker processes of a plan run, one entry each: the GPU it sees, or None for none."""
     gpus = gpus_for(plan.device)
+    size = worker_count(plan.per_gpu, workers, len(gpus), cpu_count())
     if not gpus:
-        return [None] * (workers or cpu_count())
-    size = workers or runs_per_gpu(plan.per_gpu, cpu_count() // len(gpus)) * len(gpus)
+        return [None] * size
     # Round robin, so that few jobs spread over all GPUs.
     return [gpus[i % len(gpus)] for i in range(size)]
 
@@ -191,7 +193,9 @@ def _end(agenda: "_Agenda", job: Order, event: Ended, display: Display) -> None:
         display.failed(f"{label}: {event.text}")
     else:
         agenda.succeed(job, made=event.status == "made")
-    display.finish(job.key)
+    seconds = display.finish(job.key)
+    if event.status == "made":
+        agenda.timed(job, seconds)
 
 
 def _made_again(wanted: Sequence[PlannedJob], plan: Plan, store: Store) -> dict[str, str]:
@@ -213,15 +217,17 @@ class _Agenda:
         self._plan, self._store, self._folder, self._loggers = plan, store, folder, loggers
         wanted = [one for one in plan.values.values() if store.find_measurement(one.identity) is None]
         self._again = _made_again(wanted, plan, store)
-        missing = in_order([*plan.missing(), *(plan.jobs[key] for key in self._again)])
-        self._to_make = {one.key for one in (*missing, *wanted)}
+        missing = plan.in_order([*plan.missing(), *(plan.jobs[key] for key in self._again)])
+        # What makes one value comes first: it is short, and verdicts then come early.
+        self._ordered = [*wanted, *missing]
+        self._to_make = {one.key for one in self._ordered}
+        self._machine: Machine | None = None
         self.ready: deque[Order] = deque()
         self._after: dict[str, list[PlannedJob]] = defaultdict(list)
         self._put_off: list[tuple[float, Order]] = []
         self._visits: Counter[str] = Counter()
         self._deaths: Counter[str] = Counter()
-        # What makes one value comes first: it is short, and verdicts then come early.
-        for one in (*wanted, *missing):
+        for one in self._ordered:
             waits_for = self._to_make.intersection(one.needs)
             for key in waits_for:
                 self._after[key].append(one)
@@ -241,10 +247,35 @@ class _Agenda:
         """Why a job is done although its result is stored; None if it is not."""
         return self._again.get(one.key)
 
-    def estimate(self, one: PlannedJob) -> tuple[str, str, float]:
-        """Name, kind and estimated seconds."""
-        kind = TRAIN if one.job.keeps_files else " ".join((one.job.kind, *one.job.cost.like))
-        return one.job.name, kind, one.seconds
+    def expected(self, workers: int) -> dict[str, Expected]:
+        """All that is to be done, with how long it is expected to take, in the order in which it is expected to start.
+
+        Args:
+            workers: how many jobs, or groups of them, are done at once.
+        """
+        self._machine = Machine(cpu_count(), max(1, workers), len(gpus_for(self._plan.device)))
+        planned = self._plan.schedule(self._ordered, self._machine).jobs
+        found = {}
+        for key in sorted(planned, key=lambda key: planned[key].begin):
+            job, at = self._plan.jobs[key].job, planned[key]
+            kind = TRAIN if job.keeps_files else job.kind
+            found[key] = Expected(job.name, kind, at.seconds, " ".join((job.kind, *job.cost.like)), at.group)
+        return found
+
+    def timed(self, job: Order, seconds: float, together: int = 1) -> None:
+        """Remember what a job took that was made now.
+
+        Args:
+            job: which.
+            seconds: wall time of its group.
+            together: how many there were in it.
+        """
+        machine, cost = self._machine, job.job.cost
+        if machine is None or seconds <= 0:
+            return
+        device = device_class(self._plan.device)
+        company = (together, machine.workers, machine.gpus, machine.cores)
+        add_timing(self._store.root, Timing(job.job.kind, cost.like, device, cost.steps, seconds, *company))
 
     def label(self, job: Order) -> str:
         """A job as people call it."""

@@ -1,6 +1,5 @@
 """Whether the disk has room for what is to be made: how much that is, as far as can be told, and what there is."""
 
-import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import fmean
@@ -43,7 +42,7 @@ def full(plan: Plan, store: Store, jobs: Sequence[PlannedJob], text: str) -> Sto
     """
     needed = bytes_needed(plan, store, jobs)
     expected = f"about {size(needed)} for the {len(jobs)} jobs that are left" if needed else None
-    free = size(shutil.disk_usage(store.root).free)
+    free = size(store.free())
     return StoreError(
         "the disk is full, so the session ends here",
         given=f"{free} free in {store.root} ({text.rstrip('.')})",

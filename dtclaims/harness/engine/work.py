@@ -114,8 +114,7 @@ def make(store: Store, order: Order, send: Callable[[Event], None], cores: int =
             result = plain(lab.perform(order.job, bench), order.job)
             # Not in the result: the same run again would be another.
             write_json(folder / NAME, {"name": order.job.name, "finished": now()})
-            cost = {"like": list(order.job.cost.like), "steps": order.job.cost.steps}
-            write_json(folder / "result.json", {**result, "cost": cost})
+            write_json(folder / "result.json", result)
             store.complete(folder, order.identity)
         lock.check()
         store.publish(folder)
