@@ -231,8 +231,8 @@ class Cost:
     accelerator: float = 0.0
     """Seconds of a GPU, where it is done alone."""
     shared: tuple[tuple[int, float], ...] = ()
-    """The same where several are done together: how many, and seconds of each of them; numbers between are
-    interpolated."""
+    """The same where several are done together: how many, and seconds of each of them. Between them, one part is taken
+    to be each job's own and one the group's."""
     spread: float = 0.0
     """Core seconds that are spread over the cores of its worker, such as physics."""
     once: tuple[Once, ...] = ()
@@ -251,8 +251,9 @@ class Cost:
         """Seconds of a GPU where so many are done together."""
         before = (1, self.accelerator)
         for size, seconds in self.shared:
-            if together <= size:
-                share = (together - before[0]) / max(1, size - before[0])
+            if together <= size and size > before[0]:
+                # In 1/n, in which the group's part is straight.
+                share = (1 / before[0] - 1 / together) / (1 / before[0] - 1 / size)
                 return before[1] + share * (seconds - before[1])
             before = (size, seconds)
         return before[1]

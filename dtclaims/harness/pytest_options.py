@@ -64,8 +64,8 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "--plan": {
         "dest": "claims_plan",
         "action": "store_true",
-        "help": "print what the claims need and how long it takes, here or on another machine (--device, --gpus, --cores), "
-        "and stop; with -v each run",
+        "help": "print what the claims need and how long it takes, here or on another machine (--device, --gpus, "
+        "--cores), and stop; with -v each run",
     },
     "--judge-only": {
         "dest": "claims_judge_only",

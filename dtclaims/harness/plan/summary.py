@@ -1,4 +1,4 @@
-"""What `--plan` prints: what is to be done by condition and task, how long it takes, and what cannot be done and why."""
+"""What `--plan` prints: what is to be done by condition and task, how long it takes, what cannot be done and why."""
 
 import re
 from collections import defaultdict

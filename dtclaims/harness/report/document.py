@@ -1,5 +1,6 @@
 """A report at the edge: JSON checked when read and when written, so that no renderer meets a surprise."""
 
+import contextlib
 import json
 import os
 import re

@@ -25,7 +25,7 @@ from dtclaims.lab.design.scales import get_scale
 from dtclaims.lab.design.spec import RunSpec, resolve
 from dtclaims.lab.design.switches import SWITCHES
 from dtclaims.lab.design.tasks import ALL_TASKS, get_task
-from dtclaims.lab.inputs import backbones_for, find_data, Inputs
+from dtclaims.lab.inputs import Inputs, backbones_for, find_data
 
 REPEATS = 3
 KINDS = (("random_init", 1), ("random_init", 20), ("image_native", 1), ("image_native", 20), ("mlp", 1))
