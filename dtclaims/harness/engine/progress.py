@@ -93,9 +93,6 @@ class _Factors:
                 found[name].append(missed)
         self._found = {name: statistics.median(missed) for name, missed in found.items()}
 
-    def __bool__(self) -> bool:
-        return bool(self._found)
-
     def __call__(self, job: _Job) -> float:
         names: tuple[tuple[str, ...], ...] = ((job.kind, job.like), (job.kind,), ())
         return next((self._found[name] for name in names if name in self._found), 1.0)
@@ -213,9 +210,9 @@ class Display:
         estimate times what like ones missed theirs by; where none has shown its pace yet, those of its kind, or any.
         """
         now = time.monotonic()
-        factors = self._factors(now)
-        if not factors:
+        if not any(job.cost or job.share for job in self._jobs.values()):
             return None
+        factors = self._factors(now)
         running: dict[int | None, float] = {}
         waiting: dict[object, float] = {}
         for key, job in self._jobs.items():

@@ -177,7 +177,7 @@ def tiny_plan(count: int, **budget: int) -> Plan:
     for seed in range(count):
         spec = replace(SPEC, seed=seed, budget=replace(SPEC.budget, **budget))
         job = tiny_job(replace(spec, epochs=spec.budget.epochs))
-        plan.jobs[job.key] = PlannedJob(job.job, job.identity, job.key, (), cached=False, seconds=1.0)
+        plan.jobs[job.key] = PlannedJob(job.job, job.identity, job.key, (), cached=False, cost=job.job.cost)
     return plan
 
 

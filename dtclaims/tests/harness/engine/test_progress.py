@@ -36,7 +36,7 @@ def test_nothing_is_promised_before_anything_is_known(at: Clock) -> None:
 
 
 def test_runs_side_by_side(at: Clock) -> None:
-    """Four equal runs on two workers take twice what one takes; the pace of those that run replaces the estimate."""
+    """Four equal runs on two workers take twice what one takes; the pace of those that run replaces all estimates."""
     display = Display(io.StringIO())
     display.begin(runs(10, 10, 10, 10), slots=2)
     for key in ("0", "1"):
@@ -45,7 +45,7 @@ def test_runs_side_by_side(at: Clock) -> None:
     at(1010.0)
     for key in ("0", "1"):
         display.advance(key, 50, 100)
-    assert display.eta() == pytest.approx(10 + 10)
+    assert display.eta() == pytest.approx(10 + 20)
     at(1020.0)
     for key in ("0", "1"):
         display.finish(key)
