@@ -208,9 +208,7 @@ def test_a_full_disk_is_one_message(run: Any, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(Store, "workspace", full)
     result = run("--seeds", "1", "--data", "mine.hdf5", "--executor", "inline")
     assert result.ret == EXIT_USAGE
-    result.stderr.fnmatch_lines(
-        ["ERROR: the disk is full, so the session ends here: got * free in *, expected about *"]
-    )
+    result.stderr.fnmatch_lines(["ERROR: the disk is full, so the session ends here: got * free in *, expected about*"])
     assert sum("disk is full" in line for line in (*result.outlines, *result.errlines)) == 1
 
 
