@@ -38,6 +38,8 @@ class _Job:
     first: tuple[float, float] | None = None
     """When it first reported, and what share was done then: more than a step, if it was taken up."""
     share: float = 0.0
+    told: float = 0.0
+    """When it last reported."""
     cost: float | None = None
     """Seconds that the whole of it takes, once it is over; without its worker's start, if it reported before."""
 
@@ -50,24 +52,28 @@ class _Job:
         begun, share = self.begun()
         self.cost = 0.0 if begun is None else (now - begun) / (1 - share)
 
-    def missed(self, now: float) -> float | None:
+    def missed(self) -> float | None:
         """By what factor it misses its estimate, as far as can be told; None before it can."""
         if self.cost is not None:
             return self.cost / self.estimate if self.cost and self.estimate else None
         begun, share = self.begun()
         if begun is None or not self.estimate or self.share - share < TELLING:
             return None
-        return (now - begun) / (self.share - share) / self.estimate
+        return (self.told - begun) / (self.share - share) / self.estimate
 
     def left(self, now: float, factor: float) -> float:
-        """Seconds that it still needs: by its own pace where it has one, else by its estimate."""
+        """Seconds that it still needs: more and more by its own pace, as far as it has none by its estimate."""
         if self.cost is not None:
             return 0.0
         begun, share = self.begun()
-        running = 0.0 if begun is None else now - begun
-        if self.share > share:
-            return running * (1 - self.share) / (self.share - share)
-        return max(0.0, self.estimate * factor * (1 - share) - running)
+        running, done = 0.0 if begun is None else now - begun, self.share - share
+        left = max(0.0, self.estimate * factor * (1 - share) - running)
+        if done <= 0:
+            return left
+        own = min(1.0, done / TELLING)
+        # Its pace is that of its last report, since when it went on.
+        pace = (self.told - (now - running)) / done
+        return own * max(0.0, pace * (1 - self.share) - (now - self.told)) + (1 - own) * left
 
 
 class Expected(NamedTuple):
@@ -165,7 +171,8 @@ class Display:
         """Steps of one job done so far."""
         job = self._jobs[key]
         job.share = done / total
-        job.first = job.first or (time.monotonic(), job.share)
+        job.told = time.monotonic()
+        job.first = job.first or (job.told, job.share)
         if key not in self._tasks and len(self._tasks) < ROWS:
             self._tasks[key] = self._bars.add_task(f"  {job.name}", total=total, eta="")
         if key in self._tasks:
@@ -234,7 +241,7 @@ class Display:
         """Looked up once a second: some report often."""
         known = self._known
         if known is None or now - known[0] >= 1.0:
-            told = ((job.kind, job.like, job.missed(now)) for job in self._jobs.values())
+            told = ((job.kind, job.like, job.missed()) for job in self._jobs.values())
             known = self._known = (now, _Factors((kind, like, one) for kind, like, one in told if one is not None))
         return known[1]
 

@@ -164,14 +164,13 @@ class _Simulation:
         if work.together is not None:
             self._alike[work.together] += 1
 
-    def _take(self) -> list[Work]:
-        """The next group."""
+    def _take(self, idle: int) -> list[Work]:
+        """The next group, for one of some idle workers."""
         order, first = heapq.heappop(self._ready)
         if first.together is None:
             return [first]
-        # As many as leave something for the other workers.
-        alike = self._alike[first.together]
-        size = min(first.most, max(1, math.ceil(alike / self.machine.workers)))
+        # As many as leave something for the other idle workers.
+        size = min(first.most, math.ceil(self._alike[first.together] / idle))
         taken, others = [first], []
         while self._ready and len(taken) < size:
             order, work = heapq.heappop(self._ready)
@@ -189,7 +188,8 @@ class _Simulation:
         gpu = worker % machine.gpus if machine.gpus else None
         alone, on_gpu, on_cores = wall([one.cost for one in works], machine.cores_each)
         starts = self.now
-        for once in {one for work in works for one in work.cost.once if one.by != "session"}:
+        # One after the other, in the order in which they are named.
+        for once in dict.fromkeys(one for work in works for one in work.cost.once if one.by != "session"):
             name = (once.name, worker if once.by == "worker" else None)
             starts = max(starts, self._made.setdefault(name, starts + once.seconds))
         alone = max(alone, 1e-9)
@@ -207,7 +207,7 @@ class _Simulation:
                 self._make_ready(order, work)
             while idle and self._ready:
                 worker = heapq.heappop(idle)
-                active[worker] = self._begin(self._take(), worker)
+                active[worker] = self._begin(self._take(len(idle) + 1), worker)
             if not active and not self._later:
                 return self.result
             self._advance(active, idle)
