@@ -263,12 +263,14 @@ class Timings:
         if like not in self._seen:
             return job.cost
         if like not in self._factors:
-            missed = [one.seconds / expected for one in self._seen[like] if (expected := _expected(job.cost, one)) > 0]
+            missed = [
+                one.seconds / expected for one in self._seen[like] if (expected := expected_of(job.cost, one)) > 0
+            ]
             self._factors[like] = statistics.median(missed) if missed else 1.0
         return job.cost.times(self._factors[like])
 
 
-def _expected(cost: Cost, timing: Timing) -> float:
+def expected_of(cost: Cost, timing: Timing) -> float:
     """Wall seconds that a group like the timed one takes by a cost."""
     machine = Machine(timing.cores, timing.workers, timing.gpus)
     return steady(cost.times(timing.steps / cost.steps), timing.together, machine)
