@@ -34,6 +34,7 @@ from dtclaims.lab.design.spec import RunSpec, resolve
 from dtclaims.lab.design.switches import SWITCHES
 from dtclaims.lab.design.tasks import ALL_TASKS, get_task
 from dtclaims.lab.inputs import Inputs, backbones_for, find_data
+from dtclaims.places import fixture_dir
 
 REPEATS = 3
 KINDS = (("random_init", 1), ("random_init", 20), ("image_native", 1), ("image_native", 20), ("mlp", 1))
