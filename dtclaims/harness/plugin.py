@@ -133,7 +133,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     say = print if reporter is None else reporter.write_line
     if config.getoption("claims_plan", False):
-        for line in study.plan_lines(every=config.option.verbose > 0):
+        for line in study.plan_lines(every=config.getoption("verbose", 0) > 0):
             say(line)
         return True
     if not config.getoption("claims_judge_only", False) and not session.testsfailed:
