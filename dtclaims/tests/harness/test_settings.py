@@ -177,7 +177,7 @@ def test_looks_are_read_as_sizes() -> None:
 
 
 def test_a_plan_may_be_of_a_machine_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing is done but to say what would be, scales that need a GPU mean one, and any number may be planned."""
+    """Where nothing is done but to say what would be, scales that need a GPU mean one; any number may be planned for."""
     monkeypatch.setattr("dtclaims.device.cuda_devices", lambda: 0)
 
     def found(**choices: str) -> tuple[str, int | None, int | None]:
@@ -196,14 +196,14 @@ def test_more_than_there_is_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> N
     """A session that works is told so before it begins."""
     monkeypatch.setattr("dtclaims.device.cuda_devices", lambda: 2)
     assert settings_of({"device": "cuda", "gpus": "2", "cores": "1"}).gpus == 2
-    with pytest.raises(UsageError, match="--gpus says more than there are: got 3, expected at most 2.*--plan"):
+    with pytest.raises(UsageError, match=r"--gpus says more than there are: got 3, expected at most 2.*--plan"):
         settings_of({"device": "cuda", "gpus": "3"})
     with pytest.raises(UsageError, match="--gpus says more than there are: got 2, expected at most 1"):
         settings_of({"device": "cuda:1", "gpus": "2"})
     with pytest.raises(UsageError, match=r"--cores says more than there are: got \d+, expected at most \d+"):
         settings_of({"cores": str(cpu_count() + 1)})
     monkeypatch.delattr("os.sched_setaffinity")
-    with pytest.raises(UsageError, match="--cores cannot limit a session on this system.*--workers"):
+    with pytest.raises(UsageError, match=r"--cores cannot limit a session on this system.*--workers"):
         settings_of({"cores": "1"})
 
 
