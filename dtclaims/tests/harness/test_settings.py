@@ -177,7 +177,7 @@ def test_looks_are_read_as_sizes() -> None:
 
 
 def test_a_plan_may_be_of_a_machine_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing is done but to say what would be, scales that need a GPU mean one; any number may be planned for."""
+    """Where nothing is done but to say what would be, scales that need a GPU mean one; any number may be planned."""
     monkeypatch.setattr("dtclaims.device.cuda_devices", lambda: 0)
 
     def found(**choices: str) -> tuple[str, int | None, int | None]:
