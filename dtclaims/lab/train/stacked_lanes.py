@@ -125,7 +125,7 @@ class StackedLane(Lane):
     def advance(self) -> None:
         """See `Lane.advance`."""
         runs = len(self.inbox)
-        self.inbox.copy_(self.arrived.unflatten(0, (-1, runs)).transpose(0, 1))
+        self.inbox.copy_(self.arrived.view(-1, runs, self.arrived.shape[-1]).transpose(0, 1))
         super().advance()
         self.leaving.copy_(self.next.transpose(0, 1).flatten(0, 1))
 

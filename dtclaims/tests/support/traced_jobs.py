@@ -13,10 +13,10 @@ from dtclaims.lab.design.tasks import get_task
 from dtclaims.lab.jobs import BENCH_CODE, RUN_CODE, TABLES, measuring_choices
 from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.lab.train.choices import run_choices
-from dtclaims.lab.train.job import train_run
 from dtclaims.tests.support.examples import TINY_BUDGET, made_up, tiny_spec
 from dtclaims.tests.support.mutations import Job
 from dtclaims.tests.support.tiny_benches import CORRECTED, PUBLISHED, backbones, bench, redrawn
+from dtclaims.tests.support.training import train_run
 
 ELSEWHERE = ("dtclaims.harness", "dtclaims.lab.figures", "dtclaims.lab.pretrain", "dtclaims.lab.doctor")
 """What no job of the lab depends on."""
