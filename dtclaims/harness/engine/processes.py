@@ -49,8 +49,9 @@ class Processes:
     ) -> None:
         self._root, self._note = root, note
         self.places = list(places)
-        self.cores = max(1, cpu_count() // len(self.places))
-        """That each worker may use."""
+        sharing = len(set(self.places)) if self.places[0] is not None else len(self.places)
+        self.cores = max(1, cpu_count() // sharing)
+        """That each worker may use: those beside its GPU, all of them, as its neighbours seldom want theirs at once."""
         self._workers: list[_Worker] = []
         self._environment: dict[str, str] = {}
         """Of the workers, beside this process's."""

@@ -26,8 +26,8 @@ class Machine:
 
     @property
     def cores_each(self) -> int:
-        """That one worker may use."""
-        return max(1, self.cores // self.workers)
+        """That one worker may use: beside a GPU, all that are beside it."""
+        return max(1, self.cores // (self.gpus or self.workers))
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,6 @@ class _Simulation:
         self._order = {one.key: (1, number) for number, one in enumerate(works)}
         self._ready: list[tuple[tuple[int, int], Work]] = []
         self._later: list[tuple[float, tuple[int, int], Work]] = []
-        self._alike: dict[str, int] = defaultdict(int)
         self._groups = 0
         for one in works:
             if not self._waits[one.key]:
@@ -161,18 +160,14 @@ class _Simulation:
 
     def _make_ready(self, order: tuple[int, int], work: Work) -> None:
         heapq.heappush(self._ready, (order, work))
-        if work.together is not None:
-            self._alike[work.together] += 1
 
-    def _take(self, idle: int) -> list[Work]:
-        """The next group, for one of some idle workers."""
+    def _take(self) -> list[Work]:
+        """The next group, as full as the engine makes it."""
         order, first = heapq.heappop(self._ready)
         if first.together is None:
             return [first]
-        # As many as leave something for the other idle workers.
-        size = min(first.most, math.ceil(self._alike[first.together] / idle))
         taken, others = [first], []
-        while self._ready and len(taken) < size:
+        while self._ready and len(taken) < first.most:
             order, work = heapq.heappop(self._ready)
             if work.together == first.together:
                 taken.append(work)
@@ -180,7 +175,6 @@ class _Simulation:
                 others.append((order, work))
         for one in others:
             heapq.heappush(self._ready, one)
-        self._alike[first.together] -= len(taken)
         return taken
 
     def _begin(self, works: list[Work], worker: int) -> _Group:
@@ -207,7 +201,7 @@ class _Simulation:
                 self._make_ready(order, work)
             while idle and self._ready:
                 worker = heapq.heappop(idle)
-                active[worker] = self._begin(self._take(len(idle) + 1), worker)
+                active[worker] = self._begin(self._take(), worker)
             if not active and not self._later:
                 return self.result
             self._advance(active, idle)

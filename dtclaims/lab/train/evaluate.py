@@ -14,14 +14,8 @@ ROLLOUTS = Choice(
 def physics_workers(device: torch.device | str, cores: int | None = None) -> int:
     """Processes that step the physics of roll-outs: none but the run's own beside other CPU workers.
 
-    Where a GPU waits for it, five times the cores that the run may use: the workers that share a machine seldom roll
-    out all at once, and those that train leave theirs idle.
-
     Args:
         device: of the network.
-        cores: that the run may use; None for all there are.
+        cores: that the run may use beside a GPU; None for all there are.
     """
-    if torch.device(device).type != "cuda":
-        return 1
-    there = cpu_count()
-    return max(1, min(there, 5 * (cores or there)))
+    return max(1, cores or cpu_count()) if torch.device(device).type == "cuda" else 1

@@ -402,10 +402,10 @@ def test_lanes_count_finished_episodes_once(path: str) -> None:
 
 
 def test_physics_workers_are_those_that_the_run_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One on a CPU; on a GPU five times its share of the cores, and at most as many as there are."""
+    """One on a CPU; beside a GPU as many as it has cores, all of them if nobody says."""
     monkeypatch.setattr("dtclaims.lab.train.evaluate.cpu_count", lambda: 12)
     assert [physics_workers("cpu", cores) for cores in (None, 1, 32)] == [1, 1, 1]
-    assert [physics_workers("cuda", cores) for cores in (None, 1, 3, 32)] == [12, 5, 12, 12]
+    assert [physics_workers("cuda", cores) for cores in (None, 1, 3, 32)] == [12, 1, 3, 32]
 
 
 def test_reduced_precision_is_refused_where_it_is_not_offered() -> None:
