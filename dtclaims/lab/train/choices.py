@@ -29,5 +29,5 @@ def run_choices(arm: Arm, device: str) -> dict[str, str]:
         **network_choices(arm, device),
         "STEPPING": path,
         "ROLLOUTS": path,
-        "FORWARDS": "mlp" if builder_of(arm) == "mlp" else "stack",
+        ("ERRORS" if path == "plain" else "FORWARDS"): "mlp" if builder_of(arm) == "mlp" else "stack",
     }
