@@ -620,6 +620,13 @@ class Lab(Protocol):
         """Its own commands."""
 
 
+class WarmsUp(Protocol):
+    """A lab whose workers can do something useful while what jobs wait for is made."""
+
+    def warm(self) -> None:
+        """Import what jobs need, in a worker, before there is one."""
+
+
 class PerformsTogether(Protocol):
     """A lab that can do several jobs of one `Job.together` at once. One that cannot is given them one by one."""
 

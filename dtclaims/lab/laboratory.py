@@ -450,6 +450,12 @@ class Laboratory:
 
         return perform(job, bench)
 
+    def warm(self) -> None:
+        """Import torch and what trains, and make the GPU ready."""
+        from dtclaims.lab.perform import warm
+
+        warm()
+
     def perform_together(
         self, jobs: Sequence[Job], benches: Sequence[Workbench], ended: Callable[[int, Any], None]
     ) -> None:

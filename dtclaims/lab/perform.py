@@ -40,6 +40,17 @@ def perform(job: Job, bench: Workbench) -> Any:
     return found[0]
 
 
+def warm() -> None:
+    """Import what jobs need; a GPU's context and first kernels take seconds too."""
+    import torch
+
+    import dtclaims.lab.train.job
+    import dtclaims.lab.train.stacked  # noqa: F401
+
+    if torch.cuda.is_available():
+        torch.ones(8, 8, device="cuda").matmul(torch.ones(8, 8, device="cuda")).sum().item()
+
+
 def perform_together(jobs: Sequence[Job], benches: Sequence[Workbench], ended: Callable[[int, Any], None]) -> None:
     """Train runs of one `Job.together` as one program.
 

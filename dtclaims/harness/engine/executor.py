@@ -90,6 +90,8 @@ def execute(
                 make_engine(plan, store, executor, workers, ray_address, display.note) as engine,
             ):
                 agenda.hold(background.waiting)
+                if background.busy and isinstance(engine, Processes):
+                    engine.warm(folder, len(agenda.jobs()))
                 timeline.tell("begin", device=plan.device, workers=engine.slots, jobs=len(agenda.jobs()))
                 display.begin({one.key: agenda.estimate(one) for one in agenda.jobs()}, engine.slots)
                 _carry_out(agenda, engine, background, display, timeline)

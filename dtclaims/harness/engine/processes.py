@@ -15,7 +15,7 @@ from typing import Self
 from dtclaims.device import cpu_count
 from dtclaims.harness.engine.engine import Ended, Event
 from dtclaims.harness.engine.mps import sharing
-from dtclaims.harness.engine.work import Group, perform, prepare_process
+from dtclaims.harness.engine.work import Group, perform, prepare_process, warm_up
 from dtclaims.harness.store.store import Store
 
 # Spawned, because forking a process that has loaded torch or CUDA is not safe.
@@ -68,6 +68,11 @@ class Processes:
         # One that died while idle is found out by `wait`.
         with contextlib.suppress(OSError):
             worker.pipe.send(group)
+
+    def warm(self, folder: Path, count: int) -> None:
+        """Start workers for so many groups before there is something to do: they load the lab of a paper's folder."""
+        for _ in range(min(count, self.slots) - len(self._workers)):
+            self._spawn().pipe.send(folder)
 
     def wait(self, timeout: float | None, tell: Callable[[Event], None]) -> None:
         """Pass on what the workers say, deaths included."""
@@ -144,9 +149,13 @@ def _serve(pipe: Connection, root: Path, place: str | None, cores: int, environm
     store = Store(root)
     while True:
         try:
-            group: Group = pipe.recv()
+            said: Group | Path = pipe.recv()
         except EOFError:
             return
+        if isinstance(said, Path):
+            warm_up(said)
+            continue
+        group = said
         if place is not None:
             # The one GPU it sees is its first.
             group = tuple(replace(order, device="cuda") for order in group)

@@ -5,7 +5,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,14 @@ def prepare_process(cores: int = 1) -> None:
     }
     for name, value in settings.items():
         os.environ.setdefault(name, value)
+
+
+def warm_up(folder: Path) -> None:
+    """Load what the jobs of a paper's lab will need; what goes wrong shows in the jobs."""
+    with suppress(Exception):
+        warm = getattr(load_lab(folder), "warm", None)
+        if warm is not None:
+            warm()
 
 
 Group = tuple[Order, ...]

@@ -12,6 +12,7 @@ import importlib
 import mmap
 import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -76,8 +77,10 @@ class PhysicsPool:
         Raises:
             SimulatorError: one of them died, or could not do it.
         """
+        # Said once and written once for all: a step of the physics is not much longer than what it takes to ask for it.
+        words = None if numbered else pickle.dumps(said)
         for number, pipe in enumerate(self._pipes):
-            self._send(pipe, (*said, number) if numbered else said)
+            self._send(pipe, pickle.dumps((*said, number)) if words is None else words)
         return [self._answer(pipe) for pipe in self._pipes]
 
     def each(self, function: str, wanted: Iterator[tuple[Any, ...] | None]) -> Iterator[tuple[tuple[Any, ...], Any]]:
@@ -95,7 +98,7 @@ class PhysicsPool:
         while True:
             for pipe in self._pipes:
                 if pipe not in busy and (arguments := next(wanted, None)) is not None:
-                    self._send(pipe, ("call", function, arguments))
+                    self._send(pipe, pickle.dumps(("call", function, arguments)))
                     busy[pipe] = arguments
             if not busy:
                 return
@@ -123,9 +126,9 @@ class PhysicsPool:
         """Whether all of them are there."""
         return bool(self._pipes) and all(process.poll() is None for process in self._processes)
 
-    def _send(self, pipe: Connection, said: tuple[Any, ...]) -> None:
+    def _send(self, pipe: Connection, words: bytes) -> None:
         try:
-            pipe.send(said)
+            pipe.send_bytes(words)
         except OSError:
             raise self._dead(pipe) from None
 

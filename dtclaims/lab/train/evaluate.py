@@ -14,8 +14,8 @@ ROLLOUTS = Choice(
 def physics_workers(device: torch.device | str, cores: int | None = None) -> int:
     """Processes that step the physics of roll-outs: none but the run's own beside other CPU workers.
 
-    Where a GPU waits for it, twice the cores that the run may use: the workers that share a machine seldom roll out all
-    at once, and those that train leave theirs idle.
+    Where a GPU waits for it, three times the cores that the run may use: the workers that share a machine seldom roll
+    out all at once, and those that train leave theirs idle.
 
     Args:
         device: of the network.
@@ -24,4 +24,4 @@ def physics_workers(device: torch.device | str, cores: int | None = None) -> int
     if torch.device(device).type != "cuda":
         return 1
     there = cpu_count()
-    return max(1, min(there, 2 * (cores or there)))
+    return max(1, min(there, 3 * (cores or there)))

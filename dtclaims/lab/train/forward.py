@@ -1,4 +1,4 @@
-"""The forward of a training step of several runs: the model's own function, less what no loss depends on.
+"""What several networks compute at once: the model's own functions, less what no loss or action depends on.
 
 Windows are moved to the left, so that a real step has no padding before it: causal attention alone then hides
 padding, and the causal kernels need no mask. The stack has no position embedding, so nothing else changes. The last
@@ -16,7 +16,7 @@ from torch import Tensor
 from dtclaims.choice import Choice
 from dtclaims.lab.data.windows import Batch
 from dtclaims.lab.models.attention import Attend
-from dtclaims.lab.models.decision_transformer import STATES, DecisionTransformer
+from dtclaims.lab.models.decision_transformer import STATES, TOKENS_PER_STEP, DecisionTransformer
 from dtclaims.lab.models.keyed_dropout import keyed, keyed_attention
 from dtclaims.lab.models.transformer import Block, Record, Rows
 from dtclaims.lab.train.alignment import left_aligned
@@ -24,56 +24,107 @@ from dtclaims.lab.train.networks import Ask, Networks, asked
 from dtclaims.lab.train.objective import imitation_error
 
 FORWARDS = Choice(stack="dtclaims.lab.train.forward:StackForward", mlp="dtclaims.lab.train.forward_mlp:MlpForward")
-"""By the networks' kind: made with whether to compile, the `Forward` of a training step."""
+"""By the networks' kind: made with the updates of a run, what they compute."""
 
 
 class Forward(Protocol):
-    """The `action_loss` of R networks on a batch each."""
+    """What R networks of a kind compute, with a leading R on everything."""
 
     def parts(self, networks: Networks) -> int:
         """How many dropout keys a network takes."""
 
-    def __call__(self, networks: Networks, batch: Batch, keys: Tensor, *, half: bool) -> tuple[Tensor, Tensor]:
-        """Losses and shares of saturated predictions, (R,) each.
+    def errors(self, networks: Networks, batch: Batch, keys: Tensor, *, half: bool) -> tuple[Tensor, Tensor]:
+        """The `action_loss` of each network on its batch: losses and shares of saturated predictions, (R,) each.
 
         Args:
             networks: on the device, the template in the mode they are to run in.
-            batch: a leading R on everything; padded on the left.
+            batch: padded on the left.
             keys: of the dropout, (R, parts) int32 (`dtclaims.lab.models.keyed_dropout`).
             half: compute the blocks' matrix products in bfloat16; residual stream, norms, embeddings and action
                 head stay float32.
         """
+
+    def actions(
+        self,
+        networks: Networks,
+        states: Tensor,
+        actions: Tensor,
+        returns_to_go: Tensor,
+        timesteps: Tensor,
+        step: Tensor,
+        *,
+        half: bool,
+    ) -> Tensor:
+        """Actions (R, B, A) of one step; see `Policy.next_actions`, which has no R. Nothing drops."""
 
 
 @dataclass(frozen=True)
 class StackForward:
     """Of Transformers; see `Forward`.
 
-    Blocks are compiled one by one and not the stack at once: one compilation then serves every block of a shape.
+    Of a network that is compiled it is the blocks: one by one, not the stack at once, so that one compilation serves
+    every block of a shape. What is around them is a tenth of the kernels, and its compilation took as long as theirs.
+
+    Args:
+        steps: updates of a run. From `WORTH_A_LAST_BLOCK` on the last block is compiled once more, for the state tokens
+            alone: a twentieth of the arithmetic.
     """
 
-    compiling: bool
+    steps: int = 0
 
     def parts(self, networks: Networks) -> int:
         """One for each block, and one for the embedding."""
         return len(networks.blocks) + 1
 
-    def __call__(self, networks: Networks, batch: Batch, keys: Tensor, *, half: bool) -> tuple[Tensor, Tensor]:
-        """See `Forward`."""
-        how: Ask = compiled(asked) if self.compiling else asked
-        model: Any = networks.template
+    def errors(self, networks: Networks, batch: Batch, keys: Tensor, *, half: bool) -> tuple[Tensor, Tensor]:
+        """See `Forward.errors`."""
+        model = networks.template
         given = (batch.states, batch.actions, batch.returns_to_go, batch.timesteps, batch.mask)
-        x, actions, mask = networks.ask(embedded, model, *given, keys[:, -1], how=how)
-
-        def run(block: Any, x: Tensor, attend: Attend, rows: Rows | None, record: Record | None) -> Tensor:
-            key = keys[:, networks.blocks.index(block)]
-            found: Tensor = networks.ask(run_block, block, x, key, shared=(rows,), how=how)
-            return found
-
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
-            x = model.transformer.through(x, keyed_attention(keys), rows=STATES, run=run)
-        losses, saturated = networks.ask(error_at, model, x, actions, mask, how=how)
+        x, actions, mask = networks.ask(embedded, model, *given, keys[:, -1])
+        apart = not networks.compiling or self.steps >= WORTH_A_LAST_BLOCK
+        x = _through(networks, x, keys, STATES if apart else None, half)
+        losses, saturated = networks.ask(error_at, model, x if apart else x[:, :, STATES], actions, mask)
         return losses, saturated
+
+    def actions(
+        self,
+        networks: Networks,
+        states: Tensor,
+        actions: Tensor,
+        returns_to_go: Tensor,
+        timesteps: Tensor,
+        step: Tensor,
+        *,
+        half: bool,
+    ) -> Tensor:
+        """See `Forward.actions`."""
+        x = networks.ask(embedded_now, networks.template, states, actions, returns_to_go, shared=(timesteps,))
+        keys = torch.zeros(networks.count, self.parts(networks), dtype=torch.int32, device=x.device)
+        rows = TOKENS_PER_STEP * step + 1
+        x = _through(networks, x, keys, None if networks.compiling else rows, half)
+        if networks.compiling:
+            x = x.index_select(2, rows)
+        found: Tensor = networks.ask(action_at, networks.template, x)
+        return found
+
+
+WORTH_A_LAST_BLOCK = 50_000
+"""Ours: compiling it takes ten seconds, which so many steps win back."""
+
+
+def _through(networks: Networks, x: Tensor, keys: Tensor, rows: Rows | None, half: bool) -> Tensor:
+    """The blocks one after the other, (R, B, T, width)."""
+    model: Any = networks.template
+    how: Ask = compiled(asked) if networks.compiling else asked
+
+    def run(block: Any, x: Tensor, attend: Attend, rows: Rows | None, record: Record | None) -> Tensor:
+        key = keys[:, networks.blocks.index(block)]
+        found: Tensor = networks.ask(run_block, block, x, key, shared=(rows,), how=how)
+        return found
+
+    with torch.autocast(x.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
+        out: Tensor = model.transformer.through(x, keyed_attention(keys), rows=rows, run=run)
+    return out
 
 
 def embedded(
@@ -89,6 +140,18 @@ def embedded(
     states, actions, returns_to_go, timesteps, mask = left_aligned(states, actions, returns_to_go, timesteps, mask)
     x = model.embed(states, actions, returns_to_go, timesteps)[:, :-1]
     return model.transformer.dropped(x, keyed(key)), actions, mask
+
+
+def embedded_now(
+    model: DecisionTransformer, states: Tensor, actions: Tensor, returns_to_go: Tensor, timesteps: Tensor
+) -> Tensor:
+    """The stack's input (B, 3K - 1, width) of windows without padding: the last action token is not run."""
+    return model.embed(states, actions, returns_to_go, timesteps)[:, :-1]
+
+
+def action_at(model: DecisionTransformer, x: Tensor) -> Tensor:
+    """Actions (B, A) from the last block's output (B, 1, width) at a state token."""
+    return model.act(model.transformer.ln_f(x[:, 0]))
 
 
 def run_block(block: Block, x: Tensor, key: Tensor, rows: Rows | None) -> Tensor:

@@ -1,4 +1,4 @@
-"""The forward of a training step of several MLPs: their own function, uncompiled."""
+"""What several MLPs compute at once: their own functions, uncompiled."""
 
 from dataclasses import dataclass
 
@@ -13,19 +13,42 @@ from dtclaims.lab.train.objective import imitation_error
 
 @dataclass(frozen=True)
 class MlpForward:
-    """Of MLPs; see `Forward`. Compiling or not makes no difference: the few kernels are captured as they are."""
+    """Of MLPs; see `Forward`. Their few kernels are run as they are."""
 
-    compiling: bool
+    steps: int = 0
 
     def parts(self, networks: Networks) -> int:
         """One for all layers."""
         return 1
 
-    def __call__(self, networks: Networks, batch: Batch, keys: Tensor, *, half: bool) -> tuple[Tensor, Tensor]:
-        """See `Forward`; there are no blocks to compute in bfloat16."""
+    def errors(self, networks: Networks, batch: Batch, keys: Tensor, *, half: bool) -> tuple[Tensor, Tensor]:
+        """See `Forward.errors`; there are no blocks to compute in bfloat16."""
         given = (batch.states, batch.actions, batch.returns_to_go, batch.timesteps, batch.mask, keys[:, 0])
         losses, saturated = networks.ask(error, networks.template, *given)
         return losses, saturated
+
+    def actions(
+        self,
+        networks: Networks,
+        states: Tensor,
+        actions: Tensor,
+        returns_to_go: Tensor,
+        timesteps: Tensor,
+        step: Tensor,
+        *,
+        half: bool,
+    ) -> Tensor:
+        """See `Forward.actions`."""
+        given = (states, actions, returns_to_go)
+        found: Tensor = networks.ask(next_actions, networks.template, *given, shared=(timesteps, step))
+        return found
+
+
+def next_actions(
+    model: BehaviourCloning, states: Tensor, actions: Tensor, returns_to_go: Tensor, timesteps: Tensor, step: Tensor
+) -> Tensor:
+    """One network's."""
+    return model.next_actions(states, actions, returns_to_go, timesteps, step)
 
 
 def error(

@@ -22,11 +22,11 @@ from dtclaims.lab.train.rollouts import Environment, Precision, Rollouts, View
 
 
 class LaneRollouts:
-    """Roll-outs of R models, again and again as they are trained, the episodes in groups that share a forward.
+    """Roll-outs of R models, again and again as they are trained, all episodes in one forward.
 
     A model is asked for an action with the current action slot at zero, the last K steps in view and the target
     less the rewards so far. Padding is left out rather than masked: masked keys have weight exactly zero, so the
-    actions are the same. Here R is 1, all episodes are one group, and only the live ones go through the network.
+    actions are the same. Here R is 1, and only the live episodes go through the network.
 
     Args:
         model: whose parameters may change between evaluations.
@@ -86,56 +86,41 @@ class LaneRollouts:
         broken = np.zeros(count, dtype=bool)
         # A model that is left out starts somewhere and does not move.
         states = self.env.reset([own[episode] if own else 0 for episode in range(episodes) for own in seeds])
-        lanes: dict[int, Lane] = {}
-        active: dict[int, npt.NDArray[np.bool_]] = {}
-        for group, chosen in enumerate(np.array_split(np.arange(episodes), self._groups(count))):
-            slots = (chosen[:, None] * runs + np.arange(runs)).ravel()
-            lanes[group] = self._lane(group, len(slots))
-            lanes[group].begin(slots)
-            lanes[group].ask(states, remaining)
-            active[group] = np.zeros(count, dtype=bool)
-            active[group][slots] = asked[slots]
+        lane = self._lane(count)
+        lane.begin(np.arange(count))
+        lane.ask(states, remaining)
+        moving = asked
         for step in range(max_steps):
-            for group, lane in list(lanes.items()):
-                moving = active[group]
-                actions[lane.slots] = lane.answer()
-                unsound = moving & ~np.isfinite(actions).all(axis=1)
-                if unsound.any():
-                    broken |= unsound
-                    moving &= ~unsound
-                states, rewards, terminated = self.env.step(actions, moving)
-                np.add(returns, rewards, out=returns, where=moving)
-                np.subtract(remaining, rewards / RETURN_SCALE, out=remaining, where=moving)
-                lengths += moving
-                if terminated.any() or unsound.any():
-                    moving &= ~terminated
-                    if not moving.any():
-                        del lanes[group]
-                        continue
-                    lane = lanes[group] = self._narrowed(group, lane, moving[lane.slots])
-                if step + 1 < max_steps:
-                    lane.ask(states, remaining)
-            if not lanes:
-                break
+            actions[lane.slots] = lane.answer()
+            unsound = moving & ~np.isfinite(actions).all(axis=1)
+            broken |= unsound
+            moving &= ~unsound
+            states, rewards, terminated = self.env.step(actions, moving)
+            np.add(returns, rewards, out=returns, where=moving)
+            np.subtract(remaining, rewards / RETURN_SCALE, out=remaining, where=moving)
+            lengths += moving
+            if terminated.any() or unsound.any():
+                moving &= ~terminated
+                if not moving.any():
+                    break
+                lane = self._narrowed(lane, moving[lane.slots])
+            if step + 1 < max_steps:
+                lane.ask(states, remaining)
         return [
             Rollouts(returns[run::runs], lengths[run::runs], self.precision, not broken[run::runs].any())
             for run in range(runs)
         ]
 
-    def _narrowed(self, group: int, lane: "Lane", live: npt.NDArray[np.bool_]) -> "Lane":
+    def _narrowed(self, lane: "Lane", live: npt.NDArray[np.bool_]) -> "Lane":
         """A lane for the live episodes."""
         width = int(np.count_nonzero(live))
         if width == lane.width:
             return lane
-        narrow = self._lane(group, width)
+        narrow = self._lane(width)
         narrow.take_over(lane, np.argsort(~live, kind="stable")[:width])
         return narrow
 
-    def _groups(self, count: int) -> int:
-        """Into how many groups so many episodes go."""
-        return 1
-
-    def _lane(self, group: int, width: int) -> "Lane":
+    def _lane(self, width: int) -> "Lane":
         return Lane(self.network, width, self.views[0], self.device)
 
     @contextmanager

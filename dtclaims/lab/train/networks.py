@@ -51,10 +51,11 @@ class Networks:
     Args:
         template: one of them: its structure counts, its parameters do not.
         leaves: name of a parameter → what all of them have of it, (R, ...).
+        compiling: whether what is asked of them often is worth compiling.
     """
 
-    def __init__(self, template: Policy, leaves: Mapping[str, Tensor]) -> None:
-        self.template = template
+    def __init__(self, template: Policy, leaves: Mapping[str, Tensor], compiling: bool = False) -> None:
+        self.template, self.compiling = template, compiling
         self.leaves = dict(leaves)
         self.count = len(next(iter(self.leaves.values())))
         """R."""

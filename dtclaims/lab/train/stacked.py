@@ -9,7 +9,7 @@ each one's own, and no operation mixes two rows, so companions change a run by t
 import copy
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -81,8 +81,10 @@ class StackedSteps:
             self._update(),
         )
         # Its own parameters are never read: the leaves stand in for them.
-        self.networks = self._asked(self.adam.leaves, copy.deepcopy(model).to("meta"))
-        self.forward: Forward = FORWARDS[model.kind](self.compiling)
+        # The template's own parameters are never read: the leaves stand in for them.
+        self._template = copy.deepcopy(model).to("meta")
+        self.networks = self._asked(self.adam.leaves, self.compiling)
+        self.forward: Forward = FORWARDS[model.kind](steps)
         self.index = torch.zeros((), dtype=torch.int32, device=self.device)
         self.seeds = torch.zeros(runs, dtype=torch.int32, device=self.device)
         shape = (budget.steps_per_epoch, runs, budget.batch_size)
@@ -122,14 +124,13 @@ class StackedSteps:
             return [None] * len(batches)
         masters = self._asked(self.adam.masters)
         masters.template.eval()
-        forward: Forward = FORWARDS[masters.template.kind](False)
-        keys = torch.zeros(masters.count, forward.parts(masters), dtype=torch.int32, device=self.device)
+        keys = torch.zeros(masters.count, self.forward.parts(masters), dtype=torch.int32, device=self.device)
         total, steps = torch.zeros(masters.count, device=self.device), torch.zeros(masters.count, device=self.device)
         for column in zip(*batches, strict=True):
             rows = [vars(batch).values() for batch in column]
             together = Batch(*(torch.stack(parts).to(self.device) for parts in zip(*rows, strict=True)))
             count = together.mask.sum(dim=(1, 2))
-            total += forward(masters, together, keys, half=False)[0] * count
+            total += self.forward.errors(masters, together, keys, half=False)[0] * count
             steps += count
         return list(map(float, total / steps))
 
@@ -143,9 +144,8 @@ class StackedSteps:
             ]
         )
 
-    def _asked(self, leaves: Sequence[Tensor], template: Any = None) -> Networks:
-        # The template's own parameters are never read: the leaves stand in for them.
-        return Networks(template or self.networks.template, dict(zip(self.adam.names, leaves, strict=True)))
+    def _asked(self, leaves: Sequence[Tensor], compiling: bool = False) -> Networks:
+        return Networks(self._template, dict(zip(self.adam.names, leaves, strict=True)), compiling)
 
     def _steps(self, count: int, report: Report | None) -> None:
         marks: list[torch.cuda.Event] = []
@@ -173,7 +173,7 @@ class StackedSteps:
         chosen = self.starts.index_select(0, place)[0]
         key = keys(self.seeds, self.index.expand_as(self.seeds), self.forward.parts(self.networks))
         half = self.precision == "bfloat16"
-        losses, saturated = self.forward(self.networks, self.gather(chosen), key, half=half)
+        losses, saturated = self.forward.errors(self.networks, self.gather(chosen), key, half=half)
         # No operation mixes runs: the gradient of the sum holds each one's own.
         gradients = torch.autograd.grad(losses.sum(), self.adam.leaves)
         norms = self.adam.step(gradients)
@@ -193,8 +193,8 @@ class StackedSteps:
                 if not self.compiling:
                     raise
                 warnings.warn(f"training runs uncompiled, so slower: {error}", RuntimeWarning, stacklevel=2)
-                self.compiling = False
-                self.forward, self.adam.update = FORWARDS[self.networks.template.kind](False), self._update()
+                self.compiling = self.networks.compiling = False
+                self.adam.update = self._update()
                 self._warm_up()
             with captured(graph, self.device):
                 self._step()

@@ -2,32 +2,26 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dtclaims.lab.models.keyed_dropout import keyed_attention
 from dtclaims.lab.train.capture import captured
+from dtclaims.lab.train.forward import FORWARDS, Forward
 from dtclaims.lab.train.lanes import Lane, LaneRollouts
 from dtclaims.lab.train.networks import Networks
 from dtclaims.lab.train.rollouts import Environment, Precision, View
 
-LANES = 2
-"""Groups of episodes: while the networks answer one, the physics of the other is stepped."""
-WORTH_SPLITTING = 32
-"""Episodes of all runs from which on there are `LANES` groups; fewer make one. Which group an episode is in changes its
-actions by rounding only."""
-
 
 class StackedRollouts(LaneRollouts):
-    """Roll-outs of R networks that are trained together, in groups that take turns on networks and physics.
+    """Roll-outs of R networks that are trained together, all episodes in one forward.
 
-    A group keeps its width until its last episode ends: a forward's time is that of its launches, which are as many for
-    few episodes as for many. What the networks compute with stays in place between evaluations, buffers and graphs too.
-    Works on a CPU as well, without graphs.
+    It keeps its width until the last episode ends: a forward's time is that of its launches, which are as many for few
+    episodes as for many. It waits for its physics: other groups' updates and roll-outs fill the time. What the networks
+    compute with stays in place between evaluations, buffers and graphs too. Works on a CPU as well, without graphs.
 
     Args:
         networks: of the runs; `bfloat16` leaves are what blocks compute with.
@@ -50,18 +44,15 @@ class StackedRollouts(LaneRollouts):
         super().__init__(networks.template, env, views, device, precision)
         self.networks = networks
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
-        self._lanes: dict[tuple[int, int], StackedLane] = {}
+        self._lanes: dict[int, StackedLane] = {}
 
-    def _groups(self, count: int) -> int:
-        return LANES if count >= WORTH_SPLITTING and count >= LANES * len(self.views) else 1
-
-    def _lane(self, group: int, width: int) -> Lane:
-        if (group, width) not in self._lanes:
+    def _lane(self, width: int) -> Lane:
+        if width not in self._lanes:
             half = self.precision == "bfloat16"
-            self._lanes[group, width] = StackedLane(self.networks, width, self.views, self.device, half)
-        return self._lanes[group, width]
+            self._lanes[width] = StackedLane(self.networks, width, self.views, self.device, half)
+        return self._lanes[width]
 
-    def _narrowed(self, group: int, lane: Lane, live: npt.NDArray[np.bool_]) -> Lane:
+    def _narrowed(self, lane: Lane, live: npt.NDArray[np.bool_]) -> Lane:
         return lane
 
     @contextmanager
@@ -140,15 +131,5 @@ class StackedLane(Lane):
 
     def answered(self, states: Tensor, actions: Tensor, to_go: Tensor, timesteps: Tensor, step: Tensor) -> Tensor:
         """See `Lane.answered`."""
-        shared = (timesteps, step, self.half)
-        found: Tensor = self.model.ask(next_actions, self.model.template, states, actions, to_go, shared=shared)
-        return found
-
-
-def next_actions(
-    model: Any, states: Tensor, actions: Tensor, to_go: Tensor, timesteps: Tensor, step: Tensor, half: bool
-) -> Tensor:
-    """One network's actions; nothing drops, so there is no key."""
-    attend = keyed_attention(step)
-    found: Tensor = model.next_actions(states, actions, to_go, timesteps, step, attend, half=half)
-    return found
+        forward: Forward = FORWARDS[self.model.template.kind]()
+        return forward.actions(self.model, states, actions, to_go, timesteps, step, half=self.half)

@@ -40,13 +40,13 @@ def ours(model: DecisionTransformer, episodes: int, steps: int, device: str, pre
     return rollouts.returns
 
 
-def together(models: list[DecisionTransformer], precision: str) -> Networks:
+def together(models: list[DecisionTransformer], precision: str, compiling: bool = False) -> Networks:
     """Models of one shape side by side."""
     rounded = rounded_parameters(models[0]) if precision == "bfloat16" else ()
     named = [dict(one.named_parameters()) for one in models]
     leaves = {name: torch.stack([own[name].detach() for own in named]) for name in named[0]}
     kinds = {name: torch.bfloat16 if name in rounded else torch.float32 for name in leaves}
-    return Networks(models[0], {name: leaf.to(kinds[name]) for name, leaf in leaves.items()})
+    return Networks(models[0], {name: leaf.to(kinds[name]) for name, leaf in leaves.items()}, compiling)
 
 
 @torch.no_grad()
