@@ -114,7 +114,7 @@ def kept(shapes: Sequence[Sequence[int]], probabilities: Sequence[float]) -> lis
         end, dropped = begin + sum(count for _, count in equal), round(probability * 65536)
         factors[begin:end].ge_(dropped - 32768).mul_(65536 / (65536 - dropped))
         begin = end
-    return [part.view(*shape) for part, shape in zip(factors.split(counts), shapes, strict=True)]
+    return [part.view(*shape) for part, shape in zip(torch.split(factors, counts), shapes, strict=True)]
 
 
 def causal(tokens: int, device: torch.device) -> Tensor:

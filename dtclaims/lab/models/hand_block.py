@@ -24,7 +24,7 @@ from dtclaims.lab.models.transformer import Activation, Block, Stack
 
 ALL = slice(None)
 Factors = tuple[Tensor, Tensor, Tensor]
-"""D_0 (B * heads, rows, T), D_1 and D_2 (B * rows, width): 0 where something is dropped, what keeps the mean elsewhere."""
+"""D_0 (B * heads, rows, T), D_1 and D_2 (B * rows, width): 0 where something is dropped, else what keeps the mean."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class HandBlock:
     @classmethod
     def of(cls, block: nn.Module) -> Self:
         """A block laid out."""
-        assert isinstance(block, Block) and isinstance(block.ln_1, nn.LayerNorm | nn.RMSNorm)
+        assert isinstance(block, Block)
+        assert isinstance(block.ln_1, nn.LayerNorm | nn.RMSNorm)
         assert block.ln_1.eps is not None
         attn, mlp = block.attn, block.mlp
         parts = (block.ln_1, attn.c_attn, attn.c_proj, block.ln_2, mlp.c_fc, mlp.c_proj)
@@ -59,8 +60,8 @@ class HandBlock:
 class HandStack:
     """`Stack.through` of causal attention in windows without padding before their steps, on a CPU.
 
-    Its gradient adds to the `grad` of the blocks' parameters, which must be there: handing 150 small tensors to autograd
-    would cost as much as the arithmetic of a K=1 step.
+    Its gradient adds to the `grad` of the blocks' parameters, which must be there: to hand so many small tensors to
+    autograd costs as much as the arithmetic of a step at K=1.
 
     Args:
         stack: whose blocks. Its parameters may change in place, not be replaced.
@@ -149,11 +150,11 @@ def _forward(x: Tensor, block: HandBlock, rows: slice, factors: Factors | None) 
     return out.view(batch, leaving, width), (*attention, middle, stats_2, normed_2, hidden, active, gate)
 
 
-def _backward(
-    gradient: Tensor, block: HandBlock, rows: slice, factors: Factors | None, saved: Sequence[Any]
-) -> Tensor:
+def _backward(gradient: Tensor, block: HandBlock, rows: slice, factors: Factors | None, saved: Sequence[Any]) -> Tensor:
     """Gradient of the input; those of the parameters are added to theirs."""
-    flat, stats, normed, query, key, value, weights, dropped, mixed, middle, stats_2, normed_2, hidden, active, gate = saved
+    flat, stats, normed, query, key, value, weights, dropped, mixed, middle, stats_2, normed_2, hidden, active, gate = (
+        saved
+    )
     batch, leaving, width = gradient.shape
     tokens, heads = key.shape[1], block.heads
     gradient = gradient.reshape(-1, width)

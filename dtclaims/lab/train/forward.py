@@ -55,7 +55,10 @@ class Forward(Protocol):
         *,
         half: bool,
     ) -> Tensor:
-        """Actions (R, B, A) of one step; see `Policy.next_actions`, which has no R. Nothing drops."""
+        """Actions (R, B, A) at a step, (1,) int64, of windows (R, B, K, ...) without padding before it; nothing drops.
+
+        What comes after the step is not seen, but must be finite.
+        """
 
 
 @dataclass(frozen=True)

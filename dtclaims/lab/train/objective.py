@@ -33,17 +33,6 @@ def action_loss(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     return imitation_error(predicted, batch.actions, batch.mask)
 
 
-class ActionLoss:
-    """`action_loss` of one model."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model
-
-    def __call__(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """See `action_loss`."""
-        return action_loss(self.model, batch)
-
-
 @overload
 def learning_rate(budget: Budget, step: int) -> float: ...
 @overload

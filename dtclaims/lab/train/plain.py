@@ -2,26 +2,23 @@
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.optim.adamw import adamw
 
-from dtclaims.choice import Choice
 from dtclaims.errors import UsageError
 from dtclaims.lab.data.trajectories import Integers
 from dtclaims.lab.data.windows import Batch
 from dtclaims.lab.design.spec import Budget
 from dtclaims.lab.models.policy import Policy
+from dtclaims.lab.train.alone import ALONE, Alone
 from dtclaims.lab.train.flat_adamw import FlatTensors
 from dtclaims.lab.train.objective import learning_rate
 from dtclaims.lab.train.precision import TrainPrecision
 from dtclaims.lab.train.stepping import Logged, Member, Report
-
-ERRORS = Choice(stack="dtclaims.lab.train.plain_forward:StackError", mlp="dtclaims.lab.train.objective:ActionLoss")
-"""By the network's kind: made with it, from a batch to loss and share of saturated predictions."""
 
 
 class PlainSteps:
@@ -55,7 +52,7 @@ class PlainSteps:
         self.flat = FlatTensors([parameters], [self.member.optimizer], self.taken, rounds=False)
         for parameter, gradient in zip(parameters, self.flat.gradients, strict=True):
             parameter.grad = gradient[0]
-        self.error: Callable[[Batch], tuple[Tensor, Tensor]] = ERRORS[self.networks.kind](self.networks)
+        self.network: Alone = ALONE[self.networks.kind](self.networks)
 
     def epoch(
         self, starts: Sequence[Integers], done: Sequence[int], seeds: Sequence[int], report: Report | None = None
@@ -81,7 +78,7 @@ class PlainSteps:
         """
         flat, gradient = self.flat, self.flat.gradient
         gradient.zero_()
-        loss, saturated = self.error(batch)
+        loss, saturated = self.network.error(batch)
         loss.backward()  # type: ignore[no-untyped-call]
         norm: Tensor = torch.linalg.vector_norm(gradient)
         clip = math.inf if self.member.gradient_clip is None else self.member.gradient_clip
@@ -108,7 +105,7 @@ class PlainSteps:
         if not batches[0]:
             return [None]
         self.networks.eval()
-        errors = [(self.error(batch)[0], batch.mask.sum()) for batch in batches[0]]
+        errors = [(self.network.error(batch)[0], batch.mask.sum()) for batch in batches[0]]
         steps = sum(int(count) for _, count in errors)
         return [sum(float(error) * int(count) for error, count in errors) / steps]
 
