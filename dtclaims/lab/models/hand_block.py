@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dtclaims.lab.models.attention import additive, causal, kept
@@ -81,14 +82,13 @@ class HandStack:
         Returns:
             (B, the rows, width).
         """
-        factors = self._factors(x, rows, training=training)
-        if torch.is_grad_enabled():
+        if training or torch.is_grad_enabled():
+            factors = self._factors(x, rows, training=training)
             out: Tensor = _Through.apply(x, self.blocks, rows, factors)  # type: ignore[no-untyped-call]
             return out
-        *before, last = zip(self.blocks, factors, strict=True)
-        for block, of_block in before:
-            x, _ = _forward(x, block, ALL, of_block)
-        return _forward(x, last[0], rows, last[1])[0]
+        for block in self.blocks[:-1]:
+            x = _answer(x, block, ALL)
+        return _answer(x, self.blocks[-1], rows)
 
     def _factors(self, x: Tensor, rows: slice, *, training: bool) -> Sequence[Factors | None]:
         if not training:
@@ -123,6 +123,22 @@ class _Through(torch.autograd.Function):
             # What a block kept is let go of with it.
             gradient = _backward(gradient, *ctx.steps.pop())
         return gradient, None, None, None
+
+
+def _answer(x: Tensor, block: HandBlock, rows: slice) -> Tensor:
+    """The block's output where nothing drops and no gradient is wanted."""
+    batch, tokens, width = x.shape
+    flat = x.reshape(-1, width)
+    qkv = _linear(_norm(flat, block.ln_1, block.eps)[0], block.c_attn)
+    query, key, value = qkv.view(batch, tokens, 3, block.heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
+    bias, stays = None, flat
+    if rows != ALL:
+        query, bias, stays = query[:, :, rows], _bias(tokens, x.dtype)[rows], x[:, rows].reshape(-1, width)
+    mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, is_causal=bias is None)
+    middle = _linear(mixed.transpose(1, 2).reshape(-1, width), block.attn_proj).add_(stays)
+    hidden = _linear(_norm(middle, block.ln_2, block.eps)[0], block.c_fc)
+    out = _linear(_activate(hidden, block.activation)[0], block.mlp_proj).add_(middle)
+    return out.view(batch, -1, width)
 
 
 def _forward(x: Tensor, block: HandBlock, rows: slice, factors: Factors | None) -> tuple[Tensor, Sequence[Any]]:
