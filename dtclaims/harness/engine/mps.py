@@ -98,7 +98,8 @@ def _problem(environment: dict[str, str], daemon: "subprocess.Popen[bytes]") -> 
 def _end(control: str, environment: dict[str, str], daemon: "subprocess.Popen[bytes]") -> None:
     with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         subprocess.run([control], input=b"quit\n", env=environment, timeout=10.0, capture_output=True, check=False)
-    for stop in (lambda: None, daemon.terminate, daemon.kill):
+    stops: tuple[Callable[[], None], ...] = (lambda: None, daemon.terminate, daemon.kill)
+    for stop in stops:
         stop()
         with contextlib.suppress(subprocess.TimeoutExpired):
             daemon.wait(5.0)

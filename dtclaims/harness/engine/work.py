@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from dtclaims.errors import DtclaimsError, MeasurementError, RunFailed, StoreLocked
-from dtclaims.files import write_json
+from dtclaims.files import is_full, write_json
 from dtclaims.harness.declare.registry import load_lab
 from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted, Status
 from dtclaims.harness.engine.loggers import telling
-from dtclaims.harness.lab import Job, Stored
+from dtclaims.harness.lab import Job, Lab, Stored
 from dtclaims.harness.store.locks import Lock
 from dtclaims.harness.store.store import NAME, Store
 from dtclaims.harness.times import now
@@ -95,7 +95,7 @@ def perform(store: Store, group: Group, send: Callable[[Event], None], cores: in
     try:
         if len(doing) == 1 or together is None:
             for one in doing:
-                one.end(_outcome(lambda: lab.perform(one.order.job, one.bench)))  # noqa: B023
+                one.end(_outcome(lab, one))
         else:
             together(
                 [one.order.job for one in doing],
@@ -114,10 +114,10 @@ def perform(store: Store, group: Group, send: Callable[[Event], None], cores: in
             one.close()
 
 
-def _outcome(work: Callable[[], Any]) -> Any:
-    """What it returns, or the exception that it raises."""
+def _outcome(lab: Lab, doing: "_Doing") -> Any:
+    """What the lab makes of a job, or the exception that it raises."""
     try:
-        return work()
+        return lab.perform(doing.order.job, doing.bench)
     except BrokenPipeError:
         raise
     except Exception as error:
@@ -146,7 +146,7 @@ def _begun(store: Store, order: Order, send: Callable[[Event], None], cores: int
         except BrokenPipeError:
             raise
         except Exception as error:
-            send(_failure(order.key, error))
+            send(ended_by(order.key, error))
             return None
         bench = Bench(store, order, lock, send, cores, folder, stack)
         bench.stack = stack.pop_all()
@@ -178,7 +178,7 @@ class _Doing:
                 what = error
         # Before it is told: who hears of it may want the lock.
         self.close()
-        self.send(_failure(key, what, failed) if isinstance(what, BaseException) else Ended(key, "made"))
+        self.send(ended_by(key, what, failed) if isinstance(what, BaseException) else Ended(key, "made"))
 
     def _keep(self, what: Any) -> None:
         store, order, bench = self.store, self.order, self.bench
@@ -190,8 +190,7 @@ class _Doing:
             return
         # Not in the result: the same run again would be another.
         write_json(bench.folder / NAME, {"name": order.job.name, "finished": now()})
-        cost = {"like": list(order.job.cost.like), "steps": order.job.cost.steps}
-        write_json(bench.folder / "result.json", {**value, "cost": cost})
+        write_json(bench.folder / "result.json", value)
         store.complete(bench.folder, order.identity)
         bench.lock.check()
         store.publish(bench.folder)
@@ -201,9 +200,12 @@ class _Doing:
         self.bench.stack.close()
 
 
-def _failure(key: str, error: BaseException, failed: Status = "failed") -> Ended:
+def ended_by(key: str, error: BaseException, failed: Status = "failed") -> Ended:
+    """How a job ended that an error ended."""
     if isinstance(error, StoreLocked):
         return Ended(key, "busy", str(error))
+    if is_full(error):
+        failed = "full"
     if isinstance(error, DtclaimsError):
         return Ended(key, failed, str(error))
     where = traceback.extract_tb(error.__traceback__)

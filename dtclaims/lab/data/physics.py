@@ -116,6 +116,14 @@ class Slots:
         rewards, terminated = self._outcome(x_before, actions)
         return self.states(), np.where(active, rewards, 0.0), terminated & active
 
+    def start(self, actions: npt.NDArray[Any], active: Mask) -> tuple[Array, Array, Mask]:
+        """Begin a step whose outcome is asked for by `finish`; in this process it is over at once."""
+        return self.step(actions, active)
+
+    def finish(self, started: tuple[Array, Array, Mask]) -> tuple[Array, Array, Mask]:
+        """What `step` returns, of a step begun by `start`."""
+        return started
+
     def states(self) -> Array:
         """Observations (count, state_dim): positions without x, then velocities."""
         velocity = self._qvel if self.task.name == "halfcheetah" else self._qvel.clip(-VELOCITY_LIMIT, VELOCITY_LIMIT)
@@ -168,6 +176,8 @@ class Slots:
 class BatchedEnv:
     """`count` slots of one task, shared out among worker processes or stepped by this one; see `Slots`.
 
+    The processes are started once and serve all batches of this process, whatever their tasks and sizes.
+
     Args:
         task: which environment.
         count: number of slots.
@@ -184,14 +194,14 @@ class BatchedEnv:
                 "a batch needs at least one slot and one worker", given=f"count={count}, workers={workers}"
             )
         self.task, self.count = task, count
-        workers = min(workers, count)
         self._slots: Any
-        if workers == 1:
+        self._under_way: list[Any] = []
+        if min(workers, count) == 1:
             self._slots = Slots(task, count)
         else:
-            from dtclaims.lab.data.physics_pool import SharedSlots, pool_of
+            from dtclaims.lab.data.physics_pool import SharedSlots
 
-            self._slots = SharedSlots(pool_of(workers), task, count)
+            self._slots = SharedSlots(task, count, workers)
 
     def reset(self, seeds: Sequence[int]) -> Array:
         """Start every slot as `env.reset(seed=seeds[i])` does; the (count, state_dim) states.
@@ -209,8 +219,10 @@ class BatchedEnv:
             seeds: one seed for each true entry.
 
         Raises:
-            SimulatorError: mask of another shape, not one seed for each true entry, or a worker died.
+            SimulatorError: mask of another shape, not one seed for each true entry, a step that is under way, or a
+                worker died.
         """
+        self._check_still()
         slots = np.flatnonzero(self._checked_mask(mask)).tolist()
         if len(seeds) != len(slots):
             raise SimulatorError("one seed for each slot to reset", given=len(seeds), expected=len(slots))
@@ -231,8 +243,19 @@ class BatchedEnv:
             States (count, state_dim), rewards (count,), terminated (count,).
 
         Raises:
-            SimulatorError: wrong shape or type, an action that is not finite, or a worker died.
+            SimulatorError: see `send`.
         """
+        self.send(actions, active)
+        return self.receive()
+
+    def send(self, actions: npt.NDArray[Any], active: Mask | None = None) -> None:
+        """Begin a step and do not wait for it: see `step`, and `receive`. Several batches may be under way at once.
+
+        Raises:
+            SimulatorError: wrong shape or type, an action that is not finite, a step that is under way, or a worker
+                died.
+        """
+        self._check_still()
         if actions.shape != (self.count, self.task.action_dim) or actions.dtype.kind != "f":
             raise SimulatorError(
                 f"actions of {self.task.name}",
@@ -240,10 +263,20 @@ class BatchedEnv:
                 expected=f"floats of shape ({self.count}, {self.task.action_dim})",
             )
         mask = np.ones(self.count, dtype=bool) if active is None else self._checked_mask(active)
-        if not np.isfinite(actions[mask]).all():
+        if not np.isfinite(actions).all() and not np.isfinite(actions[mask]).all():
             slot = int(np.flatnonzero(mask & ~np.isfinite(actions).all(axis=1))[0])
             raise SimulatorError("actions must be finite", given=f"{actions[slot].tolist()} in slot {slot}")
-        found: tuple[Array, Array, Mask] = self._slots.step(actions, mask)
+        self._under_way.append(self._slots.start(actions, mask))
+
+    def receive(self) -> tuple[Array, Array, Mask]:
+        """The outcome of the step that is under way, as `step` returns it.
+
+        Raises:
+            SimulatorError: no step is under way, or a worker died.
+        """
+        if not self._under_way:
+            raise SimulatorError("no step is under way", remedy="Send actions first.")
+        found: tuple[Array, Array, Mask] = self._slots.finish(self._under_way.pop())
         return found
 
     def states(self) -> Array:
@@ -252,7 +285,12 @@ class BatchedEnv:
         return states
 
     def save(self) -> Array:
-        """Everything that the slots' futures depend on, (count, record): see `restore`."""
+        """Everything that the slots' futures depend on, (count, record): see `restore`.
+
+        Raises:
+            SimulatorError: a step is under way, or a worker died.
+        """
+        self._check_still()
         records: Array = self._slots.save()
         return records
 
@@ -260,8 +298,9 @@ class BatchedEnv:
         """Continue from what `save` returned; the states of all slots.
 
         Raises:
-            SimulatorError: records of another shape, or a worker died.
+            SimulatorError: records of another shape, a step that is under way, or a worker died.
         """
+        self._check_still()
         expected = (self.count, self._slots.record_size)
         if records.shape != expected:
             raise SimulatorError("saved physics of another batch", given=records.shape, expected=expected)
@@ -271,6 +310,10 @@ class BatchedEnv:
     def close(self) -> None:
         """Let go of the slots; the processes stay for others."""
         self._slots.close()
+
+    def _check_still(self) -> None:
+        if self._under_way:
+            raise SimulatorError("a step is under way", remedy="Receive it first.")
 
     def _checked_mask(self, mask: Mask) -> Mask:
         if mask.shape != (self.count,) or mask.dtype != np.bool_:

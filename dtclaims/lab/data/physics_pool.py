@@ -1,24 +1,20 @@
-"""Processes that share physics: the slots of many environments in shared memory, and calls of functions.
+"""Processes that share the physics of a training process: slots of many environments, in memory that all of them see.
 
-A process takes every n-th slot, so that the work stays even as episodes end. A request is a word on a pipe; actions,
-states and rewards lie in memory that all of them see. Nobody spins: pools of several training processes share cores.
-A worker imports MuJoCo and numpy and no more, notices the death of its parent by its pipe, and leaves.
+A process takes every n-th slot of an environment, so that the work stays even as episodes end. A step is one word to
+each and one byte from each; actions, states and rewards lie in shared memory.
 """
 
 import atexit
-import contextlib
 import functools
-import importlib
+import itertools
 import mmap
-import multiprocessing
-import os
-import pickle
-import subprocess
-import sys
 import tempfile
-import traceback
+import threading
+import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,184 +23,214 @@ import numpy.typing as npt
 
 from dtclaims.errors import SimulatorError
 from dtclaims.lab.data.physics import Array, Mask, Slots
-from dtclaims.lab.design.tasks import Task, get_task
+from dtclaims.lab.data.worker_process import WorkerProcess
+from dtclaims.lab.design.tasks import Task
 
 MEMORY = Path("/dev/shm")
 """Where files are memory, if there is such a place."""
-START = (
-    "import sys; sys.path[:] = sys.argv[2:]; from dtclaims.lab.data.physics_pool import serve; serve(int(sys.argv[1]))"
-)
-"""Python's own first entry is the folder that somebody works in: another version of this package may lie there."""
-GRACE = 2.0
-"""Seconds that a process gets to leave."""
+
+
+@dataclass(eq=False)
+class Request:
+    """Something that some of the processes were asked, and have not all answered yet."""
+
+    processes: Sequence[WorkerProcess]
+    over: bool = False
 
 
 class PhysicsPool:
-    """Worker processes; see the module.
+    """Processes that serve any number of environments, from any thread; it grows and does not shrink.
 
-    Args:
-        workers: how many.
+    Requests queue: each process does them in the order in which they were made, so that one may be made while another
+    is under way. What goes wrong in one process ends all of them, as their answers could no longer be told apart.
     """
 
-    def __init__(self, workers: int) -> None:
-        self._pipes: list[Connection] = []
-        self._processes: list[subprocess.Popen[bytes]] = []
-        # Wherever this process found its packages they find them too; one thread each, whatever they import.
-        places = [place or str(Path.cwd()) for place in sys.path]
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-        # `multiprocessing` would import the caller's main module, and gives no children to daemons.
-        for _ in range(workers):
-            ours, theirs = multiprocessing.Pipe()
-            self._processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-c", START, str(theirs.fileno()), *places],
-                    env={**os.environ, **threads},
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    # Ctrl-C reaches the whole process group; the parent decides when they leave.
-                    start_new_session=True,
-                )
-            )
-            theirs.close()
-            self._pipes.append(ours)
+    def __init__(self) -> None:
+        self._processes: list[WorkerProcess] = []
+        self._lock = threading.RLock()
+        self._queue: deque[Request] = deque()
+        self._dropped: deque[tuple[int, Sequence[WorkerProcess]]] = deque()
+        self.numbers = itertools.count()
+        """Of the objects that the processes keep."""
+        self.closed = False
 
-    def __len__(self) -> int:
-        return len(self._pipes)
-
-    def ask(self, *said: Any, numbered: bool = False) -> list[Any]:
-        """Say the same to all, and to each which of them it is, if that is wanted; their answers.
+    def processes(self, count: int) -> list[WorkerProcess]:
+        """So many of them; those that are missing are started.
 
         Raises:
-            SimulatorError: one of them died, or could not do it.
+            SimulatorError: one cannot be started.
         """
-        # Said once and written once for all: a step of the physics is not much longer than what it takes to ask for it.
-        words = None if numbered else pickle.dumps(said)
-        for number, pipe in enumerate(self._pipes):
-            self._send(pipe, pickle.dumps((*said, number)) if words is None else words)
-        return [self._answer(pipe) for pipe in self._pipes]
-
-    def each(self, function: str, wanted: Iterator[tuple[Any, ...] | None]) -> Iterator[tuple[tuple[Any, ...], Any]]:
-        """Calls of a function `module:name` by idle workers: its arguments and value, in the order in which calls end.
-
-        Args:
-            function: what.
-            wanted: of the next call, its arguments, or None if there is none to start now; asked whenever a worker is
-                idle and a call has ended since.
-
-        Raises:
-            SimulatorError: a worker died, or could not do it.
-        """
-        busy: dict[Connection, tuple[Any, ...]] = {}
-        while True:
-            for pipe in self._pipes:
-                if pipe not in busy and (arguments := next(wanted, None)) is not None:
-                    self._send(pipe, pickle.dumps(("call", function, arguments)))
-                    busy[pipe] = arguments
-            if not busy:
-                return
-            for pipe in wait(list(busy)):
-                assert isinstance(pipe, Connection)
-                value = self._answer(pipe)
-                yield busy.pop(pipe), value
-
-    def close(self) -> None:
-        """End the processes, whatever they are at."""
-        for pipe in self._pipes:
-            pipe.close()
-        for process in self._processes:
-            process.terminate()
-        for process in self._processes:
-            try:
-                process.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self._pipes.clear()
+        with self._safely():
+            while len(self._processes) < count:
+                self._processes.append(WorkerProcess())
+            return self._processes[:count]
 
     @property
     def sound(self) -> bool:
-        """Whether all of them are there."""
-        return bool(self._pipes) and all(process.poll() is None for process in self._processes)
+        """Whether it can be used: it is not closed, and no process has died."""
+        return not self.closed and all(process.alive for process in self._processes)
 
-    def _send(self, pipe: Connection, words: bytes) -> None:
-        try:
-            pipe.send_bytes(words)
-        except OSError:
-            raise self._dead(pipe) from None
+    def go(self, processes: Sequence[WorkerProcess], number: int, how: int) -> Request:
+        """Let the object that each keeps under a number go, and do not wait.
 
-    def _answer(self, pipe: Connection) -> Any:
-        try:
-            well, answer = pipe.recv()
-        except (EOFError, OSError):
-            raise self._dead(pipe) from None
-        if not well:
-            raise SimulatorError("a physics process could not go on", given=answer)
-        return answer
+        Raises:
+            SimulatorError: one of the processes died.
+        """
+        with self._safely():
+            word = WorkerProcess.word(number, how)
+            for process in processes:
+                process.go(word)
+            request = Request(processes)
+            self._queue.append(request)
+            return request
 
-    def _dead(self, pipe: Connection) -> SimulatorError:
-        process = self._processes[self._pipes.index(pipe)]
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE)
-        return SimulatorError(
-            "a physics process died",
-            given=f"process {process.pid}, exit code {process.returncode}",
-            remedy="It may have run out of memory. The run goes on from its last saved epoch when it is started again.",
-        )
+    def finish(self, request: Request) -> None:
+        """Wait until a request, and so those before it, is done.
+
+        Raises:
+            SimulatorError: one of the processes died, or could not do it.
+        """
+        with self._safely():
+            while not request.over:
+                first = self._queue.popleft()
+                for process in first.processes:
+                    process.hear()
+                first.over = True
+
+    def ask(self, processes: Sequence[WorkerProcess], tell: Callable[[int, WorkerProcess], None]) -> list[Any]:
+        """Make a request of each and wait for their answers.
+
+        Args:
+            processes: that are asked.
+            tell: given place and process, makes the request.
+
+        Raises:
+            SimulatorError: one of the processes died, or could not do it.
+        """
+        with self._safely():
+            if self._queue:
+                self.finish(self._queue[-1])
+            while self._dropped:
+                number, holders = self._dropped.popleft()
+                for process in holders:
+                    process.drop(number)
+                for process in holders:
+                    process.hear()
+            for place, process in enumerate(processes):
+                tell(place, process)
+            return [process.hear() for process in processes]
+
+    def drop(self, number: int, processes: Sequence[WorkerProcess]) -> None:
+        """Let go of what they keep under a number, when they are next asked: an environment is forgotten at any time,
+        by the collector of garbage even in the middle of a request."""
+        self._dropped.append((number, processes))
+
+    def close(self) -> None:
+        """End the processes, whatever they are at."""
+        self.closed = True
+        for process in self._processes:
+            process.stop()
+        for process in self._processes:
+            process.wait()
+        self._processes.clear()
+
+    @contextmanager
+    def _safely(self) -> Iterator[None]:
+        with self._lock:
+            if self.closed:
+                raise SimulatorError(
+                    "the physics processes have ended", remedy="One of them died before. Start the run again."
+                )
+            try:
+                yield
+            except BaseException:
+                # Answers that nobody heard would be taken for those of the next request.
+                self.close()
+                raise
 
 
 @functools.cache
-def _pools() -> dict[int, PhysicsPool]:
-    """Of this process, by size."""
-    pools: dict[int, PhysicsPool] = {}
-    atexit.register(lambda: [pool.close() for pool in pools.values()])
+def _pools() -> list[PhysicsPool]:
+    """This process's, the one in use last."""
+    pools = [PhysicsPool()]
+    atexit.register(lambda: pools[-1].close())
     return pools
 
 
-def pool_of(workers: int) -> PhysicsPool:
-    """This process's pool of so many workers: started once, and anew if one of them is gone."""
-    pools = _pools()
-    if workers not in pools or not pools[workers].sound:
-        if workers in pools:
-            pools[workers].close()
-        pools[workers] = PhysicsPool(workers)
-    return pools[workers]
+_finding = threading.Lock()
+"""Held while this process's pool is looked up: threads that come first at once would make one each."""
+
+
+def this_pool() -> PhysicsPool:
+    """This process's pool; another one where a process has died."""
+    with _finding:
+        pools = _pools()
+        if not pools[-1].sound:
+            pools[-1].close()
+            pools[:] = [PhysicsPool()]
+        return pools[-1]
 
 
 class SharedSlots:
-    """`Slots` whose work a pool shares.
+    """`Slots` whose work some processes share.
 
     Args:
-        pool: who.
         task: which environment.
         count: number of slots.
+        workers: how many processes, at most one for each slot.
 
     Raises:
-        SimulatorError: a worker died.
+        SimulatorError: a process died or cannot be started, or there is no memory to share.
     """
 
-    def __init__(self, pool: PhysicsPool, task: Task, count: int) -> None:
-        self._pool = pool
+    def __init__(self, task: Task, count: int, workers: int) -> None:
+        self._pool = this_pool()
+        self._processes = self._pool.processes(min(workers, count))
+        self._number = next(self._pool.numbers)
         size = _Memory.size(task, count)
-        with tempfile.NamedTemporaryFile(dir=MEMORY if MEMORY.is_dir() else None, prefix="dtclaims-physics-") as file:
-            file.truncate(size)
-            self._memory = _Memory(task, count, mmap.mmap(file.fileno(), size))
-            self._name = file.name
-            self.record_size = int(pool.ask("open", file.name, task.name, count, len(pool), numbered=True)[0])
+        try:
+            with tempfile.NamedTemporaryFile(dir=MEMORY if MEMORY.is_dir() else None, prefix="dtclaims-") as file:
+                # Written, not only made so long: memory that is not there shows here and not as a fatal signal later.
+                file.write(bytes(size))
+                file.flush()
+                self._memory = _Memory(task, count, mmap.mmap(file.fileno(), size))
+                shared = (file.name, task, count, len(self._processes))
+                self._pool.ask(
+                    self._processes, lambda place, process: process.make(self._number, Share, *shared, place)
+                )
+        except OSError as error:
+            raise SimulatorError(
+                f"no memory that processes can share under {MEMORY}",
+                given=error,
+                expected=f"{size} bytes",
+                remedy="Give the container more of it (docker run --shm-size).",
+            ) from None
+        self._dropped = weakref.finalize(self, self._pool.drop, self._number, self._processes)
+        self._dropped.atexit = False
 
-    def _ask(self, what: str, *rest: Any) -> list[Any]:
-        return self._pool.ask(what, self._name, *rest)
+    @functools.cached_property
+    def record_size(self) -> int:
+        """See `Slots.record_size`."""
+        found: list[int] = self._pool.ask(self._processes[:1], lambda _, one: one.ask(self._number, "record_size"))
+        return found[0]
 
     def reset_slots(self, slots: Sequence[int], seeds: Sequence[int]) -> Array:
         """See `Slots.reset_slots`."""
-        self._ask("reset", dict(zip(slots, seeds, strict=True)))
+        wanted = dict(zip(slots, seeds, strict=True))
+        self._ask("reset", [{slot: wanted[slot] for slot in wanted.keys() & set(own)} for own in self._shares(slots)])
         return self.states()
 
-    def step(self, actions: npt.NDArray[Any], active: Mask) -> tuple[Array, Array, Mask]:
-        """See `Slots.step`."""
+    def start(self, actions: npt.NDArray[Any], active: Mask) -> Request:
+        """See `Slots.start`."""
         memory, single = self._memory, actions.dtype == np.float32
         (memory.single if single else memory.double)[:] = actions
         memory.active[:] = active
-        self._ask("step", single)
+        return self._pool.go(self._processes, self._number, int(single))
+
+    def finish(self, started: Request) -> tuple[Array, Array, Mask]:
+        """See `Slots.finish`."""
+        self._pool.finish(started)
+        memory = self._memory
         return memory.states.copy(), memory.rewards.copy(), memory.terminated.copy()
 
     def states(self) -> Array:
@@ -214,19 +240,30 @@ class SharedSlots:
     def save(self) -> Array:
         """See `Slots.save`."""
         records = np.zeros((len(self._memory.rewards), self.record_size))
-        for worker, rows in enumerate(self._ask("save")):
-            records[worker :: len(self._pool)] = rows
+        for place, rows in enumerate(self._ask("save")):
+            records[place :: len(self._processes)] = rows
         return records
 
     def restore(self, records: Array) -> Array:
         """See `Slots.restore`."""
-        self._ask("restore", records)
+        workers = len(self._processes)
+        self._ask("restore", [records[place::workers] for place in range(workers)])
         return self.states()
 
     def close(self) -> None:
-        """Let the workers forget the slots."""
-        with contextlib.suppress(SimulatorError):
-            self._ask("close")
+        """Let the processes forget the slots."""
+        self._dropped()
+
+    def _shares(self, slots: Sequence[int]) -> list[list[int]]:
+        """Of some slots, those that each process steps."""
+        workers = len(self._processes)
+        return [[slot for slot in slots if slot % workers == place] for place in range(workers)]
+
+    def _ask(self, what: str, given: Sequence[Any] | None = None) -> list[Any]:
+        def tell(place: int, process: WorkerProcess) -> None:
+            process.ask(self._number, what, *(() if given is None else (given[place],)))
+
+        return self._pool.ask(self._processes, tell)
 
 
 class _Memory:
@@ -240,90 +277,69 @@ class _Memory:
         self.single: npt.NDArray[np.float32]
         self.active: Mask
         self.terminated: Mask
-        for name, kind, width in self._layout(task):
-            shape = (count, width) if width else (count,)
+        for name, kind, shape in self._layout(task, count):
             setattr(self, name, np.ndarray(shape, kind, memory, place))
             place += getattr(self, name).nbytes
 
     @staticmethod
-    def _layout(task: Task) -> tuple[tuple[str, Any, int], ...]:
-        """Name, kind and width, those of eight bytes first."""
+    def _layout(task: Task, count: int) -> tuple[tuple[str, Any, tuple[int, ...]], ...]:
+        """Name, kind and shape, those of eight bytes first."""
         return (
-            ("double", np.float64, task.action_dim),
-            ("states", np.float64, task.state_dim),
-            ("rewards", np.float64, 0),
-            ("single", np.float32, task.action_dim),
-            ("active", np.bool_, 0),
-            ("terminated", np.bool_, 0),
+            ("double", np.float64, (count, task.action_dim)),
+            ("states", np.float64, (count, task.state_dim)),
+            ("rewards", np.float64, (count,)),
+            ("single", np.float32, (count, task.action_dim)),
+            ("active", np.bool_, (count,)),
+            ("terminated", np.bool_, (count,)),
         )
 
     @classmethod
     def size(cls, task: Task, count: int) -> int:
         """Bytes."""
-        return sum(count * max(1, width) * np.dtype(kind).itemsize for _, kind, width in cls._layout(task))
+        return sum(int(np.prod(shape)) * np.dtype(kind).itemsize for _, kind, shape in cls._layout(task, count))
 
 
-class _Share:
-    """What one worker steps of an environment."""
+class Share:
+    """What one process steps of an environment.
 
-    def __init__(self, task: Task, count: int, memory: mmap.mmap, worker: int, workers: int) -> None:
-        self.mine = slice(worker, None, workers)
-        self.memory = _Memory(task, count, memory)
-        self.numbers = range(count)[self.mine]
-        self.slots = Slots(task, len(self.numbers))
+    Args:
+        name: of the file whose memory is shared.
+        task: which environment.
+        count: slots of all processes.
+        workers: processes.
+        place: which of them this is.
+    """
 
-    def reset(self, seeds: dict[int, int]) -> None:
-        chosen = [place for place, slot in enumerate(self.numbers) if slot in seeds]
-        self.memory.states[self.mine] = self.slots.reset_slots(chosen, [seeds[self.numbers[one]] for one in chosen])
+    def __init__(self, name: str, task: Task, count: int, workers: int, place: int) -> None:
+        with open(name, "r+b") as file:
+            self._memory = _Memory(task, count, mmap.mmap(file.fileno(), 0))
+        self._mine = slice(place, None, workers)
+        self._numbers = np.arange(count)[self._mine]
+        self._slots = Slots(task, len(self._numbers))
+        self._memory.states[self._mine] = self._slots.states()
 
-    def step(self, single: bool) -> None:
-        memory, mine = self.memory, self.mine
+    def go(self, how: int) -> None:
+        """Step the slots that are active, by single (1) or double (0) actions."""
+        memory, mine = self._memory, self._mine
         # A copy has its rows side by side, as an environment of one process has.
-        actions = (memory.single if single else memory.double)[mine].copy()
-        found = self.slots.step(actions, memory.active[mine].copy())
+        actions = (memory.single if how else memory.double)[mine].copy()
+        found = self._slots.step(actions, memory.active[mine].copy())
         memory.states[mine], memory.rewards[mine], memory.terminated[mine] = found
 
+    def record_size(self) -> int:
+        """See `Slots.record_size`."""
+        return self._slots.record_size
+
+    def reset(self, seeds: dict[int, int]) -> None:
+        """Restart slots by their numbers, each with its seed."""
+        chosen = [place for place, slot in enumerate(self._numbers.tolist()) if slot in seeds]
+        states = self._slots.reset_slots(chosen, [seeds[int(self._numbers[one])] for one in chosen])
+        self._memory.states[self._mine] = states
+
     def save(self) -> Array:
-        return self.slots.save()
+        """See `Slots.save`."""
+        return self._slots.save()
 
     def restore(self, records: Array) -> None:
-        self.memory.states[self.mine] = self.slots.restore(records[self.mine])
-
-
-def serve(handle: int) -> None:
-    """A worker, until its parent closes the pipe or dies."""
-    pipe = Connection(handle)
-    open_: dict[str, _Share] = {}
-    while True:
-        try:
-            what, name, *rest = pipe.recv()
-        except (EOFError, OSError):
-            return
-        try:
-            answer: Any = _do(open_, what, name, rest)
-        except Exception:
-            answer = traceback.format_exc(limit=3)
-            well = False
-        else:
-            well = True
-        try:
-            pipe.send((well, answer))
-        except OSError:
-            return
-
-
-def _do(open_: dict[str, _Share], what: str, name: str, rest: list[Any]) -> Any:
-    if what == "call":
-        module, _, function = name.partition(":")
-        called: Callable[..., Any] = getattr(importlib.import_module(module), function)
-        return called(*rest[0])
-    if what == "open":
-        task, count, workers, worker = rest
-        with open(name, "r+b") as file:
-            memory = mmap.mmap(file.fileno(), 0)
-        open_[name] = _Share(get_task(task), count, memory, worker, workers)
-        return open_[name].slots.record_size
-    if what == "close":
-        del open_[name]
-        return None
-    return getattr(open_[name], what)(*rest)
+        """See `Slots.restore`; records of these slots."""
+        self._memory.states[self._mine] = self._slots.restore(records)

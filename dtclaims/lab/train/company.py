@@ -82,9 +82,9 @@ class Company:
         steps = self._first.spec.budget.steps_per_epoch
 
         def report(step: int) -> None:
-            for index in self.present if progress is not None else ():
-                run = self.trainers[index]
-                progress[index](run.updates + step, run.spec.epochs * steps)
+            for index in self.present:
+                run, told = self.trainers[index], (progress or ())[index]
+                told(run.updates + step, run.spec.epochs * steps)
 
         logged = self._steps.epoch(
             [one.starts() for one in self.trainers],

@@ -66,7 +66,7 @@ class FlatTensors:
 
     def _views(self, flat: Tensor) -> list[Tensor]:
         return [
-            flat[:, place : place + size.numel()].unflatten(1, size) if size else flat[:, place]
+            flat[:, place : place + size.numel()].view(len(flat), *size)
             for place, size in zip(self.places, self.sizes, strict=True)
         ]
 

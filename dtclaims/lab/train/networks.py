@@ -59,7 +59,8 @@ class Networks:
         self.leaves = dict(leaves)
         self.count = len(next(iter(self.leaves.values())))
         """R."""
-        self.blocks: list[nn.Module] = list(template.transformer.h) if template.kind == "stack" else []
+        stack = getattr(template, "transformer", None)
+        self.blocks: list[nn.Module] = [] if stack is None else list(stack.h)
         self._parts: dict[int, tuple[nn.Module, dict[str, Tensor]]] = {id(template): self._part(template, "")}
         for index, block in enumerate(self.blocks):
             self._parts[id(block)] = self._part(block, f"transformer.h.{index}.")

@@ -14,7 +14,8 @@ from dtclaims.lab.design.scales import Scale
 from dtclaims.lab.design.spec import RunSpec, resolve
 from dtclaims.lab.design.switches import PROTOCOLS
 from dtclaims.lab.models import Backbone
-from dtclaims.lab.train.loop import Progress, Trainer
+from dtclaims.lab.train.company import Progress
+from dtclaims.lab.train.loop import Trainer
 from dtclaims.lab.train.precision import TrainPrecision
 
 CONTEXT = 20

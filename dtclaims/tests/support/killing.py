@@ -25,7 +25,7 @@ import torch
 
 from dtclaims.addresses import key_of
 from dtclaims.harness.engine import work
-from dtclaims.harness.engine.engine import Advanced, Event, Noted
+from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted
 from dtclaims.harness.engine.executor import Outcome, execute
 from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.engine.work import Order
@@ -74,16 +74,29 @@ def train_job(
     note: Callable[[str], None] = lambda text: None,
     cores: int = 1,
 ) -> bool:
-    """Make a run here, telling every step; False if it is stored."""
+    """Make a run here, telling every step; False if it is stored. What ended it is raised."""
+
+    ended: list[Ended] = []
+    errors: list[BaseException] = []
+    told = work.ended_by
 
     def send(event: Event) -> None:
         if isinstance(event, Advanced):
             report(event.done, event.total)
         elif isinstance(event, Noted):
             note(event.text)
+        else:
+            ended.append(event)
 
-    with mock.patch.object(work, "REPORT_EVERY", 0.0):
-        return work.make(store, order, send, cores)
+    def failure(key: str, error: BaseException, *failed: Any) -> Ended:
+        errors.append(error)
+        return told(key, error, *failed)
+
+    with mock.patch.object(work, "REPORT_EVERY", 0.0), mock.patch.object(work, "ended_by", failure):
+        work.perform(store, (order,), send, cores)
+    for error in errors:
+        raise error
+    return ended[0].status == "made"
 
 
 def carried_out(plan: Plan, store: Store, display: Display, **options: Any) -> Outcome:
@@ -177,7 +190,7 @@ def tiny_plan(count: int, **budget: int) -> Plan:
     for seed in range(count):
         spec = replace(SPEC, seed=seed, budget=replace(SPEC.budget, **budget))
         job = tiny_job(replace(spec, epochs=spec.budget.epochs))
-        plan.jobs[job.key] = PlannedJob(job.job, job.identity, job.key, (), cached=False, seconds=1.0)
+        plan.jobs[job.key] = PlannedJob(job.job, job.identity, job.key, (), cached=False, cost=job.job.cost)
     return plan
 
 

@@ -13,10 +13,10 @@ from dtclaims.lab.design.tasks import get_task
 from dtclaims.lab.jobs import BENCH_CODE, RUN_CODE, TABLES, measuring_choices
 from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.lab.train.choices import run_choices
-from dtclaims.lab.train.job import train_run
 from dtclaims.tests.support.examples import TINY_BUDGET, made_up, tiny_spec
 from dtclaims.tests.support.mutations import Job
 from dtclaims.tests.support.tiny_benches import CORRECTED, PUBLISHED, backbones, bench, redrawn
+from dtclaims.tests.support.training import train_run
 
 ELSEWHERE = ("dtclaims.harness", "dtclaims.lab.figures", "dtclaims.lab.pretrain", "dtclaims.lab.doctor")
 """What no job of the lab depends on."""
@@ -70,7 +70,13 @@ def _collect(_: Path) -> Callable[[], object]:
         for layer, shape in shapes.items()
         for part in ("weight", "bias")
     }
-    return lambda: collect.collect(Policy(task, tensors), steps=300, seed=0, threads=2)
+
+    def execute() -> None:
+        # Here, where what is executed is seen, and as waves are made side by side.
+        for workers in (1, 2):
+            collect.collect(Policy(task, tensors), steps=300, seed=0, workers=workers)
+
+    return execute
 
 
 def _measurement(name: str) -> Job:

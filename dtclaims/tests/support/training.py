@@ -1,14 +1,18 @@
 """A run trained to its end in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
 from dtclaims.lab.data.trajectories import Trajectories
 from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.models import Backbone
+from dtclaims.lab.train.job import Asked, train_runs
 from dtclaims.lab.train.loop import Trainer
+from dtclaims.lab.train.precision import TrainPrecision
 
 
 @dataclass
@@ -29,3 +33,34 @@ def finished(spec: RunSpec, data: Trajectories, backbones: Mapping[str, Backbone
         if trainer.epoch in spec.kept_epochs:
             left.checkpoints[trainer.epoch] = trainer.parameters()
     return left
+
+
+@dataclass
+class Desk:
+    """Where a test makes a run."""
+
+    folder: Path
+    report: Callable[[int, int], None] = lambda done, total: None
+    note: Callable[[str], None] = lambda text: None
+    tell: Callable[[int, Mapping[str, float]], None] = lambda epoch, values: None
+    check: Callable[[], None] = lambda: None
+
+
+def train_run(
+    spec: RunSpec,
+    data: Trajectories,
+    backbones: Mapping[str, Backbone],
+    folder: Path,
+    *,
+    device: str = "cpu",
+    precision: TrainPrecision = "float32",
+    **desk: Any,
+) -> dict[str, Any]:
+    """The result of a run that trains alone; what ended it is raised."""
+    found: list[Any] = []
+    asked = [Asked(spec, data, backbones, Desk(folder, **desk))]
+    train_runs(asked, lambda index, what: found.append(what), device=device, precision=precision)
+    (result,) = found
+    if isinstance(result, BaseException):
+        raise result
+    return result

@@ -309,7 +309,7 @@ def test_a_collected_file_says_where_it_comes_from(tmp_path: Path) -> None:
         (["ant"], "unknown task"),
         (["hopper", "--level", "novice"], "no novice policy for hopper is shipped with this version: expected one of"),
         (["hopper", "--steps", "0"], "at least one step"),
-        (["hopper", "--threads", "0"], "at least one thread"),
+        (["hopper", "--cores", "0"], "at least one core"),
     ],
 )
 def test_bad_requests_to_collect(

@@ -74,17 +74,74 @@ def test_control_cost_uses_the_action_as_given() -> None:
     assert rewards[0] - rewards[1] == pytest.approx(1e-3 * (27 - 3), abs=1e-12)
 
 
-def test_workers_do_not_change_the_trajectory(task: Task) -> None:
-    """One thread and three give the same bits."""
-    rng = np.random.default_rng(3)
-    batches = [BatchedEnv(task, 7, workers) for workers in (1, 3)]
-    for env in batches:
-        env.reset(range(7))
-    for _ in range(20):
-        actions = random_actions(task, 7, rng)
-        alone, shared = (env.step(actions) for env in batches)
-        assert all(np.array_equal(a, b) for a, b in zip(alone, shared, strict=True))
-    batches[1].close()
+@settings(max_examples=15)
+@given(
+    st.sampled_from(list(TASKS.values())),
+    st.integers(2, 9),
+    st.integers(2, 3),
+    st.lists(st.sampled_from(["step", "single", "reset", "restore"]), min_size=1, max_size=25),
+    st.integers(0, 2**32),
+)
+def test_workers_do_not_change_the_trajectory(task: Task, count: int, workers: int, what: list[str], seed: int) -> None:
+    """One process and several give the same bits, whatever is stepped, restarted and restored."""
+    rng = np.random.default_rng(seed)
+    batches = [BatchedEnv(task, count, number) for number in (1, workers)]
+    saved = [env.save() for env in batches]
+    assert np.array_equal(*[env.states() for env in batches])
+    for one in ("reset", *what):
+        mask = rng.random(count) < 0.7
+        seeds = rng.integers(2**31, size=mask.sum()).tolist()
+        actions = rng.uniform(-1.5, 1.5, (count, task.action_dim))
+        actions[~mask] = np.nan
+        if one == "restore":
+            found = [(env.restore(rows),) for env, rows in zip(batches, saved, strict=True)]
+        elif one == "reset":
+            found = [(env.reset_where(mask, seeds),) for env in batches]
+            saved = [env.save() for env in batches]
+        else:
+            given_as = np.float32 if one == "single" else np.float64
+            found = [env.step(actions.astype(given_as), mask) for env in batches]
+        assert all(np.array_equal(a, b) for a, b in zip(*found, strict=True))
+        assert np.array_equal(*[env.states() for env in batches])
+    assert np.array_equal(*[env.save() for env in batches])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_batches_are_under_way_at_once(workers: int) -> None:
+    """Steps of two batches may be sent and then received, in any order; each is what it is alone."""
+    rng = np.random.default_rng(6)
+    tasks = [TASKS["hopper"], TASKS["walker2d"]]
+    sent, stepped = ([BatchedEnv(task, 4, workers) for task in tasks] for _ in range(2))
+    for env in (*sent, *stepped):
+        env.reset(range(4))
+    for turn in range(6):
+        actions = [random_actions(task, 4, rng) for task in tasks]
+        for env, action in zip(sent, actions, strict=True):
+            env.send(action)
+        order = (0, 1) if turn % 2 else (1, 0)
+        found = {i: sent[i].receive() for i in order}
+        for i in order:
+            assert all(np.array_equal(a, b) for a, b in zip(found[i], stepped[i].step(actions[i]), strict=True))
+
+
+def test_a_step_under_way_is_received_before_anything_else() -> None:
+    """What would mix with it is refused, and so is receiving what was not sent."""
+    env = BatchedEnv(HOPPER, 2)
+    records = env.save()
+    with pytest.raises(SimulatorError, match="no step is under way"):
+        env.receive()
+    env.send(np.zeros((2, 3)))
+    for wrong in (
+        lambda: env.send(np.zeros((2, 3))),
+        lambda: env.step(np.zeros((2, 3))),
+        lambda: env.reset([0, 1]),
+        env.save,
+        lambda: env.restore(records),
+    ):
+        with pytest.raises(SimulatorError, match=r"a step is under way. Receive it first"):
+            wrong()
+    env.receive()
+    env.step(np.zeros((2, 3)))
 
 
 @settings(max_examples=20)
@@ -142,7 +199,7 @@ def test_masks_seeds_counts_and_records_are_checked() -> None:
         env.step(np.zeros((2, 3)), np.ones(3, dtype=bool))
     with pytest.raises(SimulatorError, match="saved physics of another batch"):
         env.restore(np.zeros((3, 5)))
-    with pytest.raises(SimulatorError, match="at least one slot and one thread: got count=0"):
+    with pytest.raises(SimulatorError, match="at least one slot and one worker: got count=0"):
         BatchedEnv(HOPPER, 0)
 
 

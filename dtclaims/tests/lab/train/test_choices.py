@@ -8,7 +8,7 @@ import pytest
 
 from dtclaims.choice import Choice
 from dtclaims.lab.design.arms import ARMS, get_arm
-from dtclaims.lab.train.choices import run_choices
+from dtclaims.lab.train.choices import path_of, run_choices
 
 TABLES = {
     "BUILDERS": "dtclaims.lab.models.arms",
@@ -19,7 +19,11 @@ TABLES = {
     "ROLLOUTS": "dtclaims.lab.train.evaluate",
     "FORWARDS": "dtclaims.lab.train.forward",
 }
-CUDA = {"fast", "forward", "forward_mlp", "flat_adamw", "capture", "captured_lanes", "gpu_attention", "short_attention"}
+PATHS = ("plain", "stacked")
+STACKED = {
+    *("stacked", "stacked_lanes", "forward", "forward_mlp", "flat_adamw", "capture", "networks"),
+    *("keyed_dropout", "gpu_attention", "short_attention"),
+}
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1"])
@@ -33,8 +37,8 @@ def test_every_choice_of_every_arm_is_in_its_table(device: str) -> None:
             used[table].add(entry)
     for table, module in TABLES.items():
         choice: Choice = getattr(importlib.import_module(module), table)
-        by_device = set(choice) == {"cpu", "cuda"}
-        assert used[table] == ({device.partition(":")[0]} if by_device else set(choice)), table
+        places = {frozenset(("cpu", "cuda")): device.partition(":")[0], frozenset(PATHS): path_of(device)}
+        assert used[table] == ({places[frozenset(choice)]} if frozenset(choice) in places else set(choice)), table
         assert all(callable(choice[entry]) for entry in used[table])
 
 
@@ -70,4 +74,4 @@ def test_a_run_on_a_cpu_loads_no_cuda_code_and_no_other_network(arm: str, others
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
     assert {"plain", "lanes"} <= loaded
-    assert not loaded & (CUDA | others)
+    assert not loaded & (STACKED | others)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,18 +15,45 @@ from dtclaims.lab.design.tasks import RETURN_SCALE, TASKS, Task
 from dtclaims.lab.models import BehaviourCloning, DecisionTransformer, Policy, StackConfig
 from dtclaims.lab.models.attention import causally
 from dtclaims.lab.models.policy import Kind
-from dtclaims.lab.train.captured_lanes import CapturedRollouts
-from dtclaims.lab.train.evaluate import physics_threads
+from dtclaims.lab.train.evaluate import physics_workers
 from dtclaims.lab.train.lanes import LaneRollouts
-from dtclaims.lab.train.rollouts import Precision, Rollouts, View
+from dtclaims.lab.train.networks import Networks
+from dtclaims.lab.train.rollouts import Environment, Precision, Rollouts, View
+from dtclaims.lab.train.stacked import rounded_parameters
+from dtclaims.lab.train.stacked_lanes import StackedRollouts
 from dtclaims.places import fixture_dir
 from dtclaims.tests.support.golden import load
 from dtclaims.tests.support.gpu import gpu
 from dtclaims.tests.support.rolling import roll_out_plainly
 
 CPU = torch.device("cpu")
-LOOPS = (LaneRollouts, CapturedRollouts)
-"""Of the live episodes and the steps so far; of lanes and windows that keep their shapes, here without graphs."""
+PATHS = ("plain", "stacked")
+"""Of the live episodes and the steps so far; of a lane and windows that keep their shapes, here without graphs."""
+
+
+def side_by_side(models: Sequence[Policy], precision: Precision = "float32") -> Networks:
+    """Networks that follow the models: in float32 they are their parameters."""
+    rounded = rounded_parameters(models[0]) if precision == "bfloat16" else ()
+    named = [dict(model.named_parameters()) for model in models]
+    if len(models) == 1:
+        leaves = {name: one.detach()[None] for name, one in named[0].items()}
+    else:
+        leaves = {name: torch.stack([own[name].detach() for own in named]) for name in named[0]}
+    return Networks(models[0], {name: one.bfloat16() if name in rounded else one for name, one in leaves.items()})
+
+
+def rolling(
+    path: str,
+    model: Policy,
+    env: Environment,
+    view: View,
+    device: torch.device = CPU,
+    precision: Precision = "float32",
+) -> LaneRollouts:
+    """Roll-outs of one model by a path."""
+    if path == "plain":
+        return LaneRollouts(model, env, [view], device, precision)
+    return StackedRollouts(side_by_side([model], precision), env, [view], device, precision)
 
 
 class Linear:
@@ -66,9 +94,8 @@ class Recorder(Policy):
         return self.model.next_actions(*inputs, half=half)
 
 
-@pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize("case", ["K5/limit", "K5/terminal", "K1/limit", "K1/terminal"])
-def test_golden_rollouts(case: str, loop: type[LaneRollouts]) -> None:
+def test_golden_rollouts(case: str) -> None:
     """What the model is fed, what it does and what it earns agree with the reference, step by step.
 
     Our context is not padded on the left; the reference's padding must be all zeros and masked.
@@ -79,9 +106,11 @@ def test_golden_rollouts(case: str, loop: type[LaneRollouts]) -> None:
     recorder = Recorder(model)
     context = int(case[1])
     view = View(3600.0, context, values["state_mean"], values["state_std"], 3)
-    rollouts = loop(recorder, Linear(values, case), view, CPU).run([0], 30)
-    assert rollouts.lengths[0] == values[f"{case}/length"]
-    np.testing.assert_allclose(rollouts.returns[0], values[f"{case}/return"], rtol=1e-5)
+    (rollouts,) = rolling("plain", recorder, Linear(values, case), view).run([[0]], 30)
+    (stacked,) = rolling("stacked", model, Linear(values, case), view).run([[0]], 30)
+    for found in (rollouts, stacked):
+        assert found.lengths[0] == values[f"{case}/length"]
+        np.testing.assert_allclose(found.returns[0], values[f"{case}/return"], rtol=1e-5)
     assert len(recorder.fed) == values[f"{case}/length"]
     for step, fed in enumerate(recorder.fed):
         seen = min(step + 1, context)
@@ -89,10 +118,9 @@ def test_golden_rollouts(case: str, loop: type[LaneRollouts]) -> None:
         for name, value in zip(("states", "actions", "returns_to_go", "timesteps"), fed[:4], strict=True):
             expected = values[f"{case}/fed/{name}"][step]
             np.testing.assert_allclose(
-                value[0, :seen].numpy(), expected[context - seen :], atol=1e-4, err_msg=f"{name}, step {step}"
+                value[0].numpy(), expected[context - seen :], atol=1e-4, err_msg=f"{name}, step {step}"
             )
             assert not expected[: context - seen].any()
-            assert value.shape[1] == (seen if loop is LaneRollouts else context)
         mask = values[f"{case}/fed/mask"][step]
         assert mask[context - seen :].all()
         assert not mask[: context - seen].any()
@@ -140,7 +168,7 @@ def of_countdown() -> View:
 def test_finished_episodes_are_masked() -> None:
     """Each episode counts its own steps and rewards until its end, and no longer; only live ones are asked for."""
     model = Still().train()
-    rollouts = LaneRollouts(model, Countdown(5), of_countdown(), CPU).run(range(5))
+    (rollouts,) = rolling("plain", model, Countdown(5), of_countdown()).run([range(5)])
     assert rollouts.lengths.tolist() == [1, 2, 3, 4, 5]
     assert rollouts.returns.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
     assert model.asked == [5, 4, 3, 2, 1]
@@ -205,30 +233,84 @@ def plainly(model: Policy, view: View, count: int) -> Rollouts:
     return roll_out_plainly(model.eval(), Damped(TASKS["hopper"], count), view, range(count), 25)
 
 
-@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("context", [1, 4, 30])
 @pytest.mark.parametrize("count", [1, 7, 33])
-def test_lanes_roll_out_as_the_whole_forward(context: int, count: int, loop: type[LaneRollouts]) -> None:
-    """One or two, filled and moving windows, narrowed as episodes end, cut at the limit: the same to rounding."""
+def test_lanes_roll_out_as_the_whole_forward(context: int, count: int, path: str) -> None:
+    """Filled and moving windows, narrowed as episodes end or not, cut at the limit: the same to rounding."""
     task = TASKS["hopper"]
     model, view = paper_like(task, "untied"), view_of(TASKS["hopper"], context)
     plain = plainly(model, view, count)
-    lanes = loop(model, Damped(task, count), view, CPU).run(range(count), 25)
+    (lanes,) = rolling(path, model, Damped(task, count), view).run([range(count)], 25)
     assert plain.lengths.tolist() == lanes.lengths.tolist() == [min(5 * i + 1, 25) for i in range(count)]
     np.testing.assert_allclose(lanes.returns, plain.returns, rtol=1e-4, atol=1e-4)
+
+
+class Apart:
+    """The environments of several runs as one, the first episode of each, then the second of each, and so on."""
+
+    def __init__(self, envs: Sequence[Damped]) -> None:
+        self.envs = envs
+
+    def reset(self, seeds: Sequence[int]) -> np.ndarray:
+        return self._woven([env.reset(seeds[i :: len(self.envs)]) for i, env in enumerate(self.envs)])
+
+    def step(self, actions: np.ndarray, active: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        assert active is not None
+        runs = len(self.envs)
+        found = [env.step(actions[i::runs], active[i::runs]) for i, env in enumerate(self.envs)]
+        states, rewards, ended = (self._woven(parts) for parts in zip(*found, strict=True))
+        return states, rewards, ended
+
+    @staticmethod
+    def _woven(parts: Sequence[np.ndarray]) -> np.ndarray:
+        return np.stack(parts, axis=1).reshape(-1, *parts[0].shape[1:])
+
+
+@pytest.mark.parametrize("context", [1, 4])
+@pytest.mark.parametrize("left_out", [None, 1])
+def test_several_runs_roll_out_as_each_alone(context: int, left_out: int | None) -> None:
+    """Networks, statistics and targets of their own in one forward; one that is left out takes no step."""
+    task, count = TASKS["hopper"], 6
+    models = [paper_like(task, "untied") for _ in range(3)]
+    for factor, model in enumerate(models):
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(1 + 0.2 * factor)
+    views = [replace(view_of(task, context), target=1000.0 * (run + 1)) for run in range(3)]
+    env = Apart([Damped(task, count) for _ in models])
+    rollouts = StackedRollouts(side_by_side(models), env, views, CPU)
+    seeds = [[] if run == left_out else range(count) for run in range(3)]
+    for run, found in enumerate(rollouts.run(seeds, 25)):
+        alone = plainly(models[run], views[run], count)
+        if run == left_out:
+            assert not found.lengths.any()
+            continue
+        assert found.lengths.tolist() == alone.lengths.tolist()
+        np.testing.assert_allclose(found.returns, alone.returns, rtol=1e-4, atol=1e-4)
+
+
+def test_a_run_whose_actions_are_not_finite_stops_alone() -> None:
+    """Its episodes end, and it is said; the others earn what they earn alone."""
+    task, count, view = TASKS["hopper"], 4, view_of(TASKS["hopper"], 2)
+    sound, broken = paper_like(task, "untied"), paper_like(task, "untied")
+    with torch.no_grad():
+        next(broken.parameters()).fill_(torch.nan)
+    env = Apart([Damped(task, count) for _ in range(2)])
+    lost, kept = StackedRollouts(side_by_side([broken, sound]), env, [view, view], CPU).run([range(count)] * 2, 25)
+    assert (lost.sound, kept.sound) == (False, True)
+    assert not lost.lengths.any()
+    np.testing.assert_allclose(kept.returns, plainly(sound, view, count).returns, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("context", [1, 4])
 @pytest.mark.parametrize("count", [7, 33])
 def test_the_mlp_rolls_out_in_lanes(context: int, count: int) -> None:
-    """As by its whole forward, from one step of each window, and in float32 whatever is asked for."""
+    """As by its whole forward, and in float32 whatever is asked for."""
     task, view = TASKS["hopper"], view_of(TASKS["hopper"], context)
     model = BehaviourCloning(16, task.state_dim, task.action_dim, seed=1)
-    seen: list[tuple[int, ...]] = []
-    hook = model.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape)))
-    lanes = CapturedRollouts(model, Damped(task, count), view, CPU, "bfloat16").run(range(count), 25)
-    hook.remove()
-    assert {shape[1:] for shape in seen} == {(1, task.state_dim)}
+    rollouts = rolling("stacked", model, Damped(task, count), view, CPU, "bfloat16")
+    (lanes,) = rollouts.run([range(count)], 25)
     assert lanes.precision == "float32"
     assert model.training
     plain = plainly(model, view, count)
@@ -236,61 +318,34 @@ def test_the_mlp_rolls_out_in_lanes(context: int, count: int) -> None:
     np.testing.assert_allclose(lanes.returns, plain.returns, rtol=1e-5, atol=1e-5)
 
 
-def change(model: nn.Module, moved: bool) -> None:
-    """Other weights, in their place or elsewhere."""
+def change(model: nn.Module) -> None:
+    """Other weights, in their place."""
     with torch.no_grad():
         for parameter in model.parameters():
-            if moved:
-                parameter.data = parameter * 0.9
-            else:
-                parameter.mul_(0.9)
+            parameter.mul_(0.9)
 
 
-@pytest.mark.parametrize(("moved", "count"), [(False, 9), (True, 33)])
-@pytest.mark.parametrize(
-    ("loop", "precision"),
-    [(LaneRollouts, "float32"), (CapturedRollouts, "float32"), (CapturedRollouts, "bfloat16")],
-)
-def test_kept_roll_outs_are_fresh_ones(loop: type[LaneRollouts], precision: Precision, moved: bool, count: int) -> None:
+@pytest.mark.parametrize("count", [9, 33])
+@pytest.mark.parametrize("path", PATHS)
+def test_kept_roll_outs_are_fresh_ones(path: str, count: int) -> None:
     """Evaluated again with other weights and numbers of steps, what was kept from before changes no bit.
 
     The model's mode is left alone.
     """
     task = TASKS["hopper"]
     model, view = paper_like(task, "untied").train(), view_of(TASKS["hopper"], 4)
-    kept = loop(model, Damped(task, count), view, CPU, precision)
+    kept = rolling(path, model, Damped(task, count), view)
     seen = []
     for steps in (25, 2, 40):
         kept.env = Damped(task, count)
-        again = kept.run(range(count), steps)
-        fresh = loop(model, Damped(task, count), view, CPU, precision).run(range(count), steps)
+        (again,) = kept.run([range(count)], steps)
+        (fresh,) = rolling(path, model, Damped(task, count), view).run([range(count)], steps)
         assert again.returns.tolist() == fresh.returns.tolist()
         assert again.lengths.tolist() == fresh.lengths.tolist()
-        assert again.precision == precision
         assert model.training
         seen.append(again.returns[0])
-        change(model, moved)
+        change(model)
     assert len(set(seen)) == 3
-
-
-def test_lanes_have_few_widths() -> None:
-    """Halves of halves, however the episodes end: each costs a capture, once."""
-    model, view = paper_like(TASKS["hopper"], "tied"), view_of(TASKS["hopper"], 2)
-    rollouts = CapturedRollouts(model, Damped(TASKS["hopper"], 41), view, CPU)
-    for _ in range(2):
-        rollouts.env = Damped(TASKS["hopper"], 41)
-        rollouts.run(range(41))
-        assert {width for _, width in rollouts._lanes} == {21, 20, 10, 5, 2, 1}
-
-
-@pytest.mark.parametrize(("count", "widths"), [(1, [1]), (20, [20]), (31, [31]), (32, [16, 16]), (100, [50, 50])])
-def test_few_episodes_share_one_lane(count: int, widths: list[int]) -> None:
-    """One forward a step for up to 31 episodes, two for more; nothing else decides."""
-    model, view = paper_like(TASKS["hopper"], "tied"), view_of(TASKS["hopper"], 2)
-    rollouts = CapturedRollouts(model, Damped(TASKS["hopper"], count), view, CPU)
-    rollouts.run(range(count), 1)
-    assert [lane.width for lane in rollouts._lanes.values()][: len(widths)] == widths
-    assert {group for group, _ in rollouts._lanes} == set(range(len(widths)))
 
 
 @gpu
@@ -299,55 +354,61 @@ def test_the_mlp_rolls_out_in_graphs() -> None:
     task, view = TASKS["hopper"], view_of(TASKS["hopper"], 4)
     model = BehaviourCloning(16, task.state_dim, task.action_dim, seed=1)
     plain = plainly(model, view, 7)
-    kept = CapturedRollouts(model.cuda(), Damped(task, 7), view, torch.device("cuda"))
-    found = kept.run(range(7), 25)
+    kept = rolling("stacked", model.cuda(), Damped(task, 7), view, torch.device("cuda"))
+    (found,) = kept.run([range(7)], 25)
     np.testing.assert_allclose(found.returns, plain.returns, rtol=1e-4, atol=1e-4)
     kept.env = Damped(task, 7)
-    assert kept.run(range(7), 25).returns.tolist() == found.returns.tolist()
+    assert kept.run([range(7)], 25)[0].returns.tolist() == found.returns.tolist()
     assert any(lane.graph is not None for lane in kept._lanes.values())
 
 
 @gpu
+@pytest.mark.parametrize("compiling", [False, True])
 @pytest.mark.parametrize("context", [1, 4, 20])
 @pytest.mark.parametrize("count", [1, 7, 40])
-def test_kept_graphs_follow_the_weights(context: int, count: int) -> None:
-    """Replayed with other weights, in their place or elsewhere, graphs roll out as the whole forward on a CPU does.
+def test_kept_graphs_follow_the_weights(context: int, count: int, compiling: bool) -> None:
+    """Replayed with other weights, graphs roll out as the whole forward on a CPU does, compiled or not.
 
     bfloat16 does to its own precision.
     """
+    if compiling and count != 7:
+        pytest.skip("one width is enough to compile")
     task, device = TASKS["hopper"], torch.device("cuda")
     model, view = paper_like(task, "untied").cuda(), view_of(TASKS["hopper"], context)
-    kept = {p: CapturedRollouts(model, Damped(task, count), view, device, p) for p in ("float32", "bfloat16")}
-    for moved in (False, False, True, False):
-        plain = plainly(copy.deepcopy(model).cpu(), view, count)
-        size = np.abs(plain.returns).max()
-        for precision, rollouts in kept.items():
+    for precision, close in (("float32", 1e-3), ("bfloat16", 1e-2)):
+        networks = side_by_side([model], precision)
+        networks.compiling = compiling
+        rollouts = StackedRollouts(networks, Damped(task, count), [view], device, precision)
+        for _ in range(3):
+            plain = plainly(copy.deepcopy(model).cpu(), view, count)
             rollouts.env = Damped(task, count)
-            found = rollouts.run(range(count), 25)
+            (found,) = rollouts.run([range(count)], 25)
             assert found.lengths.tolist() == plain.lengths.tolist()
-            close = 1e-3 if precision == "float32" else 1e-2
+            size = np.abs(plain.returns).max()
             np.testing.assert_allclose(found.returns, plain.returns, rtol=0, atol=close * size)
             assert any(lane.graph is not None for lane in rollouts._lanes.values()) or count == 1
-        change(model, moved)
+            change(model)
+            for name, leaf in networks.leaves.items():
+                leaf.copy_(dict(model.named_parameters())[name].detach()[None])
 
 
-@pytest.mark.parametrize("loop", LOOPS)
-def test_lanes_count_finished_episodes_once(loop: type[LaneRollouts]) -> None:
+@pytest.mark.parametrize("path", PATHS)
+def test_lanes_count_finished_episodes_once(path: str) -> None:
     """Finished episodes are masked and dropped, poison rewards included."""
     model = DecisionTransformer(StackConfig(blocks=1, width=8, heads=1, activation="relu"), 2, 1, head="untied").eval()
-    rollouts = loop(model, Countdown(5), of_countdown(), CPU).run(range(5))
+    (rollouts,) = rolling(path, model, Countdown(5), of_countdown()).run([range(5)])
     assert rollouts.lengths.tolist() == [1, 2, 3, 4, 5]
     assert rollouts.returns.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0]
 
 
-def test_physics_threads_are_those_that_the_run_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One on a CPU; on a GPU its share of the cores, at most 8; all of them if it is alone."""
-    monkeypatch.setattr("os.cpu_count", lambda: 6)
-    assert [physics_threads("cpu", cores) for cores in (None, 1, 32)] == [1, 1, 1]
-    assert [physics_threads("cuda", cores) for cores in (None, 1, 3, 32)] == [6, 1, 3, 8]
+def test_physics_workers_are_those_that_the_run_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One on a CPU; on a GPU three times its share of the cores, and at most as many as there are."""
+    monkeypatch.setattr("dtclaims.lab.train.evaluate.cpu_count", lambda: 12)
+    assert [physics_workers("cpu", cores) for cores in (None, 1, 32)] == [1, 1, 1]
+    assert [physics_workers("cuda", cores) for cores in (None, 1, 3, 32)] == [12, 3, 9, 12]
 
 
 def test_reduced_precision_is_refused_where_it_is_not_offered() -> None:
     """bfloat16 is for GPUs only, and a CPU's roll-outs say so before they begin."""
     with pytest.raises(UsageError, match="reduced precision need a GPU"):
-        LaneRollouts(Still(), Countdown(1), of_countdown(), CPU, "bfloat16")
+        rolling("plain", Still(), Countdown(1), of_countdown(), CPU, "bfloat16")

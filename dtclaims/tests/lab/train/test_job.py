@@ -14,11 +14,10 @@ from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.metrics import parameter_similarity
 from dtclaims.lab.models.displacement import block_parameters
 from dtclaims.lab.train import resume
-from dtclaims.lab.train.job import train_run
 from dtclaims.lab.train.loop import Trainer
 from dtclaims.tests.support.examples import TINY_BUDGET, made_up, tiny_backbone, tiny_spec
 from dtclaims.tests.support.tiny_benches import backbones
-from dtclaims.tests.support.training import finished
+from dtclaims.tests.support.training import finished, train_run
 
 BACKBONES = {"language": tiny_backbone()}
 DATA = made_up([30, 40, 25, 35])

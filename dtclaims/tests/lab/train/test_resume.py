@@ -16,10 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtclaims.errors import RunFailed, StoreError
+from dtclaims.harness.engine.engine import Ended, Event
 from dtclaims.harness.engine.work import perform, prepare_process
 from dtclaims.harness.store.store import STATE, Store
 from dtclaims.lab.results import checkpoint
 from dtclaims.lab.train import resume
+from dtclaims.lab.train.company import Company
 from dtclaims.lab.train.loop import Trainer
 from dtclaims.lab.train.resume import Saving, load_state, save_state
 from dtclaims.tests.support.killing import SPEC, numbers, tiny_job, train_job
@@ -142,19 +144,21 @@ def test_a_run_goes_on_from_an_epoch_before_the_last(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_a_run_uses_the_cores_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str) -> None:
-    """A job on a GPU steps its physics in as many threads as it has cores; on a CPU in one."""
+    """A job's cores are its company's, which steps the physics on them; its device and precision are its trainer's."""
     asked: list[Any] = []
     # What is asked of it does not take a GPU.
     monkeypatch.setattr("dtclaims.lab.perform._free_gpu", lambda: None)
 
-    def trainer(*values: Any) -> Trainer:
-        asked.extend(values[3:])
+    def company(trainers: Any, cores: int | None) -> Company:
+        asked.append(cores)
         raise Stopped
 
-    monkeypatch.setattr("dtclaims.lab.train.job.Trainer", trainer)
+    monkeypatch.setattr("dtclaims.lab.train.job.Trainer", lambda *given: asked.extend(given[3:]))
+    monkeypatch.setattr("dtclaims.lab.train.job._take_up", lambda *given: {})
+    monkeypatch.setattr("dtclaims.lab.train.job.Company", company)
     with pytest.raises(Stopped):
         train_job(Store(tmp_path / "store"), tiny_job(device=device), lambda *_: None, cores=3)
-    assert asked == [device, "float32", 3 if device == "cuda" else 1]
+    assert asked == [device, "float32", 3]
 
 
 def test_a_worker_compiles_in_its_own_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,9 +219,11 @@ def test_a_disk_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, co
     store = Store(tmp_path / "store")
     stop_in_epoch(store, 4)
     before = load_state(store.root / "work" / tiny_job().key)
+    told: list[Event] = []
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(code, os.strerror(code))))
-        ended = perform(store, tiny_job(), lambda _: None)
+        perform(store, (tiny_job(),), told.append)
+        (ended,) = [one for one in told if isinstance(one, Ended)]
     assert ended.status == "failed"
     assert ended.text.startswith(f"cannot write {store.root}")
     assert advice in ended.text
