@@ -4,7 +4,8 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,16 @@ def validate(document: Document) -> Document:
         raise ReportError(
             "this is not a dtclaims report", given=schema.shown(document), expected="a document, as `parse` makes it"
         )
-    parse(document.to_json())
+    global _sound
+    # Each renderer asks, and documents do not change.
+    if _sound() is not document:
+        parse(document.to_json())
+        _sound = weakref.ref(document)
     return document
+
+
+_sound: Callable[[], Document | None] = lambda: None  # noqa: E731
+"""The document that was looked at last, while it is there."""
 
 
 def dump(document: Document) -> str:
@@ -90,9 +99,7 @@ def dump(document: Document) -> str:
     Raises:
         ReportError: as `parse`.
     """
-    content = document.to_json()
-    parse(content)
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(validate(document).to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write(document: Document, path: Path) -> Path:

@@ -76,19 +76,23 @@ def check_spread(spread: float, cross: float, name: str) -> None:
         )
 
 
+def in_own_units(features: Tensor) -> Tensor:
+    """Features (..., n, f) with centred columns in units of the largest entry, which a CKA does not depend on."""
+    # Relative to a sample, constant features are exact zeros; relative to their mean they are rounding noise.
+    features = features - features[..., :1, :]
+    largest = features.abs().amax(dim=(-2, -1), keepdim=True)
+    # CKA has no scale, and fourth powers of activations could leave float64's range.
+    features = features / largest.where(largest > 0, 1.0)
+    return features - features.mean(dim=-2, keepdim=True)
+
+
 class Centred:
     """Features with centred columns in units of their largest entry, and their squared row lengths a_i."""
 
     def __init__(self, values: Array, name: str, estimator: Estimator) -> None:
         features = as_tensor(values, name, ndim=2)
         check_samples(len(features), estimator)
-        # Relative to a sample, constant features are exact zeros; relative to their mean they are rounding noise.
-        features = features - features[0]
-        largest = features.abs().max()
-        if largest > 0:
-            # CKA has no scale, and fourth powers of activations could leave float64's range.
-            features = features / largest
-        self.features = features - features.mean(dim=0)
+        self.features = in_own_units(features)
         self.lengths = self.features.square().sum(dim=1)
 
 

@@ -11,8 +11,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from dtclaims.errors import MeasurementError, UndefinedMeasurement, UsageError
-from dtclaims.lab.metrics.cka import MIN_SAMPLES, linear_cka
+from dtclaims.errors import MeasurementError, UsageError
+from dtclaims.lab.metrics.cka import MIN_SAMPLES
+from dtclaims.lab.metrics.cka_grams import layerwise
 from dtclaims.lab.metrics.inputs import Array, Floats, as_tensor, check_same_names, check_same_samples
 
 Token = Literal["state", "action", "return_to_go"]
@@ -114,11 +115,4 @@ def layerwise_cka(pre: Mapping[str, Array], post: Mapping[str, Array], *, token:
     right = layer_features(post, token=token, axis=axis)
     if axis == "unit":
         return {name: published_cka(left[name], right[name]) for name in left}
-    return {name: _cka_or_nan(left[name], right[name]) for name in left}
-
-
-def _cka_or_nan(x: Tensor, y: Tensor) -> float:
-    try:
-        return linear_cka(x, y)
-    except UndefinedMeasurement:
-        return float("nan")
+    return layerwise(left, right)

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from dtclaims.errors import MeasurementError, UndefinedMeasurement
 from dtclaims.lab.metrics.cka import NO_SPREAD, Centred, check_samples
+from dtclaims.lab.metrics.cka_grams import layerwise, rests, u_centred, without
 from dtclaims.lab.metrics.cka_layers import Token, layer_features
 from dtclaims.lab.metrics.inputs import Array, check_same_names, check_same_samples
 
@@ -53,13 +54,22 @@ class InputKernels:
         features = {name: Centred(values, f"input {name}", "unbiased").features for name, values in inputs.items()}
         check_same_samples(features.items())
         self._first = next(iter(features.items()))
-        basis: list[Tensor] = []
+        basis = next(iter(features.values())).new_zeros(0, len(self._first[1]) ** 2)
         for values in features.values():
-            gram, size = _u_centred(values)
-            rest = _without(gram, basis)
-            if float(rest.norm()) > math.sqrt(NO_SPREAD) * size:
-                basis.append(rest / rest.norm())
-        self._basis = basis
+            gram, size = u_centred(values[None])
+            rest = without(gram, basis)
+            if float(rest.norm()) > math.sqrt(NO_SPREAD) * float(size):
+                basis = torch.cat([basis, rest / rest.norm()])
+        self.basis = basis
+        """Orthonormal directions of the inputs' kernels, (at most as many as inputs, n²)."""
+
+    def check(self, features: tuple[str, Tensor]) -> None:
+        """Raise unless named features are of as many samples.
+
+        Raises:
+            MeasurementError: they are not.
+        """
+        check_same_samples([self._first, features])
 
     def rest(self, values: Array, name: str) -> Tensor:
         """PK / ‖PK‖ of features (n, width), flattened: (n²,).
@@ -69,19 +79,16 @@ class InputKernels:
             UndefinedMeasurement: nothing is left, or the features are constant: 0/0.
         """
         features = Centred(values, name, "unbiased").features
-        check_same_samples([self._first, (name, features)])
-        gram, size = _u_centred(features)
-        rest = _without(gram, self._basis)
-        length = rest.norm()
-        if float(length) <= math.sqrt(NO_SPREAD) * size:
+        self.check((name, features))
+        (rest,) = rests(features[None], self.basis)
+        if rest.isnan().any():
             raise UndefinedMeasurement(
                 f"CKA of {name} beyond its inputs is 0/0",
                 given="features whose kernel is constant, or one that the inputs' kernels make up",
                 expected="features that hold something besides",
                 remedy="Leave this layer out and report it.",
             )
-        scaled: Tensor = rest / length
-        return scaled
+        return rest
 
 
 def regressed_cka(x: Array, y: Array, inputs: InputKernels) -> float:
@@ -113,31 +120,5 @@ def layerwise_regressed_cka(
     """
     check_same_names(pre, post, "layer")
     left, right = (layer_features(side, token=token, axis="token") for side in (pre, post))
-    return {name: _or_nan(left[name], right[name], inputs) for name in left}
-
-
-def _or_nan(x: Tensor, y: Tensor, inputs: InputKernels) -> float:
-    try:
-        return regressed_cka(x, y, inputs)
-    except UndefinedMeasurement:
-        return math.nan
-
-
-def _u_centred(features: Tensor) -> tuple[Tensor, float]:
-    """U-centred Gram of centred features (n, f), flattened, and the Gram's norm, beside which it may be rounding."""
-    n = len(features)
-    gram = features @ features.T
-    size = float(gram.norm())
-    # Rows of a Gram of centred columns sum to 0, so without the diagonal they sum to its negative.
-    lengths = gram.diagonal().clone()
-    rows = -lengths / (n - 2)
-    gram = gram - rows[:, None] - rows[None, :] - lengths.sum() / ((n - 1) * (n - 2))
-    return gram.fill_diagonal_(0).flatten(), size
-
-
-def _without(gram: Tensor, basis: list[Tensor]) -> Tensor:
-    # Twice: once leaves rounding of what was taken out, which a near copy of an input would be all that is left of.
-    for _ in range(2):
-        for direction in basis:
-            gram = torch.sub(gram, direction, alpha=float(gram @ direction))
-    return gram
+    inputs.check(next(iter(left.items())))
+    return layerwise(left, right, inputs.basis)

@@ -163,19 +163,37 @@ def _read(tasks: Sequence[_Task], parts: Sequence[Split]) -> dict[str, Probe]:
     return found
 
 
+class _Products(NamedTuple):
+    """All that squared errors on some rows depend on, whatever the weights: ten penalties read the rows once."""
+
+    gram: Tensor
+    """XᵀX (tasks, width, width)."""
+    cross: Tensor
+    """XᵀY (tasks, width, columns)."""
+    squares: Tensor
+    """Σ y² (tasks, columns)."""
+
+    def missed(self, weights: Tensor) -> Tensor:
+        """Σ (y − xW)² by column, of weights (tasks, width, columns)."""
+        explained = weights * (2 * self.cross - self.gram @ weights)
+        # Of an exact prediction rounding is left, of either sign.
+        return (self.squares - explained.sum(dim=1)).clamp(min=0)
+
+
+def _products(x: Tensor, y: Tensor, rows: Tensor) -> _Products:
+    x, y = x[:, rows], y[:, rows]
+    return _Products(x.mT @ x, x.mT @ y, y.square().sum(dim=1))
+
+
 def _on_split(tasks: Sequence[_Task], x: Tensor, y: Tensor, parts: Split) -> dict[str, Floats]:
     """R² and λ (tasks, most names of one), and R² by column (tasks, columns), of tasks x (tasks, n, width) and y."""
     train, validation, test = (torch.from_numpy(part).to(x.device) for part in parts)
     x, seen = _standardised(x, train)
     y, _ = _standardised(y, train)
-    gram = x[:, train].mT @ x[:, train] / len(train)
-    cross = x[:, train].mT @ y[:, train] / len(train)
+    of_train, of_validation, of_test = (_products(x, y, rows) for rows in (train, validation, test))
+    gram, cross = of_train.gram / len(train), of_train.cross / len(train)
     most = max(len(task.names) for task in tasks)
     owners = torch.stack([torch.nn.functional.one_hot(task.owner, most).double() for task in tasks])
-
-    def missed(rows: Tensor, weights: Tensor | None = None) -> Tensor:
-        error = y[:, rows] if weights is None else y[:, rows] - x[:, rows] @ weights
-        return error.square().sum(dim=1)
 
     def by_name(columns: Tensor) -> Tensor:
         return (columns[:, None] @ owners)[:, 0]
@@ -184,11 +202,11 @@ def _on_split(tasks: Sequence[_Task], x: Tensor, y: Tensor, parts: Split) -> dic
     identity = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
     for penalty in PENALTIES:
         weights = torch.cholesky_solve(cross, torch.linalg.cholesky(gram + penalty * identity))
-        errors.append((missed(validation, weights), missed(test, weights)))
+        errors.append((of_validation.missed(weights), of_test.missed(weights)))
     held_out = torch.stack([error for _, error in errors])
     best = torch.stack([by_name(error) for error, _ in errors]).argmin(dim=0)
     chosen = held_out.gather(0, torch.stack([row[task.owner] for row, task in zip(best, tasks, strict=True)])[None])[0]
-    total = missed(test)
+    total = of_test.squares
     defined = seen.any(dim=1, keepdim=True)
     # A constant target has an error of 0 of 0, and a constant activation predicts nothing: neither is an R² of 0.
     columns = (1 - chosen / total).where((total > 0) & defined, math.nan)

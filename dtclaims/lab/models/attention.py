@@ -1,11 +1,12 @@
 """Attention in the forms that are needed, and the dropout and masks it uses.
 
 A block is told how to attend by a function of this type (`Attend`): from c_attn's output to what c_proj takes. There
-are three: `masked`, `causally` without a mask, and `as_the_reference`.
+are two here, `masked` and `as_the_reference`, and one of several runs (`keyed_dropout.keyed_attention`).
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
 
 import torch
 import torch.nn.functional as F
@@ -22,9 +23,6 @@ one run's own (`dtclaims.lab.models.keyed_dropout`). `place` tells the uses of o
 
 ATTENTION = Choice(cpu="dtclaims.lab.models.attention:attend", cuda="dtclaims.lab.models.gpu_attention:attend")
 """By device: drop(softmax(q k^T / sqrt(dh) + bias)) v; called as `attend`."""
-
-CAUSAL = Choice(cpu="dtclaims.lab.models.attention:causally", cuda="dtclaims.lab.models.gpu_attention:causally")
-"""By device: an `Attend` for windows without padding before their steps."""
 
 MASKED_LOGIT = -1e4
 """What the reference gives a future key, and adds to a padded one (DEV-41)."""
@@ -51,11 +49,6 @@ def masked(bias: Tensor | None, device: torch.device) -> Attend:
 def as_the_reference(real_keys: Tensor) -> Attend:
     """Attention as the released code computes it; see `reference_attention`."""
     return lambda qkv, heads, dropout: joined(reference_attention(*split(qkv, heads), real_keys, dropout))
-
-
-def causally(qkv: Tensor, heads: int, dropout: float) -> Tensor:
-    """Causal attention without a mask, (B, T, 3 * width) -> (B, T, width)."""
-    return joined(attend(*split(qkv, heads), None, dropout))
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, dropout: float) -> Tensor:
@@ -103,13 +96,25 @@ def drop(x: Tensor, probability: float, training: bool, place: int = 0) -> Tenso
         return x
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return F.dropout(x, probability)
-    # torch's CPU dropout takes longer than a block's matrix products at the mini scale. Comparing 16 random
-    # bits per element is three times as fast.
-    count = x.numel()
-    bits = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None).view(torch.int16)[:count]
-    dropped = round(probability * 65536)
-    kept = bits.ge(dropped - 32768).to(x.dtype).mul_(65536 / (65536 - dropped))
-    return x * kept.view(x.shape)
+    (factor,) = kept((x.shape,), (probability,))
+    return x * factor
+
+
+def kept(shapes: Sequence[Sequence[int]], probabilities: Sequence[float]) -> list[Tensor]:
+    """Factors of dropout on the CPU: 0 with a probability rounded to 1/65536, else what keeps the mean; float32.
+
+    torch's CPU dropout takes longer than a block's matrix products at the mini scale. Comparing 16 random bits per
+    element is many times as fast, as floats: a mask of bools is slow to make and to multiply with.
+    """
+    counts = [math.prod(shape) for shape in shapes]
+    bits = torch.empty((sum(counts) + 3) // 4, dtype=torch.int64).random_(-(2**63), None)
+    factors = bits.view(torch.int16)[: sum(counts)].to(torch.float32)
+    begin = 0
+    for probability, equal in groupby(zip(probabilities, counts, strict=True), lambda one: one[0]):
+        end, dropped = begin + sum(count for _, count in equal), round(probability * 65536)
+        factors[begin:end].ge_(dropped - 32768).mul_(65536 / (65536 - dropped))
+        begin = end
+    return [part.view(*shape) for part, shape in zip(torch.split(factors, counts), shapes, strict=True)]
 
 
 def causal(tokens: int, device: torch.device) -> Tensor:

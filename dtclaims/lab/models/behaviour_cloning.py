@@ -83,19 +83,14 @@ class BehaviourCloning(Policy):
             x = drop(torch.relu(layer(x)), DROPOUT, self.training, place)
         return torch.tanh(self.predict_action(x))
 
-    def next_actions(
-        self,
-        states: Tensor,
-        actions: Tensor,
-        returns_to_go: Tensor,
-        timesteps: Tensor,
-        step: Tensor,
-        attend: Any = None,
-        *,
-        half: bool = False,
-    ) -> Tensor:
-        """See `Policy.next_actions`. Steps do not mix: one alone is a window."""
-        here = [one.index_select(1, step) for one in (states, actions, returns_to_go, timesteps)]
+    def actions_at(self, step: Tensor, *windows: Tensor) -> Tensor:
+        """Actions (B, A) at one step, (1,) int64: steps do not mix, and one alone is a window.
+
+        Args:
+            step: which.
+            windows: states, actions, returns-to-go and time steps, as of `forward`.
+        """
+        here = [one.index_select(1, step) for one in windows]
         predicted: Tensor = self(*here, torch.ones_like(here[-1], dtype=torch.bool))
         return predicted[:, 0]
 

@@ -26,5 +26,4 @@ def network_choices(arm: Arm, device: str) -> dict[str, str]:
         "BUILDERS": builder_of(arm),
         "CHANGES": arm.change or "unchanged",
         "ATTENTION": place,
-        "CAUSAL": place,
     }

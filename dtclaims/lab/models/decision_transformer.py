@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dtclaims.errors import UsageError
-from dtclaims.lab.models.attention import Attend, causal
+from dtclaims.lab.models.attention import causal
 from dtclaims.lab.models.initialisation import fill_linear, stream, unfilled_linear
 from dtclaims.lab.models.policy import Kind, Policy
 from dtclaims.lab.models.transformer import Record, Stack, StackConfig
@@ -120,27 +120,6 @@ class DecisionTransformer(Policy):
         else:
             out = self.transformer(tokens, visible(real), record=record)
         return self.act(out[:, STATES])
-
-    def next_actions(
-        self,
-        states: Tensor,
-        actions: Tensor,
-        returns_to_go: Tensor,
-        timesteps: Tensor,
-        step: Tensor,
-        attend: Attend,
-        *,
-        half: bool = False,
-    ) -> Tensor:
-        """See `Policy.next_actions`.
-
-        The last action token comes after the last state token, so it is not run; of the last block only the state
-        token's output is computed.
-        """
-        x = self.embed(states, actions, returns_to_go, timesteps)[:, :-1]
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
-            x = self.transformer.through(x, attend, rows=TOKENS_PER_STEP * step + 1)
-        return self.act(self.transformer.ln_f(x[:, 0]))
 
     def act(self, out: Tensor) -> Tensor:
         """Actions (..., A) from ln_f's output (..., width) at state tokens: the head."""

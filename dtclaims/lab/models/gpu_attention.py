@@ -6,23 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dtclaims.lab.models.attention import Drop, causal, drop, joined, split
-from dtclaims.lab.models.short_attention import offered, short_attention
+from dtclaims.lab.models.attention import Drop, causal, drop
 
 FEW_TOKENS = 4
 """Up to so many tokens attention is computed as sums of products: fused kernels work on tiles of 64."""
 
 WIDEST_FUSED_HEAD = 256
 """Past it there is no fast fused kernel; two matrix products are faster."""
-
-
-def causally(qkv: Tensor, heads: int, dropout: float) -> Tensor:
-    """Causal attention without a mask, (B, T, 3 * width) -> (B, T, width); of short windows by our own kernel."""
-    if qkv.shape[1] > FEW_TOKENS and offered(qkv, heads):
-        seed = torch.randint(2**31 - 1, (1,), device=qkv.device) if dropout else None
-        mixed: Tensor = short_attention(qkv, seed, heads, dropout)
-        return mixed
-    return joined(attend(*split(qkv, heads), None, dropout))
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, dropout: float) -> Tensor:

@@ -6,7 +6,6 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor, nn
 
 from dtclaims.errors import MeasurementError
-from dtclaims.lab.models.attention import Attend
 
 Kind = Literal["stack", "mlp"]
 """A Transformer's stack, whose blocks' matrix products may be computed in less than float32; or an MLP."""
@@ -30,32 +29,6 @@ class Policy(nn.Module, ABC):
         record: Any = None,
     ) -> Tensor:
         """Actions (B, K, A) of every step of B windows of K steps; see `DecisionTransformer.forward`."""
-
-    @abstractmethod
-    def next_actions(
-        self,
-        states: Tensor,
-        actions: Tensor,
-        returns_to_go: Tensor,
-        timesteps: Tensor,
-        step: Tensor,
-        attend: Attend,
-        *,
-        half: bool = False,
-    ) -> Tensor:
-        """One step's actions (B, A) in windows without padding before it: `self(...)[:, step]`, without the rest.
-
-        What comes after the step is not seen, but must be finite.
-
-        Args:
-            states: (B, K, S) normalised.
-            actions: (B, K, A).
-            returns_to_go: (B, K, 1).
-            timesteps: (B or 1, K) int64.
-            step: (1,) int64 on the device: which.
-            attend: causally, from `attention.CAUSAL`.
-            half: compute the blocks' matrix products in bfloat16.
-        """
 
 
 def no_blocks(model: nn.Module) -> MeasurementError:

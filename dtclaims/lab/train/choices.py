@@ -24,10 +24,11 @@ def run_choices(arm: Arm, device: str) -> dict[str, str]:
         arm: which.
         device: `cpu`, `cuda` or `cuda:i`.
     """
-    path = path_of(device)
+    path, kind = path_of(device), "mlp" if builder_of(arm) == "mlp" else "stack"
     return {
         **network_choices(arm, device),
         "STEPPING": path,
         "ROLLOUTS": path,
-        "FORWARDS": "mlp" if builder_of(arm) == "mlp" else "stack",
+        "ALONE": kind,
+        "FORWARDS": kind,
     }

@@ -6,7 +6,7 @@ from dtclaims.choice import Choice
 from dtclaims.device import cpu_count
 
 ROLLOUTS = Choice(
-    plain="dtclaims.lab.train.lanes:LaneRollouts", stacked="dtclaims.lab.train.stacked_lanes:StackedRollouts"
+    plain="dtclaims.lab.train.plain_lanes:PlainRollouts", stacked="dtclaims.lab.train.stacked_lanes:StackedRollouts"
 )
 """By path: the roll-outs of models, see `LaneRollouts`."""
 

@@ -19,6 +19,7 @@ from dtclaims.lab.models.attention import Attend
 from dtclaims.lab.models.decision_transformer import STATES, TOKENS_PER_STEP, DecisionTransformer
 from dtclaims.lab.models.keyed_dropout import keyed, keyed_attention
 from dtclaims.lab.models.transformer import Block, Record, Rows
+from dtclaims.lab.train.alignment import left_aligned
 from dtclaims.lab.train.networks import Ask, Networks, asked
 from dtclaims.lab.train.objective import imitation_error
 
@@ -54,7 +55,10 @@ class Forward(Protocol):
         *,
         half: bool,
     ) -> Tensor:
-        """Actions (R, B, A) of one step; see `Policy.next_actions`, which has no R. Nothing drops."""
+        """Actions (R, B, A) at a step, (1,) int64, of windows (R, B, K, ...) without padding before it; nothing drops.
+
+        What comes after the step is not seen, but must be finite.
+        """
 
 
 @dataclass(frozen=True)
@@ -136,8 +140,7 @@ def embedded(
     key: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The stack's input (B, 3K - 1, width) after its dropout; actions and mask of the windows moved to the left."""
-    if mask.shape[1] > 1:
-        states, actions, returns_to_go, timesteps, mask = left_aligned(states, actions, returns_to_go, timesteps, mask)
+    states, actions, returns_to_go, timesteps, mask = left_aligned(states, actions, returns_to_go, timesteps, mask)
     x = model.embed(states, actions, returns_to_go, timesteps)[:, :-1]
     return model.transformer.dropped(x, keyed(key)), actions, mask
 
@@ -158,15 +161,6 @@ def run_block(block: Block, x: Tensor, key: Tensor, rows: Rows | None) -> Tensor
     """A block's output at the wanted tokens, its dropouts drawn by a key."""
     out: Tensor = block(x, keyed_attention(key), rows, None, keyed(key))
     return out
-
-
-def left_aligned(*values: Tensor) -> list[Tensor]:
-    """Windows (B, K, ...) with their padding on the right; the last of them is the mask."""
-    mask = values[-1]
-    steps = mask.shape[1]
-    padding = steps - mask.sum(dim=1, keepdim=True)
-    index = (torch.arange(steps, device=mask.device) + padding) % steps
-    return [torch.take_along_dim(one, index if one.ndim == 2 else index[..., None], dim=1) for one in values]
 
 
 def error_at(model: DecisionTransformer, x: Tensor, actions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -40,15 +40,15 @@ class MlpForward:
     ) -> Tensor:
         """See `Forward.actions`."""
         given = (states, actions, returns_to_go)
-        found: Tensor = networks.ask(next_actions, networks.template, *given, shared=(timesteps, step))
+        found: Tensor = networks.ask(actions_at, networks.template, *given, shared=(timesteps, step))
         return found
 
 
-def next_actions(
+def actions_at(
     model: BehaviourCloning, states: Tensor, actions: Tensor, returns_to_go: Tensor, timesteps: Tensor, step: Tensor
 ) -> Tensor:
     """One network's."""
-    return model.next_actions(states, actions, returns_to_go, timesteps, step)
+    return model.actions_at(step, states, actions, returns_to_go, timesteps)
 
 
 def error(

@@ -7,11 +7,11 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+import torch.nn.functional as F
 
 from dtclaims.lab.train.capture import captured
 from dtclaims.lab.train.forward import FORWARDS, Forward
-from dtclaims.lab.train.lanes import Lane, LaneRollouts
+from dtclaims.lab.train.lanes import LaneRollouts
 from dtclaims.lab.train.networks import Networks
 from dtclaims.lab.train.rollouts import Environment, Precision, View
 
@@ -46,13 +46,13 @@ class StackedRollouts(LaneRollouts):
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
         self._lanes: dict[int, StackedLane] = {}
 
-    def _lane(self, width: int) -> Lane:
+    def _lane(self, width: int) -> "StackedLane":
         if width not in self._lanes:
             half = self.precision == "bfloat16"
             self._lanes[width] = StackedLane(self.networks, width, self.views, self.device, half)
         return self._lanes[width]
 
-    def _narrowed(self, lane: Lane, live: npt.NDArray[np.bool_]) -> Lane:
+    def _narrowed(self, lane: "StackedLane", live: npt.NDArray[np.bool_]) -> "StackedLane":
         return lane
 
     @contextmanager
@@ -64,8 +64,8 @@ class StackedRollouts(LaneRollouts):
             yield
 
 
-class StackedLane(Lane):
-    """As many episodes of each run. On a GPU a step (move, normalise, forward, action) is captured once and replayed.
+class StackedLane:
+    """As many episodes of each run; see `Lane`. On a GPU a step is captured once and replayed.
 
     The whole window is looked at from the first step on: causal attention hides the steps that are still missing, which
     come after the current one, so that every shape stays. Only a lane's very first step runs eagerly. States and
@@ -80,26 +80,42 @@ class StackedLane(Lane):
     """
 
     def __init__(self, networks: Networks, width: int, views: Sequence[View], device: torch.device, half: bool) -> None:
+        self.networks, self.device, self.half = networks, device, half
+        self.forward: Forward = FORWARDS[networks.template.kind]()
+        self.context, self.action_dim = views[0].context, views[0].action_dim
+        self.slots = np.arange(width)
+        """Of the environment, by row."""
         runs, on_gpu = len(views), device.type == "cuda"
-        super().__init__(networks, width // runs, views[0], device, (runs,), half)
-        self.width = width
         self.mean, self.std = (
             torch.from_numpy(np.stack([getattr(view, name) for view in views])[:, None]).to(device)
             for name in ("state_mean", "state_std")
         )
+        shown = self.mean.shape[-1] + 1
         # By episode and run, as the environment's slots are; the networks take them by run.
-        self.outgoing = torch.zeros(width, self.inbox.shape[-1], pin_memory=on_gpu)
-        self.arrived = torch.zeros(width, self.inbox.shape[-1], device=device)
-        self.leaving = torch.zeros(width, self.view.action_dim, device=device)
-        self.incoming = torch.zeros(width, self.view.action_dim, pin_memory=on_gpu)
+        self.outgoing = torch.zeros(width, shown, pin_memory=on_gpu)
+        self.arrived = torch.zeros(width, shown, device=device)
+        self.leaving = torch.zeros(width, self.action_dim, device=device)
+        self.incoming = torch.zeros(width, self.action_dim, pin_memory=on_gpu)
+        self.window = torch.zeros(runs, width // runs, self.context, shown + self.action_dim, device=device)
+        """State, return-to-go and action of each step."""
+        self.clock = torch.zeros(1, dtype=torch.int64, device=device)
+        """Steps shown so far."""
+        self.columns = torch.arange(self.context, device=device)
         self.warm = False
         self.graph: torch.cuda.CUDAGraph | None = None
         self.done = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
 
+    def begin(self, slots: npt.NDArray[np.int64]) -> None:
+        """See `Lane.begin`."""
+        self.slots = slots
+        self.window.zero_()
+        self.clock.zero_()
+
     def ask(self, states: npt.NDArray[np.float64], remaining: npt.NDArray[np.float32]) -> None:
-        """Show the current states (E, S) and return-to-go (E,) of all slots; queue the forward of this lane's."""
-        self.show(self.outgoing.numpy(), states, remaining)
-        self.seen = self.view.context
+        """See `Lane.ask`: the forward is queued."""
+        shown = self.outgoing.numpy()
+        shown[:, :-1] = states[self.slots]
+        shown[:, -1] = remaining[self.slots]
         self.arrived.copy_(self.outgoing, non_blocking=True)
         if self.graph is None and self.warm and self.done is not None:
             graph = torch.cuda.CUDAGraph()
@@ -117,19 +133,27 @@ class StackedLane(Lane):
             self.done.record()
 
     def answer(self) -> npt.NDArray[np.float32]:
-        """Wait for the actions (width, A) that the last `ask` asked for."""
+        """See `Lane.answer`."""
         if self.done is not None:
             self.done.synchronize()
         return self.incoming.numpy()
 
     def advance(self) -> None:
-        """See `Lane.advance`."""
-        runs = len(self.inbox)
-        self.inbox.copy_(self.arrived.view(-1, runs, self.arrived.shape[-1]).transpose(0, 1))
-        super().advance()
-        self.leaving.copy_(self.next.transpose(0, 1).flatten(0, 1))
+        """Move the window on, put what arrived in, and ask the networks for the next actions.
 
-    def answered(self, states: Tensor, actions: Tensor, to_go: Tensor, timesteps: Tensor, step: Tensor) -> Tensor:
-        """See `Lane.answered`."""
-        forward: Forward = FORWARDS[self.model.template.kind]()
-        return forward.actions(self.model, states, actions, to_go, timesteps, step, half=self.half)
+        Every tensor keeps its address, so that all of it can be captured.
+        """
+        runs, episodes = self.window.shape[:2]
+        arrived = self.arrived.view(episodes, runs, -1).transpose(0, 1)
+        full = self.clock >= self.context
+        current = self.clock.clamp(max=self.context - 1)
+        timesteps = (self.columns + (self.clock - current))[None]
+        self.window.copy_(self.window.index_select(2, (self.columns + full) % self.context))
+        state = (arrived[..., :-1] - self.mean) / self.std
+        shown = F.pad(torch.cat((state, arrived[..., -1:]), dim=-1), (0, self.action_dim))
+        self.window.index_copy_(2, current, shown.unsqueeze(2))
+        states, to_go, actions = torch.split(self.window, (state.shape[-1], 1, self.action_dim), dim=-1)
+        found = self.forward.actions(self.networks, states, actions, to_go, timesteps, current, half=self.half)
+        actions.index_copy_(2, current, found.unsqueeze(2).to(actions.dtype))
+        self.leaving.copy_(found.transpose(0, 1).flatten(0, 1))
+        self.clock += 1

@@ -196,7 +196,8 @@ def test_layerwise_is_linear_cka_at_the_token() -> None:
     rng = generator(5, "test/layerwise")
     pre, post = ({"a": rng.normal(size=(9, 6, 4)), "b": rng.normal(size=(9, 6, 12))} for _ in range(2))
     result = layerwise_cka(pre, post, token="action", axis="token")
-    assert result == {name: linear_cka(pre[name][:, -1], post[name][:, -1]) for name in ("a", "b")}
+    expected = {name: linear_cka(pre[name][:, -1], post[name][:, -1]) for name in ("a", "b")}
+    assert result == pytest.approx(expected, rel=1e-12)
 
 
 def test_errors() -> None:

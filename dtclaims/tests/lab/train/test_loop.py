@@ -1,7 +1,6 @@
 """The training loop: the reference's optimiser steps, and the properties its claims rest on."""
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +10,12 @@ from hypothesis import strategies as st
 
 from dtclaims.errors import RunFailed, UsageError
 from dtclaims.lab.data.windows import Batch, WindowSampler
-from dtclaims.lab.models import build_model
-from dtclaims.lab.train import plain
+from dtclaims.lab.models import DecisionTransformer, StackConfig, build_model
+from dtclaims.lab.train.alone_stack import StackAlone
 from dtclaims.lab.train.loop import Trainer
 from dtclaims.lab.train.objective import action_loss, learning_rate
-from dtclaims.lab.train.plain import update
+from dtclaims.lab.train.plain import PlainSteps
+from dtclaims.lab.train.stepping import Member
 from dtclaims.tests.support.examples import TINY_BUDGET, made_up, tiny_backbone, tiny_spec
 from dtclaims.tests.support.golden import GOLDEN, check_golden_end, golden_batches, golden_clip, golden_run
 from dtclaims.tests.support.training import finished
@@ -27,13 +27,36 @@ BACKBONES = {"language": tiny_backbone()}
 def test_golden_steps(name: str) -> None:
     """Five steps of the reference's optimiser: losses, norms, learning rate and all parameters agree."""
     values, model, budget, optimizer = golden_run(name)
+    sampler = WindowSampler(made_up([30, 40]), 1)
+    steps = PlainSteps([Member(model, optimizer, sampler, golden_clip(name, budget))], budget)
     for step, batch in enumerate(golden_batches(values)):
         rate = learning_rate(budget, step)
         np.testing.assert_allclose(rate, values["lr"][step, -1], rtol=1e-6)
-        loss, norm, _ = update(model, batch, optimizer, rate, golden_clip(name, budget))
+        loss, norm, _ = steps.update(batch, rate)
         np.testing.assert_allclose(loss, values["loss"][step], rtol=1e-5)
         np.testing.assert_allclose(norm, values["grad_norm_before_clip"][step], rtol=1e-4)
     check_golden_end(values, model, budget)
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 10_000), st.integers(1, 6), st.sampled_from(["tied", "untied"]))
+def test_what_is_trained_is_the_model_s_own_function(seed: int, context: int, head: str) -> None:
+    """Loss, saturation and gradients are those of the whole model on the windows as they are, padding included."""
+    data = made_up([2, 3, 9, 4], seed=seed)
+    sampler = WindowSampler(data, context)
+    batch = sampler.gather(sampler.draw(4, np.random.default_rng(seed)))
+    config = StackConfig(blocks=2, width=8, heads=2, activation="gelu_new")
+    model = DecisionTransformer(config, 11, 3, head, seed=seed).eval()
+    expected, saturated = action_loss(model, batch)
+    wanted = torch.autograd.grad(expected, list(model.parameters()))
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    found, share = StackAlone(model).error(batch)
+    found.backward()
+    torch.testing.assert_close(found, expected)
+    assert share == saturated
+    for parameter, one in zip(model.parameters(), wanted, strict=True):
+        torch.testing.assert_close(parameter.grad, one, rtol=1e-4, atol=1e-6)
 
 
 @settings(max_examples=15)
@@ -192,12 +215,12 @@ def test_unpaired_arms_see_other_windows_and_episodes() -> None:
 def test_a_loss_that_is_not_finite_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """The run is an error that names the step, not a result with a NaN in it."""
     calls = iter(range(100))
-    honest = plain.action_loss
+    honest = StackAlone.error
 
-    def poisoned(model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        loss, saturated = honest(model, batch)
+    def poisoned(network: StackAlone, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        loss, saturated = honest(network, batch)
         return (loss * float("nan") if next(calls) == 4 else loss), saturated
 
-    monkeypatch.setattr(plain, "action_loss", poisoned)
+    monkeypatch.setattr(StackAlone, "error", poisoned)
     with pytest.raises(RunFailed, match="step 5 of 12"):
         finished(replace(tiny_spec(), context=2), made_up([30, 40]), BACKBONES)
