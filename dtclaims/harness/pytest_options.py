@@ -62,6 +62,12 @@ SWITCHES: dict[str, dict[str, Any]] = {
         "help": "find the switches each verdict hangs on",
     },
     "--plan": {"dest": "claims_plan", "action": "store_true", "help": "print the jobs that the claims need, and stop"},
+    "--preflight": {
+        "dest": "claims_preflight",
+        "action": "store_true",
+        "help": "try every kind of job that the claims need, a few steps of each, and say what the whole takes and "
+        "whether it can be had here; keeps and judges nothing",
+    },
     "--judge-only": {
         "dest": "claims_judge_only",
         "action": "store_true",

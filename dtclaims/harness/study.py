@@ -1,9 +1,10 @@
 """One session over a set of claims: plan, run, judge, report. pytest and the command line both drive this."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from dtclaims.harness.declare.papers import common_publication
 from dtclaims.harness.judge.attribution import attribution, next_set, relevant, variants
@@ -22,6 +23,10 @@ from dtclaims.harness.settings import Settings
 from dtclaims.harness.store.recorded import Recorded
 from dtclaims.harness.store.results import Results
 from dtclaims.harness.store.store import Store
+
+if TYPE_CHECKING:
+    from dtclaims.harness.engine.executor import Outcome
+    from dtclaims.harness.engine.progress import Display
 
 __all__ = ["Study", "cells_of"]
 
@@ -104,22 +109,59 @@ class Study:
             self._plan_for([*self._planned, *larger])
             self._execute(stream)
 
-    def _execute(self, stream: TextIO) -> None:
-        from dtclaims.harness.engine.executor import execute
-        from dtclaims.harness.engine.progress import Display
+    def preflight(self, stream: TextIO, say: Callable[[str], None]) -> bool:
+        """Try every kind of job that is missing, and say what was found; whether the session can be begun.
 
-        settings = self.settings
-        self._judge.failures = execute(
+        Args:
+            stream: for progress.
+            say: is given each line.
+
+        Raises:
+            StoreError: the store's folder may not be written.
+        """
+        from dtclaims.harness.engine.executor import places
+        from dtclaims.harness.preflight import preflight
+
+        workers = len(places(self.plan, self.settings.workers))
+        found = preflight(
             self.plan,
             self.store,
-            Display(stream),
+            session=self.settings.session,
+            execute=self._carry_out,
+            stream=stream,
+            seconds=sum(one.seconds for one in self.plan.jobs.values() if not one.cached) / workers,
+            workers=workers,
+            report=self.settings.report,
+        )
+        impossible = Counter((one.reason, one.remedy) for one in self.plan.unavailable.values())
+        for line in found.lines:
+            say(line)
+        for (reason, remedy), count in impossible.most_common():
+            say(f"not run: {count} of {len(self.cells)}: {reason}. {remedy}")
+        say(found.verdict)
+        return found.ready
+
+    def _execute(self, stream: TextIO) -> None:
+        from dtclaims.harness.engine.progress import Display
+
+        outcome = self._carry_out(self.plan, self.store, Display(stream), self.settings.loggers)
+        self._judge.failures = outcome.failures
+
+    def _carry_out(self, plan: Plan, store: Store, display: "Display", loggers: Sequence[str] = ()) -> "Outcome":
+        from dtclaims.harness.engine.executor import execute
+
+        settings = self.settings
+        return execute(
+            plan,
+            store,
+            display,
             session=settings.session,
             folder=self.cells[0].claim.file.parent,
             workers=settings.workers,
             executor=settings.executor,
             ray_address=settings.ray_address,
-            loggers=settings.loggers,
-        ).failures
+            loggers=loggers,
+        )
 
     def _larger_sets(self) -> list[Cell]:
         found = []
