@@ -644,8 +644,8 @@ class PerformsTogether(Protocol):
 
 
 class Rehearses(Protocol):
-    """A session that can shorten its jobs, so that preflight tries each kind in minutes. Where it cannot, they are tried
-    as they are."""
+    """A session that can shorten its jobs, so that preflight tries each kind in minutes. Jobs of others are tried as
+    they are."""
 
     def rehearsal(self, job: Job, needs: tuple[Job, ...]) -> Job:
         """A job that does all that this one does, on the same data, weights and device, in a few steps.

@@ -5,6 +5,7 @@ as large as it would make. What a job takes is then known, and so whether all of
 folder inside the store's, which is removed.
 """
 
+import math
 import shutil
 import tempfile
 import time
@@ -60,37 +61,26 @@ def kinds_of(plan: Plan) -> list[Kind]:
 def chosen(plan: Plan, kinds: Sequence[Kind]) -> list[str]:
     """Keys of the jobs that are tried, with what they read, in the plan's order: of each kind one, and groups filled.
 
-    Memory is taken by whole groups, and what is compiled for one size of group serves no other. So who shares a group
-    with a job of a new kind is tried with it, up to as many as the session would put together.
+    Memory is taken by whole groups, and what is compiled for one size of group serves no other. So with a job are tried
+    others that would share a group with it, up to as many as the session would put together.
     """
+    alike: dict[str, list[PlannedJob]] = defaultdict(list)
+    for one in (one for kind in kinds for one in kind.jobs if one.job.together is not None):
+        alike[str(one.job.together)].append(one)
     found: set[str] = set()
-    alike: dict[str | None, list[PlannedJob]] = defaultdict(list)
-    for kind in kinds:
-        for one in kind.jobs:
-            alike[one.job.together].append(one)
 
-    def take(one: PlannedJob) -> None:
-        found.update((one.key, *_read_by(one, plan)))
+    def price(one: PlannedJob) -> tuple[int, int]:
+        """What reads results that are tried anyway needs no others; of runs, those of large groups take most."""
+        return len(set(_read_by(one, plan)) - found), -len(alike.get(str(one.job.together), ()))
 
-    runs = [kind for kind in kinds if kind.jobs[0].job.keeps_files]
-    # The largest groups first: they take most, and most kinds find a job in them.
-    for together, jobs in sorted(alike.items(), key=lambda entry: -len(entry[1])):
-        if together is None:
-            continue
-        own = {one.key for one in jobs}
-        new = [kind for kind in runs if not found.intersection(one.key for one in kind.jobs)]
-        first = [one for kind in new if (one := next((one for one in kind.jobs if one.key in own), None)) is not None]
-        if not first:
-            continue
-        most = max(1, jobs[0].job.most_together)
-        room = -(-len(first) // most) * most - len(first)
-        others = [one for one in jobs if one.key not in {*found, *(one.key for one in first)}]
-        for one in (*first, *others[:room]):
-            take(one)
     for kind in kinds:
         if not found.intersection(one.key for one in kind.jobs):
-            # What reads results that are tried anyway needs no others.
-            take(min(kind.jobs, key=lambda one: len(set(_read_by(one, plan)) - found)))
+            one = min(kind.jobs, key=price)
+            found.update((one.key, *_read_by(one, plan)))
+    for jobs in alike.values():
+        taken = sum(one.key in found for one in jobs)
+        most = jobs[0].job.most_together
+        found.update([one.key for one in jobs if one.key not in found][: math.ceil(taken / most) * most - taken])
     return [key for key in plan.jobs if key in found]
 
 

@@ -133,11 +133,12 @@ class Study:
             workers=workers,
             report=self.settings.report,
         )
-        impossible = Counter((one.reason, one.remedy) for one in self.plan.unavailable.values())
         for line in found.lines:
             say(line)
-        for (reason, remedy), count in impossible.most_common():
-            say(f"not run: {count} of {len(self.cells)}: {reason}. {remedy}")
+        for reason, count in Counter(one.reason for one in self.plan.unavailable.values()).most_common():
+            # Remedies differ by the claim that they name.
+            remedy = next(one.remedy for one in self.plan.unavailable.values() if one.reason == reason)
+            say(f"not run: {count} of {len(self.cells)} claims: {reason}. {remedy}")
         say(found.verdict)
         return found.ready
 
