@@ -12,6 +12,7 @@ SHIPPED = (
     "claims/k1_head/paper.json",
     "claims/evidence/*.json",
     "dtclaims/examples/**/*",
+    "fixtures/costs.json",
     "fixtures/references.json",
     "fixtures/paper/*",
 )

@@ -1,8 +1,10 @@
 """Which device runs use, found out without importing torch."""
 
+import contextlib
 import ctypes
 import importlib.metadata
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from dtclaims.errors import UsageError
@@ -25,8 +27,12 @@ def cuda_devices() -> int:
     return count.value
 
 
-def resolve_device(choice: str) -> str:
+def resolve_device(choice: str, *, elsewhere: bool = False) -> str:
     """The device meant by `auto`, `cpu`, `cuda` or `cuda:i`.
+
+    Args:
+        choice: as typed.
+        elsewhere: nothing is done here, so that any device will do.
 
     Raises:
         UsageError: another word, or a CUDA device that is not there.
@@ -37,7 +43,7 @@ def resolve_device(choice: str) -> str:
     kind, _, number = choice.partition(":")
     if kind not in ("cpu", "cuda") or (number and (kind == "cpu" or not number.isdigit())):
         raise UsageError("unknown device", given=repr(choice), expected="auto, cpu, cuda or cuda:i")
-    if kind == "cuda" and int(number or 0) >= devices:
+    if kind == "cuda" and int(number or 0) >= devices and not elsewhere:
         raise UsageError(
             "no such CUDA device",
             given=choice,
@@ -71,6 +77,84 @@ def runs_per_gpu(most: int | None, cores: int | None = None) -> int:
         cores: beside one GPU; None where they are counted otherwise.
     """
     return max(1, most or 1 if cores is None else min(most or 1, cores))
+
+
+def worker_count(most: int | None, workers: int | None, gpus: int, cores: int) -> int:
+    """How many worker processes a session has on a machine: one per core, or several per GPU.
+
+    Args:
+        most: at most so many per GPU (`Scale.per_gpu`).
+        workers: as many as the user says; None leaves it to the machine.
+        gpus: of the machine.
+        cores: of the machine.
+    """
+    return workers or (runs_per_gpu(most, cores // gpus) * gpus if gpus else cores)
+
+
+CORES_BESIDE_A_GPU = 16
+"""Of a machine that a session is planned for and nothing is said of: what the shipped costs were measured beside."""
+
+
+def machine_of(device: str, gpus: int | None = None, cores: int | None = None) -> tuple[int, int]:
+    """How many GPUs and cores a session has, or is planned for.
+
+    Args:
+        device: of the session.
+        gpus: as the user says; else all that it means here, or one where there is none.
+        cores: as the user says; else all, or as many as stand beside the GPUs of a machine that is not here.
+    """
+    if device_class(device) != "cuda":
+        return 0, cores or cpu_count()
+    here = cuda_devices()
+    gpus = gpus or (here if device == "cuda" else 1) or 1
+    return gpus, cores or (cpu_count() if gpus <= here else CORES_BESIDE_A_GPU * gpus)
+
+
+def check_limits(device: str, gpus: int | None, cores: int | None) -> None:
+    """Refuse a session that is to use more than this machine has.
+
+    Raises:
+        UsageError: more GPUs or cores than there are, GPUs for a session without, or cores where the system cannot
+            take them from a process.
+    """
+    remedy = "Leave it out to use all that is here; with --plan any machine can be planned for."
+    there = len(gpus_for(device))
+    if gpus is not None and gpus > there:
+        raise UsageError("--gpus says more than there are", given=gpus, expected=f"at most {there}", remedy=remedy)
+    if cores is None:
+        return
+    if not hasattr(os, "sched_setaffinity"):
+        raise UsageError("--cores cannot limit a session on this system", given=cores, remedy="Use --workers.")
+    if cores > cpu_count():
+        raise UsageError(
+            "--cores says more than there are", given=cores, expected=f"at most {cpu_count()}", remedy=remedy
+        )
+
+
+@contextlib.contextmanager
+def limited(gpus: int | None, cores: int | None) -> Iterator[None]:
+    """Let this process, and those that it starts meanwhile, have the first few GPUs and cores only.
+
+    Args:
+        gpus: how many; None for all.
+        cores: how many; None for all.
+    """
+    visible, name = os.environ.get("CUDA_VISIBLE_DEVICES"), "CUDA_VISIBLE_DEVICES"
+    allowed = os.sched_getaffinity(0) if cores is not None else set[int]()
+    try:
+        if gpus is not None:
+            os.environ[name] = ",".join(gpus_for("cuda")[:gpus])
+        if cores is not None:
+            os.sched_setaffinity(0, sorted(allowed)[:cores])
+        yield
+    finally:
+        if cores is not None:
+            os.sched_setaffinity(0, allowed)
+        if gpus is not None:
+            if visible is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = visible
 
 
 def cpu_count() -> int:

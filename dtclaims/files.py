@@ -49,6 +49,22 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says where there is no room."""
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error came of a full disk, directly or as what another was raised from.
+
+    Libraries that write by themselves raise errors of their own kinds: those are told by the system's words in them.
+    """
+    while error is not None:
+        if (isinstance(error, OSError) and error.errno in FULL) or os.strerror(errno.ENOSPC) in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn the system's refusals into an error that says what to do.

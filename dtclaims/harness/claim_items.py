@@ -4,8 +4,9 @@ PYTEST_DONT_REWRITE: nothing is asserted here.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
@@ -66,6 +67,7 @@ class Desk:
                 gpu_selected=asks_for_gpu(self.config.getoption("markexpr", "")),
                 tasks=lab.tasks,
                 stored=bool(self.config.getoption("claims_judge_only", False)),
+                planned=bool(self.config.getoption("claims_plan", False)),
                 extensions=self._extensions(),
             )
         return self.settings[lab.name]
@@ -106,9 +108,10 @@ class Desk:
         """Plan what some cells need.
 
         Raises:
-            DtclaimsError: claims of two labs, or as `Study`.
+            DtclaimsError: claims of two labs, a report that could not be written, or as `Study`.
         """
         from dtclaims.harness.options import value_of
+        from dtclaims.harness.report.document import check_folder
         from dtclaims.harness.report.expect import read_record
         from dtclaims.harness.study import Study
 
@@ -123,6 +126,8 @@ class Desk:
         self._record = read_record(expected) if expected else None
         # pytest may be given a file twice (--keep-duplicates).
         self.study = Study(list({cell.name: cell for cell in cells}.values()), settings)
+        if not self.config.getoption("claims_plan", False):
+            check_folder(settings.report)
 
     def judge(self, cell: "Cell") -> "Entry":
         """The entry of one cell."""
@@ -155,23 +160,26 @@ class Desk:
             yield nowhere
 
     def close(self, width: int) -> None:
-        """Write the report of what was judged.
+        """Write the report of what was judged. Whatever goes wrong, the verdicts are in the summary.
 
         Raises:
-            ReportError: it cannot be written; the table of verdicts is in the summary all the same.
+            ReportError: it cannot be written.
+            Exception: of another's code, a lab's figures or a plugin's format.
         """
         if self.study is None or not self.entries:
             return
+        from dtclaims.harness.judge.words import word
         from dtclaims.harness.report import summary_lines
 
+        self.summary = [f"{one.id} ({one.protocol}): {word(one.verdict)}" for one in self.entries.values()]
         document = self.study.document(list(self.entries.values()))
         self.summary = summary_lines(document, width)
         settings = self.study.settings
-        written = {
-            **self.study.write_report(document),
-            **settings.extensions.write(document.to_json(), settings.report),
-        }
-        self.summary = [*self.summary, *(f"report: {path}" for path in written.values())]
+        self._say_written(self.study.write_report(document))
+        self._say_written(settings.extensions.write(document.to_json(), settings.report))
+
+    def _say_written(self, written: "Mapping[str, Path]") -> None:
+        self.summary += [f"report: {path}" for path in written.values()]
 
 
 class ClaimRefuted(Exception):

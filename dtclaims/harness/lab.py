@@ -7,7 +7,7 @@ Types only: this module imports neither floor.
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
@@ -208,14 +208,65 @@ class CodeUsed:
 
 
 @dataclass(frozen=True)
+class Once:
+    """Something that several jobs need and that is made once."""
+
+    name: str
+    seconds: float
+    """Of one core, if the session makes it; else as long as a worker waits for it."""
+    by: Literal["session", "machine", "worker"]
+    """Once by the session, in the background, spread over all cores; by the first worker that needs it; or by each."""
+
+
+@dataclass(frozen=True)
 class Cost:
-    """What a job is expected to take; only orders the plan and feeds its first estimate."""
+    """What a job is expected to take, by what it keeps busy; orders the plan and feeds its estimate
+    (`dtclaims.harness.plan.estimate`)."""
 
     like: tuple[str, ...] = ()
     """Jobs of one kind and one `like` cost alike per step."""
     steps: float = 1.0
     seconds: float = 1.0
-    """The guess for the whole job where none like it was timed yet."""
+    """Of one core: all that can neither be spread over cores nor is a GPU's."""
+    accelerator: float = 0.0
+    """Seconds of a GPU, where it is done alone."""
+    shared: tuple[tuple[int, float], ...] = ()
+    """The same where several are done together: how many, and seconds of each of them. Between them, one part is taken
+    to be each job's own and one the group's."""
+    spread: float = 0.0
+    """Core seconds that are spread over the cores of its worker, such as physics."""
+    once: tuple[Once, ...] = ()
+    """What has to be made before, and serves others too."""
+    unit: str = "steps"
+    """What its steps are called."""
+    nbytes: float = 0.0
+    """That its files take in the store."""
+
+    @property
+    def whole(self) -> float:
+        """Seconds of one worker with one core that does it alone."""
+        return self.seconds + self.accelerator + self.spread
+
+    def accelerator_of(self, together: int) -> float:
+        """Seconds of a GPU where so many are done together."""
+        before = (1, self.accelerator)
+        for size, seconds in self.shared:
+            if together <= size and size > before[0]:
+                # In 1/n, in which the group's part is straight.
+                share = (1 / before[0] - 1 / together) / (1 / before[0] - 1 / size)
+                return before[1] + share * (seconds - before[1])
+            before = (size, seconds)
+        return before[1]
+
+    def times(self, factor: float) -> "Cost":
+        """The cost of a job that takes longer by a factor; what is made once is not its own."""
+        return replace(
+            self,
+            seconds=self.seconds * factor,
+            accelerator=self.accelerator * factor,
+            shared=tuple((size, seconds * factor) for size, seconds in self.shared),
+            spread=self.spread * factor,
+        )
 
 
 @dataclass(frozen=True)

@@ -79,17 +79,21 @@ def parse_looks(text: str) -> tuple[int, ...] | None:
         ) from None
 
 
-def parse_workers(text: str) -> int | None:
-    """How many jobs at once; None if nothing was asked for.
+def parse_count(name: str) -> Callable[[str], int | None]:
+    """What reads a number of things from 1 on: None if nothing was asked for.
 
-    Raises:
-        UsageError: not a whole number from 1 on.
+    Args:
+        name: of the option.
     """
-    if not text:
-        return None
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise UsageError("--workers cannot be read", given=repr(text), expected="a whole number from 1 on")
-    return int(text)
+
+    def read(text: str) -> int | None:
+        if not text:
+            return None
+        if not (text.isascii() and text.isdigit() and int(text) > 0):
+            raise UsageError(f"{name} cannot be read", given=repr(text), expected="a whole number from 1 on")
+        return int(text)
+
+    return read
 
 
 def parse_fail_on(text: str) -> frozenset[str]:
@@ -162,7 +166,16 @@ OPTIONS: tuple[Choice, ...] = (
         "processes",
     ),
     Choice("ray_address", "a running Ray cluster for --executor ray; where none is named, one is started here"),
-    Choice("workers", "jobs at once; where nothing is said, one per core, or several per GPU", "", parse_workers),
+    Choice(
+        "workers",
+        "jobs at once; where nothing is said, one per core, or several per GPU",
+        "",
+        parse_count("--workers"),
+    ),
+    Choice(
+        "gpus", "use so many of the GPUs; with --plan, of a machine that need not be here", "", parse_count("--gpus")
+    ),
+    Choice("cores", "use so many of the cores; with --plan, likewise", "", parse_count("--cores")),
     Choice("logger", f"tell these of every epoch: {', '.join(LOGGERS)}; none unless asked for", "", words),
     Choice(
         "store",

@@ -133,7 +133,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     say = print if reporter is None else reporter.write_line
     if config.getoption("claims_plan", False):
-        for line in study.plan_lines():
+        for line in study.plan_lines(every=config.getoption("verbose", 0) > 0):
             say(line)
         return True
     if config.getoption("claims_preflight", False):
@@ -183,10 +183,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     width = max(120, session.config.get_terminal_writer().fullwidth) if reporter is not None else 120
     try:
         desk.close(width)
-    except DtclaimsError as error:
+    except Exception as error:
         # Said below the verdicts, which are shown all the same.
-        desk.summary.append(f"ERROR: {error}")
-        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        ours = isinstance(error, DtclaimsError)
+        desk.summary.append(f"ERROR: {error}" if ours else f"ERROR: no report: {type(error).__name__}: {error}")
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR if ours else pytest.ExitCode.INTERNAL_ERROR
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -8,7 +8,6 @@ folder inside the store's, which is removed.
 import math
 import shutil
 import tempfile
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,13 +15,18 @@ from pathlib import Path
 from typing import TextIO
 
 from dtclaims.addresses import key_of
+from dtclaims.errors import DtclaimsError
 from dtclaims.files import bytes_in, writing
 from dtclaims.harness.engine.executor import Outcome
-from dtclaims.harness.engine.memory import CONTEXT, Watch, size
+from dtclaims.harness.engine.memory import CONTEXT, Watch
 from dtclaims.harness.engine.progress import Display, clock
+from dtclaims.harness.engine.room import size
 from dtclaims.harness.lab import Job, Session
+from dtclaims.harness.plan.cells import Cell
+from dtclaims.harness.plan.estimate import Machine
 from dtclaims.harness.plan.plan import Plan, PlannedJob
 from dtclaims.harness.plan.planner import identity_of
+from dtclaims.harness.plan.summary import impossible_lines, machine_words, reasons
 from dtclaims.harness.store.store import Store
 
 Execute = Callable[[Plan, Store, Display], Outcome]
@@ -114,30 +118,23 @@ def rehearsal_of(plan: Plan, keys: Iterable[str], session: Session) -> tuple[Pla
         job = replace(one.job, needs=jobs) if shorten is None else shorten(one.job, jobs)
         identity = identity_of(job, needs)
         short[key] = key_of(identity)
-        planned = replace(one, job=job, identity=identity, key=short[key], needs=needs, cached=False)
+        planned = replace(one, job=job, identity=identity, key=short[key], needs=needs, cached=False, cost=job.cost)
         # Two lengths of one run may have one rehearsal.
         made.jobs.setdefault(short[key], planned)
     return made, short
 
 
 class _Watching(Display):
-    """Shows the progress, and knows afterwards how long each job took and what had to be said of it."""
+    """Shows the progress, and knows afterwards how long each job took."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
-        self.begun: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
 
-    def start(self, key: str) -> None:
-        """See `Display.start`."""
-        super().start(key)
-        self.begun[key] = time.monotonic()
-
-    def finish(self, key: str) -> None:
+    def finish(self, key: str) -> float:
         """See `Display.finish`."""
-        super().finish(key)
-        if key in self.begun:
-            self.seconds[key] = time.monotonic() - self.begun[key]
+        self.seconds[key] = super().finish(key)
+        return self.seconds[key]
 
 
 @dataclass
@@ -161,90 +158,80 @@ class Findings:
 
 def preflight(
     plan: Plan,
+    cells: Sequence[Cell],
     store: Store,
     *,
     session: Session,
     execute: Execute,
     stream: TextIO,
-    seconds: float,
-    workers: int,
-    report: Path,
+    machine: Machine,
 ) -> Findings:
     """Try what a plan holds.
 
     Args:
         plan: of the session.
+        cells: that it is for.
         store: of the session; nothing in it changes.
         session: of the lab.
         execute: does what it is given as the session would.
         stream: for progress.
-        seconds: that the session is estimated to take.
-        workers: that it has, all GPUs together.
-        report: folder where it will write its report.
+        machine: that the session has.
 
     Raises:
         StoreError: the store's folder may not be written.
         KeyboardInterrupt: it was stopped; what it made is removed.
     """
-    found = Findings()
-    kinds = kinds_of(plan)
-    if not plan.jobs:
-        why = Counter((one.reason, one.remedy) for one in plan.unavailable.values()).most_common(1)
-        (reason, remedy) = why[0][0] if why else ("no claim needs a job", "Select some claims.")
-        found.problems.append(f"nothing can be done here: {reason}. {remedy}")
-        return found
-    _check_report(report, found)
-    if not kinds:
-        found.lines.append(f"all {len(plan.jobs)} jobs are stored")
-        return found
-    keys = chosen(plan, kinds)
-    short, short_of = rehearsal_of(plan, keys, session)
-    with writing(store.root):
-        folder = Path(tempfile.mkdtemp(prefix="preflight-", dir=store.root))
-    own, display = Store(folder / "store"), _Watching(stream)
-    whole = False
-    try:
-        with Watch(plan.device) as watch:
-            failures = execute(short, own, display).failures
-        tried = _Tried(plan, short, short_of, own, failures, display.seconds)
-        tried.tell(kinds, found)
-        tried.room(kinds, found, store, workers)
-        tried.memory(found, watch, workers)
-        whole = not failures
-    finally:
-        if whole:
-            shutil.rmtree(folder, ignore_errors=True)
-        else:
-            _leave(folder, found)
-    found.lines.append(f"time: about {clock(seconds)} for all of it on {_count(workers, 'worker')}")
+    found, kinds = Findings(), kinds_of(plan)
+    if kinds:
+        _try(plan, kinds, store, session, execute, stream, machine, found)
+        seconds = plan.schedule(plan.to_do(), machine).seconds
+        found.lines.append(f"time: about {clock(seconds)} for all of it on {machine_words(machine)}")
+    elif plan.jobs:
+        found.lines.append(f"all {_count(len(plan.jobs), 'job')} are stored: nothing is left but to judge")
+    else:
+        why = [one for one in reasons(plan, cells) if not one.declared] or reasons(plan, cells)
+        found.problems.append(f"nothing can be done here: {why[0].reason}. {why[0].remedy}" if why else "no claim")
+    found.lines += impossible_lines(plan, cells)
     return found
 
 
-def _leave(folder: Path, found: Findings) -> None:
-    """Of a preflight in which something failed what it made stays to be looked at; of one that was stopped, nothing."""
-    if found.problems:
-        found.lines.append(f"what was made is in {folder}, to be looked at and deleted")
-    else:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _check_report(folder: Path, found: Findings) -> None:
-    """Find out whether a report could be written, leaving nothing."""
-    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+def _try(
+    plan: Plan,
+    kinds: Sequence[Kind],
+    store: Store,
+    session: Session,
+    execute: Execute,
+    stream: TextIO,
+    machine: Machine,
+    found: Findings,
+) -> None:
+    short, short_of = rehearsal_of(plan, chosen(plan, kinds), session)
+    with writing(store.root):
+        folder = Path(tempfile.mkdtemp(prefix="preflight-", dir=store.root))
+    own, display = Store(folder), _Watching(stream)
+    lost: Mapping[str, str] = {}
     try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
-    except OSError as error:
-        found.problems.append(
-            f"the report cannot be written to {folder}: {error.strerror}. Name another with --report."
-        )
+        with Watch(plan.device) as watch:
+            try:
+                lost = execute(short, own, display).failures
+            except DtclaimsError as error:
+                # A full disk ends all of it.
+                found.problems.append(str(error))
+        tried = _Tried(short, short_of, own, lost, display.seconds)
+        tried.tell(kinds, found)
+        tried.room(kinds, found, store, machine.workers)
+        tried.memory(found, watch, machine.workers)
+    finally:
+        if lost:
+            found.lines.append(f"what was made is in {folder}, to be looked at and deleted")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass
 class _Tried:
     """Jobs that were tried, and how that went."""
 
-    plan: Plan
     short: Plan
     short_of: Mapping[str, str]
     store: Store
@@ -276,6 +263,9 @@ class _Tried:
         for kind in kinds:
             keys = self.of(kind)
             lost = next((key for key in keys if key in self.failures), None)
+            if lost is None and not any(key in self.seconds for key in keys):
+                # Everything was ended before it.
+                continue
             if lost is not None:
                 self._failed(lost, kind, found)
                 continue
@@ -317,7 +307,7 @@ class _Tried:
             states = max((self.demand(key, "at_work") for key in self.of(kind)), default=0.0)
             # As many as can be at work at once, were they all of the dearest kind.
             at_work = max(at_work, states * min(len(kind.jobs), workers * job.most_together))
-        free = shutil.disk_usage(store.root).free
+        free = store.free()
         found.lines.append(
             f"disk: {size(kept)} for results and at most {size(at_work)} while they are made, "
             f"{size(free)} free at {store.root}"

@@ -61,7 +61,12 @@ SWITCHES: dict[str, dict[str, Any]] = {
         "action": "store_true",
         "help": "find the switches each verdict hangs on",
     },
-    "--plan": {"dest": "claims_plan", "action": "store_true", "help": "print the jobs that the claims need, and stop"},
+    "--plan": {
+        "dest": "claims_plan",
+        "action": "store_true",
+        "help": "print what the claims need and how long it takes, here or on another machine (--device, --gpus, "
+        "--cores), and stop; with -v each run",
+    },
     "--preflight": {
         "dest": "claims_preflight",
         "action": "store_true",

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dtclaims.device import device_class, resolve_device
+from dtclaims.device import check_limits, device_class, resolve_device
 from dtclaims.errors import UsageError
 from dtclaims.harness.engine.loggers import check_loggers
 from dtclaims.harness.extensions import NONE, Extensions
@@ -40,6 +40,10 @@ class Settings:
     """Of a running Ray cluster; None starts one here."""
     workers: int | None = None
     """Jobs at once; None leaves it to the machine."""
+    gpus: int | None = None
+    """At most so many are used, or planned for; None leaves it to the machine."""
+    cores: int | None = None
+    """The same of cores."""
     loggers: tuple[str, ...] = ()
     """Names of the loggers that are told of every epoch."""
     looks: tuple[int, ...] | None = None
@@ -89,6 +93,7 @@ def make_settings(
     gpu_selected: bool = False,
     tasks: Sequence[str] = (),
     stored: bool = False,
+    planned: bool = False,
     extensions: Extensions = NONE,
 ) -> Settings:
     """Check a user's choices; absent ones get their default.
@@ -99,6 +104,7 @@ def make_settings(
         gpu_selected: whether claims that need a GPU were asked for (`-m gpu`).
         tasks: of the claims; may decide what the lab takes `auto` for.
         stored: nothing will be done: results may be of a device that is not here.
+        planned: nothing will be done but to say what would be, on a machine that may be another.
         extensions: what other plugins provide.
 
     Raises:
@@ -110,7 +116,12 @@ def make_settings(
     if scale != AUTO and scale not in lab.scales:
         raise no_such("unknown scale", scale, [AUTO, *lab.scales])
     session = lab.session(Wish(None if scale == AUTO else scale, tuple(tasks), gpu_selected, own))
-    device = _device(value_of("device", choices), session.scale, stored=stored)
+    device = _device(value_of("device", choices), session.scale, elsewhere=stored or planned)
+    gpus, cores = value_of("gpus", choices), value_of("cores", choices)
+    if gpus is not None and device_class(device) != "cuda":
+        raise UsageError("--gpus is for a session on GPUs", given=f"--gpus {gpus} on {device}")
+    if not (stored or planned):
+        check_limits(device, gpus, cores)
     return Settings(
         lab=lab,
         session=session,
@@ -125,6 +136,8 @@ def make_settings(
         executor=extensions.engine_called(value_of("executor", choices)),
         ray_address=value_of("ray_address", choices) or None,
         workers=value_of("workers", choices),
+        gpus=gpus,
+        cores=cores,
         loggers=check_loggers(extensions.loggers_called(value_of("logger", choices))),
         looks=value_of("looks", choices),
         registration=value_of("registration", choices),
@@ -134,11 +147,11 @@ def make_settings(
     )
 
 
-def _device(choice: str, scale: Scale, *, stored: bool) -> str:
-    """The device that results are of. Stored ones of scales that need a GPU were made on one."""
-    if stored and (choice == "cuda" or (choice == AUTO and scale.needs_gpu)):
+def _device(choice: str, scale: Scale, *, elsewhere: bool) -> str:
+    """The device that results are of. Those of scales that need a GPU are made on one, here or elsewhere."""
+    if elsewhere and choice == AUTO and scale.needs_gpu:
         return "cuda"
-    return resolve_device(choice)
+    return resolve_device(choice, elsewhere=elsewhere)
 
 
 def parse_protocols(text: str, lab: Lab) -> tuple[Setting, ...]:

@@ -1,11 +1,12 @@
 """One session over a set of claims: plan, run, judge, report. pytest and the command line both drive this."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from dtclaims.device import limited, machine_of, worker_count
+from dtclaims.errors import UsageError
 from dtclaims.harness.declare.papers import common_publication
 from dtclaims.harness.judge.attribution import attribution, next_set, relevant, variants
 from dtclaims.harness.judge.document import Document, Paper, Registration, made_now, with_holm
@@ -17,6 +18,7 @@ from dtclaims.harness.judge.registration import read as read_registration
 from dtclaims.harness.judge.words import Words
 from dtclaims.harness.lab import Job, Reading, Stored
 from dtclaims.harness.plan.cells import Cell, cells_of
+from dtclaims.harness.plan.estimate import Machine
 from dtclaims.harness.plan.plan import Plan
 from dtclaims.harness.plan.planner import make_plan
 from dtclaims.harness.settings import Settings
@@ -63,6 +65,7 @@ class Study:
         self.results: Results = Store(settings.store) if results is None else results
         self._recorded = recorded
         self._registration = None if settings.registration is None else read_registration(settings.registration)
+        self._failures: dict[str, str] = {}
         self._variants = {cell.name: variants(cell, settings.factors) for cell in self.cells if cell.form}
         self._tried = dict.fromkeys(self._variants, 1)
         self._plan_for([*self.cells, *(one for singles in self._variants.values() for one in singles.values())])
@@ -102,12 +105,33 @@ class Study:
         """The cell with one switch flipped, by switch, and how many switches the largest set had that was tried."""
         return self._variants.get(cell.name, {}), self._tried.get(cell.name, 1)
 
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """Key of a job → what went wrong with it in this session."""
+        return self._failures
+
     def run(self, stream: TextIO) -> None:
-        """Make and measure what is missing; then the larger sets of switches, where one alone explains nothing."""
+        """Make and measure what is missing; then the larger sets of switches, where one alone explains nothing.
+
+        Raises:
+            UsageError: nothing of it can be done here.
+            DtclaimsError: as `execute`.
+        """
+        self._check_possible()
         self._execute(stream)
         while larger := self._larger_sets():
             self._plan_for([*self._planned, *larger])
             self._execute(stream)
+
+    def _check_possible(self) -> None:
+        """Refuse a session on a GPU that could only say of each claim that it was not run."""
+        from dtclaims.harness.plan.summary import reasons
+
+        if not self.settings.scale.needs_gpu or self.plan.jobs:
+            return
+        if impossible := [one for one in reasons(self.plan, self.cells) if not one.declared]:
+            most = max(impossible, key=lambda one: len(one.cells))
+            raise UsageError(f"none of the claims can be tested here: {most.reason}", remedy=most.remedy)
 
     def preflight(self, stream: TextIO, say: Callable[[str], None]) -> bool:
         """Try every kind of job that is missing, and say what was found; whether the session can be begun.
@@ -117,52 +141,47 @@ class Study:
             say: is given each line.
 
         Raises:
+            UsageError: nothing can be done here.
             StoreError: the store's folder may not be written.
         """
-        from dtclaims.harness.engine.executor import places
         from dtclaims.harness.preflight import preflight
 
-        workers = len(places(self.plan, self.settings.workers))
+        self._check_possible()
         found = preflight(
             self.plan,
+            self.cells,
             self.store,
             session=self.settings.session,
             execute=self._carry_out,
             stream=stream,
-            seconds=sum(one.seconds for one in self.plan.jobs.values() if not one.cached) / workers,
-            workers=workers,
-            report=self.settings.report,
+            machine=self.machine,
         )
-        for line in found.lines:
+        for line in [*found.lines, found.verdict]:
             say(line)
-        for reason, count in Counter(one.reason for one in self.plan.unavailable.values()).most_common():
-            # Remedies differ by the claim that they name.
-            remedy = next(one.remedy for one in self.plan.unavailable.values() if one.reason == reason)
-            say(f"not run: {count} of {len(self.cells)} claims: {reason}. {remedy}")
-        say(found.verdict)
         return found.ready
 
     def _execute(self, stream: TextIO) -> None:
         from dtclaims.harness.engine.progress import Display
 
-        outcome = self._carry_out(self.plan, self.store, Display(stream), self.settings.loggers)
-        self._judge.failures = outcome.failures
+        self._failures |= self._carry_out(self.plan, self.store, Display(stream), self.settings.loggers).failures
+        self._judge.failures = self._failures
 
     def _carry_out(self, plan: Plan, store: Store, display: "Display", loggers: Sequence[str] = ()) -> "Outcome":
         from dtclaims.harness.engine.executor import execute
 
         settings = self.settings
-        return execute(
-            plan,
-            store,
-            display,
-            session=settings.session,
-            folder=self.cells[0].claim.file.parent,
-            workers=settings.workers,
-            executor=settings.executor,
-            ray_address=settings.ray_address,
-            loggers=loggers,
-        )
+        with limited(settings.gpus, settings.cores):
+            return execute(
+                plan,
+                store,
+                display,
+                session=settings.session,
+                folder=self.cells[0].claim.file.parent,
+                workers=settings.workers,
+                executor=settings.executor,
+                ray_address=settings.ray_address,
+                loggers=loggers,
+            )
 
     def _larger_sets(self) -> list[Cell]:
         found = []
@@ -239,27 +258,23 @@ class Study:
 
         return render(document, self.settings.report)
 
-    def plan_lines(self) -> list[str]:
-        """The plan as a table: one line per job that takes long, then the totals."""
-        from dtclaims.harness.engine.executor import places
-        from dtclaims.harness.engine.progress import clock
+    @property
+    def machine(self) -> Machine:
+        """What the session works on, or is planned for."""
+        settings = self.settings
+        gpus, cores = machine_of(settings.device, settings.gpus, settings.cores)
+        return Machine(cores, worker_count(self.plan.per_gpu, settings.workers, gpus, cores), gpus)
 
-        alone = [one for one in self.plan.values.values() if not one.needs and not self.plan.runs]
-        listed = sorted([*self.plan.runs.values(), *alone], key=lambda one: (one.cached, one.job.name))
-        lines = [
-            f"{one.key}  {'cached' if one.cached else f'~{clock(one.seconds)}':>8}  {one.job.name}" for one in listed
-        ]
-        missing = [one for one in listed if not one.cached]
-        workers = len(places(self.plan, self.settings.workers))
-        total = sum(one.seconds for one in missing) / workers
-        what, to_do = ("experiments", "to take") if alone else ("runs", "to train")
-        lines.append(
-            f"{len(listed)} {what}: {len(listed) - len(missing)} cached, {len(missing)} {to_do}, "
-            f"about {clock(total)} on {workers} {'process' if workers == 1 else 'processes'}"
-        )
-        for name, missing_input in self.plan.unavailable.items():
-            lines.append(f"not run: {' '.join(name)}: {missing_input.reason}. {missing_input.remedy}")
-        return lines
+    def plan_lines(self, *, every: bool = False) -> list[str]:
+        """The plan as tables by condition and task, its time, and what cannot be done.
+
+        Args:
+            every: a line per run too.
+        """
+        from dtclaims.harness.plan.summary import plan_lines
+
+        shown = self.settings.lab.shown
+        return plan_lines(self.plan, self.cells, self.machine, self.store, shown=shown, every=every)
 
 
 class View:

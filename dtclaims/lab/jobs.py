@@ -6,7 +6,8 @@ from typing import Any
 
 from dtclaims.addresses import key_of
 from dtclaims.closure import resolved
-from dtclaims.harness.lab import CodeUsed, Cost, Job
+from dtclaims.harness.lab import CodeUsed, Job
+from dtclaims.lab.costs import measurement_cost, run_cost
 from dtclaims.lab.design.arms import Arm, get_arm
 from dtclaims.lab.design.checkpoints import FIRST, number_in
 from dtclaims.lab.design.spec import RunSpec
@@ -35,14 +36,6 @@ BENCH_CODE = (
     "dtclaims.lab.data.trajectories:Trajectories",
 )
 """What every measurement rests on beside its own function."""
-
-GUESS_SECONDS = {
-    "mini": {1: 8.0, 20: 25.0},
-    "small": {1: 40.0, 20: 120.0},
-    "full": {1: 400.0, 20: 1200.0},
-    "paper": {1: 400.0, 20: 1200.0},
-}
-"""Cost of a whole run where none like it was timed yet."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +84,7 @@ def run_job(spec: RunSpec, inputs: Inputs, *, device: str, precision: str, rehea
         device=device,
         precision=precision,
         keeps_files=True,
-        cost=_cost(spec),
+        cost=run_cost(spec, inputs, device),
         seed=spec.seed,
         task=spec.task,
         order=RunOrder(spec, inputs, rehearses),
@@ -147,14 +140,6 @@ def _named_checkpoints(arm: Arm, inputs: Inputs) -> list[str]:
     return [name for name in names if number_in(name) != FIRST]
 
 
-def _cost(spec: RunSpec) -> Cost:
-    deep = "image" in spec.arm
-    guesses = GUESS_SECONDS[spec.scale]
-    whole = (guesses[1] if spec.context == 1 else guesses[20]) * (2 if deep else 1)
-    like = (spec.scale, f"K{spec.context}", "24 blocks" if deep else "12 blocks")
-    return Cost(like, spec.epochs, whole * spec.epochs / spec.budget.epochs)
-
-
 def measure_job(
     measurement: Measurement,
     runs: tuple[Job, ...],
@@ -190,7 +175,7 @@ def measure_job(
         device=device,
         precision=precision,
         needs=runs,
-        cost=Cost((measurement.name,)),
+        cost=measurement_cost(measurement.name, scale, inputs, device),
         seed=seed,
         task=task,
         order=MeasureOrder(measurement.name, switches, parameters, seed, inputs),

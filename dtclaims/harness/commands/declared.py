@@ -21,7 +21,7 @@ TESTS_ONLY = ("expect", "fail_on")
 HERE = tuple(one for one in OPTIONS if one.name not in TESTS_ONLY)
 
 
-def settings_of(options: argparse.Namespace, *, stored: bool) -> Settings:
+def settings_of(options: argparse.Namespace, *, stored: bool, planned: bool = False) -> Settings:
     """The choices of a command's user, those that it takes.
 
     Raises:
@@ -29,7 +29,8 @@ def settings_of(options: argparse.Namespace, *, stored: bool) -> Settings:
     """
     lab = load_lab(options.claims)
     names = [one.name for one in (*HERE, *lab.options)]
-    return make_settings({name: getattr(options, name, None) for name in names}, lab, tasks=lab.tasks, stored=stored)
+    choices = {name: getattr(options, name, None) for name in names}
+    return make_settings(choices, lab, tasks=lab.tasks, stored=stored, planned=planned)
 
 
 def chosen(options: argparse.Namespace) -> list[Claim]:

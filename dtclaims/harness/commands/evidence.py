@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from dtclaims.errors import StoreError, UsageError
-from dtclaims.harness.commands.store import size
 from dtclaims.harness.declare.claim import Claim
+from dtclaims.harness.engine.room import size
 from dtclaims.harness.plan.cells import cells_of
 from dtclaims.harness.settings import Settings
 

@@ -20,8 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 if it did what was asked; 2, with one message, if it could not; 1 if two reports differ, or something stored
-        or imported is damaged; 130 if it was interrupted.
+        0 if it did what was asked; 2, with one message, if it could not; 1 if a job failed, two reports differ, or
+        something stored or imported is damaged; 130 if it was interrupted.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     commands = commands_of(_lab(given))

@@ -11,6 +11,7 @@ from dtclaims.errors import StoreError, StoreLocked
 from dtclaims.files import read_json
 from dtclaims.harness.commands.parser import FOLDER, option
 from dtclaims.harness.declare.registry import load_claims, load_lab
+from dtclaims.harness.engine.room import size
 from dtclaims.harness.lab import Argument, Command, Wish, protocols_of
 from dtclaims.harness.options import value_of
 from dtclaims.harness.plan.cells import Cell
@@ -129,15 +130,6 @@ def _import(options: argparse.Namespace) -> int:
     if done.busy:
         print(f"left out, because another process is making them: {', '.join(done.busy)}")
     return 1 if done.busy else 0
-
-
-def size(count: float) -> str:
-    """Bytes as people read them."""
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"
 
 
 def duration(seconds: float) -> str:

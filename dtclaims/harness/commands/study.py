@@ -54,7 +54,13 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
     return (
         *declared.COMMANDS,
         registration.command(own),
-        study("plan", "print the jobs that the claims need, stored or not, with estimated times", _plan),
+        study(
+            "plan",
+            "print what the claims need, stored or not, and how long it takes, here or on another machine "
+            "(--device, --gpus, --cores)",
+            _plan,
+            Argument.of("--all", action="store_true", help="a line per run too"),
+        ),
         study("run", "do the jobs that are missing, and judge", _run),
         study(
             "judge",
@@ -113,22 +119,27 @@ def _as_recorded(options: argparse.Namespace) -> argparse.Namespace:
     return argparse.Namespace(**{**vars(options), "claims": folder})
 
 
-def _study(options: argparse.Namespace, *, stored: bool = False) -> Study:
+def _study(options: argparse.Namespace, *, stored: bool = False, planned: bool = False) -> Study:
     claims = chosen(options)
-    settings = settings_of(options, stored=stored)
+    settings = settings_of(options, stored=stored, planned=planned)
     return Study(cells_of(claims, settings), settings)
 
 
 def _plan(options: argparse.Namespace) -> None:
-    study = _study(options)
-    print(study.settings.header(), *study.plan_lines(), sep="\n")
+    study = _study(options, planned=True)
+    print(study.settings.header(), *study.plan_lines(every=options.all), sep="\n")
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
     study = _study(options)
     print(study.settings.header())
     study.run(sys.stdout)
     _print_verdicts(study)
+    if not study.failures:
+        return 0
+    first = next(iter(study.failures.values()))
+    print(f"dtclaims: {len(study.failures)} of {len(study.plan.jobs)} jobs failed; the first: {first}", file=sys.stderr)
+    return 1
 
 
 def _print_verdicts(study: Study, form: str = "lines") -> Document:
@@ -155,5 +166,5 @@ def _report(options: argparse.Namespace) -> None:
 def _explain(options: argparse.Namespace) -> None:
     from dtclaims.harness.plan.explain import explain
 
-    study = _study(options)
+    study = _study(options, planned=True)
     print(*explain(study.plan, study.store, options.run), sep="\n")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 EXECUTORS = ("processes", "inline", "ray")
 """Names of the engines: processes of this machine, this process itself, a Ray cluster."""
 
-Status = Literal["made", "found", "busy", "failed", "died", "apart"]
+Status = Literal["made", "found", "busy", "failed", "full", "died", "apart"]
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Ended:
     """A job left its worker.
 
     `made`: it is in the store now; `found`: it was already there; `busy`: another process is making it;
-    `failed`: with an error of its own; `died`: its worker is gone; `apart`: doing it together with others failed, which
-    says nothing of it alone.
+    `failed`: with an error of its own; `full`: there was no room for what it writes; `died`: its worker is gone;
+    `apart`: doing it together with others failed, which says nothing of it alone.
     """
 
     key: str

@@ -10,20 +10,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from dtclaims.device import cpu_count, device_class, gpus_for, runs_per_gpu
-from dtclaims.errors import UsageError
+from dtclaims.device import cpu_count, device_class, gpus_for, runs_per_gpu, worker_count
+from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.engine.background import Background
 from dtclaims.harness.engine.engine import EXECUTORS, Advanced, Ended, Engine, Event, Noted, imported
 from dtclaims.harness.engine.inline import Inline
 from dtclaims.harness.engine.loggers import check_loggers
 from dtclaims.harness.engine.processes import Processes
-from dtclaims.harness.engine.progress import TRAIN, Display
+from dtclaims.harness.engine.progress import TRAIN, Display, Expected
 from dtclaims.harness.engine.ray_cluster import RayCluster
+from dtclaims.harness.engine.room import full
 from dtclaims.harness.engine.timeline import Timeline
 from dtclaims.harness.engine.work import Group, Order
 from dtclaims.harness.lab import Preparation, Session
-from dtclaims.harness.plan.plan import Plan, PlannedJob, in_order
+from dtclaims.harness.plan.estimate import Machine
+from dtclaims.harness.plan.plan import Plan, PlannedJob
 from dtclaims.harness.store.store import Store
+from dtclaims.harness.store.timings import Timing, add_timing
 
 RETRIES = 2
 """How often a job whose worker died is given to another: a run then goes on from where it was saved."""
@@ -74,6 +77,7 @@ def execute(
     Raises:
         UsageError: no such executor or logger.
         MissingDependency: its package is not installed.
+        StoreError: the disk is full: nothing that is left could be kept.
         KeyboardInterrupt: it was stopped.
     """
     agenda = _Agenda(plan, store, folder, check_loggers(loggers))
@@ -93,7 +97,7 @@ def execute(
                 if background.busy and isinstance(engine, Processes):
                     engine.warm(folder, len(agenda.jobs()))
                 timeline.tell("begin", device=plan.device, workers=engine.slots, jobs=len(agenda.jobs()))
-                display.begin({one.key: agenda.estimate(one) for one in agenda.jobs()}, engine.slots)
+                display.begin(agenda.expected(engine.slots), engine.slots)
                 _carry_out(agenda, engine, background, display, timeline)
         except KeyboardInterrupt:
             display.note("stopped; the same command goes on, unfinished runs after their last saved epoch")
@@ -153,9 +157,9 @@ def make_engine(
 def places(plan: Plan, workers: int | None = None) -> list[str | None]:
     """Where the worker processes of a plan run, one entry each: the GPU it sees, or None for none."""
     gpus = gpus_for(plan.device)
+    size = worker_count(plan.per_gpu, workers, len(gpus), cpu_count())
     if not gpus:
-        return [None] * (workers or cpu_count())
-    size = workers or runs_per_gpu(plan.per_gpu, cpu_count() // len(gpus)) * len(gpus)
+        return [None] * size
     # Round robin, so that few jobs spread over all GPUs.
     return [gpus[i % len(gpus)] for i in range(size)]
 
@@ -189,7 +193,7 @@ def _carry_out(agenda: "_Agenda", engine: Engine, background: Background, displa
         while groups() < slots and (group := agenda.next()) is not None:
             for order in group:
                 running[order.key] = (order, group)
-                display.start(order.key)
+            display.start(*(order.key for order in group))
             timeline.tell("start", names=[order.job.name for order in group])
             engine.start(group)
         pause = agenda.seconds_to_wait()
@@ -206,6 +210,9 @@ def _carry_out(agenda: "_Agenda", engine: Engine, background: Background, displa
 
 def _end(agenda: "_Agenda", job: Order, group: Group, event: Ended, display: Display) -> None:
     label = agenda.label(job)
+    if event.status == "full":
+        # The next jobs would all end like this one.
+        raise agenda.full(f"{label}: {event.text}")
     if event.status == "busy":
         display.put_off(job.key)
         if agenda.put_off(job):
@@ -224,7 +231,9 @@ def _end(agenda: "_Agenda", job: Order, group: Group, event: Ended, display: Dis
         display.failed(f"{label}: {event.text}")
     else:
         agenda.succeed(job, made=event.status == "made")
-    display.finish(job.key)
+    seconds = display.finish(job.key)
+    if event.status == "made":
+        agenda.timed(job, seconds, len(group))
 
 
 def _made_again(wanted: Sequence[PlannedJob], plan: Plan, store: Store) -> dict[str, str]:
@@ -243,11 +252,14 @@ class _Agenda:
 
     def __init__(self, plan: Plan, store: Store, folder: Path, loggers: tuple[str, ...]) -> None:
         self.outcome = Outcome()
-        self._plan, self._folder, self._loggers = plan, folder, loggers
+        self._plan, self._store, self._folder, self._loggers = plan, store, folder, loggers
         wanted = [one for one in plan.values.values() if store.find_measurement(one.identity) is None]
         self._again = _made_again(wanted, plan, store)
-        missing = in_order([*plan.missing(), *(plan.jobs[key] for key in self._again)])
-        self._to_make = {one.key for one in (*missing, *wanted)}
+        missing = plan.in_order([*plan.missing(), *(plan.jobs[key] for key in self._again)])
+        # What makes one value comes first: it is short, and verdicts then come early.
+        self._ordered = [*wanted, *missing]
+        self._to_make = {one.key for one in self._ordered}
+        self._machine: Machine | None = None
         self.ready: deque[Order] = deque()
         self._after: dict[str, list[PlannedJob]] = defaultdict(list)
         self._put_off: list[tuple[float, Order]] = []
@@ -257,9 +269,8 @@ class _Agenda:
         """Of jobs that could not be done in a larger group."""
         self._held: dict[str, int] = {}
         """By key, how many preparations a job still waits for."""
-        # What makes one value comes first: it is short, and verdicts then come early.
-        self._roots = [one for one in (*wanted, *missing) if not self._to_make.intersection(one.needs)]
-        for one in (*wanted, *missing):
+        self._roots = [one for one in self._ordered if not self._to_make.intersection(one.needs)]
+        for one in self._ordered:
             for key in self._to_make.intersection(one.needs):
                 self._after[key].append(one)
         self.hold({})
@@ -272,7 +283,7 @@ class _Agenda:
     def prepared(self, preparation: Preparation) -> None:
         """Let start what waited for it and for nothing else."""
         names = {job.name for job in preparation.jobs}
-        for one in self.jobs():
+        for one in self._ordered:
             if one.job.name in names and one.key in self._held:
                 self._held[one.key] -= 1
                 if not self._held[one.key]:
@@ -300,10 +311,35 @@ class _Agenda:
         """Why a job is done although its result is stored; None if it is not."""
         return self._again.get(one.key)
 
-    def estimate(self, one: PlannedJob) -> tuple[str, str, float]:
-        """Name, kind and estimated seconds."""
-        kind = TRAIN if one.job.keeps_files else " ".join((one.job.kind, *one.job.cost.like))
-        return one.job.name, kind, one.seconds
+    def expected(self, workers: int) -> dict[str, Expected]:
+        """All that is to be done, with how long it is expected to take, in the order in which it is expected to start.
+
+        Args:
+            workers: how many jobs, or groups of them, are done at once.
+        """
+        self._machine = Machine(cpu_count(), max(1, workers), len(gpus_for(self._plan.device)))
+        planned = self._plan.schedule(self._ordered, self._machine).jobs
+        found = {}
+        for key in sorted(planned, key=lambda key: planned[key].begin):
+            job, at = self._plan.jobs[key].job, planned[key]
+            kind = TRAIN if job.keeps_files else job.kind
+            found[key] = Expected(job.name, kind, at.seconds, " ".join((job.kind, *job.cost.like)), at.group)
+        return found
+
+    def timed(self, job: Order, seconds: float, together: int = 1) -> None:
+        """Remember what a job took that was made now.
+
+        Args:
+            job: which.
+            seconds: wall time of its group.
+            together: how many there were in it.
+        """
+        machine, cost = self._machine, job.job.cost
+        if machine is None or seconds <= 0:
+            return
+        device = device_class(self._plan.device)
+        company = (together, machine.workers, machine.gpus, machine.cores)
+        add_timing(self._store.root, Timing(job.job.kind, cost.like, device, cost.steps, seconds, *company))
 
     def label(self, job: Order) -> str:
         """A job as people call it."""
@@ -365,6 +401,10 @@ class _Agenda:
             waiting += new
         self.outcome.failures.update(dict.fromkeys(failed, text))
         return failed[1:]
+
+    def full(self, text: str) -> StoreError:
+        """What ends a session that met a full disk."""
+        return full(self._plan, self._store, self.jobs(), text)
 
     def succeed(self, job: Order, *, made: bool) -> None:
         """Count it, and let start what waited for it."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dtclaims.errors import MissingDependency, UsageError
+from dtclaims.files import is_full
 from dtclaims.harness.engine.engine import imported
 
 Config = Mapping[str, Any]
@@ -142,6 +143,9 @@ def telling(
             call()
         except Exception as error:
             loggers.pop(logger, None)
+            if is_full(error):
+                # Not the library's fault: the run that is told of could not be saved either.
+                raise
             note(f"logger {logger} failed and is told no more: {type(error).__name__}: {error}")
 
     def begin(logger: str) -> None:

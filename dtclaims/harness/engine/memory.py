@@ -114,12 +114,3 @@ def gpu_memory(names: list[str]) -> list[tuple[float, float]]:
         return [(int(used) * 2**20, int(there) * 2**20) for used, there in lines]
     except (OSError, subprocess.SubprocessError, ValueError):
         return []
-
-
-def size(count: float) -> str:
-    """Bytes in words."""
-    for unit in ("B", "kB", "MB"):
-        if abs(count) < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"

@@ -3,10 +3,11 @@
 import heapq
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TextIO
+from typing import NamedTuple, Self, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -15,6 +16,8 @@ LINE_EVERY = 10.0
 """Seconds between two lines where the output is no terminal, as in CI logs."""
 TRAIN = "train"
 """The kind of jobs that are runs."""
+TELLING = 0.1
+"""Share of a job that shows its pace: before, what is done once at its beginning weighs too much. Ours."""
 ROWS = 12
 """Jobs with a bar of their own; on many GPUs the others are in the first bar alone."""
 
@@ -23,12 +26,20 @@ ROWS = 12
 class _Job:
     name: str
     kind: str
-    """Jobs of one kind are off their estimates by one factor."""
     estimate: float
+    """Wall seconds, of the whole group where it is done in one."""
+    like: str = ""
+    """Jobs of one kind and one `like` are off their estimates by one factor."""
+    group: int | None = None
+    """Those that are to be done together have one number."""
+    slot: int | None = None
+    """Number of the start: jobs that were started together share a worker."""
     started: float | None = None
     first: tuple[float, float] | None = None
     """When it first reported, and what share was done then: more than a step, if it was taken up."""
     share: float = 0.0
+    told: float = 0.0
+    """When it last reported."""
     cost: float | None = None
     """Seconds that the whole of it takes, once it is over; without its worker's start, if it reported before."""
 
@@ -41,15 +52,56 @@ class _Job:
         begun, share = self.begun()
         self.cost = 0.0 if begun is None else (now - begun) / (1 - share)
 
+    def missed(self) -> float | None:
+        """By what factor it misses its estimate, as far as can be told; None before it can."""
+        if self.cost is not None:
+            return self.cost / self.estimate if self.cost and self.estimate else None
+        begun, share = self.begun()
+        if begun is None or not self.estimate or self.share - share < TELLING:
+            return None
+        return (self.told - begun) / (self.share - share) / self.estimate
+
     def left(self, now: float, factor: float) -> float:
-        """Seconds that it still needs: by its own pace where it has one, else by its estimate."""
+        """Seconds that it still needs: more and more by its own pace, as far as it has none by its estimate."""
         if self.cost is not None:
             return 0.0
         begun, share = self.begun()
-        running = 0.0 if begun is None else now - begun
-        if self.share > share:
-            return running * (1 - self.share) / (self.share - share)
-        return max(0.0, self.estimate * factor * (1 - share) - running)
+        running, done = 0.0 if begun is None else now - begun, self.share - share
+        left = max(0.0, self.estimate * factor * (1 - share) - running)
+        if done <= 0:
+            return left
+        own = min(1.0, done / TELLING)
+        # Its pace is that of its last report, since when it went on.
+        pace = (self.told - (now - running)) / done
+        return own * max(0.0, pace * (1 - self.share) - (now - self.told)) + (1 - own) * left
+
+
+class Expected(NamedTuple):
+    """What is to be done, and how long it is expected to take."""
+
+    name: str
+    kind: str
+    seconds: float
+    """Wall time, of the whole group where it is done in one; right relative to others like it is enough."""
+    like: str = ""
+    """Jobs of one kind and one `like` are off their estimates by one factor."""
+    group: int | None = None
+    """Those that are to be done together have one number."""
+
+
+class _Factors:
+    """By how much jobs miss their estimates: like ones, else those of a kind, else all."""
+
+    def __init__(self, seen: Iterable[tuple[str, str, float]]) -> None:
+        found: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        for kind, like, missed in seen:
+            for name in ((kind, like), (kind,), ()):
+                found[name].append(missed)
+        self._found = {name: statistics.median(missed) for name, missed in found.items()}
+
+    def __call__(self, job: _Job) -> float:
+        names: tuple[tuple[str, ...], ...] = ((job.kind, job.like), (job.kind,), ())
+        return next((self._found[name] for name in names if name in self._found), 1.0)
 
 
 class Display:
@@ -67,9 +119,9 @@ class Display:
         )
         self._tasks: dict[str, TaskID] = {}
         self._jobs: dict[str, _Job] = {}
-        self._factors: dict[str, float] = {}
-        """By kind, by how much finished jobs missed their estimates."""
         self._slots = 1
+        self._starts = 0
+        self._known: tuple[float, _Factors] | None = None
         self._whole: TaskID | None = None
         self._last_line = 0.0
 
@@ -95,12 +147,12 @@ class Display:
 
         return advance
 
-    def begin(self, jobs: Mapping[str, tuple[str, str, float]], slots: int) -> None:
+    def begin(self, jobs: "Mapping[str, Expected]", slots: int) -> None:
         """Announce what is to be done.
 
         Args:
-            jobs: key → (name, kind, estimated seconds); estimates need only be right relative to others of the kind.
-            slots: how many jobs run at once.
+            jobs: by key, in the order in which they are to start.
+            slots: how many jobs, or groups of them, run at once.
         """
         self._jobs = {key: _Job(*job) for key, job in jobs.items()}
         self._slots = slots
@@ -108,15 +160,19 @@ class Display:
             self._whole = self._bars.add_task(self._counts(), total=len(jobs), eta="")
             self._say(f"{self._counts()} to do, {slots} at once")
 
-    def start(self, key: str) -> None:
-        """A worker has begun a job."""
-        self._jobs[key].started = time.monotonic()
+    def start(self, *keys: str) -> None:
+        """A worker has begun a job, or some together."""
+        self._starts += 1
+        for key in keys:
+            job = self._jobs[key]
+            job.started, job.slot = time.monotonic(), self._starts
 
     def advance(self, key: str, done: int, total: int) -> None:
         """Steps of one job done so far."""
         job = self._jobs[key]
         job.share = done / total
-        job.first = job.first or (time.monotonic(), job.share)
+        job.told = time.monotonic()
+        job.first = job.first or (job.told, job.share)
         if key not in self._tasks and len(self._tasks) < ROWS:
             self._tasks[key] = self._bars.add_task(f"  {job.name}", total=total, eta="")
         if key in self._tasks:
@@ -127,19 +183,19 @@ class Display:
     def put_off(self, key: str) -> None:
         """A job is not being done after all, for now."""
         job = self._jobs[key]
-        job.started, job.first, job.share = None, None, 0.0
+        job.started, job.slot, job.first, job.share = None, None, None, 0.0
         self._remove_row(key)
 
-    def finish(self, key: str) -> None:
-        """One job is over, well or not."""
+    def finish(self, key: str) -> float:
+        """One job is over, well or not; the seconds that the whole of it takes."""
         job = self._jobs[key]
         job.end(time.monotonic())
+        self._known = None
         self._remove_row(key)
-        missed = [one.cost / one.estimate for one in self._jobs.values() if one.kind == job.kind and one.cost]
-        self._factors[job.kind] = statistics.median(missed) if missed else 1.0
         if self._whole is not None:
             self._bars.update(self._whole, advance=1, description=self._counts())
         self._show(f"{job.name} done")
+        return job.cost or 0.0
 
     def _remove_row(self, key: str) -> None:
         if key in self._tasks:
@@ -156,22 +212,42 @@ class Display:
     def eta(self) -> float | None:
         """Seconds until the last job ends; None before anything is known.
 
-        What is left is dealt out to the slots, longest first, as the workers will do: near the end there are fewer
-        jobs than slots, and the time left is that of the longest of them.
+        What is left is dealt out to the slots in its order, groups whole, as the workers will do: near the end there
+        are fewer jobs than slots, and the time left is that of the longest of them. A job that has not begun takes its
+        estimate times what like ones missed theirs by; where none has shown its pace yet, those of its kind, or any.
         """
         now = time.monotonic()
         if not any(job.cost or job.share for job in self._jobs.values()):
             return None
-        left = [(job, self._left(job, now)) for job in self._jobs.values() if job.cost is None]
-        running = [seconds for job, seconds in left if job.started is not None]
-        slots = [*running, *[0.0] * (self._slots - len(running))]
+        factors = self._factors(now)
+        running: dict[int | None, float] = {}
+        waiting: dict[object, float] = {}
+        for key, job in self._jobs.items():
+            if job.cost is not None:
+                continue
+            seconds = job.left(now, factors(job))
+            if job.started is not None:
+                running[job.slot] = max(running.get(job.slot, 0.0), seconds)
+            else:
+                group = key if job.group is None else job.group
+                waiting[group] = max(waiting.get(group, 0.0), seconds)
+        slots = [*running.values(), *[0.0] * (self._slots - len(running))]
         heapq.heapify(slots)
-        for seconds in sorted((seconds for job, seconds in left if job.started is None), reverse=True):
+        for seconds in waiting.values():
             heapq.heapreplace(slots, slots[0] + seconds)
         return max(slots)
 
-    def _left(self, job: _Job, now: float | None = None) -> float:
-        return job.left(time.monotonic() if now is None else now, self._factors.get(job.kind, 1.0))
+    def _factors(self, now: float) -> _Factors:
+        """Looked up once a second: some report often."""
+        known = self._known
+        if known is None or now - known[0] >= 1.0:
+            told = ((job.kind, job.like, job.missed()) for job in self._jobs.values())
+            known = self._known = (now, _Factors((kind, like, one) for kind, like, one in told if one is not None))
+        return known[1]
+
+    def _left(self, job: _Job) -> float:
+        now = time.monotonic()
+        return job.left(now, self._factors(now)(job))
 
     def _counts(self) -> str:
         """Jobs done and in all, runs and measurements apart."""

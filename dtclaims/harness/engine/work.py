@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dtclaims.errors import DtclaimsError, MeasurementError, RunFailed, StoreLocked
-from dtclaims.files import write_json
+from dtclaims.files import is_full, write_json
 from dtclaims.harness.declare.registry import load_lab
 from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted, Status
 from dtclaims.harness.engine.loggers import telling
@@ -146,7 +146,7 @@ def _begun(store: Store, order: Order, send: Callable[[Event], None], cores: int
         except BrokenPipeError:
             raise
         except Exception as error:
-            send(_failure(order.key, error))
+            send(ended_by(order.key, error))
             return None
         bench = Bench(store, order, lock, send, cores, folder, stack)
         bench.stack = stack.pop_all()
@@ -178,7 +178,7 @@ class _Doing:
                 what = error
         # Before it is told: who hears of it may want the lock.
         self.close()
-        self.send(_failure(key, what, failed) if isinstance(what, BaseException) else Ended(key, "made"))
+        self.send(ended_by(key, what, failed) if isinstance(what, BaseException) else Ended(key, "made"))
 
     def _keep(self, what: Any) -> None:
         store, order, bench = self.store, self.order, self.bench
@@ -190,8 +190,7 @@ class _Doing:
             return
         # Not in the result: the same run again would be another.
         write_json(bench.folder / NAME, {"name": order.job.name, "finished": now()})
-        cost = {"like": list(order.job.cost.like), "steps": order.job.cost.steps}
-        write_json(bench.folder / "result.json", {**value, "cost": cost})
+        write_json(bench.folder / "result.json", value)
         store.complete(bench.folder, order.identity)
         bench.lock.check()
         store.publish(bench.folder)
@@ -201,9 +200,12 @@ class _Doing:
         self.bench.stack.close()
 
 
-def _failure(key: str, error: BaseException, failed: Status = "failed") -> Ended:
+def ended_by(key: str, error: BaseException, failed: Status = "failed") -> Ended:
+    """How a job ended that an error ended."""
     if isinstance(error, StoreLocked):
         return Ended(key, "busy", str(error))
+    if is_full(error):
+        failed = "full"
     if isinstance(error, DtclaimsError):
         return Ended(key, failed, str(error))
     where = traceback.extract_tb(error.__traceback__)

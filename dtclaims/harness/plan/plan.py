@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dtclaims.harness.lab import Job, Reading, Unavailable
+from dtclaims.harness.lab import Cost, Job, Reading, Unavailable
 from dtclaims.harness.plan.cells import Cell, Name
+from dtclaims.harness.plan.estimate import Machine, Schedule, Work, schedule
 
 Identity = Mapping[str, Any]
 
@@ -21,10 +22,13 @@ class PlannedJob:
     """Keys of the jobs whose results it reads."""
     cached: bool
     """Whether its result is stored."""
-    seconds: float
-    """Measured if cached, else estimated."""
-    headline: bool = False
-    """Whether a headline claim rests on it, itself or by one of its parts."""
+    cost: Cost
+    """What it is expected to take: the lab's figures, corrected by what this machine has timed."""
+
+    @property
+    def seconds(self) -> float:
+        """Of one worker with one core that does it alone."""
+        return self.cost.whole
 
 
 @dataclass(frozen=True)
@@ -35,14 +39,6 @@ class PlannedReading:
     keys: tuple[str, ...]
     key: str
     """Of the quantity itself: the job's, unless the lab derives it."""
-
-
-def in_order(jobs: Iterable[PlannedJob]) -> list[PlannedJob]:
-    """Jobs as they are to start: a session that is cut short then has what headline claims rest on.
-
-    Of those, and then of the others, the longest first: the pool ends without a straggler.
-    """
-    return sorted(jobs, key=lambda one: (not one.headline, -one.seconds))
 
 
 @dataclass
@@ -60,6 +56,8 @@ class Plan:
     checks: dict[Name, dict[str, dict[int, dict[str, dict[str, str]]]]] = field(default_factory=dict)
     """Cell name → name of the check → the same of what it needs."""
     unavailable: dict[Name, Unavailable] = field(default_factory=dict)
+    proofs: dict[Name, tuple[str, ...]] = field(default_factory=dict)
+    """Headline cell → keys of all jobs that it rests on, itself or by its parts."""
     per_gpu: int | None = None
     """At most how many of its jobs may share one GPU."""
 
@@ -75,7 +73,41 @@ class Plan:
 
     def missing(self) -> list[PlannedJob]:
         """Runs that have to be made, in the order in which they are to start."""
-        return in_order(one for one in self.runs.values() if not one.cached)
+        return self.in_order(one for one in self.runs.values() if not one.cached)
+
+    def to_do(self) -> list[PlannedJob]:
+        """All that is missing: first what makes one value, for it is short and verdicts then come early."""
+        return [*(one for one in self.values.values() if not one.cached), *self.missing()]
+
+    def schedule(self, jobs: Iterable[PlannedJob], machine: Machine) -> Schedule:
+        """When jobs would be done on a machine, taken in their order."""
+        return schedule(
+            [Work(one.key, one.cost, one.needs, one.job.together, one.job.most_together) for one in jobs], machine
+        )
+
+    def in_order(self, jobs: Iterable[PlannedJob]) -> list[PlannedJob]:
+        """Jobs as they are to start: a session that is cut short has then judged as many headline claims as it could.
+
+        First what the headline cell needs that has least missing, then what the next needs that has least missing
+        beside that, and so on; then all others. Of one cell, and of the others, the longest first: the pool ends
+        without a straggler.
+        """
+        left = {one.key: one for one in jobs}
+        proofs = {name: {key for key in keys if key in left} for name, keys in self.proofs.items()}
+        found: list[PlannedJob] = []
+
+        def take(keys: Iterable[str]) -> None:
+            taken = [left.pop(key) for key in keys]
+            # By key where two cost the same: sets have no order.
+            found.extend(sorted(taken, key=lambda one: (-one.seconds, one.job.name, one.key)))
+
+        while proofs:
+            name = min(proofs, key=lambda name: (sum(left[key].seconds for key in proofs[name]), name))
+            first = proofs.pop(name)
+            take(first)
+            proofs = {name: keys - first for name, keys in proofs.items()}
+        take(list(left))
+        return found
 
     def reading_keys(self, cell: Cell) -> list[str]:
         """Keys of the readings that a cell rests on, in a stable order."""

@@ -1,8 +1,8 @@
 """From claims to the union of the jobs they need."""
 
 import statistics
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from dtclaims.addresses import key_of, versions
@@ -11,9 +11,11 @@ from dtclaims.device import device_class
 from dtclaims.errors import UsageError
 from dtclaims.harness.lab import Circumstances, Cost, Job, Lab, Need, Reading, Session, Unavailable
 from dtclaims.harness.plan.cells import WHOLE, Cell
+from dtclaims.harness.plan.estimate import Machine, steady
 from dtclaims.harness.plan.plan import Plan, PlannedJob, PlannedReading
 from dtclaims.harness.store.recorded import Recorded
 from dtclaims.harness.store.results import Results
+from dtclaims.harness.store.timings import Timing, read_timings
 
 SCHEMA = 2
 """Of identities. 1 listed modules; 2 computes the code that a job depends on."""
@@ -144,11 +146,15 @@ class _Planner:
                 )
 
     def put_first(self, cell: Cell) -> None:
-        """Mark what a planned cell and its parts rest on as needed by a headline claim."""
-        for part in cell.parts:
-            self.put_first(part)
-        for key in self.plan.job_keys(cell):
-            self.plan.jobs[key] = replace(self.plan.jobs[key], headline=True)
+        """Note what a headline cell and its parts rest on."""
+        keys: dict[str, None] = {}
+        waiting = [cell]
+        while waiting:
+            one = waiting.pop()
+            keys |= dict.fromkeys(self.plan.job_keys(one))
+            waiting += one.parts
+        if keys:
+            self.plan.proofs[cell.name] = tuple(keys)
 
     def _unsupported(self, cell: Cell) -> Unavailable | None:
         claim, form = cell.claim, cell.form
@@ -232,36 +238,39 @@ class _Planner:
         # The job is kept, so that nothing else gets its place in memory.
         self._keys[id(job)] = (job, key)
         if key not in self.plan.jobs:
-            cached, seconds = self._looked_up(job, identity, key)
-            self.plan.jobs[key] = PlannedJob(job, identity, key, needs, cached, seconds)
+            stored = self._store.find(key) if job.keeps_files else self._store.find_measurement(identity)
+            cost = self._timings.corrected(job)
+            self.plan.jobs[key] = PlannedJob(job, identity, key, needs, stored is not None, cost)
         return key
-
-    def _looked_up(self, job: Job, identity: Mapping[str, Any], key: str) -> tuple[bool, float]:
-        if not job.keeps_files:
-            return self._store.find_measurement(identity) is not None, job.cost.seconds
-        stored = self._store.find(key)
-        if stored is not None:
-            return True, float(stored.result["seconds"])
-        return False, self._timings.estimate(job.kind, job.cost)
 
 
 class Timings:
-    """Cost of runs already in the store, per step, by what makes runs cost alike."""
+    """What the lab says that jobs take, corrected by what jobs took that were made in the same store.
+
+    A timing is of a job in company: its figures are compared with what the lab's say of a group of as many, with all
+    workers of that session at such groups (`dtclaims.harness.plan.estimate.steady`).
+    """
 
     def __init__(self, store: Results) -> None:
-        self._store = store
-        self._seen: dict[tuple[str, ...], list[float]] | None = None
+        self._seen: dict[tuple[str, str, tuple[str, ...]], list[Timing]] = defaultdict(list)
+        self._factors: dict[tuple[str, str, tuple[str, ...]], float] = {}
+        for one in read_timings(store.root):
+            self._seen[one.device, one.kind, one.like].append(one)
 
-    def estimate(self, kind: str, cost: Cost) -> float:
-        """Median seconds of like runs in the store, else the lab's guess."""
-        if self._seen is None:
-            self._seen = {}
-            for key in self._store.run_keys():
-                run = self._store.find(key)
-                paid = run.result.get("cost") if run is not None else None
-                if run is not None and paid is not None:
-                    like = (run.identity["kind"], *paid["like"])
-                    self._seen.setdefault(like, []).append(run.result["seconds"] / max(1.0, paid["steps"]))
-        if seen := self._seen.get((kind, *cost.like)):
-            return statistics.median(seen) * cost.steps
-        return cost.seconds
+    def corrected(self, job: Job) -> Cost:
+        """The cost of a job: the lab's, times the median of what like ones missed it by; as it is where none ran."""
+        like = (device_class(job.device), job.kind, job.cost.like)
+        if like not in self._seen:
+            return job.cost
+        if like not in self._factors:
+            missed = [
+                one.seconds / expected for one in self._seen[like] if (expected := expected_of(job.cost, one)) > 0
+            ]
+            self._factors[like] = statistics.median(missed) if missed else 1.0
+        return job.cost.times(self._factors[like])
+
+
+def expected_of(cost: Cost, timing: Timing) -> float:
+    """Wall seconds that a group like the timed one takes by a cost."""
+    machine = Machine(timing.cores, timing.workers, timing.gpus)
+    return steady(cost.times(timing.steps / cost.steps), timing.together, machine)

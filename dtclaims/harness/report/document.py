@@ -1,5 +1,6 @@
 """A report at the edge: JSON checked when read and when written, so that no renderer meets a surprise."""
 
+import contextlib
 import json
 import os
 import re
@@ -146,6 +147,31 @@ def read_json(path: Path) -> Any:
 def at(place: object, error: ReportError) -> ReportError:
     """The same error, with the file (and line) it was found in."""
     return ReportError(f"{place}: {error.problem}", given=error.given, expected=error.expected, remedy=error.remedy)
+
+
+def check_folder(folder: Path) -> None:
+    """Find out before the work, not after, that a report cannot be written; the disk is left as it was.
+
+    Raises:
+        ReportError: something else is in the folder's place, or it may not be made or written to.
+    """
+    absent = [one for one in (folder, *folder.parents) if not one.exists()]
+    trial = folder / f".dtclaims.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        trial.write_bytes(b"")
+        trial.unlink()
+    except OSError as error:
+        raise ReportError(
+            "the report cannot be written",
+            given=f"{folder}: {error.strerror}",
+            expected="a folder that can be made and written to",
+            remedy="Name another with --report; nothing was done yet.",
+        ) from None
+    finally:
+        for one in absent:
+            with contextlib.suppress(OSError):
+                one.rmdir()
 
 
 def replace_all(texts: Mapping[Path, str]) -> None:

@@ -144,6 +144,10 @@ class Store:
         """
         return hold(self.folder("locks"), key)
 
+    def free(self) -> int:
+        """Bytes that are free on its disk."""
+        return shutil.disk_usage(self.root).free
+
     def folder(self, name: str) -> Path:
         """One of `FOLDERS`, made if an older version left it out.
 

@@ -6,6 +6,7 @@ and their provenance as attributes.
 """
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -183,4 +184,4 @@ def check_room(path: Path, nbytes: int) -> None:
             given=f"{free / 1e6:.0f} MB free",
             expected=f"{nbytes / 1e6:.0f} MB",
             remedy="Free some space or choose another place.",
-        )
+        ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -306,12 +306,12 @@ def test_two_plugins_of_one_name_are_refused(tiny: Suite) -> None:
 
 
 def test_a_report_that_cannot_be_written_costs_no_verdict(tiny: Suite) -> None:
-    """The table of verdicts is printed, then the error; the exit code is that of a usage error."""
-    tiny.write("r", "a file where the folder should be")
+    """Where that shows at the end only, the table of verdicts is printed, then the error; it is a usage error."""
+    tiny.write("r/report.md/x", "a folder where the file should be")
     done = tiny.run("p", "--store", "s", "--report", "r")
     assert done.code == EXIT_USAGE
     assert "REFUTED" in done.said
-    assert "ERROR: cannot make the folder of the report" in done.said
+    assert "ERROR: cannot write the report" in done.said
 
 
 def errors_of(done: Any) -> list[str]:

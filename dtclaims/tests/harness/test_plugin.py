@@ -1,5 +1,6 @@
 """The pytest plugin, seen from outside: options, outcomes, exit codes, reports."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -10,8 +11,11 @@ import pytest
 # pytester forgets modules that are first imported inside it, and numpy's refuse to be loaded twice.
 import scipy.stats  # noqa: F401
 
+from dtclaims.errors import RunFailed
 from dtclaims.harness.commands.main import main
 from dtclaims.harness.declare.registry import load_claims
+from dtclaims.harness.report.document import check_folder
+from dtclaims.harness.store.store import Store
 from dtclaims.harness.study import Study, cells_of
 from dtclaims.lab.data.hdf5 import save_hdf5
 from dtclaims.places import ROOT
@@ -85,13 +89,50 @@ def test_inconclusive_fails_on_request(run: Any, filled: Path) -> None:
 
 
 def test_plan_prints_and_stops(run: Any, pytester: pytest.Pytester) -> None:
-    """`--plan` lists every run with its cost and trains, judges and writes nothing."""
+    """`--plan` says by arm what is to be trained and how long it takes, and trains, judges and writes nothing.
+
+    With -v it lists every run with its cost. A reason for which claims cannot be tested stands there once.
+    """
     result = run("--plan", "--seeds", "1")
     assert result.ret == EXIT_OK
     result.stdout.fnmatch_lines(
-        ["*hopper/K1/random_init/reference-tied-eps1e-08-unpaired/seed0/mini", "9 runs: 0 cached, 9 to train,*"]
+        [
+            "run *number *epochs *stored *alone",
+            "random_init *context 1 *",
+            "measurement *number *stored *alone",
+            "9 runs: 0 cached, 9 to train; * measurements: *, about * on *",
+            "the first headline verdict after about *",
+            "not run: 2 claims: it needs walker2d too, *(SAMPLE-tasks). Add --task all.",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*/seed0/mini")
+    run("--plan", "--seeds", "1", "-v").stdout.fnmatch_lines(
+        ["*hopper/K1/random_init/reference-tied-eps1e-08-unpaired/seed0/mini"]
     )
     assert not (pytester.path / "claims-report").exists()
+
+
+def test_a_machine_that_is_not_here_can_be_planned_for(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-m gpu --plan` and `--device cuda --plan` need no GPU; more of one, and more cores, take less time."""
+    monkeypatch.setattr("dtclaims.device.cuda_devices", lambda: 0)
+
+    def planned(*arguments: str) -> tuple[int, str]:
+        result = run("--plan", *arguments)
+        assert result.ret == EXIT_OK
+        result.stdout.fnmatch_lines(["dtclaims: *device cuda, bfloat16*"])
+        (line,) = (line for line in result.outlines if " to train; " in line)
+        took, _, machine = line.partition(", about ")[2].partition(" on ")
+        seconds = 0
+        for part in took.split(":"):
+            seconds = 60 * seconds + int(part)
+        return seconds, machine
+
+    one, four = planned("-m", "gpu"), planned("-m", "gpu", "--gpus", "4", "--cores", "64")
+    assert one[1] == "16 processes, 1 GPU and 16 cores"
+    assert four[1] == "64 processes, 4 GPUs and 64 cores"
+    assert one[0] > 2 * four[0] > 0
+    assert planned("--device", "cuda", "--scale", "mini", "--cores", "2")[1] == "2 processes, 1 GPU and 2 cores"
+    assert run("--device", "cuda").ret == EXIT_USAGE
 
 
 def test_judge_only_never_trains(run: Any, pytester: pytest.Pytester) -> None:
@@ -105,11 +146,83 @@ def test_judge_only_never_trains(run: Any, pytester: pytest.Pytester) -> None:
 
 
 def test_gpu_claims_without_a_gpu(run: Any) -> None:
-    """`-m gpu --seeds 5` selects the claims at small scale and says why each is not run."""
-    result = run("-m", "gpu", "--seeds", "5", "--device", "cpu", "-rs")
-    assert result.ret == EXIT_OK
-    result.assert_outcomes(skipped=12)
-    result.stdout.fnmatch_lines(["dtclaims: scale small (auto: *", "*needs a CUDA device*"])
+    """`-m gpu --seeds 5` where none of them can be tested ends at once, with one message that says what to do."""
+    result = run("-m", "gpu", "--seeds", "5", "--device", "cpu")
+    assert result.ret == EXIT_USAGE
+    result.stdout.fnmatch_lines(["dtclaims: scale small (auto: *"])
+    result.stderr.fnmatch_lines(
+        ["ERROR: none of the claims can be tested here: scale small needs a CUDA device*on a machine with a GPU*"]
+    )
+    assert sum("needs a CUDA device" in line for line in (*result.outlines, *result.errlines)) == 1
+    assert main(["run", "--scale", "small", "--device", "cpu", "--claims", "claims"]) == 2
+    assert run("-m", "gpu", "--device", "cpu", "--judge-only").ret == EXIT_OK
+
+
+def test_a_report_that_cannot_be_written_is_found_out_first(run: Any, filled: Path, pytester: pytest.Pytester) -> None:
+    """Before anything is trained or judged; a folder that can be is not made for the trial."""
+    (pytester.path / "file").write_text("")
+    result = run("--report", "file/report", "--seeds", "1")
+    assert result.ret == EXIT_USAGE
+    result.stderr.fnmatch_lines(["ERROR: the report cannot be written: got file/report: Not a directory*--report*"])
+    assert not list((pytester.path / "home" / "store" / "runs").iterdir())
+    assert run("--report", "a/b/c", "--data", "absent", "--seeds", "1").ret == EXIT_USAGE
+    check_folder(pytester.path / "a" / "b" / "c")
+    assert not (pytester.path / "a").exists()
+    assert run("--report", "a/b/c", "--store", str(filled), "--fail-on", "error").ret == EXIT_OK
+    assert (pytester.path / "a" / "b" / "c" / "report.json").is_file()
+
+
+def test_verdicts_are_printed_without_a_report(
+    run: Any, filled: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the report fails after all, the verdicts are in the summary with what went wrong, and the exit code says so.
+
+    Once because something else is in a file's place, once because what draws the figures fails.
+    """
+    arguments = ("--store", str(filled), "--fail-on", "error")
+    (pytester.path / "claims-report" / "report.json").mkdir(parents=True)
+    result = run(*arguments)
+    assert result.ret == EXIT_USAGE
+    result.stdout.fnmatch_lines(["*SAMPLE-fails*REPRODUCED*", "ERROR: cannot write the report: got Is a directory*"])
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("float division")
+
+    monkeypatch.setattr("dtclaims.harness.study.read_figures", fail)
+    result = run(*arguments)
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    result.stdout.fnmatch_lines(["SAMPLE-fails (published): reproduced", "ERROR: no report: ZeroDivisionError: float*"])
+
+
+def test_a_full_disk_is_one_message(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session ends with what is needed and what is free, and says it once."""
+    save_hdf5(made_up([30, 40]), Path("mine.hdf5"))
+
+    def full(self: Store, *_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Store, "workspace", full)
+    result = run("--seeds", "1", "--data", "mine.hdf5", "--executor", "inline")
+    assert result.ret == EXIT_USAGE
+    result.stderr.fnmatch_lines(["ERROR: the disk is full, so the session ends here: got * free in *, expected about*"])
+    assert sum("disk is full" in line for line in (*result.outlines, *result.errlines)) == 1
+
+
+def test_a_failed_job_fails_the_command(
+    run: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`dtclaims run` exits with 1 and says how many jobs failed and how the first did; the verdicts are there."""
+    save_hdf5(made_up([30, 40]), Path("mine.hdf5"))
+
+    def fail(*_: object) -> None:
+        raise RunFailed("the loss stopped being finite")
+
+    monkeypatch.setattr("dtclaims.lab.perform._train", fail)
+    words = ["--claims", "claims", "--claim", "SAMPLE-fails", "--seeds", "1", "--data", "mine.hdf5"]
+    assert main(["run", *words, "--executor", "inline"]) == 1
+    told = capsys.readouterr()
+    assert "SAMPLE-fails" in told.out
+    assert "2 of 2 jobs failed; the first: the loss stopped being finite." in told.err
 
 
 def test_gpu_results_are_judged_without_a_gpu(run: Any, pytester: pytest.Pytester) -> None:
@@ -186,7 +299,7 @@ def test_a_session_under_a_registration(run: Any, filled: Path, pytester: pytest
 
 def test_the_switches_of_a_verdict(run: Any, filled: Path, pytester: pytest.Pytester) -> None:
     """`--attribute` plans one variant per switch that matters to a claim; `--factor` only the named ones."""
-    arguments = ["--claim", "SAMPLE-fails", "--protocol", "published", "--seeds", "1", "--plan"]
+    arguments = ["--claim", "SAMPLE-fails", "--protocol", "published", "--seeds", "1", "--plan", "-v"]
     few = plan_keys(run(*arguments, "--factor", "head"))
     every = plan_keys(run(*arguments, "--attribute"))
     assert plan_keys(run(*arguments)) < few < every
@@ -195,12 +308,12 @@ def test_the_switches_of_a_verdict(run: Any, filled: Path, pytester: pytest.Pyte
 def test_data_of_the_users_own(run: Any, pytester: pytest.Pytester) -> None:
     """`--data` and its ini twin: a file's runs are others than those on collected data, wherever the file lies."""
     save_hdf5(made_up([30, 40]), pytester.path / "mine.hdf5")
-    first = plan_keys(run("--plan", "--seeds", "1", "--data", "mine.hdf5"))
+    first = plan_keys(run("--plan", "-v", "--seeds", "1", "--data", "mine.hdf5"))
     (pytester.path / "elsewhere").mkdir()
     (pytester.path / "mine.hdf5").rename(pytester.path / "elsewhere" / "mine.hdf5")
     pytester.makeini("[pytest]\nclaims_data = elsewhere/mine.hdf5\n")
-    assert plan_keys(run("--plan", "--seeds", "1")) == first
-    assert not first & plan_keys(run("--plan", "--seeds", "1", "--data", "auto"))
+    assert plan_keys(run("--plan", "-v", "--seeds", "1")) == first
+    assert not first & plan_keys(run("--plan", "-v", "--seeds", "1", "--data", "auto"))
 
 
 def plan_keys(result: pytest.RunResult) -> set[str]:

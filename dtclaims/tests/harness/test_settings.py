@@ -1,11 +1,15 @@
 """What a user may type, and what it means."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dtclaims.device import cpu_count, gpus_for, limited, machine_of
 from dtclaims.errors import UsageError
 from dtclaims.harness.options import OPTIONS, Choice, flag, parse_fail_on, parse_seeds, value_of
 from dtclaims.tests.support.studies import LAB, settings_of
@@ -67,6 +71,8 @@ def test_auto_scale_on_a_gpu_says_why(tmp_path: Path, monkeypatch: pytest.Monkey
         ({"precision": "float8"}, "unknown precision"),
         ({"executor": "slurm"}, "unknown executor"),
         ({"workers": "0"}, "--workers cannot be read"),
+        ({"gpus": "two"}, "--gpus cannot be read"),
+        ({"cores": "-1"}, "--cores cannot be read"),
         ({"logger": "paper"}, "logger"),
         ({"precision": "bfloat16", "device": "cpu"}, "needs a GPU"),
         ({"fail_on": "sometimes"}, "--fail-on"),
@@ -168,3 +174,78 @@ def test_looks_are_read_as_sizes() -> None:
     """5,8 means to be judged at five seeds and again at eight; nothing given declares nothing."""
     assert settings_of({"looks": "5, 8"}).looks == (5, 8)
     assert settings_of({}).looks is None
+
+
+def test_a_plan_may_be_of_a_machine_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is done but to say what would be, scales that need a GPU mean one; any number may be planned."""
+    monkeypatch.setattr("dtclaims.device.cuda_devices", lambda: 0)
+
+    def found(**choices: str) -> tuple[str, int | None, int | None]:
+        made = settings_of(choices, planned=True)
+        return made.device, made.gpus, made.cores
+
+    assert found(scale="small") == ("cuda", None, None)
+    assert found(scale="mini") == ("cpu", None, None)
+    assert found(device="cuda:5", cores="999") == ("cuda:5", None, 999)
+    assert found(scale="small", gpus="8", cores="128") == ("cuda", 8, 128)
+    with pytest.raises(UsageError, match="--gpus is for a session on GPUs: got --gpus 2 on cpu"):
+        settings_of({"gpus": "2"}, planned=True)
+
+
+def test_more_than_there_is_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session that works is told so before it begins."""
+    monkeypatch.setattr("dtclaims.device.cuda_devices", lambda: 2)
+    assert settings_of({"device": "cuda", "gpus": "2", "cores": "1"}).gpus == 2
+    with pytest.raises(UsageError, match=r"--gpus says more than there are: got 3, expected at most 2.*--plan"):
+        settings_of({"device": "cuda", "gpus": "3"})
+    with pytest.raises(UsageError, match="--gpus says more than there are: got 2, expected at most 1"):
+        settings_of({"device": "cuda:1", "gpus": "2"})
+    with pytest.raises(UsageError, match=r"--cores says more than there are: got \d+, expected at most \d+"):
+        settings_of({"cores": str(cpu_count() + 1)})
+    monkeypatch.delattr("os.sched_setaffinity")
+    with pytest.raises(UsageError, match=r"--cores cannot limit a session on this system.*--workers"):
+        settings_of({"cores": "1"})
+
+
+def test_a_limited_session_sees_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither it nor a process that it starts; afterwards all is as it was."""
+    monkeypatch.setattr("dtclaims.device.cuda_devices", lambda: 3)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7,9")
+    counted = [
+        sys.executable,
+        "-c",
+        "import os; print(len(os.sched_getaffinity(0)), os.environ['CUDA_VISIBLE_DEVICES'])",
+    ]
+    before = cpu_count()
+    with limited(2, 1):
+        assert (gpus_for("cuda"), cpu_count()) == (["4", "7"], 1)
+        assert subprocess.run(counted, capture_output=True, text=True, check=True).stdout.split() == ["1", "4,7"]
+    assert (gpus_for("cuda"), cpu_count()) == (["4", "7", "9"], before)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    with limited(1, None):
+        assert gpus_for("cuda") == ["0"]
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("device", "here", "said", "expected"),
+    [
+        ("cpu", 0, (None, 12), (0, 12)),
+        ("cuda", 0, (None, None), (1, 16)),
+        ("cuda", 0, (4, None), (4, 64)),
+        ("cuda:1", 0, (None, 3), (1, 3)),
+        ("cuda", 2, (4, None), (4, 64)),
+    ],
+)
+def test_the_machine_of_a_plan(
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    here: int,
+    said: tuple[int | None, int | None],
+    expected: tuple[int, int],
+) -> None:
+    """What is said; of a machine that is not here one GPU, and as many cores for each as the costs were measured on."""
+    monkeypatch.setattr("dtclaims.device.cuda_devices", lambda: here)
+    assert machine_of(device, *said) == expected
+    if here:
+        assert machine_of(device) == (here, cpu_count())

@@ -78,7 +78,7 @@ def train_job(
 
     ended: list[Ended] = []
     errors: list[BaseException] = []
-    told = work._failure
+    told = work.ended_by
 
     def send(event: Event) -> None:
         if isinstance(event, Advanced):
@@ -92,7 +92,7 @@ def train_job(
         errors.append(error)
         return told(key, error, *failed)
 
-    with mock.patch.object(work, "REPORT_EVERY", 0.0), mock.patch.object(work, "_failure", failure):
+    with mock.patch.object(work, "REPORT_EVERY", 0.0), mock.patch.object(work, "ended_by", failure):
         work.perform(store, (order,), send, cores)
     for error in errors:
         raise error
@@ -190,7 +190,7 @@ def tiny_plan(count: int, **budget: int) -> Plan:
     for seed in range(count):
         spec = replace(SPEC, seed=seed, budget=replace(SPEC.budget, **budget))
         job = tiny_job(replace(spec, epochs=spec.budget.epochs))
-        plan.jobs[job.key] = PlannedJob(job.job, job.identity, job.key, (), cached=False, seconds=1.0)
+        plan.jobs[job.key] = PlannedJob(job.job, job.identity, job.key, (), cached=False, cost=job.job.cost)
     return plan
 
 

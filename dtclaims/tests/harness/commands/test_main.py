@@ -48,9 +48,11 @@ def test_plan_and_explain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     filled(tmp_path)
     arguments = ["--claims", str(SAMPLE_CLAIMS), "--store", str(tmp_path / "store"), "--claim", "SAMPLE-fails"]
     assert main(["plan", *arguments]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[-1].startswith("6 runs: 6 cached, 0 to train")
-    key = lines[1].split()[0]
+    told = capsys.readouterr().out
+    assert "\n6 runs: 6 cached, 0 to train" in told
+    assert "/seed0/" not in told
+    assert main(["plan", "--all", *arguments]) == 0
+    key = capsys.readouterr().out.splitlines()[1].split()[0]
     assert main(["explain", key, *arguments]) == 0
     assert "hit" in capsys.readouterr().out
 
@@ -132,7 +134,7 @@ def test_a_device_means_the_same_everywhere(capsys: pytest.CaptureFixture[str], 
     """What no machine has is refused in the same words by all commands that take it; what is meant is in one table."""
     said = set()
     for words in (
-        ["plan", "--store", str(tmp_path / "s")],
+        ["run", "--store", str(tmp_path / "s")],
         ["pretrain", "synthetic", "--kind", "iid", "--out", str(tmp_path / "b")],
         ["data", "train-policy", "hopper", "--out", str(tmp_path / "p")],
     ):

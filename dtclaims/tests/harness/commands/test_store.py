@@ -11,8 +11,9 @@ import pytest
 
 from dtclaims.addresses import key_of
 from dtclaims.errors import DtclaimsError, StoreError, UsageError
-from dtclaims.harness.commands.store import duration, size
+from dtclaims.harness.commands.store import duration
 from dtclaims.harness.commands.table import commands_of
+from dtclaims.harness.engine.room import size
 from dtclaims.harness.plan.plan import Plan
 from dtclaims.harness.store.archive import export_store, import_store
 from dtclaims.harness.store.looks import read_looks

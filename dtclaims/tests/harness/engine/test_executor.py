@@ -1,5 +1,6 @@
 """Plans carried out for real: tiny runs in worker processes, straight into a store."""
 
+import errno
 import io
 import json
 import multiprocessing
@@ -12,20 +13,24 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from dtclaims.errors import UsageError
+from dtclaims.errors import StoreError, UsageError
+from dtclaims.files import writing
 from dtclaims.harness.engine.engine import Ended, Event, Noted
 from dtclaims.harness.engine.executor import make_engine
+from dtclaims.harness.engine.loggers import LOGGERS, telling
 from dtclaims.harness.engine.processes import Processes
 from dtclaims.harness.engine.progress import Display, clock
-from dtclaims.harness.engine.work import Order
+from dtclaims.harness.engine.work import Order, ended_by
 from dtclaims.harness.lab import STATE, Wish
 from dtclaims.harness.plan.explain import explain
 from dtclaims.harness.plan.plan import Plan
 from dtclaims.harness.plan.planner import make_plan
 from dtclaims.harness.store.store import Store
+from dtclaims.harness.store.timings import Timing, add_timing, read_timings
 from dtclaims.lab import LAB
 from dtclaims.lab.design.scales import SCALES
 from dtclaims.lab.train.resume import load_state
@@ -305,7 +310,8 @@ def test_explain_names_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def order(plan: Plan) -> list[tuple[bool, int, str]]:
-    return [(run.headline, run.job.order.spec.context, run.job.order.spec.arm) for run in plan.missing()]
+    first = {key for keys in plan.proofs.values() for key in keys}
+    return [(run.key in first, run.job.order.spec.context, run.job.order.spec.arm) for run in plan.missing()]
 
 
 @pytest.mark.parametrize("ids", [("SAMPLE-fails", "SAMPLE-ratio"), ("SAMPLE-ratio", "SAMPLE-fails")])
@@ -319,6 +325,7 @@ def test_what_headline_claims_rest_on_starts_first(tmp_path: Path, ids: tuple[st
     published = order(plan_for(store, *ids, scale=mini))
     assert published == [(True, 1, "random_init"), (False, 1, "language_pretrained")]
     both = order(plan_for(store, *ids, scale=mini, protocols=("published", "corrected")))
+    # The others longest first.
     assert [one[:2] for one in both] == [(True, 1), (True, 1), (False, 20), (False, 20), (False, 1)]
     (fails,) = cells("SAMPLE-fails", scale=mini)
     variant = replace(fails, protocol=fails.protocol.flipped("head"))
@@ -341,16 +348,92 @@ def test_parts_of_a_headline_claim_start_first(tmp_path: Path) -> None:
         assert {headline for headline, *_ in order(plan_for(store, *ids, scale=mini))} == {True}
 
 
-def test_longest_runs_start_first_and_costs_are_learned(tmp_path: Path) -> None:
-    """Runs of equal claims are ordered by estimated cost; once like ones are stored their median replaces the guess."""
+def test_costs_are_learned(tmp_path: Path) -> None:
+    """What jobs took here, on a machine whose workers have a core each, replaces the lab's figures for like ones."""
     store = Store(tmp_path / "store")
-    plan = plan_for(store, scale=SCALES["mini"])
-    for headline in (True, False):
-        contexts = [context for marked, context, _ in order(plan) if marked == headline]
-        assert contexts == sorted(contexts, reverse=True)
-    fill_store(plan_for(store, IDS[0], scale=SCALES["mini"]), store, {"random_init": 1.0})
-    (estimate,) = {run.seconds for run in plan_for(store, IDS[0], seeds=(5,), scale=SCALES["mini"]).missing()}
-    assert estimate == 1.0
+
+    def expected() -> float:
+        (seconds,) = {run.seconds for run in plan_for(store, IDS[0], seeds=(5,), scale=SCALES["mini"]).missing()}
+        return seconds
+
+    (run,) = plan_for(store, IDS[0], scale=SCALES["mini"]).missing()
+    assert expected() == run.seconds
+    for seconds in (1.0, 2.0, 400.0):
+        company = {"together": 1, "workers": 2, "gpus": 0, "cores": 2}
+        timing = Timing("run", run.cost.like, "cpu", run.cost.steps / 2, seconds, **company)
+        add_timing(store.root, timing)
+    add_timing(store.root, Timing("run", run.cost.like, "cuda", 1.0, 5000.0, 1, 1, 1, 1))
+    with (store.root / "timings.jsonl").open("a") as file:
+        file.write('{"kind": "run", "li\n')
+    assert expected() == pytest.approx(4.0)
+
+
+def test_what_is_made_is_timed(tmp_path: Path) -> None:
+    """Each job that was made leaves a line in its store: what it was, how long it took, in what company."""
+    store = Store(tmp_path / "store")
+    outcome = execute(plan_for(store, *IDS), store, Display(io.StringIO()), executor="inline")
+    timings = list(read_timings(store.root))
+    assert len(timings) == outcome.trained + outcome.measured == 4
+    assert {one.kind for one in timings} == {"run", "measurement"}
+    assert all(0 < one.seconds < 60 and (one.workers, one.together, one.gpus) == (1, 1, 0) for one in timings)
+
+
+def test_a_full_disk_ends_the_session_at_the_first_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One job meets it and no other is begun; the error says what is needed, what is free and where."""
+    begun: list[str] = []
+
+    def complete(self: Store, folder: Path, identity: object) -> None:
+        begun.append(folder.name)
+        with writing(folder):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Store, "complete", complete)
+    monkeypatch.setattr(Store, "free", lambda self: 1234)
+    store, plan = Store(tmp_path / "store"), tiny_plan(5)
+    for key, one in plan.jobs.items():
+        plan.jobs[key] = replace(one, job=replace(one.job, cost=replace(one.job.cost, nbytes=2e6)))
+    with pytest.raises(StoreError) as error:
+        execute(plan, store, Display(io.StringIO()), executor="inline")
+    assert len(begun) == 1
+    said = str(error.value)
+    assert f"the disk is full, so the session ends here: got 1.2 kB free in {store.root}" in said
+    assert "expected about 10.0 MB for the 5 jobs that are left" in said
+    assert "dtclaims store gc" in said
+
+
+def test_a_full_disk_is_told_by_whatever_meets_it(tmp_path: Path) -> None:
+    """The store's error, a library's own, and a logger's; others fail alone."""
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def raised(error: Exception, cause: Exception | None = None) -> Exception:
+        try:
+            raise error from cause
+        except Exception as found:
+            return found
+
+    ends = {
+        error: ended_by("key", raised(error, cause)).status
+        for error, cause in (
+            (full, None),
+            (StoreError("cannot write"), full),
+            (RuntimeError("I/O error: No space left on device (os error 28)"), None),
+            (StoreError("cannot write"), OSError(errno.EACCES, "no")),
+            (ValueError("no"), None),
+        )
+    }
+    assert list(ends.values()) == ["full", "full", "full", "failed", "failed"]
+
+    class Writer:
+        def __init__(self, *_: object) -> None:
+            raise full
+
+    notes: list[str] = []
+    with (
+        mock.patch.dict(LOGGERS, {"tensorboard": Writer}),
+        pytest.raises(OSError, match="No space left"),
+        telling(("tensorboard",), tmp_path, "key", "name", {}, 0, notes.append),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

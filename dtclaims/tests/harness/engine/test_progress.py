@@ -2,10 +2,13 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
-from dtclaims.harness.engine.progress import TRAIN, Display
+from dtclaims.harness.engine.progress import TRAIN, Display, Expected
 
 Clock = Callable[[float], None]
 
@@ -23,8 +26,8 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return at
 
 
-def runs(*estimates: float) -> dict[str, tuple[str, str, float]]:
-    return {str(number): (f"run {number}", TRAIN, estimate) for number, estimate in enumerate(estimates)}
+def runs(*estimates: float) -> dict[str, Expected]:
+    return {str(number): Expected(f"run {number}", TRAIN, estimate) for number, estimate in enumerate(estimates)}
 
 
 def test_nothing_is_promised_before_anything_is_known(at: Clock) -> None:
@@ -36,7 +39,7 @@ def test_nothing_is_promised_before_anything_is_known(at: Clock) -> None:
 
 
 def test_runs_side_by_side(at: Clock) -> None:
-    """Four equal runs on two workers take twice what one takes; the pace of those that run replaces the estimate."""
+    """Four equal runs on two workers take twice what one takes; the pace of those that run replaces all estimates."""
     display = Display(io.StringIO())
     display.begin(runs(10, 10, 10, 10), slots=2)
     for key in ("0", "1"):
@@ -45,7 +48,7 @@ def test_runs_side_by_side(at: Clock) -> None:
     at(1010.0)
     for key in ("0", "1"):
         display.advance(key, 50, 100)
-    assert display.eta() == pytest.approx(10 + 10)
+    assert display.eta() == pytest.approx(10 + 20)
     at(1020.0)
     for key in ("0", "1"):
         display.finish(key)
@@ -82,7 +85,7 @@ def test_measurements_count(at: Clock) -> None:
     """They learn what their kind costs from the first of them."""
     output = io.StringIO()
     display = Display(output)
-    display.begin({**runs(10), "a": ("cka of a", "cka", 1.0), "b": ("cka of b", "cka", 1.0)}, slots=1)
+    display.begin({**runs(10), "a": Expected("cka of a", "cka", 1.0), "b": Expected("cka of b", "cka", 1.0)}, slots=1)
     display.start("0")
     at(1010.0)
     display.finish("0")
@@ -103,6 +106,107 @@ def test_a_run_that_another_process_makes_waits(at: Clock) -> None:
     at(1010.0)
     display.finish("0")
     assert display.eta() == pytest.approx(10)
+
+
+@dataclass
+class Simulated:
+    """A session on a clock of its own: groups of jobs on workers, each job at its true pace."""
+
+    jobs: dict[str, Expected]
+    true: dict[str, float]
+    """Key → seconds that it takes."""
+    slots: int
+
+    def run(self, at: Clock) -> list[tuple[float, float, float]]:
+        """Moments: seconds since the start, share of the work done, estimated seconds of the whole."""
+        at(0.0)
+        display = Display(io.StringIO())
+        display.begin(self.jobs, self.slots)
+        groups: dict[object, list[str]] = {}
+        for key, one in self.jobs.items():
+            groups.setdefault(key if one.group is None else one.group, []).append(key)
+        waiting, busy = list(groups.values()), list[list[str]]()
+        running: dict[str, float] = {}
+        work, done, now = sum(self.true.values()), 0.0, 0.0
+        told = []
+        while waiting or running:
+            while waiting and len(busy) < self.slots:
+                busy.append(waiting.pop(0))
+                running |= dict.fromkeys(busy[-1], now)
+                display.start(*busy[-1])
+            # Until something ends, or a part of the way there: jobs report several times.
+            ends = {key: begun + self.true[key] for key, begun in running.items()}
+            then = min(min(ends.values()), now + min(self.true[key] for key in running) / 8)
+            done += (then - now) * len(running)
+            now = then
+            at(now)
+            for key, end in ends.items():
+                if end <= now + 1e-9:
+                    display.finish(key)
+                    del running[key]
+                else:
+                    display.advance(key, int(1000 * (1 - (end - now) / self.true[key])), 1000)
+            busy = [group for group in busy if any(key in running for key in group)]
+            if (eta := display.eta()) is not None:
+                told.append((now, done / work, now + eta))
+        return told
+
+
+def worst(told: list[tuple[float, float, float]]) -> float:
+    """By what share of the session's time its end was misjudged at worst, once a tenth of the work was done."""
+    end = told[-1][0]
+    return max(abs(estimate - end) / end for _, done, estimate in told if done >= 0.1)
+
+
+@st.composite
+def sessions(draw: st.DrawFn, *, by_kind: bool) -> Simulated:
+    """Jobs of a few kinds whose estimates are off by up to 3: all by one factor, or each kind by its own.
+
+    Within a kind jobs are off by a tenth more or less. Where kinds have factors of their own they come in turns, so
+    that a tenth of the work has jobs of each; else one after the other, the longest first, as plans have them.
+    """
+    kinds = draw(st.integers(1, 3))
+    off = [draw(st.floats(1 / 3, 3.0)) for _ in range(kinds if by_kind else 1)] * (1 if by_kind else kinds)
+    base = [draw(st.floats(5.0, 60.0)) for _ in range(kinds)]
+    size, slots = draw(st.sampled_from([1, 3])), draw(st.integers(1, 5))
+    order = list(range(kinds)) * (slots * draw(st.integers(8, 12)))
+    if not by_kind:
+        order.sort(key=lambda kind: -base[kind])
+    noise = draw(st.randoms(use_true_random=False))
+    jobs, true = dict[str, Expected](), dict[str, float]()
+    for group, kind in enumerate(order):
+        took = base[kind] * off[kind] * noise.uniform(0.9, 1.1)
+        for member in range(size):
+            key = f"{group}/{member}"
+            jobs[key] = Expected(key, TRAIN, base[kind], f"like {kind}", group if size > 1 else None)
+            true[key] = took
+    return Simulated(jobs, true, slots)
+
+
+SIMULATING = settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    # A session that fails is not made smaller: each takes a moment.
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+)
+
+
+@SIMULATING
+@given(session=sessions(by_kind=False))
+def test_the_end_is_known_from_a_tenth_of_the_work_on(at: Clock, session: Simulated) -> None:
+    """Where the machine is up to three times as slow or fast as estimated, within a quarter of the session's time.
+
+    Kinds of jobs come one after the other here: those of which none was begun are off by what the others are.
+    """
+    assert worst(session.run(at)) <= 0.25
+
+
+@SIMULATING
+@given(session=sessions(by_kind=True))
+def test_each_kind_teaches_its_own_factor(at: Clock, session: Simulated) -> None:
+    """Where each kind is off by a factor of its own and some of each were begun, within a quarter too."""
+    assert worst(session.run(at)) <= 0.25
 
 
 class Terminal(io.StringIO):

@@ -1,0 +1,64 @@
+"""What jobs took on the machines that worked on a store: STORE/timings.jsonl, a line per job, in no address.
+
+    {"kind": "run", "like": ["small", "K1"], "device": "cuda", "steps": 40, "seconds": 21.3,
+     "together": 16, "workers": 4, "gpus": 1, "cores": 16}
+
+A line is appended whole, so several sessions may write to one file; one that cannot be read is passed over. The file
+may be deleted at any time: estimates then come from the lab's own table.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+NAME = "timings.jsonl"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one job took, and in what company."""
+
+    kind: str
+    like: tuple[str, ...]
+    """Of its cost."""
+    device: str
+    """Its class."""
+    steps: float
+    seconds: float
+    """Wall time, of its whole group, without its worker's start."""
+    together: int
+    """Jobs in the group."""
+    workers: int
+    gpus: int
+    cores: int
+
+
+def add_timing(root: Path, timing: Timing) -> None:
+    """Append a line; what cannot be written is not: nothing depends on it.
+
+    Args:
+        root: of the store.
+        timing: to remember.
+    """
+    with contextlib.suppress(OSError), (root / NAME).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(timing)) + "\n")
+
+
+def read_timings(root: Path) -> Iterator[Timing]:
+    """All that were written, the earliest first; none where there is no file.
+
+    Args:
+        root: of the store.
+    """
+    try:
+        lines = (root / NAME).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            found = json.loads(line)
+            timing = Timing(**{**found, "like": tuple(found["like"])})
+            if timing.seconds > 0 and timing.steps > 0 and timing.workers > 0 and timing.cores > 0:
+                yield timing

@@ -1,0 +1,109 @@
+"""How long jobs take on a machine: what any schedule has to keep, and cases that can be worked out by hand."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dtclaims.harness.lab import Cost, Once
+from dtclaims.harness.plan.estimate import Machine, Work, schedule, steady, wall
+
+SECONDS = st.floats(0.0, 100.0)
+COSTS = st.builds(Cost, seconds=st.floats(0.1, 100.0), accelerator=SECONDS, spread=SECONDS)
+MACHINES = st.builds(
+    lambda cores, gpus, workers: Machine(cores, max(1, gpus) * workers, gpus),
+    st.integers(1, 16),
+    st.integers(0, 3),
+    st.integers(1, 4),
+)
+
+
+@st.composite
+def works(draw: st.DrawFn) -> list[Work]:
+    """Some jobs, each of which may wait for earlier ones, some of which may be done together."""
+    found: list[Work] = []
+    for number, cost in enumerate(draw(st.lists(COSTS, min_size=1, max_size=12))):
+        needs = draw(st.sets(st.integers(0, number - 1), max_size=2)) if number else set()
+        together = draw(st.sampled_from([None, "a", "b"]))
+        found.append(Work(str(number), cost, tuple(map(str, needs)), together, draw(st.integers(1, 4))))
+    return found
+
+
+@given(works(), MACHINES)
+def test_nothing_takes_less_than_what_there_is_least_of(jobs: list[Work], machine: Machine) -> None:
+    """Every job is done once and after what it needs; no worker does two groups at once.
+
+    The whole takes as long as the cores, the GPUs and the longest job must, and no longer than one job after the other,
+    each slowed down by all workers.
+    """
+    found = schedule(jobs, machine)
+    assert set(found.jobs) == {one.key for one in jobs}
+    for one in jobs:
+        assert all(found.jobs[key].end <= found.jobs[one.key].begin + 1e-6 for key in one.needs)
+    for moment in {one.begin for one in found.jobs.values()}:
+        groups = {one.group for one in found.jobs.values() if one.begin <= moment < one.end - 1e-9}
+        assert len(groups) <= machine.workers
+    costs = [one.cost for one in jobs]
+    least = max(
+        sum(one.seconds + one.spread for one in costs) / machine.cores,
+        sum(one.accelerator for one in costs) / machine.gpus if machine.gpus else 0.0,
+        *(one.seconds for one in costs),
+    )
+    slowest = sum(wall([one], machine.cores_each)[0] for one in costs) * machine.workers
+    assert least - 1e-6 <= found.seconds <= slowest + 1e-6
+
+
+@given(st.lists(st.floats(0.1, 100.0), min_size=1, max_size=30), st.integers(1, 8))
+def test_jobs_of_one_core_are_dealt_out(seconds: list[float], cores: int) -> None:
+    """With a core for each worker it is list scheduling: within one longest job of the even share."""
+    jobs = [Work(str(i), Cost(seconds=one)) for i, one in enumerate(seconds)]
+    took = schedule(jobs, Machine(cores, cores)).seconds
+    assert sum(seconds) / cores - 1e-6 <= took <= sum(seconds) / cores + max(seconds) + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("workers", "gpus", "took", "each"), [(1, 1, 80, 20), (2, 1, 40, 20), (4, 1, 40, 40), (4, 4, 20, 20)]
+)
+def test_training_and_physics_of_workers_overlap(workers: int, gpus: int, took: float, each: float) -> None:
+    """Each job is half GPU, half physics: two at once take as long as one; four wait for the GPU, or have one each."""
+    cost, machine = Cost(seconds=0.0, accelerator=10.0, spread=40.0), Machine(4 * workers, workers, gpus)
+    assert schedule([Work(str(i), cost) for i in range(4)], machine).seconds == pytest.approx(took)
+    assert steady(cost, 1, machine) == pytest.approx(each)
+
+
+def test_a_group_costs_less_than_its_jobs() -> None:
+    """Between two measured sizes a part is each job's own and a part the group's; beyond them nothing more is gained.
+
+    Groups are as large as leaves every worker something, and no larger than the jobs allow.
+    """
+    cost = Cost(seconds=0.0, accelerator=1.0, shared=((32, 0.225),))
+    assert cost.accelerator_of(1) == 1.0
+    assert [cost.accelerator_of(size) for size in (2, 4, 32, 64)] == pytest.approx([0.6, 0.4, 0.225, 0.225])
+    jobs = [Work(str(i), cost, together="a", most=32) for i in range(64)]
+    found = schedule(jobs, Machine(16, 2, 1))
+    assert {one.size for one in found.jobs.values()} == {32}
+    assert found.seconds == pytest.approx(64 * 0.225)
+    few = [replace(one, most=2) for one in jobs]
+    assert schedule(few, Machine(16, 2, 1)).seconds == pytest.approx(64 * 0.6)
+    assert schedule(few, Machine(16, 2, 2)).seconds == pytest.approx(32 * 0.6)
+
+
+def test_what_is_made_once_is_waited_for_once() -> None:
+    """By the session on all cores, while jobs that do not need it are done; by each worker; by the first of all."""
+    with_data, without = Cost(seconds=5.0, once=(Once("data", 40.0, "session"),)), Cost(seconds=4.0)
+    found = schedule([Work("a", with_data), Work("b", without), Work("c", without)], Machine(4, 1)).jobs
+    assert (found["b"].end, found["c"].end) == (4.0, 8.0)
+    assert (found["a"].begin, found["a"].end) == (10.0, 15.0)
+    start, compiled = Once("start", 3.0, "worker"), Once("compile", 7.0, "machine")
+    both, alone = Cost(seconds=1.0, once=(start, compiled)), Cost(seconds=1.0, once=(start,))
+    for cost, waited in ((both, 10.0), (alone, 3.0)):
+        jobs = [Work(str(i), cost) for i in range(4)]
+        assert schedule(jobs, Machine(2, 2)).seconds == pytest.approx(waited + 2.0)
+
+
+@given(COSTS, MACHINES)
+def test_a_steady_session_is_as_fast_as_its_schedule(cost: Cost, machine: Machine) -> None:
+    """With all workers at like jobs all the time, a job takes in the schedule what the formula says."""
+    jobs = [Work(str(i), cost) for i in range(3 * machine.workers)]
+    assert schedule(jobs, machine).seconds == pytest.approx(3 * steady(cost, 1, machine), rel=1e-6)

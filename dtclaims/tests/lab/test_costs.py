@@ -1,0 +1,117 @@
+"""What jobs cost: the table that ships, and what is made of it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dtclaims.errors import FixtureError
+from dtclaims.harness.lab import Once, protocols_of
+from dtclaims.lab import costs
+from dtclaims.lab.costs import measurement_cost, run_cost, shape_of, table
+from dtclaims.lab.design.scales import SCALES
+from dtclaims.lab.design.spec import RunSpec, resolve
+from dtclaims.lab.design.switches import SWITCHES
+from dtclaims.lab.design.tasks import ALL_TASKS
+from dtclaims.lab.inputs import Inputs, find_data
+
+ARMS = (("random_init", 1), ("random_init", 20), ("image_native", 20), ("mlp", 1), ("block_3_language", 1))
+
+
+def spec(scale: str, arm: str, context: int, task: str = "hopper", paper_epochs: int = 40) -> RunSpec:
+    """A run of the corrected protocol."""
+    return resolve(
+        task=task,
+        arm=arm,
+        context=context,
+        seed=0,
+        scale=scale,
+        budget=SCALES[scale].budget,
+        protocol=protocols_of(SWITCHES)["corrected"],
+        paper_epochs=paper_epochs,
+    )
+
+
+def cost(of: RunSpec, device: str) -> Any:
+    """Of a run on data that are at hand."""
+    shape = {"language": {"config": {"blocks": 12, "width": 128}}}
+    return run_cost(of, Inputs(of.task, {"kind": "file"}, shape), device)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:3"])
+@pytest.mark.parametrize("task", ALL_TASKS)
+def test_every_run_has_a_cost_that_grows_with_its_epochs(scale: str, device: str, task: str) -> None:
+    """Beside a GPU its network is the GPU's and its physics is spread over cores; on a CPU all is one core's."""
+    for arm, context in ARMS:
+        whole = cost(spec(scale, arm, context, task), device)
+        short = cost(spec(scale, arm, context, task, paper_epochs=10), device)
+        assert 0 < short.whole < whole.whole
+        assert (whole.accelerator > 0) == (whole.spread > 0) == (device != "cpu")
+        assert whole.unit == "epochs"
+        assert whole.like == (shape_of(spec(scale, arm, context)), task)
+
+
+@pytest.mark.parametrize("scale", ["small", "paper"])
+def test_a_run_in_company_takes_less_of_a_gpu(scale: str) -> None:
+    """For each of a group less than alone, and the group more than one run."""
+    for arm, context in ARMS:
+        one = cost(spec(scale, arm, context), "cuda")
+        each = [one.accelerator_of(size) for size in (1, 2, 4, 8, 16, 32)]
+        assert each == sorted(each, reverse=True)
+        whole = [size * seconds for size, seconds in zip((1, 2, 4, 8, 16, 32), each, strict=True)]
+        assert whole == sorted(whole)
+
+
+def test_longer_and_larger_costs_more() -> None:
+    """K = 20 more than K = 1, the image stack more than twelve blocks, the paper's sizes more than small ones."""
+    for device, scale in (("cpu", "mini"), ("cuda", "small"), ("cuda", "full")):
+        seconds = [cost(spec(scale, arm, k), device).whole for arm, k in (("mlp", 1), *ARMS[:3])]
+        assert seconds == sorted(seconds)
+    assert cost(spec("full", "random_init", 20), "cuda").whole > cost(spec("small", "random_init", 20), "cuda").whole
+
+
+def test_data_are_collected_once_where_they_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A set that is not on disk is a cost of the session; one that is, is none."""
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path))
+    costs._is_there.cache_clear()
+    data = find_data("hopper", SCALES["mini"])
+    assert isinstance(data, dict)
+
+    def made() -> list[Once]:
+        found = run_cost(spec("mini", "random_init", 1), Inputs("hopper", data, {}), "cpu").once
+        return [one for one in found if one.by == "session"]
+
+    (collected,) = made()
+    assert collected.name == "hopper data"
+    assert collected.seconds == pytest.approx(50_000 / 5500 / 0.7)
+    costs._is_there.cache_clear()
+    monkeypatch.setattr("dtclaims.lab.data.collect.collected_path", lambda recipe: Path(__file__))
+    assert made() == []
+    costs._is_there.cache_clear()
+
+
+def test_what_a_run_keeps_is_known() -> None:
+    """Four checkpoints of twelve squares of the width per block, in float32; none of runs that are read by curves."""
+    long, short = spec("small", "random_init", 1), spec("small", "random_init", 1, paper_epochs=10)
+    assert cost(long, "cpu").nbytes - cost(short, "cpu").nbytes == 4 * 4 * 12 * 12 * 128**2
+
+
+def test_measurements_have_their_own_rows() -> None:
+    """By quantity and scale; one that was never timed is a guess."""
+    at_hand = (Inputs("hopper", {"kind": "file"}, {}),)
+    rows = table()["devices"]["cpu"]["measurements"]["mini"]
+    assert measurement_cost("probe_steps", "mini", at_hand, "cpu").seconds == rows["probe_steps"]
+    assert measurement_cost("unheard_of", "mini", at_hand, "cpu").seconds == rows["any"]
+    assert measurement_cost("unheard_of", "paper", at_hand, "cuda").seconds > 0
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "{", '{"schema": 99}', None])
+def test_a_broken_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None) -> None:
+    """With the way to restore it."""
+    monkeypatch.setattr(costs, "fixture_dir", lambda: tmp_path)
+    costs.table.cache_clear()
+    if content is not None:
+        (tmp_path / "costs.json").write_text(content)
+    with pytest.raises(FixtureError, match=r"costs.json is no table of costs.*git checkout"):
+        table()
