@@ -42,15 +42,14 @@ class Kind:
 
 
 def kind_of(job: Job) -> Hashable:
-    """What jobs of one kind have in common; seeds, data and weights are left out.
+    """What jobs of one kind have in common: all but their seeds and what they are made of.
 
-    Jobs that keep files are tried on each task, and one of each length: by it they keep more files or fewer. Values are
-    tried under each setting of their switches and parameters.
+    They run the same code under the same switches. Those that keep files are tried on each task with each set of
+    weights, and of each length: by it they keep more files or fewer.
     """
     code = (job.code.entries, tuple(sorted((table, str(chosen)) for table, chosen in job.code.chosen.items())))
-    if job.keeps_files:
-        return job.kind, code, job.cost.like, job.task, job.cost.steps
-    return job.kind, code, job.cost.like, key_of(dict(job.how))
+    kind = (job.kind, code, job.cost.like, key_of(dict(job.how)))
+    return (*kind, job.task, job.cost.steps) if job.keeps_files else kind
 
 
 def kinds_of(plan: Plan) -> list[Kind]:
@@ -125,11 +124,17 @@ def rehearsal_of(plan: Plan, keys: Iterable[str], session: Session) -> tuple[Pla
 
 
 class _Watching(Display):
-    """Shows the progress, and knows afterwards how long each job took."""
+    """Shows the progress, and knows afterwards how long each job took and what was to be said of it."""
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self.seconds: dict[str, float] = {}
+        self.notes: dict[str, None] = {}
+
+    def note(self, text: str) -> None:
+        """See `Display.note`."""
+        super().note(text)
+        self.notes[text] = None
 
     def finish(self, key: str) -> float:
         """See `Display.finish`."""
@@ -219,6 +224,8 @@ def _try(
                 found.problems.append(str(error))
         tried = _Tried(short, short_of, own, lost, display.seconds)
         tried.tell(kinds, found)
+        # Such as a group that did not fit and went on in halves.
+        found.lines += [f"note: {text}" for text in display.notes]
         tried.room(kinds, found, store, machine.workers)
         tried.memory(found, watch, machine.workers)
     finally:
