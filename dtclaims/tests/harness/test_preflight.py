@@ -45,7 +45,7 @@ MACHINE = Machine(2, 2)
 def job(number: int, **fields: Any) -> Job:
     """A job of a lab that there is not."""
     given: dict[str, Any] = {"kind": "run", "keeps_files": True, "how": {}, "task": "a task", **fields}
-    code = CodeUsed(("dtclaims.times:now",))
+    code = CodeUsed(("dtclaims.harness.times:now",))
     return Job(
         name=f"job {number}", what={"seed": number}, resolved={}, code=code, versions=(), device="cpu",
         precision="float32", **given,
@@ -308,7 +308,7 @@ def test_a_function_that_fails(run: Any, pytester: pytest.Pytester) -> None:
     (broken / "tiny_lab.py").write_text(
         lab.replace("    return (40.0", '    raise ValueError("no gauge")\n    return (40.0')
     )
-    result = run(broken)
+    result = run(broken, apart=True)
     assert result.ret == EXIT_FAILED
     result.stdout.fnmatch_lines(["FAILED*", "preflight: not ready: reading*ValueError*no gauge"])
 

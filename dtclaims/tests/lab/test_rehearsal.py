@@ -19,7 +19,7 @@ from dtclaims.lab.perform import perform
 from dtclaims.lab.train import company
 from dtclaims.lab.train.company import REHEARSED_HORIZON, Company
 from dtclaims.lab.train.loop import Trainer
-from dtclaims.tests.support.examples import made_up, tiny_spec
+from dtclaims.tests.support.examples import made_up, tiny_backbone, tiny_spec
 from dtclaims.tests.support.lookalikes import like_d4rl, like_gpt2, like_igpt
 from dtclaims.tests.support.training import Desk
 
@@ -102,7 +102,7 @@ def test_what_is_compiled_is_decided_by_the_whole_run(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(company, "STEPPING", {"plain": Steps, "stacked": Steps})
     spec = tiny_spec(budget=SCALES["small"].budget)
-    trainer = Trainer(rehearsed(spec), made_up([60] * 400), {})
+    trainer = Trainer(rehearsed(spec), made_up([60] * 40), {"language": tiny_backbone()})
     assert Company([trainer], rehearses=spec)._steps
     assert Company([trainer])._steps
     assert asked == [10_000, 6]

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from transformers import GPT2Config, GPT2Model, ImageGPTConfig, ImageGPTModel
 
 from dtclaims.lab.data.hdf5 import save_hdf5
 from dtclaims.lab.data.trajectories import Trajectories
@@ -44,16 +45,12 @@ def like_d4rl(task: Task, seed: int = 0) -> Trajectories:
 
 def like_gpt2(folder: Path, blocks: int = 12, width: int = 768, heads: int = 12) -> Path:
     """A GPT-2 of random weights as its hub checkpoint is laid out; of gpt2's shape unless another is asked for."""
-    from transformers import GPT2Config, GPT2Model
-
     GPT2Model(GPT2Config(n_layer=blocks, n_embd=width, n_head=heads)).save_pretrained(folder)
     return folder
 
 
 def like_igpt(folder: Path, blocks: int = 24, width: int = 512, heads: int = 8) -> Path:
     """An ImageGPT of random weights; of openai/imagegpt-small's shape unless another is asked for."""
-    from transformers import ImageGPTConfig, ImageGPTModel
-
     ImageGPTModel(ImageGPTConfig(n_layer=blocks, n_embd=width, n_head=heads)).save_pretrained(folder)
     return folder
 
