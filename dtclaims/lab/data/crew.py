@@ -101,7 +101,16 @@ class Crew:
             self._places.release()
 
 
-@functools.cache
+_finding = threading.Lock()
+"""Held while this process's crew is looked up: threads that come first at once would make one each."""
+
+
 def this_crew() -> Crew:
     """This process's, on all cores that it may use."""
+    with _finding:
+        return _crew()
+
+
+@functools.cache
+def _crew() -> Crew:
     return Crew(cpu_count())

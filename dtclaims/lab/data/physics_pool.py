@@ -157,13 +157,18 @@ def _pools() -> list[PhysicsPool]:
     return pools
 
 
+_finding = threading.Lock()
+"""Held while this process's pool is looked up: threads that come first at once would make one each."""
+
+
 def this_pool() -> PhysicsPool:
     """This process's pool; another one where a process has died."""
-    pools = _pools()
-    if not pools[-1].sound:
-        pools[-1].close()
-        pools[:] = [PhysicsPool()]
-    return pools[-1]
+    with _finding:
+        pools = _pools()
+        if not pools[-1].sound:
+            pools[-1].close()
+            pools[:] = [PhysicsPool()]
+        return pools[-1]
 
 
 class SharedSlots:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dtclaims.errors import SimulatorError
+from dtclaims.lab.data import crew
 from dtclaims.lab.data.crew import Crew
 from dtclaims.tests.support.processes import children
 
@@ -21,9 +22,9 @@ def slept(seconds: float) -> tuple[float, float, int]:
     return began, time.monotonic(), os.getpid()
 
 
-def results(crew: Crew, function: Any, calls: Sequence[tuple[Any, ...]], most: int = 9) -> list[tuple[Any, Any]]:
+def results(team: Crew, function: Any, calls: Sequence[tuple[Any, ...]], most: int = 9) -> list[tuple[Any, Any]]:
     left: Iterator[tuple[Any, ...]] = iter(calls)
-    return list(crew.each(function, lambda: next(left, None), most, lambda: None))
+    return list(team.each(function, lambda: next(left, None), most, lambda: None))
 
 
 @pytest.fixture(autouse=True)
@@ -42,8 +43,8 @@ def test_calls_get_their_own_values() -> None:
 
 def test_threads_share_the_budget() -> None:
     """However many ask, no more calls are done at once than the crew has room for, and by no more processes."""
-    crew, found = Crew(2), []
-    ask = lambda: found.extend(results(crew, slept, [(0.1,)] * 4))  # noqa: E731
+    team, found = Crew(2), []
+    ask = lambda: found.extend(results(team, slept, [(0.1,)] * 4))  # noqa: E731
     threads = [threading.Thread(target=ask) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -54,6 +55,25 @@ def test_threads_share_the_budget() -> None:
     assert max(sum(began <= moment < ended for began, ended, _ in times) for moment, _, _ in times) <= 2
 
 
+def test_threads_that_come_first_at_once_find_one_crew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counting cores takes a moment, in which others ask; they wait, and share the budget."""
+
+    def slow_count() -> int:
+        time.sleep(0.2)
+        return 2
+
+    monkeypatch.setattr(crew, "cpu_count", slow_count)
+    crew._crew.cache_clear()
+    found: list[Crew] = []
+    threads = [threading.Thread(target=lambda: found.append(crew.this_crew())) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    crew._crew.cache_clear()
+    assert len(set(map(id, found))) == 1
+
+
 def test_one_who_asks_may_want_fewer() -> None:
     """`most` bounds the calls of one."""
     times = [value for _, value in results(Crew(3), slept, [(0.05,)] * 4, most=1)]
@@ -62,22 +82,22 @@ def test_one_who_asks_may_want_fewer() -> None:
 
 def test_calls_that_are_not_asked_for_yet_are_waited_for() -> None:
     """None now may be a call later, as long as something is under way."""
-    crew, wanted, seen = Crew(2), iter([(1,), None, (2,), None, (3,), None]), []
-    for (number,), value in crew.each(operator.neg, lambda: next(wanted, None), 2, lambda: None):
+    team, wanted, seen = Crew(2), iter([(1,), None, (2,), None, (3,), None]), []
+    for (number,), value in team.each(operator.neg, lambda: next(wanted, None), 2, lambda: None):
         seen.append((number, value))
     assert sorted(seen) == [(1, -1), (2, -2), (3, -3)]
 
 
 def test_leaving_early_ends_what_is_under_way() -> None:
     """Who has enough does not wait for the rest, and its places are free again."""
-    crew = Crew(2)
+    team = Crew(2)
     left = iter([(0.0,), (100.0,)])
     began = time.monotonic()
-    each = crew.each(slept, lambda: next(left, None), 2, lambda: None)
+    each = team.each(slept, lambda: next(left, None), 2, lambda: None)
     next(each)
     each.close()
     assert time.monotonic() - began < 50
-    assert len(results(crew, slept, [(0.0,)] * 2)) == 2
+    assert len(results(team, slept, [(0.0,)] * 2)) == 2
 
 
 @pytest.mark.parametrize(
@@ -89,7 +109,7 @@ def test_leaving_early_ends_what_is_under_way() -> None:
 )
 def test_calls_that_fail_end_the_rest(function: Any, arguments: tuple[Any, ...], message: str) -> None:
     """A typed error, whether the process died or its function raised; the crew can be used again."""
-    crew = Crew(2)
+    team = Crew(2)
     with pytest.raises(SimulatorError, match=message):
-        results(crew, function, [arguments] * 2)
-    assert results(crew, operator.neg, [(1,)]) == [((1,), -1)]
+        results(team, function, [arguments] * 2)
+    assert results(team, operator.neg, [(1,)]) == [((1,), -1)]
