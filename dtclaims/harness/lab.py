@@ -694,6 +694,22 @@ class PerformsTogether(Protocol):
         """
 
 
+class Rehearses(Protocol):
+    """A session that can shorten its jobs, so that preflight tries each kind in minutes. Jobs of others are tried as
+    they are."""
+
+    def rehearsal(self, job: Job, needs: tuple[Job, ...]) -> Job:
+        """A job that does all that this one does, on the same data, weights and device, in a few steps.
+
+        The result of one that keeps files may say, as `rehearsal`, what the job itself will take, in bytes: `gpu`, of a
+        GPU's memory, its companions' part included; `kept`, in the store; `at_work`, there too until it is whole.
+
+        Args:
+            job: of a plan.
+            needs: rehearsals of what it reads.
+        """
+
+
 class PlanView(Protocol):
     """What a lab sees of a plan when it draws."""
 

@@ -136,6 +136,11 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         for line in study.plan_lines(every=config.getoption("verbose", 0) > 0):
             say(line)
         return True
+    if config.getoption("claims_preflight", False):
+        with config.stash[DESK].stream(reporter) as stream, _usage_errors():
+            ready = study.preflight(stream, say)
+        session.testsfailed += not ready
+        return True
     if not config.getoption("claims_judge_only", False) and not session.testsfailed:
         try:
             with config.stash[DESK].stream(reporter) as stream, _usage_errors():

@@ -67,6 +67,12 @@ SWITCHES: dict[str, dict[str, Any]] = {
         "help": "print what the claims need and how long it takes, here or on another machine (--device, --gpus, "
         "--cores), and stop; with -v each run",
     },
+    "--preflight": {
+        "dest": "claims_preflight",
+        "action": "store_true",
+        "help": "try every kind of job that the claims need, a few steps of each, and say what the whole takes and "
+        "whether it can be had here; keeps and judges nothing",
+    },
     "--judge-only": {
         "dest": "claims_judge_only",
         "action": "store_true",

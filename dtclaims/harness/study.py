@@ -1,9 +1,9 @@
 """One session over a set of claims: plan, run, judge, report. pytest and the command line both drive this."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from dtclaims.device import limited, machine_of, worker_count
 from dtclaims.errors import UsageError
@@ -25,6 +25,10 @@ from dtclaims.harness.settings import Settings
 from dtclaims.harness.store.recorded import Recorded
 from dtclaims.harness.store.results import Results
 from dtclaims.harness.store.store import Store
+
+if TYPE_CHECKING:
+    from dtclaims.harness.engine.executor import Outcome
+    from dtclaims.harness.engine.progress import Display
 
 __all__ = ["Study", "cells_of"]
 
@@ -129,24 +133,55 @@ class Study:
             most = max(impossible, key=lambda one: len(one.cells))
             raise UsageError(f"none of the claims can be tested here: {most.reason}", remedy=most.remedy)
 
+    def preflight(self, stream: TextIO, say: Callable[[str], None]) -> bool:
+        """Try every kind of job that is missing, and say what was found; whether the session can be begun.
+
+        Args:
+            stream: for progress.
+            say: is given each line.
+
+        Raises:
+            UsageError: nothing can be done here.
+            StoreError: the store's folder may not be written.
+        """
+        from dtclaims.harness.preflight import preflight
+
+        self._check_possible()
+        found = preflight(
+            self.plan,
+            self.cells,
+            self.store,
+            session=self.settings.session,
+            execute=self._carry_out,
+            stream=stream,
+            machine=self.machine,
+        )
+        for line in [*found.lines, found.verdict]:
+            say(line)
+        return found.ready
+
     def _execute(self, stream: TextIO) -> None:
-        from dtclaims.harness.engine.executor import execute
         from dtclaims.harness.engine.progress import Display
+
+        self._failures |= self._carry_out(self.plan, self.store, Display(stream), self.settings.loggers).failures
+        self._judge.failures = self._failures
+
+    def _carry_out(self, plan: Plan, store: Store, display: "Display", loggers: Sequence[str] = ()) -> "Outcome":
+        from dtclaims.harness.engine.executor import execute
 
         settings = self.settings
         with limited(settings.gpus, settings.cores):
-            self._failures |= execute(
-                self.plan,
-                self.store,
-                Display(stream),
+            return execute(
+                plan,
+                store,
+                display,
                 session=settings.session,
                 folder=self.cells[0].claim.file.parent,
                 workers=settings.workers,
                 executor=settings.executor,
                 ray_address=settings.ray_address,
-                loggers=settings.loggers,
-            ).failures
-        self._judge.failures = self._failures
+                loggers=loggers,
+            )
 
     def _larger_sets(self) -> list[Cell]:
         found = []

@@ -44,6 +44,8 @@ class RunOrder:
 
     spec: RunSpec
     inputs: Inputs
+    rehearses: RunSpec | None = None
+    """The run that this one is a short rehearsal of."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ class MeasureOrder:
     """Of each run; of the data alone, one."""
 
 
-def run_job(spec: RunSpec, inputs: Inputs, *, device: str, precision: str) -> Job:
-    """A training run as a job (protocol §§3-6)."""
+def run_job(spec: RunSpec, inputs: Inputs, *, device: str, precision: str, rehearses: RunSpec | None = None) -> Job:
+    """A training run as a job (protocol §§3-6); of a rehearsal, the run that it stands for is named."""
     said = asdict(spec)
     arm = get_arm(spec.arm)
     return Job(
@@ -85,7 +87,7 @@ def run_job(spec: RunSpec, inputs: Inputs, *, device: str, precision: str) -> Jo
         cost=run_cost(spec, inputs, device),
         seed=spec.seed,
         task=spec.task,
-        order=RunOrder(spec, inputs),
+        order=RunOrder(spec, inputs, rehearses),
         together=together(spec, inputs, device=device, precision=precision),
         most_together=MOST_TOGETHER[spec.scale]["K1" if spec.context == 1 else "longer"],
     )

@@ -34,7 +34,7 @@ from dtclaims.lab.design.arms import ARMS, get_arm
 from dtclaims.lab.design.checkpoints import FIRST, number_for, parse_checkpoints
 from dtclaims.lab.design.options import OPTIONS
 from dtclaims.lab.design.scales import SCALES, Scale, get_scale
-from dtclaims.lab.design.spec import ROLES, Budget, RunSpec, resolve
+from dtclaims.lab.design.spec import ROLES, Budget, RunSpec, rehearsed, resolve
 from dtclaims.lab.design.switches import SWITCHES
 from dtclaims.lab.design.tasks import ALL_TASKS, get_task
 from dtclaims.lab.inputs import (
@@ -325,6 +325,13 @@ class Session:
             Preparation(f"collecting {inputs.task} data", tuple(waiting[key]), _loading(inputs))
             for key, inputs in inputs_of.items()
         ]
+
+    def rehearsal(self, job: Job, needs: tuple[Job, ...]) -> Job:
+        """A run of a few updates and short roll-outs, or the measurement of such runs (`harness.lab.Rehearses`)."""
+        if not isinstance(job.order, RunOrder):
+            return replace(job, needs=needs)
+        spec, inputs = job.order.spec, job.order.inputs
+        return run_job(rehearsed(spec), inputs, device=job.device, precision=job.precision, rehearses=spec)
 
 
 def _loading(inputs: Inputs) -> Callable[[Progress], None]:

@@ -64,7 +64,7 @@ def plan_lines(
         *_tables(plan, shown),
         *_total(plan, missing, planned, machine),
         *_room(plan, missing, store),
-        *_impossible(plan, cells, every=every),
+        *impossible_lines(plan, cells, every=every),
     ]
 
 
@@ -145,7 +145,7 @@ def _total(plan: Plan, missing: Sequence[PlannedJob], planned: Schedule, machine
     values = [one for one in missing if not one.job.keeps_files]
     if runs and plan.values:
         counts += f"; {len(plan.values)} measurements: {len(plan.values) - len(values)} cached, {len(values)} to take"
-    yield f"{counts}, about {clock(planned.seconds)} on {_machine(machine)}"
+    yield f"{counts}, about {clock(planned.seconds)} on {machine_words(machine)}"
     first = min((planned.done(keys) for keys in plan.proofs.values()), default=0.0)
     if planned.seconds and plan.proofs:
         yield f"the first headline verdict after about {clock(first)}"
@@ -153,7 +153,8 @@ def _total(plan: Plan, missing: Sequence[PlannedJob], planned: Schedule, machine
         yield f"made before, in the background: {', '.join(made)}"
 
 
-def _machine(machine: Machine) -> str:
+def machine_words(machine: Machine) -> str:
+    """A machine as people say it."""
     cores = f"{machine.cores} {'core' if machine.cores == 1 else 'cores'}"
     workers = f"{machine.workers} {'process' if machine.workers == 1 else 'processes'}"
     if not machine.gpus:
@@ -167,7 +168,8 @@ def _room(plan: Plan, missing: Sequence[PlannedJob], store: Store) -> Iterator[s
         yield f"disk: about {size(needed)} in {store.root}, where {size(store.free())} are free"
 
 
-def _impossible(plan: Plan, cells: Sequence[Cell], *, every: bool) -> Iterator[str]:
+def impossible_lines(plan: Plan, cells: Sequence[Cell], *, every: bool = False) -> Iterator[str]:
+    """Why cells cannot be tested, a line for each reason; with `every` each claim is named."""
     for one in reasons(plan, cells):
         count = f"{len(one.cells)} {'claim' if len(one.cells) == 1 else 'claims'}"
         ids = list(dict.fromkeys(cell.claim.id for cell in one.cells))

@@ -1,6 +1,6 @@
 """What one training run is: a frozen, hashable specification (protocol §§3–6)."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from dtclaims.harness.lab import Setting
@@ -104,6 +104,21 @@ class RunSpec:
     def to_json(self) -> dict[str, Any]:
         """The specification as plain data."""
         return asdict(self)
+
+
+REHEARSED_EPOCHS = 2
+"""Of a rehearsal: one to be followed by another, as in every run but its last."""
+REHEARSED_STEPS = 3
+"""Updates in each. The first compiles and captures what the others repeat."""
+
+
+def rehearsed(spec: RunSpec) -> RunSpec:
+    """The run cut short: the same networks, batches, evaluations and files, a few updates of each epoch.
+
+    Of its epochs too few are left for each of the paper's to have its own: several kept checkpoints become one.
+    """
+    budget = replace(spec.budget, epochs=min(REHEARSED_EPOCHS, spec.budget.epochs), steps_per_epoch=REHEARSED_STEPS)
+    return replace(spec, budget=budget, epochs=budget.epoch(round(spec.budget.paper_epoch(spec.epochs))))
 
 
 PRETRAINED_ADAM_EPS = 1e-6

@@ -11,6 +11,8 @@ from typing import Any
 
 from dtclaims.errors import DtclaimsError
 from dtclaims.lab.data.physics import BatchedEnv
+from dtclaims.lab.design.spec import RunSpec
+from dtclaims.lab.design.tasks import MAX_EPISODE_STEPS
 from dtclaims.lab.train.evaluate import ROLLOUTS, physics_workers
 from dtclaims.lab.train.lanes import LaneRollouts
 from dtclaims.lab.train.loop import Trainer
@@ -19,6 +21,8 @@ from dtclaims.lab.train.stepping import STEPPING, Logged, Steps
 
 Progress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
+REHEARSED_HORIZON = 20
+"""Steps of a rehearsed roll-out beyond two windows: enough for some episodes to end, and for what is captured."""
 
 
 Failures = dict[int, DtclaimsError]
@@ -31,10 +35,16 @@ class Company:
     Args:
         trainers: the runs; each may be at another epoch.
         cores: that it may use beside the device; None for all there are.
+        rehearses: the run that each stands for, if they are rehearsals: what is worth compiling is decided as there,
+            and roll-outs, as wide as there, end soon after their windows are full.
     """
 
-    def __init__(self, trainers: Sequence[Trainer], cores: int | None = None) -> None:
+    def __init__(
+        self, trainers: Sequence[Trainer], cores: int | None = None, *, rehearses: RunSpec | None = None
+    ) -> None:
         self.trainers = list(trainers)
+        self._whole = rehearses or self.trainers[0].spec
+        self._horizon = MAX_EPISODE_STEPS if rehearses is None else 2 * rehearses.context + REHEARSED_HORIZON
         self.left: set[int] = set()
         """Runs that have failed or are over. Their networks stay where they are, and nobody asks what they do."""
         self._first = self.trainers[0]
@@ -48,7 +58,7 @@ class Company:
             [one.member for one in self.trainers],
             first.spec.budget,
             first.precision,
-            steps=first.spec.epochs * first.spec.budget.steps_per_epoch,
+            steps=self._whole.epochs * self._whole.budget.steps_per_epoch,
         )
         return steps
 
@@ -70,7 +80,8 @@ class Company:
                 said[index] = self.trainers[index].trained(logged)
         if not self.present:
             return failures
-        rollouts = self._rollouts().run(self._of(self.present, [one.episode_seeds() for one in self.trainers]))
+        seeds = self._of(self.present, [one.episode_seeds() for one in self.trainers])
+        rollouts = self._rollouts().run(seeds, self._horizon)
         errors = self._steps.errors([one.held_out for one in self.trainers])
         for index in self.present:
             with self._alone(index, failures):
@@ -110,13 +121,13 @@ class Company:
         if not count:
             return {index: {} for index in which}
         runs = self.trainers
-        last = self._rollouts(count).run(self._of(which, [one.fresh_seeds() for one in runs]))
+        last = self._rollouts(count).run(self._of(which, [one.fresh_seeds() for one in runs]), self._horizon)
         found = {i: dict.fromkeys(("best", "last"), _said(runs[i].epoch, last[i])) for i in which}
         earlier = [index for index in which if runs[index].best_epoch != runs[index].epoch]
         if earlier:
             states = [one.parameters() if one.best is None else one.best for one in runs]
             evaluated = self._rollouts(count, self._steps.with_parameters(states))
-            best = evaluated.run(self._of(earlier, [one.fresh_seeds() for one in runs]))
+            best = evaluated.run(self._of(earlier, [one.fresh_seeds() for one in runs]), self._horizon)
             for index in earlier:
                 found[index]["best"] = _said(runs[index].best_epoch, best[index])
         return found

@@ -47,6 +47,8 @@ class Asked:
     backbones: Mapping[str, Backbone]
     """By source, those the arm needs."""
     desk: Desk
+    rehearses: RunSpec | None = None
+    """The run that it is a short rehearsal of."""
 
 
 Ended = Callable[[int, Any], None]
@@ -89,7 +91,7 @@ def train_runs(
         UsageError: a precision that is not offered on the device.
     """
     made = [_Made(run, Trainer(run.spec, run.data, run.backbones, device, precision)) for run in runs]
-    company = Company([one.trainer for one in made], cores)
+    company = Company([one.trainer for one in made], cores, rehearses=runs[0].rehearses)
 
     def leave(index: int, what: Any) -> None:
         company.left.add(index)

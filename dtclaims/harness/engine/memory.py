@@ -1,0 +1,116 @@
+"""How much memory this process, those that it starts and the GPUs hold, looked at while they work."""
+
+import contextlib
+import os
+import subprocess
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dtclaims.device import gpus_for
+
+EVERY = 0.5
+"""Seconds between two looks. Caching allocators keep what they had until a job ends, so a peak is seldom missed."""
+CONTEXT = 0.6e9
+"""Bytes of a GPU that a process holds beside its tensors: libraries, kernels and graphs. Ours, from an H100, rounded
+up."""
+PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
+class Watch:
+    """Looks at the memory until it is left.
+
+    Args:
+        device: of the session, whose GPUs are looked at.
+    """
+
+    def __init__(self, device: str) -> None:
+        self._names = gpus_for(device)
+        self.gpus = len(self._names)
+        self.there = memory_there()
+        """Bytes of memory that there are."""
+        self.process = 0.0
+        """Bytes that this process and those below it held at most, what they share counted in none of them."""
+        self.gpu: tuple[float, float] | None = None
+        """Bytes that were held on one GPU at most, by whomever, and what it has; None where nobody can say."""
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while True:
+            self.process = max(self.process, process_memory())
+            for used, there in gpu_memory(self._names):
+                if self.gpu is None or used > self.gpu[0]:
+                    self.gpu = (used, there)
+            if self._over.wait(EVERY):
+                return
+
+
+def memory_there() -> float:
+    """Bytes of memory that this process may use: the machine's, or what its control group grants."""
+    found = [float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))]
+    for limit in LIMITS:
+        # Absent, or "max".
+        with contextlib.suppress(OSError, ValueError):
+            found.append(float(limit.read_text(encoding="ascii")))
+    return min(found)
+
+
+def process_memory(root: int | None = None) -> float:
+    """Bytes of memory that a process and all below it hold alone; 0 where the system does not say.
+
+    Args:
+        root: number of the process; None for this one.
+    """
+    parents: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # The command's name is in parentheses, and may hold anything.
+            state = (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            parents[int(folder.name)] = int(state[1])
+    family, grown = {os.getpid() if root is None else root}, True
+    while grown:
+        below = {number for number, parent in parents.items() if parent in family} - family
+        family |= below
+        grown = bool(below)
+    total = 0.0
+    for number in family:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            pages = Path(f"/proc/{number}/statm").read_text(encoding="ascii").split()
+            total += (int(pages[1]) - int(pages[2])) * PAGE
+    return total
+
+
+def gpu_memory(names: list[str]) -> list[tuple[float, float]]:
+    """Bytes held and there on each GPU, by the driver's own tool; nothing where that is not installed.
+
+    Args:
+        names: of GPUs, as CUDA_VISIBLE_DEVICES has them.
+    """
+    if not names:
+        return []
+    command = [
+        "nvidia-smi",
+        "-i",
+        ",".join(names),
+        "--query-gpu=memory.used,memory.total",
+        "--format=csv,noheader,nounits",
+    ]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+        lines = [line.split(",") for line in said.splitlines() if line.strip()]
+        return [(int(used) * 2**20, int(there) * 2**20) for used, there in lines]
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return []
