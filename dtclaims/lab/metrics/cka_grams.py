@@ -49,7 +49,8 @@ def rests(features: Tensor, basis: Tensor | None = None) -> Tensor:
     grams, size = u_centred(in_own_units(features))
     grams = without(grams, basis)
     length = grams.norm(dim=1)
-    return grams / length.where(length > math.sqrt(NO_SPREAD) * size, math.nan)[:, None]
+    found: Tensor = grams / length.where(length > math.sqrt(NO_SPREAD) * size, math.nan)[:, None]
+    return found
 
 
 def layerwise(pre: Mapping[str, Tensor], post: Mapping[str, Tensor], basis: Tensor | None = None) -> dict[str, float]:

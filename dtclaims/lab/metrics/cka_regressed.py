@@ -80,7 +80,7 @@ class InputKernels:
         """
         features = Centred(values, name, "unbiased").features
         self.check((name, features))
-        (rest,) = rests(features[None], self.basis)
+        rest: Tensor = rests(features[None], self.basis)[0]
         if rest.isnan().any():
             raise UndefinedMeasurement(
                 f"CKA of {name} beyond its inputs is 0/0",

@@ -44,7 +44,7 @@ class PlainLane:
         self.network, self.view = network, view
         self.slots = np.arange(width)
         """Of the environment, by row."""
-        self.dims = (len(view.state_mean), 1, view.action_dim)
+        self.dims = [len(view.state_mean), 1, view.action_dim]
         self.window = np.zeros((width, view.context, sum(self.dims)), dtype=np.float32)
         """State, return-to-go and action of each step."""
         self.begin(self.slots)

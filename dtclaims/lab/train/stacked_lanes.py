@@ -152,7 +152,7 @@ class StackedLane:
         state = (arrived[..., :-1] - self.mean) / self.std
         shown = F.pad(torch.cat((state, arrived[..., -1:]), dim=-1), (0, self.action_dim))
         self.window.index_copy_(2, current, shown.unsqueeze(2))
-        states, to_go, actions = torch.split(self.window, (state.shape[-1], 1, self.action_dim), dim=-1)
+        states, to_go, actions = torch.split(self.window, [state.shape[-1], 1, self.action_dim], dim=-1)
         found = self.forward.actions(self.networks, states, actions, to_go, timesteps, current, half=self.half)
         actions.index_copy_(2, current, found.unsqueeze(2).to(actions.dtype))
         self.leaving.copy_(found.transpose(0, 1).flatten(0, 1))
