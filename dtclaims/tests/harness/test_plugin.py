@@ -185,7 +185,7 @@ def test_verdicts_are_printed_without_a_report(
     assert result.ret == EXIT_USAGE
     result.stdout.fnmatch_lines(["*SAMPLE-fails*REPRODUCED*", "ERROR: cannot write the report: got Is a directory*"])
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("float division")
 
     monkeypatch.setattr("dtclaims.harness.study.read_figures", fail)
@@ -214,7 +214,7 @@ def test_a_failed_job_fails_the_command(
     """`dtclaims run` exits with 1 and says how many jobs failed and how the first did; the verdicts are there."""
     save_hdf5(made_up([30, 40]), Path("mine.hdf5"))
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RunFailed("the loss stopped being finite")
 
     monkeypatch.setattr("dtclaims.lab.train.job.train_runs", fail)
