@@ -68,20 +68,20 @@ def paper(tmp_path: Path) -> Path:
 
 def session(paper: Path, number: int) -> "subprocess.Popen[str]":
     where = paper.parent
-    environment = {**os.environ, "MADE": str(where / "made"), "DTCLAIMS_HOME": str(where / "home")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment |= {"PYTHONPATH": str(ROOT), "MADE": str(where / "made"), "DTCLAIMS_HOME": str(where / "home")}
     words = [
         sys.executable,
         "-m",
         "pytest",
         str(paper),
+        "-q",
         "-p",
         "no:cacheprovider",
-        "-q",
-        "--seeds",
-        "6",
-        "--workers",
-        "1",
+        "-p",
+        "dtclaims.harness.plugin",
     ]
+    words += ["--seeds", "6", "--workers", "1"]
     words += ["--store", str(where / "store"), "--report", str(where / f"report-{number}")]
     return subprocess.Popen(
         words, cwd=where, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
