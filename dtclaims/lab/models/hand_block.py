@@ -233,7 +233,7 @@ def _norm_backward(gradient: Tensor, x: Tensor, stats: Sequence[Tensor], norm: t
     """Gradient of a norm's input."""
     d_x: Tensor
     if len(norm) == 2:
-        d_x, *of_norm = torch.ops.aten.native_layer_norm_backward(
+        d_x, *of_norm = torch.ops.aten.native_layer_norm_backward.default(
             gradient, x, norm[0].shape, *stats, *norm, [True, True, True]
         )
     else:
@@ -270,7 +270,7 @@ def _activate_backward(
 ) -> Tensor:
     """With g = σ(u): g + x g (1 - g) u', times the gradient."""
     if activation == "relu":
-        return torch.ops.aten.threshold_backward(gradient, active, 0.0)  # type: ignore[no-any-return]
+        return torch.ops.aten.threshold_backward.default(gradient, active, 0.0)  # type: ignore[no-any-return]
     inner = torch.addcmul(active, active, gate, value=-1)
     if activation == "quick_gelu":
         inner.mul_(QUICK)

@@ -10,6 +10,7 @@ import torch
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from dtclaims.lab.data.physics import BatchedEnv
+from dtclaims.lab.design.scales import SCALES
 from dtclaims.lab.design.tasks import RETURN_SCALE, get_task
 from dtclaims.lab.models import DecisionTransformer, StackConfig
 from dtclaims.lab.train.choices import path_of
@@ -21,7 +22,7 @@ from dtclaims.lab.train.stacked import rounded_parameters
 TASK = get_task("halfcheetah")
 """Its episodes never terminate."""
 CONTEXT = 20
-EPISODES, STEPS = 10, 40
+STEPS = 40
 MEAN, STD = np.zeros(TASK.state_dim, dtype=np.float32), np.ones(TASK.state_dim, dtype=np.float32)
 
 
@@ -30,9 +31,11 @@ def network(width: int, heads: int, device: str) -> DecisionTransformer:
     return DecisionTransformer(config, TASK.state_dim, TASK.action_dim, head="untied").to(device).eval()
 
 
-def ours(model: DecisionTransformer, episodes: int, steps: int, device: str, precision: str) -> np.ndarray:
+def ours(
+    model: DecisionTransformer, episodes: int, steps: int, device: str, precision: str, context: int = CONTEXT
+) -> np.ndarray:
     env = BatchedEnv(TASK, episodes, physics_workers(device))
-    view = View(TASK.target, CONTEXT, MEAN, STD, TASK.action_dim)
+    view = View(TASK.target, context, MEAN, STD, TASK.action_dim)
     asked = model if device == "cpu" else together([model], precision)
     made = ROLLOUTS[path_of(device)](asked, env, [view], torch.device(device), precision)
     (rollouts,) = made.run([range(episodes)], steps)
@@ -50,7 +53,7 @@ def together(models: list[DecisionTransformer], precision: str, compiling: bool 
 
 
 @torch.no_grad()
-def reference_way(model: DecisionTransformer, episodes: int, steps: int) -> np.ndarray:
+def reference_way(model: DecisionTransformer, episodes: int, steps: int, context: int = CONTEXT) -> np.ndarray:
     """One episode after the other; every step a forward of one padded window (protocol §5)."""
     env = gymnasium.make(TASK.gym_id)
     mean, std = torch.from_numpy(MEAN), torch.from_numpy(STD)
@@ -64,11 +67,11 @@ def reference_way(model: DecisionTransformer, episodes: int, steps: int) -> np.n
         earned = 0.0
         for step in range(steps):
             actions = torch.cat([actions, torch.zeros(1, TASK.action_dim)])
-            real = min(CONTEXT, step + 1)
+            real = min(context, step + 1)
 
             def padded(values: torch.Tensor, real: int = real) -> torch.Tensor:
                 values = values[-real:]
-                empty = torch.zeros(CONTEXT - real, values.shape[1], dtype=values.dtype)
+                empty = torch.zeros(context - real, values.shape[1], dtype=values.dtype)
                 return torch.cat([empty, values])[None]
 
             action = model(
@@ -76,7 +79,7 @@ def reference_way(model: DecisionTransformer, episodes: int, steps: int) -> np.n
                 padded(actions),
                 padded(target),
                 padded(timesteps.T)[..., 0],
-                torch.cat([torch.zeros(CONTEXT - real), torch.ones(real)])[None].bool(),
+                torch.cat([torch.zeros(context - real), torch.ones(real)])[None].bool(),
             )[0, -1]
             actions[-1] = action
             state, reward, done, _, _ = env.step(action.numpy())
@@ -92,14 +95,17 @@ def reference_way(model: DecisionTransformer, episodes: int, steps: int) -> np.n
 
 
 @pytest.mark.parametrize("way", ["lock step", "reference"])
-def test_mini_on_cpu(benchmark: BenchmarkFixture, way: str) -> None:
-    """12 blocks of width 32 on the CPU."""
-    benchmark.group = f"roll-out mini, {EPISODES} episodes x {STEPS} steps, CPU"
+@pytest.mark.parametrize("context", [1, CONTEXT])
+def test_mini_on_cpu(benchmark: BenchmarkFixture, context: int, way: str) -> None:
+    """12 blocks of width 32 on the CPU, as many episodes as an evaluation of the mini scale has."""
+    episodes = SCALES["mini"].budget.evaluation_episodes
+    benchmark.group = f"roll-out mini, K={context}, {episodes} episodes x {STEPS} steps, CPU"
     model = network(32, 2, "cpu")
     if way == "reference":
-        returns = benchmark.pedantic(reference_way, args=(model, EPISODES, STEPS), rounds=2)
+        returns = benchmark.pedantic(reference_way, args=(model, episodes, STEPS, context), rounds=2)
     else:
-        returns = benchmark.pedantic(ours, args=(model, EPISODES, STEPS, "cpu", "float32"), rounds=5, warmup_rounds=1)
+        arguments = (model, episodes, STEPS, "cpu", "float32", context)
+        returns = benchmark.pedantic(ours, args=arguments, rounds=5, warmup_rounds=1)
     assert np.isfinite(returns).all()
 
 

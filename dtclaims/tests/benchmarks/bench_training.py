@@ -10,7 +10,6 @@ ours leaves out tokens that no loss depends on); the peak is a bfloat16 product 
 import random
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,11 +17,12 @@ import torch
 
 from dtclaims.lab.data.trajectories import Trajectories
 from dtclaims.lab.data.windows import ACTION_PADDING, Batch, WindowSampler
+from dtclaims.lab.design.scales import SCALES
 from dtclaims.lab.design.spec import Budget
 from dtclaims.lab.design.tasks import MAX_EPISODE_STEPS, RETURN_SCALE, get_task
 from dtclaims.lab.models import DecisionTransformer, StackConfig
 from dtclaims.lab.train.objective import action_loss, make_optimizer
-from dtclaims.lab.train.plain import update
+from dtclaims.lab.train.plain import PlainSteps
 from dtclaims.lab.train.stacked import WORTH_COMPILING, StackedSteps
 from dtclaims.lab.train.stepping import Member
 from dtclaims.tests.support.operations import step_operations
@@ -61,7 +61,10 @@ def network(config: StackConfig, device: str) -> DecisionTransformer:
 class ReferenceTraining:
     """Batches built sample by sample in Python, eager float32, AdamW one tensor at a time."""
 
-    def __init__(self, config: StackConfig, context: int, data: Trajectories, device: str) -> None:
+    def __init__(
+        self, config: StackConfig, context: int, data: Trajectories, device: str, size: int = BUDGET.batch_size
+    ) -> None:
+        self.size = size
         self.model, self.context, self.device = network(config, device).train(), context, device
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=1e-4, weight_decay=1e-4, foreach=False, fused=False
@@ -72,7 +75,7 @@ class ReferenceTraining:
         self.data, self.mean, self.std = data, data.state_mean, data.state_std
 
     def batch(self) -> Batch:
-        chosen = np.random.choice(len(self.parts), size=BUDGET.batch_size, replace=True, p=self.shares)
+        chosen = np.random.choice(len(self.parts), size=self.size, replace=True, p=self.shares)
         columns: list[list[np.ndarray]] = [[] for _ in range(5)]
         for number in chosen:
             part = self.parts[number]
@@ -204,22 +207,25 @@ def test_paper_size_on_gpu(benchmark, context: int, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["reference-style", "ours"])
-def test_mini_on_cpu(benchmark, way: str) -> None:
-    """Ten steps at the mini scale, K=20, one thread."""
-    benchmark.group = "10 training steps, mini, K=20, CPU"
-    data, budget = made_up_data(40), replace(BUDGET, batch_size=64)
+@pytest.mark.parametrize("context", [1, 20])
+def test_mini_on_cpu(benchmark, context: int, way: str) -> None:
+    """Twenty steps, an epoch of the mini scale, at its batch size; one thread."""
+    budget = SCALES["mini"].budget
+    count = budget.steps_per_epoch
+    benchmark.group = f"{count} training steps, mini, K={context}, batch {budget.batch_size}, CPU"
+    data = made_up_data(40)
     if way == "reference-style":
-        steps = ReferenceTraining(MINI, 20, data, "cpu").steps
+        steps = ReferenceTraining(MINI, context, data, "cpu", budget.batch_size).steps
     else:
-        model, sampler, source = network(MINI, "cpu").train(), WindowSampler(data, 20), np.random.default_rng(0)
-        optimizer = make_optimizer(model, budget, 1e-8)
+        model, sampler = network(MINI, "cpu"), WindowSampler(data, context)
+        plain = PlainSteps([Member(model, make_optimizer(model, budget, 1e-8), sampler, 0.25)], budget)
+        starts = sampler.draw(count * budget.batch_size, np.random.default_rng(0)).reshape(count, -1)
 
         def steps(count: int) -> None:
-            for _ in range(count):
-                batch = sampler.gather(sampler.draw(budget.batch_size, source))
-                update(model, batch, optimizer, 1e-4, 0.25)
+            ((losses, _, _),) = plain.epoch([starts[:count]], [0], [0])
+            assert torch.isfinite(losses).all()
 
-    benchmark.pedantic(steps, args=(10,), rounds=2, warmup_rounds=1)
+    benchmark.pedantic(steps, args=(count,), rounds=3, warmup_rounds=1)
 
 
 if __name__ == "__main__":
