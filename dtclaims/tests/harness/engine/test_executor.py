@@ -118,7 +118,7 @@ def test_dropped_checkpoints_are_made_again_where_they_are_needed(tmp_path: Path
 
 def test_a_run_that_another_process_makes_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest is done first; then it is looked at again, and found."""
-    monkeypatch.setattr("dtclaims.harness.engine.executor.BUSY_WAIT", (0.01, 0.05))
+    monkeypatch.setattr("dtclaims.harness.engine.agenda.BUSY_WAIT", (0.01, 0.05))
     store = Store(tmp_path / "store")
     plan = tiny_plan(2)
     theirs, ours = plan.runs

@@ -13,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dtclaims.errors import RunFailed
-from dtclaims.harness.engine import executor, work
+from dtclaims.harness.engine import agenda, executor, work
+from dtclaims.harness.engine.agenda import RETRIES
 from dtclaims.harness.engine.background import Background
 from dtclaims.harness.engine.engine import Ended, Event
-from dtclaims.harness.engine.executor import RETRIES, execute
+from dtclaims.harness.engine.executor import execute
 from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.engine.work import Group, Order, perform
 from dtclaims.harness.lab import CodeUsed, Job, Preparation
@@ -119,7 +120,7 @@ def test_every_job_is_done_once_however_groups_end(
     engine = Scripted(slots, endings, turns)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(executor, "make_engine", lambda *_: engine)
-        patch.setattr(executor, "BUSY_WAIT", (0.0, 0.0))
+        patch.setattr(agenda, "BUSY_WAIT", (0.0, 0.0))
         folder = tmp_path_factory.mktemp("store")
         outcome = execute(
             plan_of(*jobs),
