@@ -1,4 +1,4 @@
-"""The project's jobs: `nox -s unit lint types claims bench light`."""
+"""The project's jobs: `nox -s unit gpu lint types claims bench light`."""
 
 import shutil
 import tempfile
@@ -9,13 +9,26 @@ import nox
 nox.options.sessions = ["unit", "lint", "types"]
 nox.options.reuse_existing_virtualenvs = True
 
+# Without the option pytest-benchmark warns that it cannot measure in parallel, and a warning is an error here.
+PARALLEL = ("pytest", "--benchmark-disable")
+
 
 @nox.session
 def unit(session: nox.Session) -> None:
-    """Tests of the package."""
+    """Tests of the package that need no GPU."""
     session.install("-e", ".[test]")
-    # Without --benchmark-disable pytest-benchmark warns that it cannot measure in parallel.
-    session.run("pytest", "-n", "auto", "--benchmark-disable", "-m", "not slow", *session.posargs)
+    session.run(*PARALLEL, "-n", "auto", "-m", "not slow and not gpu", *session.posargs)
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """Every test that needs a CUDA device, the slow ones too; without one it fails instead of skipping them."""
+    session.install("-e", ".[test]")
+    here = "from dtclaims.device import cuda_devices; print(cuda_devices())"
+    if not int(str(session.run("python", "-c", here, silent=True))):
+        session.error("no CUDA device: these tests need one, with its driver and a CUDA build of torch")
+    # Each worker takes half a gigabyte of the GPU before its first test.
+    session.run(*PARALLEL, "-n", "8", "-m", "gpu", *session.posargs)
 
 
 @nox.session

@@ -17,6 +17,9 @@ def cuda_devices() -> int:
             return 0
     except importlib.metadata.PackageNotFoundError:
         return 0
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+        # Hidden. The driver reads this too, but once for a process.
+        return 0
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

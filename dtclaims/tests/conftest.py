@@ -1,7 +1,9 @@
 """Our own tests are strict: a warning is an error. Sessions with claims are their users', whose plugins may warn."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,3 +26,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             # First, so that a test's own filters come after it and count.
             item.add_marker(STRICT, append=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Where a GPU is in sight, `auto` means it. A test that is not of GPUs sees none, nor does what it starts."""
+    hidden = {} if item.get_closest_marker("gpu") else {"CUDA_VISIBLE_DEVICES": ""}
+    with mock.patch.dict(os.environ, hidden):
+        return (yield)

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from dtclaims.device import cpu_count
-from dtclaims.harness.engine.engine import Event
+from dtclaims.harness.engine.engine import Ended, Event
 from dtclaims.harness.engine.work import Group, perform, prepare_process
 from dtclaims.harness.store.store import Store
 
@@ -30,7 +30,16 @@ class Inline:
     def wait(self, timeout: float | None, tell: Callable[[Event], None]) -> None:
         """Do the jobs, however long it takes."""
         assert self._group is not None
-        perform(self._store, self._group, tell, cpu_count())
+        ended: list[Event] = []
+        perform(
+            self._store,
+            self._group,
+            lambda event: (ended.append if isinstance(event, Ended) else tell)(event),
+            cpu_count(),
+        )
+        # Who hears of an end may end the session: that is none of the job's errors.
+        for event in ended:
+            tell(event)
 
     def __enter__(self) -> Self:
         prepare_process(cpu_count())

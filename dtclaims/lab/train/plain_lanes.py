@@ -19,7 +19,7 @@ class PlainRollouts(LaneRollouts):
     precisions: ClassVar[tuple[Precision, ...]] = ("float32",)
 
     def _lane(self, width: int) -> "PlainLane":
-        return PlainLane(self._network, width, self.views[0])
+        return PlainLane(self._asked, width, self.views[0])
 
     def _narrowed(self, lane: "PlainLane", live: npt.NDArray[np.bool_]) -> "PlainLane":
         lane.keep(live)
@@ -27,8 +27,14 @@ class PlainRollouts(LaneRollouts):
 
     @contextmanager
     def _ready(self) -> Iterator[None]:
-        self._network: Alone = ALONE[self.network.kind](self.network)
+        # Anew for each set of weights: they may have been replaced.
+        self._asked = self._alone()
         yield
+
+    def _alone(self) -> Alone:
+        """What is asked for actions."""
+        found: Alone = ALONE[self.network.kind](self.network)
+        return found
 
 
 class PlainLane:

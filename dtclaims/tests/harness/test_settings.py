@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dtclaims.device import cpu_count, gpus_for, limited, machine_of
+from dtclaims.device import cpu_count, cuda_devices, gpus_for, limited, machine_of, resolve_device
 from dtclaims.errors import UsageError
 from dtclaims.harness.options import OPTIONS, Choice, flag, parse_fail_on, parse_seeds, value_of
 from dtclaims.tests.support.studies import LAB, settings_of
@@ -98,6 +99,35 @@ def test_stored_results_may_be_of_a_device_that_is_not_here(monkeypatch: pytest.
     assert found(scale="mini", device="cuda", precision="tf32") == ("cuda", "tf32")
     with pytest.raises(UsageError, match="no such CUDA device"):
         settings_of({"device": "cuda"}, stored=False)
+
+
+@pytest.mark.parametrize(("visible", "count"), [(None, 2), ("0,1", 2), ("", 0), ("-1", 0)])
+def test_hidden_gpus_are_not_there(visible: str | None, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`CUDA_VISIBLE_DEVICES` empty or -1 hides them all, whenever it was set; else the driver counts."""
+
+    class Driver:
+        def cuInit(self, flags: int) -> int:
+            return 0
+
+        def cuDeviceGetCount(self, count: Any) -> int:
+            count._obj.value = 2
+            return 0
+
+    monkeypatch.setattr("dtclaims.device.importlib.metadata.version", lambda name: "2.11.0")
+    monkeypatch.setattr("dtclaims.device.ctypes.CDLL", lambda name: Driver())
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert cuda_devices() == count
+
+
+def test_a_test_that_is_not_of_gpus_sees_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever machine it runs on, `auto` means the CPU, in processes that it starts too."""
+    code = "from dtclaims.device import resolve_device; print(resolve_device('auto'))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (resolve_device("auto"), done.stdout.strip()) == ("cpu", "cpu")
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
 
 
 def test_missing_cuda_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,14 +14,14 @@ TABLES = {
     "BUILDERS": "dtclaims.lab.models.arms",
     "CHANGES": "dtclaims.lab.models.changes",
     "ATTENTION": "dtclaims.lab.models.attention",
-    "CAUSAL": "dtclaims.lab.models.attention",
     "STEPPING": "dtclaims.lab.train.stepping",
     "ROLLOUTS": "dtclaims.lab.train.evaluate",
+    "ALONE": "dtclaims.lab.train.alone",
     "FORWARDS": "dtclaims.lab.train.forward",
 }
 PATHS = ("plain", "stacked")
 STACKED = {
-    *("stacked", "stacked_lanes", "forward", "forward_mlp", "flat_adamw", "capture", "networks"),
+    *("stacked", "stacked_lanes", "forward", "forward_mlp", "capture", "networks"),
     *("keyed_dropout", "gpu_attention", "short_attention"),
 }
 
@@ -73,5 +73,5 @@ def test_a_run_on_a_cpu_loads_no_cuda_code_and_no_other_network(arm: str, others
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())
-    assert {"plain", "lanes"} <= loaded
+    assert {"plain", "plain_lanes"} <= loaded
     assert not loaded & (STACKED | others)

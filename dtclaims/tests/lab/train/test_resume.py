@@ -149,7 +149,7 @@ def test_a_run_uses_the_cores_it_was_given(tmp_path: Path, monkeypatch: pytest.M
     # What is asked of it does not take a GPU.
     monkeypatch.setattr("dtclaims.lab.perform._free_gpu", lambda: None)
 
-    def company(trainers: Any, cores: int | None) -> Company:
+    def company(trainers: Any, cores: int | None, **_: Any) -> Company:
         asked.append(cores)
         raise Stopped
 
@@ -224,7 +224,7 @@ def test_a_disk_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, co
         patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(code, os.strerror(code))))
         perform(store, (tiny_job(),), told.append)
         (ended,) = [one for one in told if isinstance(one, Ended)]
-    assert ended.status == "failed"
+    assert ended.status == ("full" if code == errno.ENOSPC else "failed")
     assert ended.text.startswith(f"cannot write {store.root}")
     assert advice in ended.text
     after = load_state(store.root / "work" / tiny_job().key)

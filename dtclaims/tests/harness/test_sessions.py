@@ -1,0 +1,112 @@
+"""Several sessions on one store, as a batch system starts them (docs/clusters.md)."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from dtclaims.places import ROOT
+
+LAB = '''
+"""A lab whose number takes a while, and says who made it."""
+import os
+import time
+from pathlib import Path
+
+from dtclaims import FunctionLab
+
+LAB = FunctionLab("slow")
+
+
+@LAB.quantity
+def reading(seed: int, side: str) -> float:
+    """A number that depends on the seed only."""
+    time.sleep(0.4)
+    with Path(os.environ["MADE"]).open("a") as file:
+        file.write(f"{seed}{side}\\n")
+    return (40.0 if side == "a" else 10.0) + seed
+'''
+CLAIMS = '''
+from dtclaims import Need, Paper, above, claim
+
+
+@claim(
+    "SLOW-1",
+    section="1",
+    quote="a is more than twice b",
+    scope="everywhere",
+    effect="a over b",
+    unit="ratio",
+    needs={"a": Need("reading", side="a"), "b": Need("reading", side="b")},
+    trend=above(2.0),
+    paper=Paper("3", (3.0,)),
+)
+def test_slow(a: float, b: float) -> float:
+    """a over b."""
+    return a / b
+'''
+PAPER = {"lab": "slow_lab:LAB"}
+
+
+@pytest.fixture
+def paper(tmp_path: Path) -> Path:
+    """A paper of twelve jobs of 0.4 s each."""
+    tiny = json.loads((ROOT / "dtclaims/tests/support/tiny_paper/paper.json").read_text("utf-8"))
+    folder = tmp_path / "paper"
+    folder.mkdir()
+    (folder / "paper.json").write_text(json.dumps({**tiny, **PAPER}))
+    (folder / "slow_lab.py").write_text(LAB)
+    (folder / "test_slow.py").write_text(CLAIMS)
+    return folder
+
+
+def session(paper: Path, number: int) -> "subprocess.Popen[str]":
+    where = paper.parent
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment |= {"PYTHONPATH": str(ROOT), "MADE": str(where / "made"), "DTCLAIMS_HOME": str(where / "home")}
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        str(paper),
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "dtclaims.harness.plugin",
+    ]
+    words += ["--seeds", "6", "--workers", "1"]
+    words += ["--store", str(where / "store"), "--report", str(where / f"report-{number}")]
+    return subprocess.Popen(
+        words, cwd=where, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def test_sessions_share_the_work_and_one_that_was_stopped_goes_on(paper: Path) -> None:
+    """Three at once, one of them ended by SIGTERM and started again: each job is made once, each report is the same."""
+    made = paper.parent / "made"
+    first = [session(paper, number) for number in range(3)]
+    until = time.monotonic() + 60
+    while not made.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    first[0].send_signal(signal.SIGTERM)
+    said = first[0].communicate(timeout=60)[0]
+    assert "the same command goes on" in said
+    again = session(paper, 0)
+    for one in (*first[1:], again):
+        output = one.communicate(timeout=120)[0]
+        assert one.returncode == 0, output
+    counted = Counter(made.read_text().split())
+    assert set(counted) == {f"{seed}{side}" for seed in range(6) for side in "ab"}
+    # One that was under way when its session was stopped may have been written down and begun again.
+    assert sum(counted.values()) <= 13
+    reports = [json.loads((paper.parent / f"report-{number}" / "report.json").read_text()) for number in range(3)]
+    assert {entry["verdict"] for report in reports for entry in report["claims"] if entry["id"] == "SLOW-1"} == {
+        "reproduced"
+    }
