@@ -14,7 +14,7 @@ from dtclaims.harness.engine.room import full
 from dtclaims.harness.engine.work import Group, Order
 from dtclaims.harness.lab import Preparation
 from dtclaims.harness.plan.cells import Name
-from dtclaims.harness.plan.estimate import Dealing, Machine
+from dtclaims.harness.plan.estimate import Machine
 from dtclaims.harness.plan.plan import Plan, PlannedJob
 from dtclaims.harness.store.store import Store
 from dtclaims.harness.store.timings import Timing, add_timing
@@ -57,7 +57,6 @@ class Agenda:
         self._to_make = set(self._rank)
         self._headlines = {name: found for name, keys in plan.proofs.items() if (found := self._to_make & {*keys})}
         self._machine: Machine | None = None
-        self._dealing: Dealing | None = None
         self._ready: list[tuple[int, int, Order]] = []
         """A heap: first what others waited for or what is tried again, then as planned."""
         self._after: dict[str, list[PlannedJob]] = defaultdict(list)
@@ -137,7 +136,6 @@ class Agenda:
             workers: how many jobs, or groups of them, are done at once.
         """
         self._machine = Machine(cpu_count(), max(1, workers), len(gpus_for(self._plan.device)))
-        self._dealing = Dealing(self._plan.works(self._ordered), self._machine)
         planned = self._plan.schedule(self._ordered, self._machine).jobs
         found = {}
         for key in sorted(planned, key=lambda key: planned[key].begin):
@@ -179,13 +177,9 @@ class Agenda:
                 alike = one.job.together == first.job.together
                 if alike and len(group) < min(self._most(first), self._most(one)):
                     group.append(one)
-            if self._dealing is not None:
-                group = group[: self._dealing.share(self._plan.jobs[first.key].cost, len(group))]
             taken = {one.key for one in group}
             self._ready = [one for one in self._ready if one[2].key not in taken]
             heapq.heapify(self._ready)
-        if self._dealing is not None:
-            self._dealing.begin(one.key for one in group)
         return tuple(group)
 
     def _most(self, job: Order) -> int:
@@ -195,7 +189,6 @@ class Agenda:
     def apart(self, job: Order, size: int) -> bool:
         """A group of this size failed or died: the job comes next, in groups of half the size. Whether it was one."""
         self._limit[job.key] = max(1, size // 2)
-        self._come_back(job)
         self._make_ready(job, first=True)
         return size > 1
 
@@ -209,12 +202,7 @@ class Agenda:
         self._visits[job.key] += 1
         pause = min(shortest * 2 ** (self._visits[job.key] - 1), longest)
         self._put_off = sorted([*self._put_off, (time.monotonic() + pause, job)], key=lambda one: one[0])
-        self._come_back(job)
         return self._visits[job.key] == 1
-
-    def _come_back(self, job: Order) -> None:
-        if self._dealing is not None:
-            self._dealing.come_back(job.key)
 
     def again(self, job: Order, size: int) -> bool:
         """Whether a job whose worker died gets another. In a group it may have been a companion's fault."""
@@ -229,8 +217,6 @@ class Agenda:
             failed += new
             waiting += new
         self.outcome.failures.update(dict.fromkeys(failed, text))
-        if self._dealing is not None:
-            self._dealing.begin(failed)
         return failed[1:]
 
     def full(self, text: str) -> StoreError:

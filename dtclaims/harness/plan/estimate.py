@@ -1,6 +1,6 @@
 """How long jobs take on a machine: a schedule of them on its workers, GPUs and cores. Plain numbers in and out.
 
-Workers take jobs in their order, those of one `together` in groups (`Dealing`). What a group does is a mix of waiting for its GPU,
+Workers take jobs in their order, those of one `together` in groups. What a group does is a mix of waiting for its GPU,
 for physics, and for itself; the groups on one GPU share it, and all share the cores: where more is asked of a GPU or of
 the cores than there is, everybody who uses it is slower by the same factor (processor sharing). So training and physics
 of several workers overlap, and the session takes as long as what there is least of.
@@ -8,19 +8,11 @@ of several workers overlap, and the session takes as long as what there is least
 
 import heapq
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dtclaims.harness.lab import Cost
-
-SHARES = 2.0
-"""How many times what is left for each worker a group may take. Ours: of 1 and 2, 2 ended sooner where a plan of 810
-runs was scheduled on 1, 2, 4 and 8 GPUs with 3 to 8 workers each."""
-LOSS = 1.25
-"""By how much a job may take longer in half the group. Ours: with 2 the same plan took up to a third longer."""
-WORTH = 60.0
-"""Seconds from which on a group is worth halving: to start one, and to compile for its size, takes half of them."""
 
 
 @dataclass(frozen=True)
@@ -125,53 +117,6 @@ def steady(cost: Cost, size: int, machine: Machine) -> float:
     return max(busy, cores * machine.workers / machine.cores)
 
 
-class Dealing:
-    """Deals jobs out to the workers of a machine.
-
-    With groups as full as may be, the last ones of a session are few and long, and most workers idle. So near the end a
-    group that would take longer than everybody's share of what is left is halved.
-
-    Args:
-        works: all that is to be done.
-        machine: that does it.
-    """
-
-    def __init__(self, works: Sequence[Work], machine: Machine) -> None:
-        self._machine = machine
-        alike = Counter(one.together for one in works)
-        self._each: dict[str, float] = {}
-        """Seconds of a worker that a job takes, in as large a group as there is for it."""
-        for one in works:
-            size = min(one.most, alike[one.together]) if one.together is not None else 1
-            self._each[one.key] = steady(one.cost, size, machine) / size
-        self._left = set(self._each)
-
-    def share(self, cost: Cost, count: int) -> int:
-        """How many of some jobs one worker is given: all, or half of them, and so on.
-
-        Args:
-            cost: of each.
-            count: of the jobs, not begun, as many as may be done together.
-        """
-        left = math.fsum(self._each[key] for key in self._left) / self._machine.workers
-        most = max(WORTH, SHARES * left)
-        size, each = count, steady(cost, count, self._machine) / count
-        while size > 1 and steady(cost, size, self._machine) > most:
-            half = (size + 1) // 2
-            if steady(cost, half, self._machine) / half > LOSS * each:
-                break
-            size = half
-        return size
-
-    def begin(self, keys: Iterable[str]) -> None:
-        """Some jobs are being done, or never will be."""
-        self._left.difference_update(keys)
-
-    def come_back(self, key: str) -> None:
-        """One is to be done after all."""
-        self._left.add(key)
-
-
 def schedule(works: Sequence[Work], machine: Machine) -> Schedule:
     """Works on a machine, taken in their order.
 
@@ -200,7 +145,6 @@ class _Simulation:
         self._ready: list[tuple[tuple[int, int], Work]] = []
         self._later: list[tuple[float, tuple[int, int], Work]] = []
         self._groups = 0
-        self._dealing = Dealing(works, machine)
         for one in works:
             if not self._waits[one.key]:
                 self._put(one)
@@ -218,17 +162,19 @@ class _Simulation:
         heapq.heappush(self._ready, (order, work))
 
     def _take(self) -> list[Work]:
-        """The next group, as large as the engine makes it."""
-        _, first = heapq.heappop(self._ready)
-        taken = [first]
-        if first.together is not None:
-            alike = sorted(one for one in self._ready if one[1].together == first.together)[: first.most - 1]
-            alike = alike[: self._dealing.share(first.cost, 1 + len(alike)) - 1]
-            taken += [work for _, work in alike]
-            keys = {work.key for _, work in alike}
-            self._ready = [one for one in self._ready if one[1].key not in keys]
-            heapq.heapify(self._ready)
-        self._dealing.begin(one.key for one in taken)
+        """The next group, as full as the engine makes it."""
+        order, first = heapq.heappop(self._ready)
+        if first.together is None:
+            return [first]
+        taken, others = [first], []
+        while self._ready and len(taken) < first.most:
+            order, work = heapq.heappop(self._ready)
+            if work.together == first.together:
+                taken.append(work)
+            else:
+                others.append((order, work))
+        for one in others:
+            heapq.heappush(self._ready, one)
         return taken
 
     def _begin(self, works: list[Work], worker: int) -> _Group:

@@ -81,11 +81,9 @@ class Plan:
 
     def schedule(self, jobs: Iterable[PlannedJob], machine: Machine) -> Schedule:
         """When jobs would be done on a machine, taken in their order."""
-        return schedule(self.works(jobs), machine)
-
-    def works(self, jobs: Iterable[PlannedJob]) -> list[Work]:
-        """Jobs as far as time goes."""
-        return [Work(one.key, one.cost, one.needs, one.job.together, one.job.most_together) for one in jobs]
+        return schedule(
+            [Work(one.key, one.cost, one.needs, one.job.together, one.job.most_together) for one in jobs], machine
+        )
 
     def in_order(self, jobs: Iterable[PlannedJob]) -> list[PlannedJob]:
         """Jobs as they are to start: a session that is cut short has then judged as many headline claims as it could.
