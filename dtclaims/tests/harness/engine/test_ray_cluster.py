@@ -49,8 +49,9 @@ def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def cluster() -> Iterator[Any]:
-    """Two nodes with one logical GPU each."""
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Two nodes with one logical GPU each; Ray counts those that are in sight."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     import ray
     from ray.cluster_utils import Cluster
 
