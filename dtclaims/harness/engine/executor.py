@@ -18,9 +18,10 @@ from dtclaims.harness.engine.loggers import check_loggers
 from dtclaims.harness.engine.processes import Processes
 from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.engine.ray_cluster import RayCluster
-from dtclaims.harness.engine.timeline import Timeline
+from dtclaims.harness.engine.timeline import MEASUREMENT, RUN, Timeline
 from dtclaims.harness.engine.work import Group, Order
 from dtclaims.harness.lab import Session
+from dtclaims.harness.plan.cells import Name
 from dtclaims.harness.plan.plan import Plan
 from dtclaims.harness.store.store import Store
 
@@ -65,8 +66,7 @@ def execute(
     agenda = Agenda(plan, store, folder, check_loggers(loggers))
     if not agenda.jobs():
         return agenda.outcome
-    timeline = Timeline(store.root / "logs")
-    with _stopped_by_sigterm(), display:
+    with _stopped_by_sigterm(), display, Timeline(store.root / "logs", plan.device) as timeline:
         for one in agenda.jobs():
             if why := agenda.again_because(one):
                 display.note(f"{one.job.name} is {why}")
@@ -157,8 +157,10 @@ def _carry_out(agenda: Agenda, engine: Engine, background: Background, display: 
             display.note(f"{agenda.label(running[event.key][0])}: {event.text}")
         else:
             order, group = running.pop(event.key)
-            timeline.tell("end", name=order.job.name, status=event.status)
-            _end(agenda, order, group, event, display)
+            kind = RUN if order.job.keeps_files else MEASUREMENT
+            timeline.tell("end", name=order.job.name, kind=kind, status=event.status)
+            for cell in _end(agenda, order, group, event, display):
+                timeline.tell("headline", cell=cell)
 
     def groups() -> int:
         return len({id(group) for _, group in running.values()})
@@ -191,7 +193,8 @@ def _carry_out(agenda: Agenda, engine: Engine, background: Background, display: 
             return
 
 
-def _end(agenda: Agenda, job: Order, group: Group, event: Ended, display: Display) -> None:
+def _end(agenda: Agenda, job: Order, group: Group, event: Ended, display: Display) -> list[Name]:
+    """Take in how a job ended; headline cells of which nothing is missing any more."""
     label = agenda.label(job)
     if event.status == "full":
         # The next jobs would all end like this one.
@@ -200,20 +203,22 @@ def _end(agenda: Agenda, job: Order, group: Group, event: Ended, display: Displa
         display.put_off(job.key)
         if agenda.put_off(job):
             display.note(f"{label}: {event.text}")
-        return
+        return []
     if event.status == "apart" or (event.status == "died" and agenda.again(job, len(group))):
         display.put_off(job.key)
         fewer = agenda.apart(job, len(group))
         # Of a group one line is enough.
         if job is group[0] or event.status == "died":
             display.note(f"{label}: {event.text}; it goes on {'with fewer beside it' if fewer else 'in another'}")
-        return
+        return []
+    complete: list[Name] = []
     if event.status in ("failed", "died"):
         for key in agenda.fail(job, event.text):
             display.finish(key)
         display.failed(f"{label}: {event.text}")
     else:
-        agenda.succeed(job, made=event.status == "made")
+        complete = agenda.succeed(job, made=event.status == "made")
     seconds = display.finish(job.key)
     if event.status == "made":
         agenda.timed(job, seconds, len(group))
+    return complete

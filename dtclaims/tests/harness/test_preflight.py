@@ -216,7 +216,7 @@ def test_too_small_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert tried(tmp_path / "one", demands={"gpu": 50 * 10**9}).ready
     found = tried(tmp_path / "two", demands={"gpu": 81 * 10**9})
     assert found.verdict == (
-        "preflight: not ready: 81.6 GB of a GPU's memory may be needed and it has 80.0 GB. "
+        "preflight: not ready: 81.8 GB of a GPU's memory may be needed and it has 80.0 GB. "
         "Let fewer share one: --workers 1."
     )
 

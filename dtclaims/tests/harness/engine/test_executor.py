@@ -20,7 +20,7 @@ import pytest
 from dtclaims.errors import StoreError, UsageError
 from dtclaims.files import writing
 from dtclaims.harness.engine.engine import Ended, Event, Noted
-from dtclaims.harness.engine.executor import make_engine
+from dtclaims.harness.engine.executor import LOOK, make_engine
 from dtclaims.harness.engine.loggers import LOGGERS, telling
 from dtclaims.harness.engine.processes import Processes
 from dtclaims.harness.engine.progress import Display, clock
@@ -125,9 +125,14 @@ def test_a_run_that_another_process_makes_is_waited_for(tmp_path: Path, monkeypa
     held = store.lock(theirs)
     held.__enter__()
     looked = 0
+    pause = time.sleep
 
     def sleep(seconds: float) -> None:
         nonlocal looked
+        if seconds == LOOK:
+            # The data, for which both wait, are still being made.
+            pause(0.01)
+            return
         looked += 1
         if looked == 3:
             assert store.find(ours) is not None
