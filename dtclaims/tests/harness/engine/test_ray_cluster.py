@@ -55,7 +55,9 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     import ray
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 1, "include_dashboard": False})
+    # Connected while there is one node: the test itself is to be on the one that stays.
+    head = {"num_cpus": 2, "num_gpus": 1, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, connect=True, head_node_args=head)
     yield cluster
     ray.shutdown()
     cluster.shutdown()
