@@ -56,7 +56,7 @@ class Processes:
         self._workers: list[_Worker] = []
         self._environment: dict[str, str] = {}
         """Of the workers, beside this process's: where the daemon is that lets them share a GPU."""
-        self._compilers = max(1, cpu_count() // len(self.places))
+        self.compilers = max(1, cpu_count() // len(self.places))
         """Threads with which each worker compiles: all of them do, at the same time."""
         self._stack = contextlib.ExitStack()
 
@@ -107,7 +107,7 @@ class Processes:
     def _spawn(self, place: str | None) -> _Worker:
         ours, theirs = CONTEXT.Pipe()
         process = CONTEXT.Process(
-            target=_serve, args=(theirs, self._root, place, self.cores, self._compilers, self._environment), daemon=True
+            target=_serve, args=(theirs, self._root, place, self.cores, self.compilers, self._environment), daemon=True
         )
         process.start()
         # Else the pipe would stay open in this process after the worker's death.

@@ -144,7 +144,7 @@ def told(lines: Sequence[Line]) -> Iterator[str]:
     for one in lines:
         at = clock(one["at"])
         if one["what"] == "begin":
-            yield f"{at}  {one['jobs']} jobs on {one['device']}, {one['workers']} at once"
+            yield f"{at}  jobs: {one['jobs']} on {one['device']}, {one['workers']} at once"
         elif one["what"] == "prepared":
             yield f"{at}  {one['name']}: {one['problem'] or 'done'}"
         elif one["what"] == "headline" and one in (headlines[0], headlines[-1]):

@@ -479,6 +479,33 @@ def test_workers_are_packed_on_every_gpu(
     assert isinstance(engine, Processes)
     assert engine.places == places
     assert engine.cores == cores
+    # All compile at the same time.
+    assert engine.compilers == max(1, machine // len(places))
+
+
+def test_groups_go_where_fewest_are_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Near the end, when few are left, no GPU has two while another has none."""
+    engine = Processes(tmp_path, ["0", "1", "0", "1"])
+    workers: list[Any] = []
+
+    def spawn(place: str | None) -> Any:
+        worker = mock.Mock(place=place, keys=set())
+        workers.append(worker)
+        engine._workers.append(worker)
+        return worker
+
+    monkeypatch.setattr(engine, "_spawn", spawn)
+
+    def start(key: str) -> str:
+        engine.start((mock.Mock(key=key),))
+        (worker,) = (one for one in workers if one.keys == {key})
+        return str(worker.place)
+
+    assert [start(key) for key in "abcd"] == ["0", "1", "0", "1"]
+    for worker in workers:
+        worker.keys -= {"a", "b", "d"}
+    assert [start(key) for key in "ef"] == ["1", "0"]
+    assert len(workers) == 4
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (754, "12:34"), (3723, "1:02:03")])
