@@ -105,7 +105,7 @@ def minutes(lines: Sequence[Line]) -> list[dict[str, str]]:
         lines: of one session.
     """
     rows = []
-    for minute in range(int(max((one["at"] for one in lines), default=0.0) // 60) + 1):
+    for minute in range(int(lines[-1]["at"] // 60) + 1 if lines else 0):
         begin, end = 60 * minute, 60 * (minute + 1)
         here = [one for one in lines if begin <= one["at"] < end]
         ends = Counter((one["kind"], one["status"]) for one in here if one["what"] == "end")

@@ -97,7 +97,7 @@ def test_a_session_that_fails_says_so(tmp_path: Path) -> None:
     with pytest.raises(StoreError), Timeline(tmp_path, "cpu"):
         raise StoreError("the disk is full")
     (path,) = tmp_path.glob(timeline.PATTERN)
-    assert [one["how"] for one in read(path)] == ["StoreError: the disk is full"]
+    assert [one["how"] for one in read(path)] == ["StoreError: the disk is full."]
 
 
 def test_a_log_that_cannot_be_written_is_not_kept(tmp_path: Path) -> None:
