@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from dtclaims import __version__
 from dtclaims.addresses import key_of, versions
-from dtclaims.harness.lab import Job, Provenance, Workbench
+from dtclaims.harness.lab import STATE, Job, Provenance, Workbench
 from dtclaims.lab.design.checkpoints import folder_name, number_in
+from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.inputs import Inputs
 from dtclaims.lab.jobs import VERSIONS, MeasureOrder, RunOrder
 from dtclaims.lab.measurements import MEASUREMENTS, Bench
@@ -66,7 +67,7 @@ def perform_together(jobs: Sequence[Job], benches: Sequence[Workbench], ended: C
     numbers: list[int] = []
     for number, (job, bench) in enumerate(zip(jobs, benches, strict=True)):
         try:
-            asked.append(Asked(job.order.spec, *_load(job.order.inputs), bench))
+            asked.append(Asked(job.order.spec, *_load(job.order.inputs), bench, job.order.rehearses))
             numbers.append(number)
         except Exception as error:
             # Its own data or weights: the others have theirs.
@@ -76,11 +77,39 @@ def perform_together(jobs: Sequence[Job], benches: Sequence[Workbench], ended: C
         number = numbers[index]
         if not isinstance(what, BaseException):
             what = {**what, "provenance": provenance(jobs[number], device, asked[index].data).to_json()}
+            if (whole := jobs[number].order.rehearses) is not None:
+                what["rehearsal"] = _demands(whole, benches[number], device)
         ended(number, what)
 
-    if asked:
-        with _settled(device):
-            train_runs(asked, tell, device=device, precision=jobs[0].precision, cores=benches[0].cores)  # type: ignore[arg-type]
+    if not asked:
+        return
+    with _settled(device):
+        if jobs[0].order.rehearses is not None and device.startswith("cuda"):
+            _forget_peak(device)
+        train_runs(asked, tell, device=device, precision=jobs[0].precision, cores=benches[0].cores)  # type: ignore[arg-type]
+
+
+def _forget_peak(device: str) -> None:
+    import torch
+
+    torch.cuda.reset_peak_memory_stats(device)
+
+
+def _demands(whole: RunSpec, bench: Workbench, device: str) -> dict[str, int]:
+    """What a rehearsed run will take (`dtclaims.harness.lab.Rehearses`), by what its rehearsal took."""
+    assert bench.folder is not None
+    kept = [file.stat().st_size for file in bench.folder.glob("epoch_*.safetensors")]
+    state = bench.folder / STATE
+    found = {
+        "kept": max(kept, default=0) * len(whole.kept_epochs),
+        "at_work": state.stat().st_size if state.is_file() else 0,
+    }
+    if device.startswith("cuda"):
+        import torch
+
+        # Held, not only used: other processes cannot have it.
+        found["gpu"] = torch.cuda.max_memory_reserved(device)
+    return found
 
 
 @contextmanager

@@ -179,7 +179,9 @@ SESSIONS = {
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_workers_end_with_their_parent(session: str, stop: signal.Signals) -> None:
     """Killed, terminated or interrupted: the processes are gone within seconds, busy ones too."""
-    command = [sys.executable, "-W", "ignore", "-c", SESSIONS[session]]
+    # What a shell starts in the background ignores SIGINT, and so do its children.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-W", "ignore", "-c", heard + SESSIONS[session]]
     parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert parent.stdout is not None
     assert parent.stdout.readline() == "there\n"
