@@ -27,7 +27,7 @@ from dtclaims.harness.store.results import Results
 from dtclaims.harness.store.store import Store
 
 if TYPE_CHECKING:
-    from dtclaims.harness.engine.executor import Outcome
+    from dtclaims.harness.engine.agenda import Outcome
     from dtclaims.harness.engine.progress import Display
 
 __all__ = ["Study", "cells_of"]

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from dtclaims.errors import DtclaimsError, MissingDependency
+from dtclaims.files import bytes_in
 from dtclaims.lab.design.tasks import TASKS
 from dtclaims.lab.doctor_packages import CUDA, PACKAGES, REINSTALL, Package
 from dtclaims.places import ROOT, SHIPPED, fixture_dir, home, read_card
@@ -78,6 +79,7 @@ def examine(packages: Sequence[Package] = PACKAGES) -> list[Finding]:
     checks = {
         "shipped files": shipped,
         "storage": storage,
+        "compiled kernels": compiled,
         "CUDA": cuda,
         "checkpoints": hub,
         "D4RL's files": d4rl_files,
@@ -211,6 +213,14 @@ def storage() -> list[Finding]:
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
         return [Finding("storage", "works", str(folder), required=True)]
     return [Finding("storage", "broken", f"{existing} cannot be written", "Set DTCLAIMS_HOME.", required=True)]
+
+
+def compiled() -> list[Finding]:
+    """What a GPU's kernels, compiled once and kept, take; nothing where none are."""
+    folder = home() / "compiled"
+    taken = bytes_in(folder)
+    said = f"{taken / 1e6:.0f} MB in {folder}, which may be deleted: they are then compiled again"
+    return [Finding("compiled kernels", "works", said)] if taken else []
 
 
 def hub() -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Commands about the store: `dtclaims store ls | verify | gc | export | import`."""
+"""Commands about the store: `dtclaims store ls | verify | gc | timeline | export | import`."""
 
 import argparse
 import json
@@ -9,9 +9,11 @@ from typing import Any
 
 from dtclaims.errors import StoreError, StoreLocked
 from dtclaims.files import read_json
+from dtclaims.harness.commands.declared import table
 from dtclaims.harness.commands.parser import FOLDER, option
 from dtclaims.harness.declare.registry import load_claims, load_lab
 from dtclaims.harness.engine.room import size
+from dtclaims.harness.engine.timeline import PATTERN, minutes, read, told
 from dtclaims.harness.lab import Argument, Command, Wish, protocols_of
 from dtclaims.harness.options import value_of
 from dtclaims.harness.plan.cells import Cell
@@ -132,6 +134,21 @@ def _import(options: argparse.Namespace) -> int:
     return 1 if done.busy else 0
 
 
+def _timeline(options: argparse.Namespace) -> int:
+    found = sorted((_open(options).root / "logs").glob(PATTERN), key=lambda path: path.stat().st_mtime)
+    path = options.file or (found[-1] if found else None)
+    if path is None:
+        print("no session has left a timeline")
+        return 0
+    lines = read(path)
+    rows = minutes(lines)
+    print(path)
+    print(*told(lines), "", sep="\n")
+    if rows:
+        print(*table(list(rows[0]), [list(row.values()) for row in rows]), sep="\n")
+    return 0
+
+
 def duration(seconds: float) -> str:
     """An age as people read it."""
     for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
@@ -161,6 +178,12 @@ COMMANDS = (
         Argument.of("--yes", action="store_true", help="delete, instead of only saying what would go"),
         Argument.of("--drop-checkpoints", action="store_true", help="drop the checkpoints of the runs that stay, too"),
         FOLDER,
+    ),
+    _command(
+        "timeline",
+        "what the last session did, minute by minute, and how busy the machine was",
+        _timeline,
+        Argument.of("file", type=Path, nargs="?", metavar="FILE.jsonl", help="of another session"),
     ),
     _command(
         "export",

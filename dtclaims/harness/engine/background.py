@@ -2,7 +2,6 @@
 
 import queue
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
@@ -29,11 +28,6 @@ class Background:
         self._left = len(self._preparations)
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
-
-    @property
-    def waiting(self) -> dict[str, int]:
-        """Name of a job → how many preparations it waits for."""
-        return dict(Counter(name for one in self._preparations for name in {job.name for job in one.jobs}))
 
     @property
     def busy(self) -> bool:

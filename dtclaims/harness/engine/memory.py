@@ -2,13 +2,13 @@
 
 import contextlib
 import os
-import subprocess
 import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from dtclaims.device import gpus_for
+from dtclaims.harness.engine.usage import family, of_gpus
 
 EVERY = 0.5
 """Seconds between two looks. Caching allocators keep what they had until a job ends, so a peak is seldom missed."""
@@ -74,19 +74,8 @@ def process_memory(root: int | None = None) -> float:
     Args:
         root: number of the process; None for this one.
     """
-    parents: dict[int, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            # The command's name is in parentheses, and may hold anything.
-            state = (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-            parents[int(folder.name)] = int(state[1])
-    family, grown = {os.getpid() if root is None else root}, True
-    while grown:
-        below = {number for number, parent in parents.items() if parent in family} - family
-        family |= below
-        grown = bool(below)
     total = 0.0
-    for number in family:
+    for number in family(root):
         with contextlib.suppress(OSError, ValueError, IndexError):
             pages = Path(f"/proc/{number}/statm").read_text(encoding="ascii").split()
             total += (int(pages[1]) - int(pages[2])) * PAGE
@@ -99,18 +88,4 @@ def gpu_memory(names: list[str]) -> list[tuple[float, float]]:
     Args:
         names: of GPUs, as CUDA_VISIBLE_DEVICES has them.
     """
-    if not names:
-        return []
-    command = [
-        "nvidia-smi",
-        "-i",
-        ",".join(names),
-        "--query-gpu=memory.used,memory.total",
-        "--format=csv,noheader,nounits",
-    ]
-    try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
-        lines = [line.split(",") for line in said.splitlines() if line.strip()]
-        return [(int(used) * 2**20, int(there) * 2**20) for used, there in lines]
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return []
+    return [(used * 2**20, there * 2**20) for used, there in of_gpus(names, "memory.used", "memory.total")]

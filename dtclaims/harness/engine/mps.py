@@ -45,8 +45,8 @@ def sharing(gpu: str, note: Callable[[str], None]) -> Iterator[dict[str, str]]:
         What workers need in their environment; nothing where there is no daemon of ours.
     """
     control = shutil.which(CONTROL)
-    if control is None or os.environ.get(SWITCH) == "off" or PIPES in os.environ:
-        # With a pipe directory in the environment somebody else's daemon is used as it is.
+    if control is None or os.environ.get(SWITCH) == "off" or PIPES in os.environ or _answers(control):
+        # Somebody else's daemon is used as it is: where the environment says, or where all look that are told nothing.
         yield {}
         return
     with tempfile.TemporaryDirectory(prefix="dtclaims-mps-", ignore_cleanup_errors=True) as folder:
@@ -75,6 +75,15 @@ def sharing(gpu: str, note: Callable[[str], None]) -> Iterator[dict[str, str]]:
             yield {} if problem is not None else ours
         finally:
             _end(control, environment, daemon)
+
+
+def _answers(control: str) -> bool:
+    """Whether a daemon is running that workers would find by themselves."""
+    try:
+        asked = subprocess.run([control], input=b"get_server_list\n", timeout=10.0, capture_output=True, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return asked.returncode == 0 and b"Cannot find" not in asked.stdout + asked.stderr
 
 
 def _problem(environment: dict[str, str], daemon: "subprocess.Popen[bytes]") -> str | None:

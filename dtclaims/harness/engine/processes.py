@@ -4,6 +4,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
@@ -49,12 +50,14 @@ class Processes:
     ) -> None:
         self._root, self._note = root, note
         self.places = list(places)
-        sharing = len(set(self.places)) if self.places[0] is not None else len(self.places)
-        self.cores = max(1, cpu_count() // sharing)
+        apart = len(set(self.places)) if self.places[0] is not None else len(self.places)
+        self.cores = max(1, cpu_count() // apart)
         """That each worker may use: those beside its GPU, all of them, as its neighbours seldom want theirs at once."""
         self._workers: list[_Worker] = []
         self._environment: dict[str, str] = {}
-        """Of the workers, beside this process's."""
+        """Of the workers, beside this process's: where the daemon is that lets them share a GPU."""
+        self.compilers = max(1, cpu_count() // len(self.places))
+        """Threads with which each worker compiles: all of them do, at the same time."""
         self._stack = contextlib.ExitStack()
 
     @property
@@ -63,8 +66,11 @@ class Processes:
         return len(self.places)
 
     def start(self, group: Group) -> None:
-        """Hand jobs to an idle worker, or to a new one on the next free place."""
-        worker = next((one for one in self._workers if not one.keys), None) or self._spawn()
+        """Hand jobs to an idle worker, or to a new one, on the GPU on which fewest are at work."""
+        busy = Counter(one.place for one in self._workers if one.keys)
+        idle = [one for one in self._workers if not one.keys]
+        place = min([one.place for one in idle] + self._free(), key=lambda place: busy[place])
+        worker = next((one for one in idle if one.place == place), None) or self._spawn(place)
         worker.keys = {order.key for order in group}
         # One that died while idle is found out by `wait`.
         with contextlib.suppress(OSError):
@@ -72,8 +78,8 @@ class Processes:
 
     def warm(self, folder: Path, count: int) -> None:
         """Start workers for so many groups before there is something to do: they load the lab of a paper's folder."""
-        for _ in range(min(count, self.slots) - len(self._workers)):
-            self._spawn().pipe.send(folder)
+        for place in self._free()[: max(0, min(count, self.slots) - len(self._workers))]:
+            self._spawn(place).pipe.send(folder)
 
     def wait(self, timeout: float | None, tell: Callable[[Event], None]) -> None:
         """Pass on what the workers say, deaths included."""
@@ -91,14 +97,17 @@ class Processes:
                 worker.keys.discard(event.key)
             tell(event)
 
-    def _spawn(self) -> _Worker:
+    def _free(self) -> list[str | None]:
+        """Places without a worker."""
         free = list(self.places)
         for other in self._workers:
             free.remove(other.place)
-        place = free[0]
+        return free
+
+    def _spawn(self, place: str | None) -> _Worker:
         ours, theirs = CONTEXT.Pipe()
         process = CONTEXT.Process(
-            target=_serve, args=(theirs, self._root, place, self.cores, self._environment), daemon=True
+            target=_serve, args=(theirs, self._root, place, self.cores, self.compilers, self._environment), daemon=True
         )
         process.start()
         # Else the pipe would stay open in this process after the worker's death.
@@ -140,13 +149,15 @@ def _cause(code: int | None) -> str:
     return f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
 
 
-def _serve(pipe: Connection, root: Path, place: str | None, cores: int, environment: Mapping[str, str]) -> None:
+def _serve(
+    pipe: Connection, root: Path, place: str | None, cores: int, compilers: int, environment: Mapping[str, str]
+) -> None:
     # Ctrl-C reaches the whole process group; the parent decides when workers stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.update(environment)
     if place is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = place
-    prepare_process(cores)
+    prepare_process(compilers)
     store = Store(root)
     while True:
         try:

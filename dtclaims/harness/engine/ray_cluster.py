@@ -27,7 +27,7 @@ class RayCluster:
 
     Args:
         root: of the store.
-        runs_per_gpu: how many tasks share a GPU; None for tasks of one CPU and no GPU.
+        runs_per_gpu: how many tasks share a GPU and the CPUs beside it; None for tasks of one CPU and no GPU.
         address: of a running cluster (`HOST:6379` or `auto`); None starts one on this machine.
         workers: at most how many tasks at once; None for as many as the cluster has room for.
 
@@ -44,6 +44,8 @@ class RayCluster:
         self._ray: Any = importlib.import_module("ray")
         self._root, self._share, self._address, self._workers = root.resolve(), runs_per_gpu, address, workers
         self._running: dict[Any, set[str]] = {}
+        self._cores = 1
+        """Of each task."""
         self._ours = False
 
     def __enter__(self) -> Self:
@@ -62,7 +64,10 @@ class RayCluster:
                     remedy="Start one with `ray start --head`, or leave --ray-address out.",
                 ) from None
             self._ours = True
-        needs = {"num_cpus": 1} if self._share is None else {"num_cpus": 1, "num_gpus": 1 / self._share}
+        self._cores = self._cores_each()
+        needs = (
+            {"num_cpus": self._cores} if self._share is None else {"num_cpus": self._cores, "num_gpus": 1 / self._share}
+        )
         # Whom to give a lost job is decided in one place, for all engines.
         self._task = ray.remote(max_retries=0, **needs)(_work)
         # Beside the driver, whose node outlives the others.
@@ -72,21 +77,33 @@ class RayCluster:
         self._reports = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here)(Reports).remote()
         return self
 
+    def _nodes(self) -> list[tuple[int, float]]:
+        """CPUs and GPUs of each node that jobs may go to."""
+        there = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        found = [(int(one.get("CPU", 0)), one.get("GPU", 0.0)) for one in there]
+        return [one for one in found if self._share is None or one[1]]
+
+    def _cores_each(self) -> int:
+        """CPUs of a task: one, or its part of those beside a GPU, on the node that has fewest."""
+        if self._share is None:
+            return 1
+        return max(1, min((int(cpus / (gpus * self._share)) for cpus, gpus in self._nodes()), default=1))
+
     @property
     def slots(self) -> int:
         """What the cluster has room for now."""
-        resources = self._ray.cluster_resources()
-        room = resources.get("CPU", 0.0)
-        if self._share is not None:
-            room = min(room, resources.get("GPU", 0.0) * self._share)
-        return max(1, min(int(room), self._workers or int(room)))
+        rooms = [
+            min(cpus // self._cores, cpus if self._share is None else int(gpus * self._share))
+            for cpus, gpus in self._nodes()
+        ]
+        return max(1, min(sum(rooms), self._workers or sum(rooms)))
 
     def start(self, group: Group) -> None:
         """Submit a task for jobs that are done together."""
         if group[0].device.startswith("cuda"):
             # Of several GPUs Ray shows a task the one it may use.
             group = tuple(replace(order, device="cuda") for order in group)
-        self._running[self._task.remote(self._root, group, self._reports)] = {order.key for order in group}
+        self._running[self._task.remote(self._root, group, self._cores, self._reports)] = {order.key for order in group}
 
     def wait(self, timeout: float | None, tell: Callable[[Event], None]) -> None:
         """Pass on what tasks report, and how they ended."""
@@ -156,9 +173,9 @@ class Reports:
         return taken
 
 
-def _work(root: Path, group: Group, reports: Any) -> list[Event]:
+def _work(root: Path, group: Group, cores: int, reports: Any) -> list[Event]:
     """Do the jobs; how they ended, which is reported too, as soon as each does."""
-    prepare_process()
+    prepare_process(cores)
     ended: list[Event] = []
 
     def send(event: Event) -> None:
@@ -166,5 +183,5 @@ def _work(root: Path, group: Group, reports: Any) -> list[Event]:
             ended.append(event)
         reports.tell.remote(event)
 
-    perform(Store(root, create=False), group, send)
+    perform(Store(root, create=False), group, send, cores)
     return ended

@@ -43,11 +43,11 @@ class Order:
     """Names of those that are told of every epoch."""
 
 
-def prepare_process(cores: int = 1) -> None:
+def prepare_process(compilers: int = 1) -> None:
     """Settle a worker before its lab is loaded: one thread each, no network for model hubs, and compiled code kept.
 
     Args:
-        cores: that the worker may use beside a GPU.
+        compilers: threads with which it may compile.
     """
     kept = home() / "compiled"
     settings = {
@@ -57,7 +57,7 @@ def prepare_process(cores: int = 1) -> None:
         # A kernel is compiled once on a machine, for all workers and sessions; by default that ends with the boot.
         "TORCHINDUCTOR_CACHE_DIR": str(kept / "inductor"),
         "TRITON_CACHE_DIR": str(kept / "triton"),
-        "TORCHINDUCTOR_COMPILE_THREADS": str(cores),
+        "TORCHINDUCTOR_COMPILE_THREADS": str(compilers),
     }
     for name, value in settings.items():
         os.environ.setdefault(name, value)
@@ -90,9 +90,9 @@ def perform(store: Store, group: Group, send: Callable[[Event], None], cores: in
     doing = [one for order in group if (one := _begun(store, order, send, cores)) is not None]
     if not doing:
         return
-    lab = load_lab(group[0].folder)
-    together = getattr(lab, "perform_together", None)
     try:
+        lab = load_lab(group[0].folder)
+        together = getattr(lab, "perform_together", None)
         if len(doing) == 1 or together is None:
             for one in doing:
                 one.end(_outcome(lab, one))

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from dtclaims.device import cpu_count
 from dtclaims.errors import StoreError
 from dtclaims.harness import preflight as module
-from dtclaims.harness.engine.executor import Outcome
+from dtclaims.harness.engine.agenda import Outcome
 from dtclaims.harness.engine.memory import Watch, gpu_memory, memory_there, process_memory
 from dtclaims.harness.lab import CodeUsed, Cost, Job
 from dtclaims.harness.plan.estimate import Machine

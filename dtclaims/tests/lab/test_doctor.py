@@ -140,6 +140,11 @@ def test_files_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     (tmp_path / "minari" / "mujoco" / "hopper" / "medium-v0").mkdir(parents=True)
     assert doctor.minari_sets()[0].detail == "mujoco/hopper/medium-v0"
     assert doctor.storage()[0].state == "works"
+    assert doctor.compiled() == []
+    kernel = tmp_path / "home" / "compiled" / "inductor" / "kernel"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_bytes(b"1" * 2_000_000)
+    assert doctor.compiled()[0].detail.startswith(f"2 MB in {tmp_path / 'home' / 'compiled'}, which may be deleted")
     assert {found.state for found in doctor.shipped()} == {"works"}
     policies = tmp_path / "fixtures" / "policies" / "hopper-medium"
     policies.mkdir(parents=True)

@@ -25,8 +25,9 @@ import torch
 
 from dtclaims.addresses import key_of
 from dtclaims.harness.engine import work
+from dtclaims.harness.engine.agenda import Outcome
 from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted
-from dtclaims.harness.engine.executor import Outcome, execute
+from dtclaims.harness.engine.executor import execute
 from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.engine.work import Order
 from dtclaims.harness.lab import Wish

@@ -14,6 +14,7 @@ from dtclaims.errors import DtclaimsError, StoreError, UsageError
 from dtclaims.harness.commands.store import duration
 from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.engine.room import size
+from dtclaims.harness.engine.timeline import Timeline
 from dtclaims.harness.plan.plan import Plan
 from dtclaims.harness.store.archive import export_store, import_store
 from dtclaims.harness.store.looks import read_looks
@@ -403,3 +404,21 @@ def test_size(count: float, text: str) -> None:
 def test_duration(seconds: float, text: str) -> None:
     """Ages as people read them."""
     assert duration(seconds) == text
+
+
+def test_the_last_timeline_is_shown(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the minute, with the moments that matter; another one if it is named, and none if there is none."""
+    assert call("timeline") == 0
+    assert capsys.readouterr().out == "no session has left a timeline\n"
+    with Timeline(store.root / "logs", "cpu") as one:
+        one.tell("begin", device="cpu", workers=3, jobs=1)
+        one.tell("start", names=["a"])
+        one.tell("end", name="a", kind="run", status="made")
+    assert call("timeline") == 0
+    path, *said = capsys.readouterr().out.splitlines()
+    assert said[:3] == ["0:00  jobs: 1 on cpu, 3 at once", "0:00  done", ""]
+    assert said[3].split("  ")[:2] == ["minute", "runs"]
+    assert said[4].split()[:4] == ["1", "1", "0", "0"]
+    Path(path).rename(store.root / "other.jsonl")
+    assert call("timeline", str(store.root / "other.jsonl")) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == said

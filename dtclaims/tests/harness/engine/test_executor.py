@@ -20,7 +20,7 @@ import pytest
 from dtclaims.errors import StoreError, UsageError
 from dtclaims.files import writing
 from dtclaims.harness.engine.engine import Ended, Event, Noted
-from dtclaims.harness.engine.executor import make_engine
+from dtclaims.harness.engine.executor import LOOK, make_engine
 from dtclaims.harness.engine.loggers import LOGGERS, telling
 from dtclaims.harness.engine.processes import Processes
 from dtclaims.harness.engine.progress import Display, clock
@@ -118,16 +118,21 @@ def test_dropped_checkpoints_are_made_again_where_they_are_needed(tmp_path: Path
 
 def test_a_run_that_another_process_makes_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rest is done first; then it is looked at again, and found."""
-    monkeypatch.setattr("dtclaims.harness.engine.executor.BUSY_WAIT", (0.01, 0.05))
+    monkeypatch.setattr("dtclaims.harness.engine.agenda.BUSY_WAIT", (0.01, 0.05))
     store = Store(tmp_path / "store")
     plan = tiny_plan(2)
     theirs, ours = plan.runs
     held = store.lock(theirs)
     held.__enter__()
     looked = 0
+    pause = time.sleep
 
     def sleep(seconds: float) -> None:
         nonlocal looked
+        if seconds == LOOK:
+            # The data, for which both wait, are still being made.
+            pause(0.01)
+            return
         looked += 1
         if looked == 3:
             assert store.find(ours) is not None
@@ -474,6 +479,33 @@ def test_workers_are_packed_on_every_gpu(
     assert isinstance(engine, Processes)
     assert engine.places == places
     assert engine.cores == cores
+    # All compile at the same time.
+    assert engine.compilers == max(1, machine // len(places))
+
+
+def test_groups_go_where_fewest_are_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Near the end, when few are left, no GPU has two while another has none."""
+    engine = Processes(tmp_path, ["0", "1", "0", "1"])
+    workers: list[Any] = []
+
+    def spawn(place: str | None) -> Any:
+        worker = mock.Mock(place=place, keys=set())
+        workers.append(worker)
+        engine._workers.append(worker)
+        return worker
+
+    monkeypatch.setattr(engine, "_spawn", spawn)
+
+    def start(key: str) -> str:
+        engine.start((mock.Mock(key=key),))
+        (worker,) = (one for one in workers if one.keys == {key})
+        return str(worker.place)
+
+    assert [start(key) for key in "abcd"] == ["0", "1", "0", "1"]
+    for worker in workers:
+        worker.keys -= {"a", "b", "d"}
+    assert [start(key) for key in "ef"] == ["1", "0"]
+    assert len(workers) == 4
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (59.6, "1:00"), (754, "12:34"), (3723, "1:02:03")])

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dtclaims.errors import RunFailed
-from dtclaims.harness.engine import executor, work
+from dtclaims.harness.engine import agenda, executor, timeline, work
+from dtclaims.harness.engine.agenda import RETRIES
 from dtclaims.harness.engine.background import Background
 from dtclaims.harness.engine.engine import Ended, Event
-from dtclaims.harness.engine.executor import RETRIES, execute
+from dtclaims.harness.engine.executor import execute
 from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.engine.work import Group, Order, perform
 from dtclaims.harness.lab import CodeUsed, Job, Preparation
@@ -119,7 +121,7 @@ def test_every_job_is_done_once_however_groups_end(
     engine = Scripted(slots, endings, turns)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(executor, "make_engine", lambda *_: engine)
-        patch.setattr(executor, "BUSY_WAIT", (0.0, 0.0))
+        patch.setattr(agenda, "BUSY_WAIT", (0.0, 0.0))
         folder = tmp_path_factory.mktemp("store")
         outcome = execute(
             plan_of(*jobs),
@@ -287,3 +289,105 @@ def test_a_session_that_ends_stops_what_is_made_in_the_background() -> None:
     with Background([Preparation("endless", (), make)], lambda _: lambda *_: None):
         begun.wait(5)
     assert tidied.is_set()
+
+
+class Making:
+    """A session with preparations that end as they are told to."""
+
+    def __init__(self, *preparations: Preparation) -> None:
+        self.made = preparations
+
+    def preparations(self, jobs: Any) -> tuple[Preparation, ...]:
+        return self.made
+
+
+def refuse(progress: Callable[[int, int], None]) -> None:
+    raise RunFailed("no data")
+
+
+def carried_out(engine: Scripted, jobs: list[Job], session: Making, folder: Path) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executor, "make_engine", lambda *_: engine)
+        patch.setattr(executor, "LOOK", 0.01)
+        plan = plan_of(*jobs)
+        return execute(plan, Store(folder / "s"), Display(io.StringIO()), session=session, folder=folder)  # type: ignore[arg-type]
+
+
+def test_a_job_that_waits_for_two_and_gets_one_is_not_begun(tmp_path: Path) -> None:
+    """Whichever is over first."""
+    both, one = job("both"), job("one")
+    for wait in (0.0, 0.1):
+        engine = Scripted(2, {}, [])
+
+        def make(progress: Callable[[int, int], None], wait: float = wait) -> None:
+            time.sleep(0.1 - wait)
+
+        def fail(progress: Callable[[int, int], None], wait: float = wait) -> None:
+            time.sleep(wait)
+            refuse(progress)
+
+        session = Making(Preparation("data", (both, one), make), Preparation("no data", (both,), fail))
+        outcome = carried_out(engine, [both, one], session, tmp_path)
+        assert (engine.made, outcome.failures) == (["one"], {"both": "no data."})
+
+
+def test_of_jobs_of_one_name_each_waits_for_its_own(tmp_path: Path) -> None:
+    """Names are for people."""
+    ours = job("ours")
+    theirs = replace(job("theirs"), name="ours")
+    plan = plan_of(ours)
+    plan.jobs["theirs"] = PlannedJob(theirs, {"name": "theirs"}, "theirs", (), False, theirs.cost)
+    engine = Scripted(1, {}, [])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executor, "make_engine", lambda *_: engine)
+        session: Any = Making(Preparation("no data", (theirs,), refuse))
+        store = Store(tmp_path / "s")
+        outcome = execute(plan, store, Display(io.StringIO()), session=session, folder=tmp_path)
+    assert engine.made == ["ours"]
+    assert set(outcome.failures) == {"theirs"}
+
+
+def test_what_becomes_ready_later_starts_as_planned(tmp_path: Path) -> None:
+    """A job whose data come late goes before those that are planned after it."""
+    jobs = [replace(job(f"j{number}"), keeps_files=True) for number in range(6)]
+    # Runs that cost the same start by name.
+    ready = threading.Event()
+    engine = Scripted(1, {}, [])
+    wait = engine.wait
+
+    def held(timeout: float | None, tell: Callable[[Event], None]) -> None:
+        wait(timeout, tell)
+        ready.set()
+        time.sleep(0.05)
+
+    engine.wait = held  # type: ignore[method-assign]
+
+    def make(progress: Callable[[int, int], None]) -> None:
+        ready.wait(5)
+
+    carried_out(engine, jobs, Making(Preparation("late data", tuple(jobs[:3]), make)), tmp_path)
+    assert engine.made == ["j3", "j0", "j1", "j2", "j4", "j5"]
+
+
+def test_a_session_leaves_a_timeline(tmp_path: Path) -> None:
+    """What began and ended, when all was there that a headline cell rests on, and how the session ended."""
+    jobs = [replace(job(f"j{number}", (), "a", 2), keeps_files=True) for number in range(3)]
+    plan = plan_of(*jobs)
+    plan.proofs[("claim", "corrected", "mini")] = ("j0", "j1")
+    engine = Scripted(1, {"j2": ["failed"]}, [])
+    store = Store(tmp_path / "s")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executor, "make_engine", lambda *_: engine)
+        execute(plan, store, Display(io.StringIO()), session=Nothing(), folder=tmp_path)  # type: ignore[arg-type]
+    (path,) = (store.root / "logs").glob(timeline.PATTERN)
+    lines = timeline.read(path)
+    assert [{name: of for name, of in one.items() if name != "at"} for one in lines] == [
+        {"what": "begin", "device": "cpu", "workers": 1, "jobs": 3},
+        {"what": "start", "names": ["j0", "j1"]},
+        {"what": "end", "name": "j0", "kind": "run", "status": "made"},
+        {"what": "end", "name": "j1", "kind": "run", "status": "made"},
+        {"what": "headline", "cell": ["claim", "corrected", "mini"]},
+        {"what": "start", "names": ["j2"]},
+        {"what": "end", "name": "j2", "kind": "run", "status": "failed"},
+        {"what": "over", "how": "done"},
+    ]

@@ -12,7 +12,7 @@ from dtclaims.harness.engine import mps
 
 CONTROL = """#!{python}
 import os, sys, time
-pipe = os.environ["CUDA_MPS_PIPE_DIRECTORY"]
+pipe = os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")
 quit = os.path.join(pipe, "quit")
 
 
@@ -29,15 +29,17 @@ if sys.argv[1:] == ["-f"]:
     while not os.path.exists(quit):
         time.sleep(0.02)
     say("ended. ")
-elif sys.stdin.read().strip() == "quit":
+elif (asked := sys.stdin.read().strip()) == "quit":
     open(quit, "w").close()
+elif asked == "get_server_list" and pipe == "/tmp/nvidia-mps":
+    print("" if {running} else "Cannot find MPS control daemon process")
 """
 
 
-def install(folder: Path, monkeypatch: pytest.MonkeyPatch, *, broken: bool = False) -> None:
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch, *, broken: bool = False, running: bool = False) -> None:
     control = folder / "bin" / mps.CONTROL
     control.parent.mkdir(exist_ok=True)
-    control.write_text(CONTROL.format(python=sys.executable, log=str(folder / "log"), broken=broken))
+    control.write_text(CONTROL.format(python=sys.executable, log=str(folder / "log"), broken=broken, running=running))
     control.chmod(0o755)
     monkeypatch.setenv("PATH", str(control.parent))
 
@@ -98,6 +100,14 @@ def test_a_daemon_that_does_not_start_is_done_without(
 def test_who_wants_none_or_has_one_gets_none(log: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     """`DTCLAIMS_MPS=off`, and a daemon of the user's own, which workers find by the environment that they inherit."""
     monkeypatch.setenv(name, value)
+    with mps.sharing("4", pytest.fail) as environment:
+        assert environment == {}
+    assert not log.exists()
+
+
+def test_a_daemon_where_all_look_is_used(log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the machine's administrator, say: it answers without anything in the environment."""
+    install(tmp_path, monkeypatch, running=True)
     with mps.sharing("4", pytest.fail) as environment:
         assert environment == {}
     assert not log.exists()

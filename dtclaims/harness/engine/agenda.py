@@ -1,0 +1,253 @@
+"""What of a plan can start now, in what company, and what waits for what."""
+
+import heapq
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dtclaims.device import cpu_count, device_class, gpus_for
+from dtclaims.errors import StoreError
+from dtclaims.harness.engine.progress import TRAIN, Expected
+from dtclaims.harness.engine.room import full
+from dtclaims.harness.engine.work import Group, Order
+from dtclaims.harness.lab import Preparation
+from dtclaims.harness.plan.cells import Name
+from dtclaims.harness.plan.estimate import Machine
+from dtclaims.harness.plan.plan import Plan, PlannedJob
+from dtclaims.harness.store.store import Store
+from dtclaims.harness.store.timings import Timing, add_timing
+
+RETRIES = 2
+"""How often a job whose worker died is given to another: a run then goes on from where it was saved."""
+BUSY_WAIT = (1.0, 30.0)
+"""Seconds before a run that another process is making is looked at again: at first, and at most."""
+
+
+@dataclass
+class Outcome:
+    """What became of a plan."""
+
+    trained: int = 0
+    measured: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    """Key of a job → what went wrong; claims that rest on it are errors."""
+
+
+class Agenda:
+    """What can start now, what waits for which run, and what was put off.
+
+    Args:
+        plan: what is needed.
+        store: what is there.
+        folder: of the paper, by which workers find the lab.
+        loggers: names of those that are told of every epoch.
+    """
+
+    def __init__(self, plan: Plan, store: Store, folder: Path, loggers: tuple[str, ...]) -> None:
+        self.outcome = Outcome()
+        self._plan, self._store, self._folder, self._loggers = plan, store, folder, loggers
+        wanted = [one for one in plan.values.values() if store.find_measurement(one.identity) is None]
+        self._again = _made_again(wanted, plan, store)
+        missing = plan.in_order([*plan.missing(), *(plan.jobs[key] for key in self._again)])
+        # What makes one value comes first: it is short, and verdicts then come early.
+        self._ordered = [*wanted, *missing]
+        self._rank = {one.key: number for number, one in enumerate(self._ordered)}
+        self._to_make = set(self._rank)
+        self._headlines = {name: found for name, keys in plan.proofs.items() if (found := self._to_make & {*keys})}
+        self._machine: Machine | None = None
+        self._ready: list[tuple[int, int, Order]] = []
+        """A heap: first what others waited for or what is tried again, then as planned."""
+        self._after: dict[str, list[PlannedJob]] = defaultdict(list)
+        self._put_off: list[tuple[float, Order]] = []
+        self._visits: Counter[str] = Counter()
+        self._deaths: Counter[str] = Counter()
+        self._limit: dict[str, int] = {}
+        """Of jobs that could not be done in a larger group."""
+        self._held: Counter[str] = Counter()
+        """By key, how many preparations a job still waits for."""
+        for one in self._ordered:
+            for key in self._to_make.intersection(one.needs):
+                self._after[key].append(one)
+
+    def begin(self, preparations: Sequence[Preparation]) -> None:
+        """Let start what waits for nothing.
+
+        Args:
+            preparations: that are being made; jobs that wait for one are held back until `prepared`.
+        """
+        for preparation in preparations:
+            self._held.update(one.key for one in self._waiting_for(preparation))
+        for one in self._ordered:
+            self._let(one)
+
+    def prepared(self, preparation: Preparation) -> None:
+        """Let start what waited for it and for nothing else."""
+        for one in self._waiting_for(preparation):
+            if one.key in self._held:
+                self._held[one.key] -= 1
+                self._let(one)
+
+    def unprepared(self, preparation: Preparation, text: str) -> list[str]:
+        """Record the failure of all that waited for it; their keys."""
+        keys: dict[str, None] = {}
+        for one in self._waiting_for(preparation):
+            # Another preparation may let it start no more.
+            del self._held[one.key]
+            if one.key not in self.outcome.failures:
+                keys.update(dict.fromkeys((one.key, *self.fail(self._order(one), text))))
+        return list(keys)
+
+    def _waiting_for(self, preparation: Preparation) -> Iterator[PlannedJob]:
+        named: dict[str, list[PlannedJob]] = defaultdict(list)
+        for one in self._ordered:
+            named[one.job.name].append(one)
+        for job in preparation.jobs:
+            # Names are for people: several jobs may have one.
+            yield from (one for one in named[job.name] if one.job == job)
+
+    def _let(self, one: PlannedJob, *, first: bool = False) -> None:
+        """Let a job start, unless it waits for something."""
+        if self._held[one.key] > 0 or one.key in self.outcome.failures or self._to_make.intersection(one.needs):
+            return
+        self._make_ready(self._order(one), first=first)
+
+    def _make_ready(self, order: Order, *, first: bool) -> None:
+        heapq.heappush(self._ready, (0 if first else 1, self._rank[order.key], order))
+
+    def _order(self, one: PlannedJob) -> Order:
+        device = self._plan.device
+        again = self._again.get(one.key)
+        return Order(one.key, one.job, one.identity, one.needs, self._folder, device, again, self._loggers)
+
+    def jobs(self) -> list[PlannedJob]:
+        """All that is to be done."""
+        return [one for key, one in self._plan.jobs.items() if key in self._to_make]
+
+    def again_because(self, one: PlannedJob) -> str | None:
+        """Why a job is done although its result is stored; None if it is not."""
+        return self._again.get(one.key)
+
+    def expected(self, workers: int) -> dict[str, Expected]:
+        """All that is to be done, with how long it is expected to take, in the order in which it is expected to start.
+
+        Args:
+            workers: how many jobs, or groups of them, are done at once.
+        """
+        self._machine = Machine(cpu_count(), max(1, workers), len(gpus_for(self._plan.device)))
+        planned = self._plan.schedule(self._ordered, self._machine).jobs
+        found = {}
+        for key in sorted(planned, key=lambda key: planned[key].begin):
+            job, at = self._plan.jobs[key].job, planned[key]
+            kind = TRAIN if job.keeps_files else job.kind
+            found[key] = Expected(job.name, kind, at.seconds, " ".join((job.kind, *job.cost.like)), at.group)
+        return found
+
+    def timed(self, job: Order, seconds: float, together: int = 1) -> None:
+        """Remember what a job took that was made now.
+
+        Args:
+            job: which.
+            seconds: wall time of its group.
+            together: how many there were in it.
+        """
+        machine, cost = self._machine, job.job.cost
+        if machine is None or seconds <= 0:
+            return
+        device = device_class(self._plan.device)
+        company = (together, machine.workers, machine.gpus, machine.cores)
+        add_timing(self._store.root, Timing(job.job.kind, cost.like, device, cost.steps, seconds, *company))
+
+    def label(self, job: Order) -> str:
+        """A job as people call it."""
+        return job.job.name
+
+    def next(self) -> Group | None:
+        """Jobs to start now, if there are some; those put off come back in their time, after the others."""
+        if not self._ready:
+            while self._put_off and self._put_off[0][0] <= time.monotonic():
+                self._make_ready(self._put_off.pop(0)[1], first=False)
+            if not self._ready:
+                return None
+        group = [heapq.heappop(self._ready)[2]]
+        first = group[0]
+        if first.job.together is not None:
+            for _, _, one in sorted(self._ready):
+                alike = one.job.together == first.job.together
+                if alike and len(group) < min(self._most(first), self._most(one)):
+                    group.append(one)
+            taken = {one.key for one in group}
+            self._ready = [one for one in self._ready if one[2].key not in taken]
+            heapq.heapify(self._ready)
+        return tuple(group)
+
+    def _most(self, job: Order) -> int:
+        """How large a group it may be in."""
+        return self._limit.get(job.key, job.job.most_together)
+
+    def apart(self, job: Order, size: int) -> bool:
+        """A group of this size failed or died: the job comes next, in groups of half the size. Whether it was one."""
+        self._limit[job.key] = max(1, size // 2)
+        self._make_ready(job, first=True)
+        return size > 1
+
+    def seconds_to_wait(self) -> float | None:
+        """Until the next job that was put off; None if there is none."""
+        return max(0.0, self._put_off[0][0] - time.monotonic()) if self._put_off else None
+
+    def put_off(self, job: Order) -> bool:
+        """Another process is at it: look again later. True the first time."""
+        shortest, longest = BUSY_WAIT
+        self._visits[job.key] += 1
+        pause = min(shortest * 2 ** (self._visits[job.key] - 1), longest)
+        self._put_off = sorted([*self._put_off, (time.monotonic() + pause, job)], key=lambda one: one[0])
+        return self._visits[job.key] == 1
+
+    def again(self, job: Order, size: int) -> bool:
+        """Whether a job whose worker died gets another. In a group it may have been a companion's fault."""
+        self._deaths[job.key] += size == 1
+        return self._deaths[job.key] <= RETRIES
+
+    def fail(self, job: Order, text: str) -> list[str]:
+        """Record a failure for the job and for what rests on it; keys of the latter."""
+        failed, waiting = [job.key], [job.key]
+        while waiting:
+            new = [one.key for one in self._after[waiting.pop()] if one.key not in {*failed, *self.outcome.failures}]
+            failed += new
+            waiting += new
+        self.outcome.failures.update(dict.fromkeys(failed, text))
+        return failed[1:]
+
+    def full(self, text: str) -> StoreError:
+        """What ends a session that met a full disk."""
+        return full(self._plan, self._store, self.jobs(), text)
+
+    def succeed(self, job: Order, *, made: bool) -> list[Name]:
+        """Count it, and let start what waited for it; headline cells of which nothing is missing any more."""
+        if job.job.keeps_files:
+            self.outcome.trained += made
+        else:
+            self.outcome.measured += made
+        self._to_make.discard(job.key)
+        for one in self._after[job.key]:
+            # Measuring is short, and verdicts then come early.
+            self._let(one, first=True)
+        complete = []
+        for name, keys in list(self._headlines.items()):
+            keys.discard(job.key)
+            if not keys:
+                complete.append(name)
+                del self._headlines[name]
+        return complete
+
+
+def _made_again(wanted: Sequence[PlannedJob], plan: Plan, store: Store) -> dict[str, str]:
+    """Stored runs whose files were dropped and are needed by a wanted job, with the reason."""
+    again: dict[str, str] = {}
+    for one in wanted:
+        for key in one.needs:
+            run = store.find(key) if plan.jobs[key].job.keeps_files and key not in again else None
+            if run is not None and run.dropped:
+                again[key] = f"trained again: its checkpoints were dropped and {one.job.name} needs them"
+    return again
