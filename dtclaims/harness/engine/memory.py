@@ -2,13 +2,10 @@
 
 import contextlib
 import os
-import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from dtclaims.device import gpus_for
-from dtclaims.harness.engine.usage import family, of_gpus
+from dtclaims.harness.engine.usage import Looking, family, of_gpus
 
 EVERY = 0.5
 """Seconds between two looks. Caching allocators keep what they had until a job ends, so a peak is seldom missed."""
@@ -19,7 +16,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 
 
-class Watch:
+class Watch(Looking):
     """Looks at the memory until it is left.
 
     Args:
@@ -27,6 +24,7 @@ class Watch:
     """
 
     def __init__(self, device: str) -> None:
+        super().__init__()
         self._names = gpus_for(device)
         self.gpus = len(self._names)
         self.there = memory_there()
@@ -35,18 +33,6 @@ class Watch:
         """Bytes that this process and those below it held at most, what they share counted in none of them."""
         self.gpu: tuple[float, float] | None = None
         """Bytes that were held on one GPU at most, by whomever, and what it has; None where nobody can say."""
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._over.set()
-        self._thread.join()
 
     def _look(self) -> None:
         while True:

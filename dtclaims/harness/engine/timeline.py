@@ -4,19 +4,18 @@ machine now and then; and the same minute by minute, as people read it."""
 import contextlib
 import json
 import os
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from dtclaims.device import gpus_for
 from dtclaims.errors import StoreError
 from dtclaims.harness.engine.progress import clock
-from dtclaims.harness.engine.usage import core_seconds, of_gpus
+from dtclaims.harness.engine.usage import Looking, core_seconds, of_gpus
 from dtclaims.harness.times import now
 
 PATTERN = "timeline-*.jsonl"
@@ -27,7 +26,7 @@ RUN, MEASUREMENT = "run", "measurement"
 Line = Mapping[str, Any]
 
 
-class Timeline:
+class Timeline(Looking):
     """Appends what happens to a file of its own, from entering it as a context on; a log that cannot be written is not
     kept.
 
@@ -48,11 +47,10 @@ class Timeline:
     """
 
     def __init__(self, folder: Path, device: str) -> None:
+        super().__init__()
         self._began = time.monotonic()
         self._path = folder / f"timeline-{now().replace(':', '').replace(' ', '_')}-{os.getpid()}.jsonl"
         self._gpus = gpus_for(device)
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
 
     def tell(self, what: str, **of: Any) -> None:
         """Write a line."""
@@ -62,15 +60,10 @@ class Timeline:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(line)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
-        self._thread.join()
+        super().__exit__(kind, error, trace)
         stopped = kind is not None and issubclass(kind, KeyboardInterrupt)
         self.tell("over", how="done" if kind is None else "stopped" if stopped else f"{kind.__name__}: {error}")
 

@@ -3,7 +3,33 @@
 import contextlib
 import os
 import subprocess
+import threading
+from abc import ABC, abstractmethod
 from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+
+class Looking(ABC):
+    """Looks at the machine in a thread, from entering it as a context until leaving it."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+    @abstractmethod
+    def _look(self) -> None:
+        """Look again and again, until `_over` is set."""
 
 
 def family(root: int | None = None) -> set[int]:

@@ -33,7 +33,37 @@ class Batch:
     """(B, K) bool, True on real steps."""
 
 
-class WindowSampler:
+class _Tables:
+    """Steps of one or several data sets, from which windows are gathered."""
+
+    context: int
+    _ends: Tensor
+    """Of each step's trajectory."""
+    _columns: Tensor
+    """-K … -1."""
+    _states: Tensor
+    """A row for each step, and one for padding after those of each data set; so the next ones."""
+    _actions: Tensor
+    _returns_to_go: Tensor
+    _timesteps: Tensor
+
+    def _gathered(self, first: Tensor, begin: Tensor | int, padding: Tensor | int) -> Batch:
+        """The windows that start at steps (..., B, 1) of data sets whose rows begin and are padded there."""
+        # Real steps sit at the right end: column j holds step first + j - (padding of that row).
+        real = torch.clamp(self._ends[first + begin] - first, max=self.context)
+        step = first + real + self._columns
+        mask = step >= first
+        row = torch.where(mask, step + begin, padding)
+        return Batch(
+            states=self._states[row],
+            actions=self._actions[row],
+            returns_to_go=self._returns_to_go[row],
+            timesteps=self._timesteps[row],
+            mask=mask,
+        )
+
+
+class WindowSampler(_Tables):
     """Draws windows as the reference does, without its loop over samples.
 
     The reference draws a trajectory with probability proportional to its length and then a start
@@ -145,21 +175,10 @@ class WindowSampler:
         Starts that are a tensor on the device (`resident`) cost no copy and no wait for the GPU.
         """
         first = (starts if isinstance(starts, Tensor) else self.resident(starts))[:, None]
-        # Real steps sit at the right end: column j holds step first + j - (padding of that row).
-        real = torch.clamp(self._ends[first] - first, max=self.context)
-        step = first + real + self._columns
-        mask = step >= first
-        row = torch.where(mask, step, self._padding_row)
-        return Batch(
-            states=self._states[row],
-            actions=self._actions[row],
-            returns_to_go=self._returns_to_go[row],
-            timesteps=self._timesteps[row],
-            mask=mask,
-        )
+        return self._gathered(first, 0, self._padding_row)
 
 
-class PooledWindows:
+class PooledWindows(_Tables):
     """The windows of R runs gathered at once; runs with one sampler share its tables.
 
     Args:
@@ -171,8 +190,8 @@ class PooledWindows:
         distinct = list({id(one): one for one in samplers}.values())
         rows = [len(one._states) for one in distinct]
         begins = dict(zip(map(id, distinct), np.cumsum([0, *rows[:-1]]).tolist(), strict=True))
-        self._context = samplers[0].context
-        self._columns = torch.arange(self._context, device=device) - self._context
+        self.context = samplers[0].context
+        self._columns = torch.arange(self.context, device=device) - self.context
         self._begin = torch.tensor([begins[id(one)] for one in samplers], device=device)[:, None, None]
         self._padding = self._begin + torch.tensor([one._padding_row for one in samplers], device=device)[:, None, None]
         # One more, so that ends and tables have rows alike.
@@ -184,15 +203,4 @@ class PooledWindows:
 
     def gather(self, starts: Tensor) -> Batch:
         """The windows that start at the given steps of each run's own data: (R, B) to a `Batch` with a leading R."""
-        first = starts[..., None]
-        real = torch.clamp(self._ends[first + self._begin] - first, max=self._context)
-        step = first + real + self._columns
-        mask = step >= first
-        row = torch.where(mask, step + self._begin, self._padding)
-        return Batch(
-            states=self._states[row],
-            actions=self._actions[row],
-            returns_to_go=self._returns_to_go[row],
-            timesteps=self._timesteps[row],
-            mask=mask,
-        )
+        return self._gathered(starts[..., None], self._begin, self._padding)

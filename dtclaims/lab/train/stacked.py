@@ -80,7 +80,6 @@ class StackedSteps:
             rounded,
             self._update(),
         )
-        # Its own parameters are never read: the leaves stand in for them.
         # The template's own parameters are never read: the leaves stand in for them.
         self._template = copy.deepcopy(model).to("meta")
         self.networks = self._asked(self.adam.leaves, self.compiling)
