@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from pathlib import Path
 
 from dtclaims import FunctionLab
 
-LAB = FunctionLab("slow")
+LAB = FunctionLab("tiny")
 
 
 @LAB.quantity
@@ -32,37 +33,14 @@ def reading(seed: int, side: str) -> float:
         file.write(f"{seed}{side}\\n")
     return (40.0 if side == "a" else 10.0) + seed
 '''
-CLAIMS = '''
-from dtclaims import Need, Paper, above, claim
-
-
-@claim(
-    "SLOW-1",
-    section="1",
-    quote="a is more than twice b",
-    scope="everywhere",
-    effect="a over b",
-    unit="ratio",
-    needs={"a": Need("reading", side="a"), "b": Need("reading", side="b")},
-    trend=above(2.0),
-    paper=Paper("3", (3.0,)),
-)
-def test_slow(a: float, b: float) -> float:
-    """a over b."""
-    return a / b
-'''
-PAPER = {"lab": "slow_lab:LAB"}
 
 
 @pytest.fixture
 def paper(tmp_path: Path) -> Path:
-    """A paper of twelve jobs of 0.4 s each."""
-    tiny = json.loads((ROOT / "dtclaims/tests/support/tiny_paper/paper.json").read_text("utf-8"))
+    """The tiny paper with a slow lab: twelve jobs of 0.4 s each."""
     folder = tmp_path / "paper"
-    folder.mkdir()
-    (folder / "paper.json").write_text(json.dumps({**tiny, **PAPER}))
-    (folder / "slow_lab.py").write_text(LAB)
-    (folder / "test_slow.py").write_text(CLAIMS)
+    shutil.copytree(ROOT / "dtclaims/tests/support/tiny_paper", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "tiny_lab.py").write_text(LAB)
     return folder
 
 
@@ -81,7 +59,7 @@ def session(paper: Path, number: int) -> "subprocess.Popen[str]":
         "-p",
         "dtclaims.harness.plugin",
     ]
-    words += ["--seeds", "6", "--workers", "1"]
+    words += ["--claim", "TINY-1", "--seeds", "6", "--workers", "1"]
     words += ["--store", str(where / "store"), "--report", str(where / f"report-{number}")]
     return subprocess.Popen(
         words, cwd=where, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -107,6 +85,6 @@ def test_sessions_share_the_work_and_one_that_was_stopped_goes_on(paper: Path) -
     # One that was under way when its session was stopped may have been written down and begun again.
     assert sum(counted.values()) <= 13
     reports = [json.loads((paper.parent / f"report-{number}" / "report.json").read_text()) for number in range(3)]
-    assert {entry["verdict"] for report in reports for entry in report["claims"] if entry["id"] == "SLOW-1"} == {
+    assert {entry["verdict"] for report in reports for entry in report["claims"] if entry["id"] == "TINY-1"} == {
         "reproduced"
     }

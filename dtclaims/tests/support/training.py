@@ -1,18 +1,21 @@
-"""A run trained to its end in memory."""
+"""Runs trained in memory, and a network with windows to train on."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from dtclaims.lab.data.trajectories import Trajectories
+from dtclaims.lab.data.windows import Batch, WindowSampler
 from dtclaims.lab.design.spec import RunSpec
-from dtclaims.lab.models import Backbone
+from dtclaims.lab.models import Backbone, DecisionTransformer, StackConfig
 from dtclaims.lab.train.job import Asked, train_runs
 from dtclaims.lab.train.loop import Trainer
 from dtclaims.lab.train.precision import TrainPrecision
+from dtclaims.tests.support.examples import made_up
 
 
 @dataclass
@@ -64,3 +67,11 @@ def train_run(
     if isinstance(result, BaseException):
         raise result
     return result
+
+
+def small_case(seed: int, context: int, head: str) -> tuple[DecisionTransformer, Batch]:
+    """An untrained network of two blocks in eval mode, and four windows, some of them padded."""
+    sampler = WindowSampler(made_up([2, 3, 9, 4], seed=seed), context)
+    config = StackConfig(blocks=2, width=8, heads=2, activation="gelu_new")
+    model = DecisionTransformer(config, 11, 3, head, seed=seed).eval()
+    return model, sampler.gather(sampler.draw(4, np.random.default_rng(seed)))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dtclaims.errors import RunFailed, UsageError
 from dtclaims.lab.data.windows import Batch, WindowSampler
-from dtclaims.lab.models import DecisionTransformer, StackConfig, build_model
+from dtclaims.lab.models import build_model
 from dtclaims.lab.train.alone_stack import StackAlone
 from dtclaims.lab.train.loop import Trainer
 from dtclaims.lab.train.objective import action_loss, learning_rate
@@ -18,7 +18,7 @@ from dtclaims.lab.train.plain import PlainSteps
 from dtclaims.lab.train.stepping import Member
 from dtclaims.tests.support.examples import TINY_BUDGET, made_up, tiny_backbone, tiny_spec
 from dtclaims.tests.support.golden import GOLDEN, check_golden_end, golden_batches, golden_clip, golden_run
-from dtclaims.tests.support.training import finished
+from dtclaims.tests.support.training import finished, small_case
 
 BACKBONES = {"language": tiny_backbone()}
 
@@ -42,11 +42,7 @@ def test_golden_steps(name: str) -> None:
 @given(st.integers(0, 10_000), st.integers(1, 6), st.sampled_from(["tied", "untied"]))
 def test_what_is_trained_is_the_model_s_own_function(seed: int, context: int, head: str) -> None:
     """Loss, saturation and gradients are those of the whole model on the windows as they are, padding included."""
-    data = made_up([2, 3, 9, 4], seed=seed)
-    sampler = WindowSampler(data, context)
-    batch = sampler.gather(sampler.draw(4, np.random.default_rng(seed)))
-    config = StackConfig(blocks=2, width=8, heads=2, activation="gelu_new")
-    model = DecisionTransformer(config, 11, 3, head, seed=seed).eval()
+    model, batch = small_case(seed, context, head)
     expected, saturated = action_loss(model, batch)
     wanted = torch.autograd.grad(expected, list(model.parameters()))
     for parameter in model.parameters():

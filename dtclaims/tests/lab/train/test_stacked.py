@@ -30,6 +30,7 @@ from dtclaims.tests.support.examples import made_up, tiny_backbone, tiny_spec
 from dtclaims.tests.support.golden import GOLDEN, check_golden_end, golden_batches, golden_clip, golden_run
 from dtclaims.tests.support.gpu import gpu
 from dtclaims.tests.support.operations import step_operations
+from dtclaims.tests.support.training import small_case
 
 BACKBONES = {"language": tiny_backbone()}
 NO_WINDOWS = WindowSampler(made_up([3, 4]), 1)
@@ -89,11 +90,7 @@ def test_golden_steps_on_a_gpu(name: str, steps: int, companions: int) -> None:
 @given(st.integers(0, 10_000), st.integers(1, 6), st.sampled_from(["tied", "untied"]))
 def test_the_training_forward_is_the_model_s(seed: int, context: int, head: str) -> None:
     """Loss, saturation and gradients are those of the whole model on the windows as they are."""
-    data = made_up([2, 3, 9, 4], seed=seed)
-    sampler = WindowSampler(data, context)
-    batch = sampler.gather(sampler.draw(4, np.random.default_rng(seed)))
-    config = StackConfig(blocks=2, width=8, heads=2, activation="gelu_new")
-    model = DecisionTransformer(config, 11, 3, head, seed=seed).eval()
+    model, batch = small_case(seed, context, head)
     expected, saturated = action_loss(model, batch)
     leaves = {name: one.detach()[None].requires_grad_() for name, one in model.named_parameters()}
     forward, networks = StackForward(), Networks(model, leaves)
