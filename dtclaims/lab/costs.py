@@ -16,7 +16,6 @@ from dtclaims.harness.lab import Cost, Once
 from dtclaims.lab.design.kinds import network
 from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.inputs import Inputs
-from dtclaims.lab.models.hub import HUB_FIELDS
 from dtclaims.places import fixture_dir
 
 SCHEMA = 1
@@ -133,9 +132,7 @@ def _nearest(kind: str, shape: str) -> Mapping[str, Any]:
 
 def _parameters(inputs: Inputs) -> float:
     """Of the Transformer blocks, which are nearly all of them: twelve squares of the width in each."""
-    stated = [one.get("config", {}) for one in inputs.backbones.values()]
-    # The hub's checkpoints say it in words of their own.
-    configs = [{HUB_FIELDS.get(name, name): value for name, value in one.items()} for one in stated]
+    configs = [one.get("config", {}) for one in inputs.backbones.values()]
     return max((12.0 * one.get("blocks", 0) * one.get("width", 0) ** 2 for one in configs), default=0.0)
 
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from dtclaims.errors import DtclaimsError, MissingDependency
+from dtclaims.errors import BackboneError, DtclaimsError, MissingDependency
 from dtclaims.files import bytes_in
 from dtclaims.lab.design.tasks import TASKS
 from dtclaims.lab.doctor_packages import CUDA, PACKAGES, REINSTALL, Package
@@ -225,17 +225,15 @@ def compiled() -> list[Finding]:
 
 def hub() -> list[Finding]:
     """The paper's checkpoints in the Hugging Face cache; the network is not asked."""
-    from huggingface_hub import try_to_load_from_cache
+    from dtclaims.lab.models.hub import hub_folder
 
     findings = []
-    for name, file in (("gpt2", "model.safetensors"), ("openai/imagegpt-small", "pytorch_model.bin")):
-        found = [try_to_load_from_cache(name, one) for one in {file, "model.safetensors"}]
-        paths = [path for path in found if isinstance(path, str)]
-        if paths:
-            findings.append(Finding(f"checkpoint {name}", "works", paths[0]))
-        else:
-            remedy = f"Where there is a network: `hf download {name}`; HF_HOME says where the cache is."
-            findings.append(Finding(f"checkpoint {name}", "absent", "not in the Hugging Face cache", remedy))
+    for name in ("gpt2", "openai/imagegpt-small"):
+        try:
+            findings.append(Finding(f"checkpoint {name}", "works", str(hub_folder(name))))
+        except BackboneError as error:
+            said = str(error.given).removeprefix(f"{name}: ")
+            findings.append(Finding(f"checkpoint {name}", "absent", said, error.remedy))
     return findings
 
 

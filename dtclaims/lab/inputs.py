@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from dtclaims.errors import BackboneError, DataError, UsageError, WrongTask
 from dtclaims.harness.lab import Unavailable
-from dtclaims.lab.design.arms import get_arm
+from dtclaims.lab.design.arms import NORMS, get_arm
 from dtclaims.lab.design.checkpoints import FIRST, MADE_HERE, base_in, folder_name, number_in, number_of, numbered
 from dtclaims.lab.design.scales import SCALES, Scale
 from dtclaims.lab.design.tasks import get_task
 from dtclaims.lab.results import SIZES
-from dtclaims.places import fixture_dir, home, read_card, sha256_file
+from dtclaims.places import fixture_dir, home, read_card
 
 if TYPE_CHECKING:
     from dtclaims.lab.data.trajectories import Trajectories
@@ -100,9 +100,9 @@ def find_backbone(
 
     if given is not None:
         if MADE_HERE.fullmatch(given) and not Path(given).is_dir():
-            return _named(given)
+            return _named(given, source)
         # Asked for by name: worth one download.
-        return _folder_identity(find_folder(given, download=True), given)
+        return _folder_identity(find_folder(given, download=True), given, source)
     name = scale.backbones[source]
     if name.startswith("hub:"):
         name = name.removeprefix("hub:")
@@ -112,13 +112,13 @@ def find_backbone(
                 "Leave --checkpoints at 1, or use --scale full, whose checkpoints are pre-trained here.",
             )
         try:
-            folder = hub_folder(name)
+            return {**_folder_identity(hub_folder(name), name, source), "kind": "hub", "name": name}
         except BackboneError as error:
-            return Unavailable(f"{error.problem}: {name}", error.remedy or f"Name a folder with --{source}-model.")
-        return {**_folder_identity(folder, name), "kind": "hub", "name": name}
+            reason = f"{error.problem}: {name}" if name in str(error.given) else f"{error.problem}: {error.given}"
+            return Unavailable(reason, error.remedy or f"Name a folder with --{source}-model.")
     own = own_folder(name, number)
     if own is not None:
-        return _folder_identity(own, own.name)
+        return _folder_identity(own, own.name, source)
     size = name.rpartition("-")[2]
     if number == FIRST:
         return Unavailable(
@@ -198,7 +198,7 @@ def numbers_at_hand(source: str, scale: Scale) -> list[int]:
     return sorted(found)
 
 
-def _named(name: str) -> dict[str, Any]:
+def _named(name: str, source: str) -> dict[str, Any]:
     """One of ours, by its name."""
     number = number_in(name)
     folder = own_folder(base_in(name), number)
@@ -209,7 +209,7 @@ def _named(name: str) -> dict[str, Any]:
             expected=f"a folder {folder_name(base_in(name), number)} in {home() / 'backbones'}",
             remedy=f"Make it: `dtclaims pretrain` with --seed {number}.",
         )
-    return _folder_identity(folder, folder.name)
+    return _folder_identity(folder, folder.name, source)
 
 
 RECIPE = ("updates", "batch", "corpus")
@@ -247,25 +247,48 @@ def data_called(task: str, identity: Mapping[str, Any]) -> str:
     return str(identity.get("name") or f"{task} {str(identity.get('sha256'))[:8]}")
 
 
-def _folder_identity(folder: Path, name: str) -> dict[str, Any]:
-    from dtclaims.lab.models.hub import ARCHITECTURE_FIELDS, hub_shape
+def _folder_identity(folder: Path, name: str, source: str) -> dict[str, Any]:
+    """Identity of a checkpoint's content, after a look at all that can be seen of it before anything is trained.
 
-    if (folder / "card.json").is_file():
+    Raises:
+        BackboneError: none, one that cannot be read or does not hold its network, or another source's kind.
+    """
+    from dtclaims.lab.models.descriptions import ARCHITECTURE_FIELDS, CONFIG, hub_config
+    from dtclaims.lab.models.layouts import CARD, check_headers, find_weights, no_checkpoint
+
+    if (folder / CARD).is_file():
         card = read_card(folder)
         sha256 = card["files"]["model.safetensors"]["sha256"]
         shape = {name: stated for name, stated in card.get("config", {}).items() if name in ARCHITECTURE_FIELDS}
+        _check_kind(shape, source, folder)
         own = {"kind": "self-pre-trained", "name": folder.name, "sha256": sha256}
         return {**own, "config": shape, "path": str(folder)}
-    weights = next((folder / file for file in CHECKPOINTS if (folder / file).is_file()), None)
-    if weights is None:
+    weights = find_weights(folder)
+    if weights is None or not (folder / CONFIG).is_file():
+        raise no_checkpoint(folder)
+    shape = hub_config(folder)
+    _check_kind(shape, source, folder)
+    if weights.pickled:
+        # What a pickle holds only torch can say, which is imported for these alone.
+        from dtclaims.lab.models import load_backbone
+
+        load_backbone(folder)
+    else:
+        check_headers(weights, shape)
+    known = {"kind": "given", "name": Path(name).name, "sha256": weights.sha256}
+    return {**known, "config": shape, "path": str(folder)}
+
+
+def _check_kind(shape: Mapping[str, Any], source: str, folder: Path) -> None:
+    norm, expected = shape.get("norm", "layer"), NORMS[source]
+    if norm != expected:
+        kinds = {"layer": "a network with LayerNorm, as GPT-2 is", "rms": "a network with RMS norm, as ImageGPT is"}
         raise BackboneError(
-            "the folder is no checkpoint",
-            given=str(folder),
-            expected=f"card.json or config.json, and {' or '.join(CHECKPOINTS)}",
-            remedy="Give a folder that `dtclaims pretrain` wrote, or a checkpoint from Hugging Face's hub.",
+            f"the {source} backbone is another kind of network",
+            given=f"{folder}: {kinds.get(norm, norm)}",
+            expected=kinds[expected],
+            remedy="Are --language-model and --image-model exchanged?",
         )
-    known = {"kind": "given", "name": Path(name).name, "sha256": sha256_file(weights)}
-    return {**known, "config": hub_shape(folder), "path": str(folder)}
 
 
 def _pretrain_command(source: str, scale: str) -> str:
@@ -279,7 +302,6 @@ def _pretrain_command(source: str, scale: str) -> str:
 
 
 AUTO = "auto"
-CHECKPOINTS = ("model.safetensors", "pytorch_model.bin")
 
 
 def find_data(task: str, scale: Scale, source: str | None = None) -> dict[str, Any] | Unavailable:

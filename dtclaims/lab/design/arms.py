@@ -13,6 +13,9 @@ from dtclaims.errors import UsageError
 Source = Literal["language", "image", "iid", "markov"]
 """Kinds of pre-trained backbones: text, images, independent tokens, a one-step Markov chain."""
 
+NORMS: Mapping[str, Literal["layer", "rms"]] = {"language": "layer", "image": "rms", "iid": "layer", "markov": "layer"}
+"""The norm each source was pre-trained with: GPT-2's, or ImageGPT's (DEV-07)."""
+
 Shape = Literal["random", "language", "image", "image_layer_norm", "mlp"]
 """Whose configuration the stack has: what the protocol gives a random arm (DEV-04), the language backbone's, the image
 backbone's own (RMS norm), the image backbone's with GPT-2's LayerNorm (DEV-07), or no stack but an MLP (DEV-11)."""

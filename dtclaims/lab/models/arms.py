@@ -6,18 +6,15 @@ from typing import Literal, get_args
 
 from dtclaims.choice import Choice
 from dtclaims.errors import BackboneError, UsageError
-from dtclaims.lab.design.arms import Arm, Source, get_arm
+from dtclaims.lab.design.arms import NORMS, Arm, Source, get_arm
 from dtclaims.lab.design.tasks import Task
 from dtclaims.lab.models.backbones import Backbone
 from dtclaims.lab.models.choices import builder_of
 from dtclaims.lab.models.policy import Policy
-from dtclaims.lab.models.transformer import Norm, StackConfig
+from dtclaims.lab.models.transformer import StackConfig
 
 Architecture = Literal["reference", "matched", "own"]
 """Of a random arm, the first two (DEV-04); every other arm has its own, whatever is asked for."""
-
-NORMS: Mapping[Source, Norm] = {"language": "layer", "image": "rms", "iid": "layer", "markov": "layer"}
-"""The norm each source was pre-trained with: GPT-2's, or ImageGPT's (DEV-07)."""
 
 BUILDERS = Choice(
     fresh="dtclaims.lab.models.builders:fresh",

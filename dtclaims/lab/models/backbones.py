@@ -5,16 +5,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from dtclaims.errors import BackboneError
-from dtclaims.lab.models.checkpoints import read_hub_config, read_tensors, stack_config_of
-from dtclaims.lab.models.hub import CONFIG, WEIGHTS, hub_name
-from dtclaims.lab.models.transformer import Stack, StackConfig
-from dtclaims.places import read_card, sha256_file
-
-CARD = "card.json"
+from dtclaims.lab.models.checkpoints import read_tensors, stack_config_of
+from dtclaims.lab.models.descriptions import CONFIG, hub_config
+from dtclaims.lab.models.hub import hub_name
+from dtclaims.lab.models.layouts import CARD, WEIGHTS, Weights, find_weights, no_checkpoint
+from dtclaims.lab.models.transformer import StackConfig
+from dtclaims.places import read_card
 
 
 @dataclass(frozen=True)
@@ -31,8 +30,8 @@ class Backbone:
 def load_backbone(folder: Path | str) -> Backbone:
     """Read a folder that `dtclaims pretrain` wrote, or a GPT-2 or ImageGPT checkpoint as Hugging Face's hub has it.
 
-    The former has `model.safetensors` and `card.json`, the latter `config.json` and `model.safetensors` or, where there
-    is only that, `pytorch_model.bin`, from which tensors are read and nothing is run.
+    The former has `model.safetensors` and `card.json`, the latter `config.json` and its weights as `layouts` says:
+    safetensors, or where there are only those, pickles, from which tensors are read and nothing is run.
 
     Raises:
         BackboneError: no such folder, no checkpoint in it, a pickle of other things than tensors, a card or
@@ -42,13 +41,11 @@ def load_backbone(folder: Path | str) -> Backbone:
     """
     folder = Path(folder)
     from_hub = (folder / CONFIG).is_file() and not (folder / CARD).is_file()
-    weights = next((folder / name for name in WEIGHTS[: 2 if from_hub else 1] if (folder / name).is_file()), None)
+    weights = find_weights(folder, WEIGHTS if from_hub else WEIGHTS[:1])
     if weights is None or not (from_hub or (folder / CARD).is_file()):
-        raise _no_checkpoint(folder)
-    config, provenance = _read_hub(folder, weights) if from_hub else _read_own(folder, weights)
-    tensors = read_tensors(weights)
-    check_tensors(tensors, config, str(weights))
-    return Backbone(config, tensors, provenance)
+        raise no_checkpoint(folder)
+    config, provenance = _read_hub(folder, weights) if from_hub else _read_own(folder, weights.files[0])
+    return Backbone(config, read_tensors(weights, config), provenance)
 
 
 def _read_own(folder: Path, weights: Path) -> tuple[StackConfig, dict[str, Any]]:
@@ -69,61 +66,12 @@ def _read_own(folder: Path, weights: Path) -> tuple[StackConfig, dict[str, Any]]
     }
 
 
-def _read_hub(folder: Path, weights: Path) -> tuple[StackConfig, dict[str, Any]]:
-    return read_hub_config(folder), {
+def _read_hub(folder: Path, weights: Weights) -> tuple[StackConfig, dict[str, Any]]:
+    return stack_config_of(hub_config(folder), folder / CONFIG), {
         "label": "hub",
         "name": hub_name(folder) or folder.name,
-        "sha256": sha256_file(weights),
+        "sha256": weights.sha256,
         "licence": "not stated: see the checkpoint's own card",
         "origin": {"folder": str(folder)},
         "made_with": "not stated",
     }
-
-
-def check_tensors(tensors: Mapping[str, Tensor], config: StackConfig, source: str) -> None:
-    """Make sure that `tensors` are exactly the finite parameters of a stack of `config`.
-
-    Raises:
-        BackboneError: they are not; the message names the first few that are wrong and counts the rest.
-    """
-    with torch.device("meta"):
-        expected = {name: tuple(tensor.shape) for name, tensor in Stack(config).state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    wrong = {
-        "missing": sorted(expected.keys() - found.keys()),
-        "unexpected": sorted(found.keys() - expected.keys()),
-        "of another size": [
-            f"{name} {found[name]} instead of {expected[name]}"
-            for name in expected
-            if name in found and found[name] != expected[name]
-        ],
-        "not finite": [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())],
-    }
-    complaints = [f"{len(names)} {kind} ({_few(names)})" for kind, names in wrong.items() if names]
-    if complaints:
-        raise BackboneError(
-            "the checkpoint does not fit the network of its card",
-            given=f"{source}: {'; '.join(complaints)}",
-            expected=f"the {len(expected)} tensors of {config.blocks} blocks of width {config.width}",
-            remedy=f"Check the network's shape in {CARD} or {CONFIG}, or make or fetch the checkpoint again.",
-        )
-
-
-def _no_checkpoint(folder: Path) -> BackboneError:
-    if not folder.is_dir():
-        return BackboneError(
-            "no such backbone folder",
-            given=str(folder),
-            remedy=f"Give a folder with {WEIGHTS[0]} and {CARD}, as `dtclaims pretrain` writes it.",
-        )
-    return BackboneError(
-        "the folder is no checkpoint",
-        given=f"{folder} with {_few(sorted(file.name for file in folder.iterdir())) or 'no files'}",
-        expected=f"{WEIGHTS[0]} and {CARD}, or {CONFIG} and {' or '.join(WEIGHTS)}",
-        remedy="Give a folder that `dtclaims pretrain` wrote, or a GPT-2 or ImageGPT checkpoint from the hub.",
-    )
-
-
-def _few(names: list[str], shown: int = 3) -> str:
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(names[:shown]) + more

@@ -3,61 +3,28 @@
 The cache is the standard one: HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE mean what they mean to every tool of the hub.
 """
 
-import json
 import os
 import ssl
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
 
 from dtclaims.errors import BackboneError
+from dtclaims.lab.models.descriptions import CONFIG
+from dtclaims.lab.models.layouts import INDEX, WEIGHTS, few, find_weights, shards_in
 
-CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
-"""Files the weights can be in; the first that is there is read."""
-
-HUB_NORMS = {"gpt2": "layer", "imagegpt": "rms"}
-"""The hub's model types that are read, and the norm each has (DEV-07)."""
-
-HUB_FIELDS = {
-    "n_layer": "blocks",
-    "n_embd": "width",
-    "n_head": "heads",
-    "activation_function": "activation",
-    "n_inner": "mlp_width",
-    "layer_norm_epsilon": "eps",
+ALIASES = {
+    "gpt2": "openai-community/gpt2",
+    "gpt2-medium": "openai-community/gpt2-medium",
+    "gpt2-large": "openai-community/gpt2-large",
+    "gpt2-xl": "openai-community/gpt2-xl",
+    "distilgpt2": "distilbert/distilgpt2",
 }
-"""Hugging Face's names for what a stack needs to know."""
-
-HUB_VARIANTS = {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False}
-"""Options of the hub's GPT-2 and ImageGPT that make another network, and their values in the one we have."""
-
-ARCHITECTURE_FIELDS = ("blocks", "width", "heads", "activation", "mlp_width", "eps", "norm")
-"""What a checkpoint says of its shape. Its dropouts are not taken over: fine-tuning uses the reference's
-for every arm (protocol §3.2)."""
+"""Names under which the hub has one repository since its first ones moved to organisations: old → new. A cache has it
+under the one that was asked for."""
 
 SECONDS = 5
 """How long the hub may take to answer."""
-
-
-def hub_shape(folder: Path) -> dict[str, Any]:
-    """What a hub checkpoint's config.json says of its network: the fields that are read, as they are stated.
-
-    Raises:
-        BackboneError: unreadable, or no object.
-    """
-    path = folder / CONFIG
-    if not path.is_file():
-        # Whoever reads the checkpoint says so.
-        return {}
-    try:
-        stated = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise BackboneError("the configuration cannot be read", given=f"{path}: {error}") from None
-    if not isinstance(stated, dict):
-        raise BackboneError("the configuration is no object", given=str(path))
-    return {name: stated[name] for name in ("model_type", *HUB_FIELDS, *HUB_VARIANTS) if name in stated}
 
 
 def find_folder(given: str, *, download: bool = False) -> Path:
@@ -68,7 +35,8 @@ def find_folder(given: str, *, download: bool = False) -> Path:
     """
     folder = Path(given).expanduser()
     if given and folder.is_dir():
-        return folder
+        # The hub's own folder of a repository, whose snapshots are meant.
+        return (_snapshot(folder) or folder) if (folder / "snapshots").is_dir() else folder
     if given.startswith(("~", os.sep)) or folder.is_file():
         raise _no_folder(given)
     return hub_folder(given, download=download)
@@ -78,23 +46,26 @@ def hub_folder(name: str, *, download: bool = False) -> Path:
     """The folder of a hub checkpoint in the local cache.
 
     Args:
-        name: such as gpt2 or openai/imagegpt-small.
+        name: such as gpt2 or openai/imagegpt-small; where a repository has two names, either finds it under both.
         download: fetch what is not in the cache. A hub that cannot be reached costs seconds.
 
     Raises:
-        BackboneError: no possible name, or not in the cache and it may not or cannot be downloaded; then the message
-            has the command that fetches it.
+        BackboneError: no possible name, several snapshots of which none is the main one, or not in the cache and it may
+            not or cannot be downloaded; then the message has the command that fetches it.
     """
     # Takes a third of a second, and most runs need no hub.
-    from huggingface_hub import constants
+    from huggingface_hub import constants, try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
     try:
-        folder = _cached(name)
+        # Asked for its judgement of the name; it looks at the main snapshot of one name alone.
+        try_to_load_from_cache(name, CONFIG)
     except HFValidationError:
         raise _no_folder(name) from None
-    if folder is not None:
-        return folder
+    for one in _names(name):
+        folder = _snapshot(Path(constants.HF_HUB_CACHE) / f"models--{one.replace('/', '--')}")
+        if folder is not None:
+            return folder
     if not download:
         raise _not_at_hand(name, f"it is not in the cache {constants.HF_HUB_CACHE}")
     if constants.HF_HUB_OFFLINE:
@@ -105,21 +76,56 @@ def hub_folder(name: str, *, download: bool = False) -> Path:
 
 
 def hub_name(folder: Path) -> str | None:
-    """The hub's name of a checkpoint in the cache, from its folder there; None for any other folder."""
+    """The hub's name of a checkpoint in the cache, from its folder there; None for any other folder.
+
+    A repository with two names is called by the older, under either of them.
+    """
     repository = folder.parent.parent.name
     if folder.parent.name != "snapshots" or not repository.startswith("models--"):
         return None
-    return repository.removeprefix("models--").replace("--", "/")
+    name = repository.removeprefix("models--").replace("--", "/")
+    return next((old for old, new in ALIASES.items() if new == name), name)
 
 
-def _cached(name: str) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
+def _names(name: str) -> list[str]:
+    """A repository's names: the given one first, then the other if it has two."""
+    return [name, *(new if name == old else old for old, new in ALIASES.items() if name in (old, new))]
 
-    config = try_to_load_from_cache(name, CONFIG)
-    if not isinstance(config, str):
+
+def _snapshot(repository: Path) -> Path | None:
+    """The snapshot of a repository in the cache that holds a whole checkpoint: that of `refs/main`, else the only one.
+
+    A cache that was copied, or made by other tools, may lack `refs/main`; and asking for the configuration alone moves
+    it on to a snapshot without weights.
+
+    Raises:
+        BackboneError: several, none of them main.
+    """
+    try:
+        main = (repository / "refs" / "main").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        main = ""
+    try:
+        whole = sorted(folder for folder in (repository / "snapshots").iterdir() if _is_whole(folder))
+    except OSError:
         return None
-    folder = Path(config).parent
-    return folder if any((folder / weights).is_file() for weights in WEIGHTS) else None
+    chosen = [folder for folder in whole if folder.name == main] or whole
+    if len(chosen) > 1:
+        raise BackboneError(
+            "the hub's cache has several snapshots of the checkpoint, and none is the main one",
+            given=f"{repository} with {few([folder.name for folder in chosen])}",
+            expected="one, or refs/main with the name of one",
+            remedy="Name the folder of one snapshot with --language-model PATH or --image-model PATH.",
+        )
+    return chosen[0] if chosen else None
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a snapshot has its configuration and all files of its weights."""
+    try:
+        return (folder / CONFIG).is_file() and find_weights(folder) is not None
+    except BackboneError:
+        return False
 
 
 def _download(name: str) -> Path:
@@ -130,13 +136,17 @@ def _download(name: str) -> Path:
         folder = Path(hf_hub_download(name, CONFIG, etag_timeout=SECONDS)).parent
         for weights in WEIGHTS:
             try:
-                hf_hub_download(name, weights, etag_timeout=SECONDS)
+                path = Path(hf_hub_download(name, weights, etag_timeout=SECONDS))
+                for shard in shards_in(path) if weights.endswith(INDEX) else ():
+                    hf_hub_download(name, shard, etag_timeout=SECONDS)
             except LocalEntryNotFoundError:
                 # The connection failed, which says nothing about the file.
                 raise
             except EntryNotFoundError:
                 continue
             return folder
+    except BackboneError:
+        raise
     except Exception as error:
         # What a failed download raises depends on the hub library's HTTP client, which changed with its versions.
         raise _not_at_hand(name, (str(error).strip() or repr(error)).splitlines()[0]) from None
@@ -167,7 +177,7 @@ def _no_folder(given: str) -> BackboneError:
 
 def _not_at_hand(name: str, reason: str) -> BackboneError:
     # ImageGPT's checkpoints are on the hub as pickles only.
-    weights = WEIGHTS[1] if name.startswith("openai/imagegpt") else WEIGHTS[0]
+    weights = WEIGHTS[2] if name.startswith("openai/imagegpt") else WEIGHTS[0]
     return BackboneError(
         "the hub checkpoint is not at hand",
         given=f"{name}: {reason}",

@@ -158,13 +158,16 @@ def test_files_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert doctor.storage()[0].state == "broken"
 
 
-def test_the_hub_cache_is_looked_at_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hub_cache_is_looked_at_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint that is cached works, one that is not says how to get it."""
-    monkeypatch.setattr(
-        "huggingface_hub.try_to_load_from_cache", lambda name, file: "/cache/x" if name == "gpt2" else None
-    )
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--openai-community--gpt2" / "snapshots" / "0"
+    folder.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (folder / name).touch()
     found = doctor.hub()
     assert [one.state for one in found] == ["works", "absent"]
+    assert found[0].detail == str(folder)
     assert "hf download openai/imagegpt-small" in str(found[1].remedy)
 
 

@@ -15,17 +15,12 @@ from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2Model, ImageGPTConfig, ImageGPTForCausalImageModeling
 
 from dtclaims.errors import BackboneError, FixtureError
-from dtclaims.lab.models import Backbone, Stack, StackConfig, load_backbone
+from dtclaims.lab.models import Backbone, Stack, load_backbone
 from dtclaims.places import fixture_dir, sha256_file
+from dtclaims.tests.support.checkpoints import GPT2 as CONFIG
+from dtclaims.tests.support.checkpoints import IMAGE, stack_tensors
 
-CONFIG = StackConfig(blocks=2, width=8, heads=2, activation="gelu_new")
-IMAGE = StackConfig(blocks=3, width=8, heads=2, activation="quick_gelu", norm="rms")
 STATED = {"blocks": 2, "width": 8, "heads": 2, "activation": "gelu_new", "embd_dropout": 0.0, "vocabulary": 5}
-
-
-def stack_tensors() -> dict[str, Tensor]:
-    """The parameters of a tiny stack."""
-    return dict(Stack(CONFIG, torch.Generator().manual_seed(3)).state_dict())
 
 
 def write(folder: Path, tensors: dict[str, Tensor], config: Any = STATED) -> Path:
@@ -102,7 +97,7 @@ def spoil_one(tensors: dict[str, Tensor]) -> None:
         (drop_one, r"1 missing \(h\.1\.mlp\.c_fc\.weight\)"),
         (add_one, r"1 unexpected \(h\.2\.ln_1\.weight\)"),
         (transpose_one, r"1 of another size \(h\.0\.mlp\.c_fc\.weight \(32, 8\) instead of \(8, 32\)\)"),
-        (spoil_one, r"1 not finite \(ln_f\.weight\)"),
+        (spoil_one, r"1 unusable \(ln_f\.weight is not finite\)"),
     ],
 )
 def test_tensors_that_do_not_fit_are_named(
@@ -323,8 +318,19 @@ def test_a_layer_norm_checkpoint_is_no_image_gpt(tmp_path: Path) -> None:
         (json.dumps({"model_type": "bert"}), "only GPT-2 and ImageGPT checkpoints are read from the hub: got .*bert"),
         (json.dumps({"model_type": ["gpt2"]}), "only GPT-2 and ImageGPT checkpoints"),
         (json.dumps([1]), "only GPT-2 and ImageGPT checkpoints"),
-        (json.dumps({"model_type": "gpt2", "n_embd": 8}), "describes no network .*blocks"),
-        (json.dumps({"model_type": "gpt2", "n_layer": 3, "n_embd": 8, "n_head": 2}), "describes no network"),
+        (json.dumps({"architectures": ["BertModel"], "n_layer": 2}), "only GPT-2 and ImageGPT checkpoints"),
+        (json.dumps({"model_type": "gpt2", "n_embd": 8}), "describes no network .*heads must divide the width"),
+        (json.dumps({"model_type": "gpt2", "n_layer": 3, "n_embd": 8, "n_head": 2}), r"12 missing \(h\.2\."),
+        (json.dumps({"model_type": "gpt2", "n_layer": 10**9}), "describes no network: got blocks 1000000000"),
+        (json.dumps({"model_type": "gpt2", "n_embd": True}), "describes no network: got width True"),
+        (json.dumps({"model_type": "gpt2", "n_head": "2"}), "describes no network: got heads '2'"),
+        (json.dumps({"model_type": "gpt2", "n_inner": 0}), "describes no network: got mlp_width 0"),
+        ('{"model_type": "gpt2", "layer_norm_epsilon": NaN}', "describes no network: got eps nan"),
+        (
+            json.dumps({"model_type": "gpt2", "n_layer": 2, "num_hidden_layers": 3}),
+            "contradicts itself: got .*n_layer 2",
+        ),
+        ("[" * 100_000, "the configuration cannot be read"),
     ],
 )
 def test_a_hub_configuration_of_another_network_is_refused(tmp_path: Path, text: str, words: str) -> None:

@@ -1,9 +1,10 @@
 """Hub checkpoints in the local cache, and what happens where one is not."""
 
+import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from dtclaims.errors import BackboneError
 from dtclaims.lab.models import find_folder, hub_folder
-from dtclaims.lab.models.hub import hub_name
+from dtclaims.lab.models.hub import ALIASES, hub_name
+from dtclaims.lab.models.layouts import WEIGHTS
 
 REVISION = "607a30d783dfa663caf39e06633721c8d4cfcd7e"
 
@@ -107,15 +109,17 @@ def test_a_hub_that_does_not_answer_is_one_error(monkeypatch: pytest.MonkeyPatch
 
 
 def downloads(
-    monkeypatch: pytest.MonkeyPatch, cache: Path, answer: Callable[[str], None]
+    monkeypatch: pytest.MonkeyPatch, cache: Path, answer: Callable[[str], None], texts: Mapping[str, str] | None = None
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Exchange the hub's library for one that stores a file, unless `answer` raises."""
+    """Exchange the hub's library for one that stores a file with its text, unless `answer` raises."""
     asked: list[tuple[str, dict[str, Any]]] = []
 
     def download(name: str, file: str, **options: Any) -> str:
         asked.append((file, options))
         answer(file)
-        return str(store(cache, name, file) / file)
+        path = store(cache, name, file) / file
+        path.write_text((texts or {}).get(file, "{}"))
+        return str(path)
 
     monkeypatch.setattr("dtclaims.lab.models.hub._answers", lambda _: True)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
@@ -138,12 +142,12 @@ def test_a_download_takes_the_pickle_where_there_is_no_other(cache: Path, monkey
     """ImageGPT's checkpoints have no safetensors on the hub."""
 
     def absent(file: str) -> None:
-        if file == "model.safetensors":
+        if "safetensors" in file:
             raise EntryNotFoundError("404")
 
     asked = downloads(monkeypatch, cache, absent)
     assert (hub_folder("openai/imagegpt-small", download=True) / "pytorch_model.bin").is_file()
-    assert [file for file, _ in asked] == ["config.json", "model.safetensors", "pytorch_model.bin"]
+    assert [file for file, _ in asked] == ["config.json", *WEIGHTS[:3]]
 
 
 @pytest.mark.parametrize(
@@ -170,6 +174,74 @@ def test_a_failed_download_is_the_same_error(
         hub_folder("gpt2", download=True)
     files = [file for file, _ in asked]
     assert len(files) == len(set(files))
+
+
+INDEX = json.dumps({"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}})
+SHARDS = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"]
+
+
+def test_a_sharded_checkpoint_is_whole_with_all_its_shards(cache: Path) -> None:
+    """The index and one shard of two are half a checkpoint; with the second it is found."""
+    folder = store(cache, "gpt2", "config.json", SHARDS[0])
+    (folder / "model.safetensors.index.json").write_text(INDEX)
+    with pytest.raises(BackboneError, match="it is not in the cache"):
+        hub_folder("gpt2")
+    store(cache, "gpt2", SHARDS[1])
+    assert hub_folder("gpt2") == folder
+
+
+@pytest.mark.usefixtures("online")
+def test_a_download_fetches_the_shards_of_an_index(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no single file, the index is fetched and every shard that it lists."""
+
+    def answer(file: str) -> None:
+        if file == "model.safetensors":
+            raise EntryNotFoundError("404")
+
+    asked = downloads(monkeypatch, cache, answer, {"model.safetensors.index.json": INDEX})
+    folder = hub_folder("gpt2-xl", download=True)
+    assert [file for file, _ in asked] == ["config.json", *WEIGHTS[:2], *SHARDS]
+    assert hub_folder("openai-community/gpt2-xl") == folder
+
+
+@pytest.mark.parametrize(("old", "new"), sorted(ALIASES.items()))
+def test_a_repository_that_moved_is_one_under_both_names(cache: Path, old: str, new: str) -> None:
+    """`openai-community/gpt2` stands for `gpt2`, in either direction; a result calls it by one name. The name that was
+    asked for goes first where the cache has both."""
+    moved = store(cache, new, "config.json", "model.safetensors")
+    assert hub_folder(old) == hub_folder(new) == moved
+    assert hub_name(moved) == old
+    first = store(cache, old, "config.json", "model.safetensors")
+    assert (hub_folder(old), hub_folder(new)) == (first, moved)
+    assert hub_name(first) == old
+
+
+def test_a_snapshot_is_found_without_refs(cache: Path) -> None:
+    """A cache that lost `refs/main`, or whose main snapshot holds the configuration alone: the one whole snapshot."""
+    folder = store(cache, "gpt2", "config.json", "pytorch_model.bin")
+    main = folder.parent.parent / "refs" / "main"
+    main.unlink()
+    assert hub_folder("gpt2") == folder
+    newer = folder.with_name("f" * 40)
+    newer.mkdir()
+    (newer / "config.json").write_text("{}")
+    main.write_text(newer.name)
+    assert hub_folder("gpt2") == folder
+    assert find_folder(str(folder.parent.parent)) == folder
+    (newer / "model.safetensors").write_text("{}")
+    assert hub_folder("gpt2") == newer
+    for text in ("../..", "", "e" * 40):
+        main.write_text(text)
+        with pytest.raises(BackboneError, match=r"several snapshots.*607a30d.*, ffff.*--language-model PATH"):
+            hub_folder("gpt2")
+
+
+def test_a_broken_link_is_no_file(cache: Path) -> None:
+    """Snapshots are links to blobs: where a blob is gone, the checkpoint is not there."""
+    folder = store(cache, "gpt2", "config.json")
+    (folder / "model.safetensors").symlink_to("../../blobs/absent")
+    with pytest.raises(BackboneError, match="it is not in the cache"):
+        hub_folder("gpt2")
 
 
 def test_a_folder_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
