@@ -397,21 +397,27 @@ def _searched(task: str, paper: bool) -> dict[str, Any] | Unavailable:
 
 def _identity(task: str, source: str, paper: bool, remedy: str) -> dict[str, Any] | Unavailable:
     """Identity of a given set; a set with D4RL's content has D4RL's name, whatever file it is in."""
-    sha256, unlike = _content(task, source, _stamp(source))
+    sha256, unlike, collected_in = _content(task, source, _stamp(source))
     if unlike is None:
         return {"kind": "d4rl", "name": f"{task}-medium-v2", "sha256": sha256, "path": source}
     if paper:
         return Unavailable(f"{source} is not D4RL's {task}-medium-v2: {unlike}", remedy)
-    return {"kind": "file", "name": Path(source).name, "sha256": sha256, "path": source}
+    name = Path(source).name + (f" (collected in {collected_in})" if collected_in else "")
+    return {"kind": "file", "name": name, "sha256": sha256, "path": source}
 
 
 @lru_cache(maxsize=32)
-def _content(task: str, source: str, stamp: object) -> tuple[str, str | None]:
-    """Digest of a source's content, and in what it is unlike D4RL's; read once while its files stay as they are."""
+def _content(task: str, source: str, stamp: object) -> tuple[str, str | None, str | None]:
+    """Of a source, read once while its files stay as they are.
+
+    The digest of its content, in what it is unlike D4RL's, and the version of the task it was collected in, if that is
+    not ours.
+    """
+    from dtclaims.lab.data.minari import FROM
     from dtclaims.lab.data.sources import load, unlike_d4rl
 
     data = load(source, task)
-    return data.sha256, unlike_d4rl(data)
+    return data.sha256, unlike_d4rl(data), data.provenance.get(FROM)
 
 
 def _stamp(source: str) -> object:

@@ -1,8 +1,9 @@
-"""Minari's layout, read and written without Minari (Minari 0.4 and 0.5, HDF5 storage).
+"""Minari's layouts, read and written without Minari (Minari 0.4 and 0.5, HDF5 storage).
 
-A data set is a folder `…/NAME-vN/data` with `main_data.hdf5` (one group per episode: T + 1
-observations, T actions, rewards, terminations and truncations) and `metadata.json`. Only remote
-data sets need the `minari` package, because only its own code knows where they are.
+A data set is a folder `…/NAME-vN/data` with `main_data.hdf5` (one group per episode: T + 1 observations, T actions,
+rewards, terminations and truncations) and, from 0.5 on, `metadata.json`; up to 0.4 the metadata are attributes of the
+file. Arrow and parquet, the other storages of 0.5, have a folder per episode and are refused by name. Only remote data
+sets need the `minari` package, because only its own code knows where they are.
 
 The last observation of an episode, the one after its last action, has no place in D4RL's layout or
 in `Trajectories`. Exporting fills it with a copy of the observation before it, and says so in the
@@ -21,11 +22,11 @@ import h5py
 import numpy as np
 
 from dtclaims import __version__
-from dtclaims.errors import DataError, MissingDependency, UsageError
+from dtclaims.errors import DataError, MissingDependency, UsageError, WrongTask
 from dtclaims.lab.data.assembly import from_episodes, settle_task
 from dtclaims.lab.data.hdf5 import UNREADABLE, check_digest, hdf5_file, unreadable, whole_or_nothing
 from dtclaims.lab.data.trajectories import Trajectories
-from dtclaims.lab.design.tasks import Task
+from dtclaims.lab.design.tasks import TASKS, Task
 
 MAIN = "main_data.hdf5"
 METADATA = "metadata.json"
@@ -38,8 +39,16 @@ KEYS = {
 }
 ID = re.compile(r"([-\w]+/)*[-\w]+-v\d+")
 """Minari's form of a data set's name, version included."""
+FROM = "collected_in"
+"""Provenance: the version of the task that is not ours, of a set that was collected in such a one."""
 LAYOUT_VERSION = "0.5.0"
 """The Minari release whose layout is written; later ones say that they read it."""
+
+
+FOREIGN = re.compile(
+    r"(Ant|Humanoid|HumanoidStandup|InvertedPendulum|InvertedDoublePendulum|Pusher|Reacher|Swimmer)-v\d+"
+)
+"""Gym's other MuJoCo tasks, which have sets in Minari too."""
 
 
 def minari_root() -> Path:
@@ -49,10 +58,15 @@ def minari_root() -> Path:
 
 
 def data_folder(path: Path) -> Path | None:
-    """The folder with `main_data.hdf5` that a path means, or None if it means no Minari data set."""
+    """The folder with a set's files that a path means, or None if it means no Minari data set."""
     if path.name == MAIN:
         return path.parent
-    return next((folder for folder in (path / "data", path) if (folder / MAIN).is_file()), None)
+    return next((folder for folder in (path / "data", path) if _holds_a_set(folder)), None)
+
+
+def _holds_a_set(folder: Path) -> bool:
+    # Arrow and parquet have a folder for each episode.
+    return (folder / MAIN).is_file() or ((folder / METADATA).is_file() and (folder / "0").is_dir())
 
 
 def fetch(name: str) -> Path:
@@ -82,11 +96,13 @@ def fetch(name: str) -> Path:
 def load_minari(path: Path, task: Task | None = None) -> Trajectories:
     """Read a Minari data set from its folder.
 
-    An episode that was neither terminated nor truncated is unfinished: it is dropped and counted.
+    An episode that was neither terminated nor truncated is unfinished: it is dropped and counted. A set that was
+    collected in another version of the task than ours (Minari's own sets are of v5) says so in its provenance.
 
     Raises:
+        WrongTask: it is of another of the three tasks than the one asked for, or of none of them.
         DataError: no such data set, another storage, truncated, a key is missing, lengths disagree,
-            values out of range, another task, or content that is not the recorded one.
+            values out of range, or content that is not the recorded one.
     """
     folder = data_folder(path)
     if folder is None:
@@ -95,13 +111,14 @@ def load_minari(path: Path, task: Task | None = None) -> Trajectories:
     name = str(metadata.get("dataset_id", path.name))
     environment = _environment(metadata)
     ours = metadata.get("dtclaims", {})
+    _check_environment(environment, f"{name} {path}", str(path))
     theirs = {"source": "Minari", "dataset": name, "environment": environment}
-    provenance = ours.get("provenance", theirs)
     try:
         with h5py.File(folder / MAIN, "r") as file:
             groups = _episode_groups(file, folder, metadata)
             shapes = tuple(getattr(groups[0].get(key), "shape", ()) for key in ("observations", "actions"))
             found = settle_task(task, ours.get("task"), f"{name} {environment}", (shapes[0], shapes[1]), str(path))
+            provenance = ours.get("provenance", theirs | _not_ours(environment, found))
             data = from_episodes(found, _episodes(groups, path), source=str(path), provenance=provenance)
     except UNREADABLE as error:
         raise unreadable(folder / MAIN, error) from None
@@ -184,23 +201,48 @@ def _metadata(data: Trajectories, name: str, size: int) -> dict[str, Any]:
 
 def _read_metadata(folder: Path) -> dict[str, Any]:
     path = folder / METADATA
+    if not path.exists():
+        return _attributes(folder)
     try:
         metadata: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"cannot read {path}", given=error, remedy="Is the download complete?") from None
     if not isinstance(metadata, dict):
         raise DataError(f"{path} is no Minari metadata", given=type(metadata).__name__)
     ours = metadata.get("dtclaims", {})
     if not isinstance(ours, dict) or not isinstance(ours.get("provenance", {}), dict):
         raise DataError(f"{path} is no Minari metadata: what dtclaims wrote into it was altered")
-    if metadata.get("data_format", "hdf5") != "hdf5":
+    if metadata.get("data_format", "hdf5") != "hdf5" or not (folder / MAIN).is_file():
         raise DataError(
             f"{folder} is not stored as HDF5",
-            given=metadata["data_format"],
+            given=f"Minari's storage {metadata.get('data_format', 'without a name')!r}",
             expected="data_format hdf5",
-            remedy="Minari can convert it: `minari.load_dataset`, then `create_dataset_from_buffers`.",
+            remedy="Where Minari is installed, its MinariStorage.new(…, data_format='hdf5') takes over a set of any "
+            "storage: `.update_from_storage(minari.load_dataset(ID).storage)`.",
         )
     return metadata
+
+
+def _attributes(folder: Path) -> dict[str, Any]:
+    """The metadata of Minari up to 0.4, which are attributes of the file; what dtclaims writes is never among them."""
+    path = folder / MAIN
+    try:
+        with h5py.File(path, "r") as file:
+            stated = {
+                name: file.attrs[name]
+                for name in ("dataset_id", "env_spec", "total_episodes", "minari_version")
+                if name in file.attrs
+            }
+    except UNREADABLE as error:
+        raise unreadable(path, error) from None
+    if not stated:
+        raise DataError(
+            f"{folder} has no Minari metadata",
+            given=f"neither {METADATA} nor attributes of {MAIN}",
+            expected=f"{METADATA} beside it (Minari 0.5), or the attributes of Minari 0.4",
+            remedy="Is the download complete?",
+        )
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in stated.items()}
 
 
 def _environment(metadata: Mapping[str, Any]) -> str | None:
@@ -210,12 +252,36 @@ def _environment(metadata: Mapping[str, Any]) -> str | None:
         return None
 
 
+def _check_environment(environment: str | None, label: str, source: str) -> None:
+    """Refuse sets of tasks that have a name and are none of the three, whatever their widths."""
+    if environment is not None and FOREIGN.fullmatch(environment) and not any(name in label.lower() for name in TASKS):
+        raise WrongTask(
+            f"{source} is of none of the paper's tasks", given=environment, expected=f"one of {', '.join(TASKS)}"
+        )
+
+
+def _not_ours(environment: str | None, task: Task) -> dict[str, str]:
+    """What is to be said of a set from another version of the task."""
+    kind, _, version = (environment or "").partition("-v")
+    if kind != task.gym_id.partition("-v")[0] or environment == task.gym_id or version == "2":
+        return {}
+    return {FROM: str(environment), "note": f"{environment} is another simulator than {task.gym_id}, and than gym's v2"}
+
+
 def _episode_groups(file: h5py.File, folder: Path, metadata: Mapping[str, Any]) -> list[h5py.Group]:
     names = sorted((name for name in file if re.fullmatch(r"episode_\d+", name)), key=lambda name: int(name[8:]))
     stated = metadata.get("total_episodes", len(names))
     if not names or stated != len(names):
         raise DataError(
             f"{folder} does not hold the episodes that its metadata counts", given=len(names), expected=stated
+        )
+    # Up to Minari 0.4.2, sets that were collected in turns or combined are spread over files.
+    links = [link for name in names if isinstance(link := file.get(name, getlink=True), h5py.ExternalLink)]
+    if absent := sorted({str(folder / link.filename) for link in links if not (folder / link.filename).is_file()}):
+        raise DataError(
+            f"episodes of {folder} lie in files that are not here",
+            given=f"{len(absent)} missing: {absent[0]}",
+            remedy="Copy the whole folder, and those of sets that it was combined from.",
         )
     return [file[name] for name in names]
 

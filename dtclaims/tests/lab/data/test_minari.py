@@ -16,7 +16,9 @@ from dtclaims.harness.commands.main import main
 from dtclaims.lab.data.hdf5 import save_hdf5
 from dtclaims.lab.data.minari import load_minari, save_minari
 from dtclaims.lab.data.sources import load
+from dtclaims.lab.design.scales import SCALES
 from dtclaims.lab.design.tasks import TASKS
+from dtclaims.lab.inputs import find_data
 from dtclaims.tests.support.examples import made_up
 
 
@@ -63,6 +65,120 @@ def test_minaris_own_layout_is_read(root: Path) -> None:
         assert back.sha256 == data.sha256
         assert back.task is TASKS["hopper"]
         assert back.provenance["environment"] == "Hopper-v5"
+
+
+def as_minari_04(folder: Path, lengths: list[int], **attributes: Any) -> Any:
+    """The same set as Minari 0.4.3 writes it: its metadata are attributes of the file."""
+    data = as_minari(folder, lengths)
+    path = folder / "data" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    path.unlink()
+    with h5py.File(folder / "data" / "main_data.hdf5", "r+") as file:
+        del metadata["data_format"]
+        stated = (
+            metadata | {"minari_version": "~=0.4", "total_steps": sum(lengths), "algorithm_name": "SAC"} | attributes
+        )
+        file.attrs.update({name: value for name, value in stated.items() if value is not None})
+        for index, length in enumerate(lengths):
+            file[f"episode_{index}"].attrs.update(id=index, total_steps=length, seed=index, rewards_max=1.0)
+    return data
+
+
+def test_the_layout_of_minari_04_is_read(root: Path) -> None:
+    """Attributes in the place of metadata.json: the same content and the same provenance; an attribute that is missing
+    says nothing, and the folder's name serves as the set's."""
+    lengths = [3, 4, 2, 5, 1, 2, 3, 4, 5, 6, 7, 8]
+    as_minari(root / "new" / "hopper-v0", lengths)
+    data = as_minari_04(root / "old" / "hopper-v0", lengths)
+    new, old = load("new/hopper-v0"), load("old/hopper-v0")
+    assert new.sha256 == old.sha256 == data.sha256
+    assert new.provenance == old.provenance
+    as_minari_04(root / "bare" / "hopper-v0", lengths, dataset_id=None, env_spec=None, total_episodes=None)
+    assert load("bare/hopper-v0").provenance["dataset"] == "hopper-v0"
+
+
+def test_episodes_of_minari_04_may_lie_in_further_files(root: Path) -> None:
+    """Up to 0.4.2, collecting in turns made links to `additional_data_0.hdf5`; without that file it is named."""
+    folder = root / "hopper-v0" / "data"
+    data = as_minari_04(root / "hopper-v0", [3, 4, 5])
+    with h5py.File(folder / "main_data.hdf5", "r+") as file:
+        with h5py.File(folder / "additional_data_0.hdf5", "w") as other:
+            file.copy("episode_2", other, "episode_0")
+        del file["episode_2"]
+        file["episode_2"] = h5py.ExternalLink("additional_data_0.hdf5", "/episode_0")
+    assert load("hopper-v0").sha256 == data.sha256
+    (folder / "additional_data_0.hdf5").unlink()
+    with pytest.raises(DataError, match=r"lie in files that are not here: got 1 missing: .*/additional_data_0\.hdf5"):
+        load("hopper-v0")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"total_episodes": 7}, "episodes that its metadata counts: got 2, expected 7"),
+        ({"total_episodes": [2, 2]}, "cannot read|metadata counts"),
+        ({"total_episodes": "two"}, "episodes that its metadata counts"),
+        ({"env_spec": b"\xff", "dataset_id": "x"}, "does not say its task"),
+        ({"env_spec": 3, "dataset_id": 4}, "does not say its task"),
+    ],
+)
+def test_attributes_of_another_kind_are_refused(root: Path, attributes: dict[str, Any], message: str) -> None:
+    """Whatever an attribute holds, it is one DataError or says nothing."""
+    folder = root / "mine-v0"
+    as_minari(folder, [3, 4], task="walker2d")
+    (folder / "data" / "metadata.json").unlink()
+    with h5py.File(folder / "data" / "main_data.hdf5", "r+") as file:
+        file.attrs.update({"minari_version": "~=0.4"} | attributes)
+    with pytest.raises(DataError, match=message):
+        load("mine-v0")
+
+
+@pytest.mark.parametrize("storage", ["arrow", "parquet"])
+def test_other_storages_are_refused_by_name(root: Path, storage: str) -> None:
+    """A folder per episode, as Minari 0.5 lays arrow and parquet out: what it is, and what converts it; by id, by
+    folder and in a folder of several sets."""
+    folder = root / "hopper" / "medium-v0" / "data"
+    (folder / "0").mkdir(parents=True)
+    (folder / "0" / f"part-0.{storage}").write_bytes(b"ARROW1")
+    (folder / "metadata.json").write_text(json.dumps({"data_format": storage, "total_episodes": 1}))
+    for source in ("hopper/medium-v0", folder, folder.parent):
+        with pytest.raises(DataError, match=rf"not stored as HDF5: got .*'{storage}'.*update_from_storage"):
+            load(source, "hopper")
+    (root / "hopper").rename(root / "sets")
+    (root / "sets" / "medium-v0").rename(root / "sets" / "hopper-medium-v0")
+    with pytest.raises(DataError, match="not stored as HDF5"):
+        load(root / "sets", "hopper")
+
+
+def test_a_set_of_another_version_of_the_task_says_so(root: Path) -> None:
+    """Minari's own sets are of v5, which is neither our v4 nor gym's v2: the provenance says it, and so does the name
+    that a report calls the data by. Sets of ours and of v2 say nothing."""
+    as_minari(root / "mujoco" / "hopper" / "medium-v0", [3, 4])
+    data = load("mujoco/hopper/medium-v0")
+    assert data.provenance["collected_in"] == "Hopper-v5"
+    assert data.provenance["note"] == "Hopper-v5 is another simulator than Hopper-v4, and than gym's v2"
+    found = find_data("hopper", SCALES["mini"], str(root / "mujoco" / "hopper" / "medium-v0"))
+    assert isinstance(found, dict)
+    assert found["name"] == "medium-v0 (collected in Hopper-v5)"
+    path = root / "mujoco" / "hopper" / "medium-v0" / "data" / "metadata.json"
+    for version in ("v4", "v2"):
+        path.write_text(
+            path.read_text().replace("Hopper-v5", f"Hopper-{version}").replace("Hopper-v4", f"Hopper-{version}")
+        )
+        assert "collected_in" not in load("mujoco/hopper/medium-v0").provenance
+    save_minari(data, root / "again-v0")
+    assert load("again-v0").provenance == data.provenance
+
+
+@pytest.mark.parametrize("environment", ["Ant-v5", "InvertedPendulum-v5", "HumanoidStandup-v4"])
+def test_sets_of_other_mujoco_tasks_are_named(root: Path, environment: str) -> None:
+    """Of none of the three tasks, also where the task is asked for and the widths happen to fit."""
+    as_minari(root / "mujoco" / "other" / "expert-v0", [3, 4])
+    path = root / "mujoco" / "other" / "expert-v0" / "data" / "metadata.json"
+    path.write_text(path.read_text().replace("Hopper-v5", environment).replace("hopper", "other"))
+    for task in ("hopper", None):
+        with pytest.raises(WrongTask, match=f"none of the paper's tasks: got {environment}, expected one of hopper"):
+            load("mujoco/other/expert-v0", task)
 
 
 def test_an_unfinished_episode_is_dropped_and_counted(root: Path) -> None:
@@ -175,7 +291,8 @@ def test_truncated_and_altered_sets_are_refused(root: Path, tmp_path: Path) -> N
         load(tmp_path / "hopper-v0")
     metadata = tmp_path / "hopper-v0" / "data" / "metadata.json"
     for text, message in (
-        ('{"data_format": "arrow"}', "not stored as HDF5: got arrow"),
+        ('{"data_format": "arrow"}', "not stored as HDF5: got Minari's storage 'arrow'"),
+        ("[" * 100_000, "cannot read"),
         ("[]", "no Minari metadata"),
         ('{"dtclaims": {"provenance": 1}}', "no Minari metadata"),
         ("{", "cannot read"),
@@ -184,8 +301,10 @@ def test_truncated_and_altered_sets_are_refused(root: Path, tmp_path: Path) -> N
         with pytest.raises(DataError, match=message):
             load(tmp_path / "hopper-v0")
     metadata.unlink()
-    with pytest.raises(DataError, match=r"cannot read .*metadata.json"):
-        load(tmp_path / "hopper-v0")
+    save_minari(made_up([4, 6]), tmp_path / "walker-v0")
+    (tmp_path / "walker-v0" / "data" / "metadata.json").unlink()
+    with pytest.raises(DataError, match=r"no Minari metadata: got neither metadata\.json nor attributes.*Minari 0\.4"):
+        load(tmp_path / "walker-v0")
     with pytest.raises(DataError, match="no Minari data set"):
         load_minari(tmp_path)
 
