@@ -397,7 +397,7 @@ def _searched(task: str, paper: bool) -> dict[str, Any] | Unavailable:
 
 def _identity(task: str, source: str, paper: bool, remedy: str) -> dict[str, Any] | Unavailable:
     """Identity of a given set; a set with D4RL's content has D4RL's name, whatever file it is in."""
-    sha256, unlike, collected_in = _content(task, source, _stamp(source))
+    sha256, unlike, collected_in = _content(task, source, _stamp(task, source))
     if unlike is None:
         return {"kind": "d4rl", "name": f"{task}-medium-v2", "sha256": sha256, "path": source}
     if paper:
@@ -420,10 +420,11 @@ def _content(task: str, source: str, stamp: object) -> tuple[str, str | None, st
     return data.sha256, unlike_d4rl(data), data.provenance.get(FROM)
 
 
-def _stamp(source: str) -> object:
+def _stamp(task: str, source: str) -> object:
     from dtclaims.lab.data.minari import data_folder
+    from dtclaims.lab.data.sources import LEGACY, d4rl_root
 
-    path = Path(source).expanduser()
+    path = d4rl_root() / f"{task}_medium-v2.hdf5" if source == LEGACY else Path(source).expanduser()
     folder = data_folder(path) if path.is_dir() else None
     files = sorted(folder.iterdir()) if folder else [path]
     return tuple((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.is_file())

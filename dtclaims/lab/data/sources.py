@@ -1,7 +1,8 @@
 """One entry to every source of trajectories, and where they are looked for.
 
 A source is a file or folder (recognised by its content: D4RL's HDF5, a Decision Transformer pickle,
-a Minari data set), Minari's id of a data set, or the word `legacy` for D4RL's own loader.
+a Minari data set), Minari's id of a data set, or the word `legacy` for D4RL's own loader,
+which reads what it has downloaded, in the legacy environment.
 """
 
 import os
@@ -36,7 +37,8 @@ def load(source: str | Path, task: str | Task | None = None) -> Trajectories:
 
     Raises:
         UsageError: no such file and no such name, or an unknown task.
-        MissingDependency: `legacy`, or a remote Minari data set, without the packages it needs.
+        MissingDependency: `legacy` without the legacy environment, or a remote Minari data set without Minari.
+        SimulatorError: `legacy` with a legacy environment of other versions.
         DataError: the data break their format, or belong to another task.
     """
     wanted = get_task(task) if isinstance(task, str) else task

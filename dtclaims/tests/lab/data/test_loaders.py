@@ -14,37 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dtclaims.errors import DataError, DtclaimsError, MissingDependency, UsageError, WrongTask
+from dtclaims.errors import DataError, DtclaimsError, UsageError, WrongTask
 from dtclaims.harness.commands.main import main
 from dtclaims.lab.data import collect as collecting
 from dtclaims.lab.data.collect import collect_to, collected_path, obtain, shipped_recipe
 from dtclaims.lab.data.hdf5 import check_room, load_hdf5, save_hdf5
 from dtclaims.lab.data.sources import d4rl_root, in_folder, load, search, unlike_d4rl
 from dtclaims.lab.design.tasks import TASKS, SetFacts
+from dtclaims.tests.support.d4rl import as_d4rl
 from dtclaims.tests.support.examples import damaged, made_up
 
 HOPPER, CHEETAH, WALKER = (TASKS[name] for name in ("hopper", "halfcheetah", "walker2d"))
-
-
-def as_d4rl(path: Path, lengths: list[int], *, tail: int = 0, flat: bool = True) -> Any:
-    """A file as D4RL writes it: float64 or float32 arrays, `infos`, `metadata`, and no attributes of ours."""
-    data = made_up([*lengths, tail] if tail else lengths)
-    ends = np.zeros((2, len(data.rewards)), dtype=bool)
-    for index, one in enumerate(data.slices()):
-        if index < len(lengths):
-            ends[0 if data.terminated[index] else 1, one.stop - 1] = True
-    with h5py.File(path, "w") as file:
-        file["observations"] = data.observations.astype(np.float64)
-        file["next_observations"] = data.observations
-        file["actions"] = data.actions
-        file["rewards"] = data.rewards if flat else data.rewards[:, None]
-        file["terminals"] = ends[0] if flat else ends[0][:, None]
-        file["timeouts"] = ends[1]
-        file["infos/qpos"] = np.zeros((len(data.rewards), 6))
-        file["metadata/algorithm"] = "SAC"
-        file["metadata/iteration"] = np.array([600])
-        file["metadata/policy/fc0/weight"] = np.zeros((2, 2))
-    return data
 
 
 # --- D4RL's files -----------------------------------------------------------------------------------
@@ -224,41 +204,6 @@ def test_d4rls_set_is_known_by_its_facts() -> None:
     assert unlike_d4rl(data) == "trajectories 2 where D4RL's has 2186"
     shifted = replace(printed, return_std=printed.return_std + 0.1)
     assert "return std" in str(unlike_d4rl(replace(data, task=replace(HOPPER, medium=shifted))))
-
-
-# --- the legacy stack -------------------------------------------------------------------------------
-
-GYM = """
-class Env:
-    def get_dataset(self):
-        import numpy as np
-        ends = np.arange(10) % 5 == 4
-        return {"observations": np.zeros((10, 11)), "actions": np.zeros((10, 3)), "rewards": np.ones(10),
-                "terminals": ends, "timeouts": np.zeros(10, bool), "metadata/algorithm": b"SAC"}
-def make(name):
-    assert name == "hopper-medium-v2"
-    return Env()
-"""
-
-
-def test_the_legacy_backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where gym and d4rl import, their data set is cut like any other; a plain Exception at import is explained."""
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "gym.py").write_text(GYM)
-    (tmp_path / "d4rl.py").write_text('raise Exception("You appear to be missing MuJoCo.")')
-    with pytest.raises(MissingDependency, match=r"legacy stack.*Exception: You appear to be missing MuJoCo.*doctor"):
-        load("legacy", "hopper")
-    (tmp_path / "d4rl.py").write_text("# none")
-    sys.modules.pop("d4rl", None)
-    try:
-        data = load("legacy", "hopper")
-    finally:
-        for name in ("gym", "d4rl"):
-            sys.modules.pop(name, None)
-    assert list(data.lengths) == [5, 5]
-    assert data.provenance["source"] == "D4RL"
-    with pytest.raises(UsageError, match="--task"):
-        load("legacy")
 
 
 # --- collecting -------------------------------------------------------------------------------------
