@@ -5,6 +5,7 @@ package registry. So does the MuJoCo binary (Apache-2.0): the wheel free-mujoco-
 else is taken. Nothing outside the folder is changed.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -78,6 +79,8 @@ def ready(where: Path | None = None) -> Path:
     if not record.is_file():
         problem = "the legacy environment is half made" if where.exists() else "no legacy environment is installed"
         raise MissingDependency(problem, given=f"no {record}", remedy=ANEW if where.exists() else INSTALL)
+    if _recipe_of(record) != recipe():
+        raise SimulatorError("the legacy environment was made by another recipe", given=where, remedy=ANEW)
     if not (where / "bin" / "python").exists():
         raise MissingDependency("the legacy environment's Python is gone", given=where / "bin" / "python", remedy=ANEW)
     _check_packages(where)
@@ -91,6 +94,18 @@ def ready(where: Path | None = None) -> Path:
             remedy=ANEW,
         )
     return where
+
+
+def recipe() -> str:
+    """Digest of what an environment is made of."""
+    return hashlib.sha256(REQUIREMENTS.read_bytes() + BINARY_WHEEL.encode()).hexdigest()
+
+
+def _recipe_of(record: Path) -> object:
+    try:
+        return dict(json.loads(record.read_text(encoding="utf-8"))).get("recipe")
+    except (OSError, ValueError, TypeError):
+        return None
 
 
 def _check_packages(where: Path) -> None:
@@ -192,7 +207,7 @@ def _make(base: str, where: Path, note: Note) -> None:
             if not script.is_symlink():
                 script.unlink()
         shutil.rmtree(made / "wheels")
-        write_json(made / RECORD, {"versions": versions, "binary": BINARY_SHA256})
+        write_json(made / RECORD, {"recipe": recipe(), "versions": versions})
         old = where.with_name(f".{where.name}.{os.getpid()}.old{PARTIAL}")
         if where.exists():
             where.rename(old)
