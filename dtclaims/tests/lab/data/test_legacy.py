@@ -37,8 +37,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @real
-@pytest.mark.parametrize("task", sorted(TASKS))
-@pytest.mark.parametrize("flat", [True, False])
+@pytest.mark.parametrize(("task", "flat"), [("hopper", True), ("halfcheetah", True), ("walker2d", False)])
 def test_d4rls_own_loader_and_ours_read_the_same(cache: Path, task: str, flat: bool) -> None:
     """The file in D4RL's cache through D4RL's code, and read by us: equal to the bit, with the unfinished tail dropped;
     the provenance says which packages read it."""
@@ -146,7 +145,7 @@ def test_each_fault_of_a_file_is_named(cache: Path, case: str) -> None:
 
 @real
 def test_nothing_is_downloaded(cache: Path) -> None:
-    """Where D4RL has no file, it would fetch it, for as long as that takes and straight to its place: it is not asked to.
+    """Where D4RL has no file, it would fetch it, for as long as that takes and straight to its place: it is not asked.
     The message has the place and D4RL's address; a v0 file is not taken for it."""
     as_d4rl(cache / "hopper_medium.hdf5", [4, 7])
     with pytest.raises(DataError) as caught:
@@ -215,7 +214,7 @@ def test_packages_that_fail_are_named(stand_in: Path, case: str) -> None:
     (stand_in / file).write_text(text)
     with pytest.raises(MissingDependency) as caught:
         load("legacy", "hopper")
-    assert f"d4rl cannot be imported in the legacy environment: got {words}"[:60] in str(caught.value)
+    assert caught.value.problem == "d4rl cannot be imported in the legacy environment"
     assert words in str(caught.value)
     assert caught.value.remedy == environment.ANEW
 

@@ -10,6 +10,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2Model, ImageGPTConfig, ImageGPTForCausalImageModeling
@@ -195,6 +196,24 @@ def as_pickle(folder: Path) -> Path:
     torch.save(load_file(path), pickled)
     path.unlink()
     return pickled
+
+
+CLASSES = (
+    "GPT2ForSequenceClassification",
+    "GPT2ForTokenClassification",
+    "GPT2ForQuestionAnswering",
+    "GPT2DoubleHeadsModel",
+)
+
+
+@pytest.mark.parametrize("size", ["5GB", "2KB"])
+@pytest.mark.parametrize("name", CLASSES)
+def test_transformers_classes_with_heads_are_read(tmp_path: Path, name: str, size: str) -> None:
+    """Every class of GPT-2's as transformers writes it, whole or in shards: the stack of each, without its head."""
+    theirs = getattr(transformers, name)(GPT2Config(vocab_size=5, n_positions=6, n_embd=8, n_layer=2, n_head=2)).eval()
+    theirs.save_pretrained(tmp_path, max_shard_size=size)
+    assert (tmp_path / "model.safetensors.index.json").is_file() == (size == "2KB")
+    check_same_stack(load_backbone(tmp_path), theirs.transformer)
 
 
 @pytest.mark.parametrize("pickled", [False, True])
