@@ -5,14 +5,11 @@ D4RL's sets were collected and the paper evaluated: it runs in processes of an e
 (`dtclaims.lab.legacy`). One policy's return differs between them by hundreds. Importing this needs neither.
 """
 
-import ast
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Protocol
 
-from dtclaims.addresses import source_digest
 from dtclaims.choice import Choice
-from dtclaims.errors import SimulatorError, UsageError
+from dtclaims.errors import DtclaimsError, MissingDependency, SimulatorError, UsageError
 from dtclaims.lab.design.tasks import Task
 
 V4, GYM_V2 = "v4", "gym-v2"
@@ -33,17 +30,19 @@ class World(Protocol):
         """What decides how a trajectory looks, beside the code of the slots.
 
         Raises:
-            SimulatorError: it is not here, or a version whose trajectories may not be pooled.
+            MissingDependency: it is not installed.
+            SimulatorError: a version whose trajectories may not be pooled.
         """
 
-    def missing(self) -> SimulatorError | None:
+    def missing(self) -> DtclaimsError | None:
         """Why it cannot be used here, with what would help; None if it can."""
 
     def slots(self, task: Task, count: int, workers: int) -> Any:
         """So many episodes of a task, stepped by at most so many processes: as `dtclaims.lab.data.physics.Slots`.
 
         Raises:
-            SimulatorError: it is not here, or a process cannot be started.
+            MissingDependency: it is not installed.
+            SimulatorError: a version whose trajectories may not be pooled, or a process cannot be started.
         """
 
 
@@ -56,7 +55,7 @@ class Present:
 
         return simulator_version()
 
-    def missing(self) -> SimulatorError | None:
+    def missing(self) -> DtclaimsError | None:
         """None: it comes with the extra `lab`, and a release that is not ours is an error of its own."""
         return None
 
@@ -76,20 +75,16 @@ class Legacy:
     """gym's v2 tasks on MuJoCo 2.1.0, stepped by processes of the legacy environment."""
 
     def version(self) -> dict[str, str]:
-        """See `World.version`. The worker is no code that this process imports: its content stands here."""
-        from dtclaims.lab.legacy import slots
+        """See `World.version`. d4rl's package is no part of it: it reads data."""
+        from dtclaims.lab.legacy.slots import legacy_version
 
-        found = {name: str(value) for name, value in slots.legacy_version().items() if name != "d4rl"}
-        worker = Path(slots.__file__).with_name("worker.py").read_text(encoding="utf-8")
-        return {**found, "semantics": "v2", "worker": source_digest(ast.parse(worker))}
+        return {name: value for name, value in legacy_version().items() if name != "d4rl"}
 
-    def missing(self) -> SimulatorError | None:
+    def missing(self) -> DtclaimsError | None:
         """What the environment lacks."""
-        from dtclaims.lab.legacy import environment
-
         try:
-            environment.check()
-        except SimulatorError as error:
+            self.version()
+        except (MissingDependency, SimulatorError) as error:
             return error
         return None
 
@@ -131,12 +126,13 @@ def version_of(name: str) -> dict[str, str]:
 
     Raises:
         UsageError: there is no such simulator.
-        SimulatorError: it is not here.
+        MissingDependency: it is not installed.
+        SimulatorError: a version whose trajectories may not be pooled.
     """
     return {"name": name, **world(name).version()}
 
 
-def missing(name: str) -> SimulatorError | None:
+def missing(name: str) -> DtclaimsError | None:
     """Why a simulator cannot be used here, with the remedy; None if it can.
 
     Raises:
@@ -150,7 +146,8 @@ def check_here(name: str) -> None:
 
     Raises:
         UsageError: there is no such simulator.
-        SimulatorError: it is not here.
+        MissingDependency: it is not installed.
+        SimulatorError: a version whose trajectories may not be pooled.
     """
     if (absent := missing(name)) is not None:
         raise absent
