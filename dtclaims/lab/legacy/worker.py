@@ -10,7 +10,6 @@ Without arguments it steps the three tasks once, and prints versions.
 """
 
 import contextlib
-import importlib
 import json
 import mmap
 import os
@@ -19,7 +18,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata
 from multiprocessing.connection import Connection
 from typing import Any
@@ -91,7 +90,10 @@ class Slots:
     """
 
     def __init__(self, gym_id: str, count: int) -> None:
-        mujoco_py, registration = packages("mujoco_py", "gym.envs.registration")
+        with quietly():
+            import mujoco_py
+            from gym.envs import registration
+
         self.gym_id, self.count = gym_id, count
         # Not gym.make: its wrappers cost time. The caller cuts episodes at 1000 steps.
         self._env = registration.load(registration.spec(gym_id).entry_point)()
@@ -227,10 +229,11 @@ class Share:
         self._memory["states"][self._mine] = self._slots.restore(records)
 
 
-def packages(*names: str) -> list[Any]:
-    """Modules, without what they say of themselves when they are imported: gym, that it is unmaintained."""
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Without what modules say of themselves when they are imported: gym, that it is unmaintained."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
-        return [importlib.import_module(name) for name in names]
+        yield
 
 
 def versions() -> dict[str, str]:
@@ -238,14 +241,17 @@ def versions() -> dict[str, str]:
 
     The binary's version is by its own word.
     """
-    (mujoco_py,) = packages("mujoco_py")
+    with quietly():
+        import d4rl.gym_mujoco
+        import d4rl.offline_env  # noqa: F401
+        import mujoco_py
+
     for gym_id in ("Hopper-v2", "HalfCheetah-v2", "Walker2d-v2"):
         slots = Slots(gym_id, 1)
         slots.reset_slots([0], [0])
         states, _, _ = slots.step(np.zeros((1, slots.action_dim)), np.ones(1, dtype=bool))
         if not np.isfinite(states).all():
             raise RuntimeError(f"{gym_id} steps to {states.tolist()}")
-    packages("d4rl.gym_mujoco", "d4rl.offline_env")
     return {
         "mujoco": ".".join(str(mujoco_py.functions.mj_version())),
         **{name: metadata.version(name) for name in ("mujoco-py", "gym", "d4rl", "numpy")},

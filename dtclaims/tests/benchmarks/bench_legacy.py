@@ -1,8 +1,11 @@
 """Speed of the paper's simulator, in processes of the legacy environment, beside v4's per core.
 
-Both take the actions that the shipped policy chose on v4, from the same starts, in one process: the rates are per core.
-Episodes of the two end at different steps, so the ratio is of steps a second, which is printed.
+Both take the actions that the shipped policy chose on v4, from the same starts, in one process. Episodes of the two end
+at different steps: what is compared, and printed, is steps in a second of a core.
 """
+
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from dtclaims.lab.data.physics_pool import SharedSlots
 from dtclaims.lab.design.tasks import TASKS, Task
 from dtclaims.lab.legacy.slots import LegacySlots
-from dtclaims.tests.benchmarks.bench_physics import recorded
+from dtclaims.tests.support.recorded import recorded
 
 pytestmark = pytest.mark.legacy
 
@@ -19,7 +22,7 @@ SLOTS, STEPS = 64, 100
 MOST = 2.0
 """How much slower than v4's a core may be: the issue's bound."""
 
-rates: dict[tuple[str, str], float] = {}
+rates: dict[tuple[str, type[SharedSlots]], float] = {}
 
 
 def replay(slots: SharedSlots, actions: np.ndarray) -> int:
@@ -32,23 +35,28 @@ def replay(slots: SharedSlots, actions: np.ndarray) -> int:
     return taken
 
 
+def seconds_on_a_core(slots: SharedSlots) -> float:
+    """What its one process has computed for so far, whatever else the machine did meanwhile."""
+    (process,) = slots._processes
+    words = Path(f"/proc/{process.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @pytest.mark.parametrize("name", list(TASKS))
 @pytest.mark.parametrize("kind", [SharedSlots, LegacySlots])
 def test_one_core(benchmark: BenchmarkFixture, name: str, kind: type[SharedSlots]) -> None:
-    """Steps a second of one process; the paper's simulator at least half as fast as v4's."""
+    """Steps of one process in each second that it computes; the paper's simulator is at least half as fast as v4's."""
     task: Task = TASKS[name]
     benchmark.group = f"one core, {name}, {SLOTS} slots x {STEPS} steps"
     actions, _ = recorded(task, SLOTS, STEPS, 1)
     slots = kind(task, SLOTS, 1)
-    taken = benchmark.pedantic(replay, (slots, actions), rounds=4, warmup_rounds=1)
+    replay(slots, actions)
+    before, taken = seconds_on_a_core(slots), []
+    benchmark.pedantic(lambda: taken.append(replay(slots, actions)), rounds=4)
+    rates[name, kind] = sum(taken) / (seconds_on_a_core(slots) - before)
     slots.close()
-    if benchmark.stats is None:
-        return
-    rate = taken / benchmark.stats.stats.min
-    benchmark.extra_info["steps a second"] = rate
-    rates[name, kind.__name__] = rate
-    print(f"\n{name}, {kind.__name__}: {rate:,.0f} steps/s")
-    if kind is LegacySlots and (name, "SharedSlots") in rates:
-        ratio = rates[name, "SharedSlots"] / rate
+    print(f"\n{name}, {kind.__name__}: {rates[name, kind]:,.0f} steps per second of a core")
+    if kind is LegacySlots and (name, SharedSlots) in rates:
+        ratio = rates[name, SharedSlots] / rates[name, kind]
         print(f"{name}: v4 is {ratio:.2f} times as fast")
         assert ratio < MOST
