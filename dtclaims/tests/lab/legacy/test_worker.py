@@ -3,7 +3,7 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -46,14 +46,13 @@ def test_it_stands_alone() -> None:
     without dtclaims: there is none."""
     tree = ast.parse(Path(worker.__file__).read_text(encoding="utf-8"))
 
-    def imported(nodes: Iterable[ast.AST]) -> set[str]:
-        found = list(nodes)
-        names = {alias.name for node in found if isinstance(node, ast.Import) for alias in node.names}
-        names |= {node.module or "" for node in found if isinstance(node, ast.ImportFrom)}
+    def imported(nodes: Collection[ast.AST]) -> set[str]:
+        names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
         return {name.partition(".")[0] for name in names} - set(sys.stdlib_module_names)
 
     assert imported(tree.body) == {"numpy"}
-    assert imported(ast.walk(tree)) == {"numpy", "gym", "mujoco_py", "d4rl"}
+    assert imported(list(ast.walk(tree))) == {"numpy", "gym", "mujoco_py", "d4rl"}
 
 
 def test_a_worker_sees_nothing_of_its_users_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
