@@ -1,10 +1,16 @@
-"""The project's jobs: `nox -s unit gpu legacy lint types claims bench light`."""
+"""The project's jobs: `nox -s unit gpu legacy lint types claims bench light compat`."""
 
+import datetime
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 import nox
+
+# Beside this file, which nox loads without making its folder one of modules.
+sys.path.insert(0, str(Path(__file__).parent))
+import compat as rows
 
 nox.options.sessions = ["unit", "lint", "types"]
 nox.options.reuse_existing_virtualenvs = True
@@ -63,6 +69,25 @@ def light(session: nox.Session) -> None:
 
 
 @nox.session
+@nox.parametrize("python,row", [nox.param(row.python, name, id=name) for name, row in rows.ROWS.items()])
+def compat(session: nox.Session, row: str) -> None:
+    """The fast tier on oldest and newest versions, a row each; `-- libraries` runs the tests that lean on them most."""
+    chosen = rows.LIBRARIES if session.posargs == ["libraries"] else tuple(session.posargs)
+    with tempfile.TemporaryDirectory() as folder:
+        held, junit = Path(folder, "constraints.txt"), Path(folder, "junit.xml")
+        held.write_text("\n".join(rows.constraints(rows.ROWS[row])))
+        session.install("--upgrade", "--upgrade-strategy", "eager", "-e", ".[test]", "-c", str(held))
+        # 0 and 1: what failed is a result too, and is written down before the session fails.
+        command = (*PARALLEL, "-n", "auto", *rows.FAST, f"--junitxml={junit}", *chosen)
+        session.run(*command, success_codes=[0, 1])
+        versions = str(session.run("python", "-c", rows.VERSIONS, silent=True))
+        found = rows.result(junit)
+    rows.record(row, versions, chosen, found, datetime.date.today().isoformat())
+    if "failed" in found or "error" in found:
+        session.error(f"{row}: {found}")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Benchmarks, each beside a plain transcription of the reference's method."""
     session.install("-e", ".[test]")
@@ -81,4 +106,4 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Types: mypy, strict."""
     session.install("-e", ".[dev]")
-    session.run("mypy", "dtclaims", "claims", "conftest.py", "noxfile.py")
+    session.run("mypy", "dtclaims", "claims", "compat.py", "conftest.py", "noxfile.py")

@@ -6,6 +6,7 @@ interpreter down is then a finding like any other.
 
 import json
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -13,7 +14,11 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from typing import Any, Literal
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from dtclaims.errors import BackboneError, DtclaimsError, MissingDependency
 from dtclaims.files import bytes_in
@@ -22,7 +27,7 @@ from dtclaims.lab.doctor_packages import CUDA, PACKAGES, REINSTALL, Package
 from dtclaims.lab.legacy import environment
 from dtclaims.places import ROOT, SHIPPED, fixture_dir, home, read_card
 
-State = Literal["works", "absent", "broken"]
+State = Literal["works", "absent", "broken", "untested"]
 
 TIMEOUT = 120.0
 """Seconds an import may take."""
@@ -31,6 +36,9 @@ MPS_TIMEOUT = 10.0
 """Seconds that the daemon of NVIDIA's MPS may take to answer."""
 
 CHECKOUT = "They are in the checkout: git clone the project, then `pip install -e '.[lab]'`."
+
+OURS = ("", "lab", "minari", "ray", "loggers")
+"""What dtclaims may be installed with that runs: the base, and its extras but those of who works on it."""
 
 REASON_LENGTH = 300
 """Characters of a package's own message that are shown."""
@@ -78,6 +86,7 @@ class Finding:
 def examine(packages: Sequence[Package] = PACKAGES) -> list[Finding]:
     """Look at every part: files first, packages in processes side by side."""
     checks = {
+        "versions": versions,
         "shipped files": shipped,
         "storage": storage,
         "compiled kernels": compiled,
@@ -108,12 +117,13 @@ def looked(part: str, check: Callable[[], list[Finding]]) -> list[Finding]:
 def lines(findings: Sequence[Finding]) -> list[str]:
     """One line for each part, and one below it with the remedy where something is amiss."""
     width = max(len(finding.part) for finding in findings)
+    state = max(len(finding.state) for finding in findings)
     printed = []
     for finding in findings:
         required = " (required)" if finding.required and finding.state != "works" else ""
-        printed.append(f"{finding.state:<6}  {finding.part:<{width}}  {finding.detail}{required}".rstrip())
+        printed.append(f"{finding.state:<{state}}  {finding.part:<{width}}  {finding.detail}{required}".rstrip())
         if finding.remedy and finding.state != "works":
-            printed.append(f"{'':<6}  {'':<{width}}  → {finding.remedy}")
+            printed.append(f"{'':<{state}}  {'':<{width}}  → {finding.remedy}")
     return printed
 
 
@@ -185,6 +195,31 @@ def mps() -> Finding:
         return Finding("CUDA MPS", "works", "runs that share a GPU overlap on it")
     remedy = "`nvidia-cuda-mps-control -d` before a session; not needed for one run at a time."
     return Finding("CUDA MPS", "absent", "no control daemon answers: runs that share a GPU take turns on it", remedy)
+
+
+def versions() -> list[Finding]:
+    """What is installed against what dtclaims admits, which is what it is tested with (`docs/compat.md`)."""
+    own = metadata.metadata("dtclaims")
+    python, bounds = platform.python_version(), str(own["Requires-Python"])
+    asked = [Requirement(text) for text in metadata.requires("dtclaims") or ()]
+    found = []
+    if not SpecifierSet(bounds).contains(python, prereleases=True):
+        found.append(
+            Finding("Python", "untested", f"{python}; tested are {bounds}", "An environment of such a Python.")
+        )
+    for one in asked:
+        if one.marker is not None and not any(one.marker.evaluate({"extra": extra}) for extra in OURS):
+            continue
+        try:
+            version = metadata.version(one.name)
+        except metadata.PackageNotFoundError:
+            # Its own line says so.
+            continue
+        if not one.specifier.contains(version, prereleases=True):
+            remedy = f"`pip install '{one.name}{one.specifier}'`."
+            found.append(Finding(one.name, "untested", f"{version}; tested are {one.specifier}", remedy))
+    within = Finding("versions", "works", f"Python {python} and all packages are within what is tested")
+    return found or [within]
 
 
 def shipped() -> list[Finding]:

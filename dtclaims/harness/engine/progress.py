@@ -132,7 +132,9 @@ class Display:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bars.stop()
+        # Up to release 14 of rich, bars that were never shown end with an empty line among what is printed.
+        if not self._bars.disable:
+            self._bars.stop()
 
     def phase(self, text: str) -> Callable[[int, int], None]:
         """A step before the runs; returns its progress function."""

@@ -113,8 +113,8 @@ def _save(path: Path, tensors: Mapping[str, Tensor], header: dict[str, str] | No
         try:
             save_file(dict(tensors), partial, header)
         except SafetensorError as error:
-            # It tells the system's error in words only.
-            found = re.search(r"os error (\d+)", str(error))
+            # It tells the system's error in words only; as `Os { code: 27, …` in releases of 2024.
+            found = re.search(r"(?:os error|\bcode:) (\d+)", str(error))
             raise OSError(int(found[1]) if found else None, str(error)) from None
 
 

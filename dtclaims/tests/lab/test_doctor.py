@@ -1,6 +1,7 @@
 """The doctor: real reasons, real remedies, and no patient that takes the doctor down."""
 
 import json
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,40 @@ def test_cuda_without_a_device_is_absent(monkeypatch: pytest.MonkeyPatch) -> Non
     ):
         monkeypatch.setattr(doctor, "probe", lambda *_, detail=detail, **__: Finding("CUDA", "broken", detail, "r"))
         assert [one.state for one in doctor.cuda()] == [state]
+
+
+def test_versions_outside_the_bounds_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too old or too new, Python too, each with its bounds; what is absent, or of the tests alone, has no line here."""
+    asked = [
+        "numpy>=2.0,<3",
+        'torch>=2.6,<2.14; extra == "lab"',
+        'absent>=1; extra == "lab"',
+        'rich<1; extra == "test"',
+    ]
+    installed = {"numpy": "1.26.4", "torch": "2.15.0+cpu", "rich": "15.0"}
+
+    def version(name: str) -> str:
+        if name not in installed:
+            raise metadata.PackageNotFoundError(name)
+        return installed[name]
+
+    monkeypatch.setattr(metadata, "requires", lambda _: asked)
+    monkeypatch.setattr(metadata, "metadata", lambda _: {"Requires-Python": "<3.14,>=3.11"})
+    monkeypatch.setattr(metadata, "version", version)
+    monkeypatch.setattr("platform.python_version", lambda: "3.14.2")
+    found = doctor.versions()
+    assert [(one.part, one.state, one.detail) for one in found] == [
+        ("Python", "untested", "3.14.2; tested are <3.14,>=3.11"),
+        ("numpy", "untested", "1.26.4; tested are <3,>=2.0"),
+        ("torch", "untested", "2.15.0+cpu; tested are <2.14,>=2.6"),
+    ]
+    assert found[2].remedy == "`pip install 'torch<2.14,>=2.6'`."
+    assert "untested  torch   2.15.0+cpu; tested are" in lines(found)[4]
+    check_required(found)
+    monkeypatch.setattr("platform.python_version", lambda: "3.13.0")
+    installed |= {"numpy": "2.0.0", "torch": "2.13.0+cpu"}
+    (sound,) = doctor.versions()
+    assert (sound.part, sound.state) == ("versions", "works")
 
 
 @pytest.mark.parametrize(

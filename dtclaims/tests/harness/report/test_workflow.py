@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from compat import ROWS
 from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.report import BUNDLES, FORMATS
 from dtclaims.places import ROOT
@@ -31,14 +32,24 @@ def commands(workflow: dict[str, Any], program: str) -> list[list[str]]:
 def test_its_jobs_are_nox_sessions(workflow: dict[str, Any]) -> None:
     """Every session it names is one of the noxfile's."""
     sessions = set(
-        re.findall(r"@nox\.session(?:\(.*\))?\ndef (\w+)", (ROOT / "noxfile.py").read_text(encoding="utf-8"))
+        re.findall(
+            r"@nox\.session(?:\(.*\))?\n(?:@nox.*\n)?def (\w+)", (ROOT / "noxfile.py").read_text(encoding="utf-8")
+        )
     )
     calls = commands(workflow, "nox")
     assert calls
     for call in calls:
         named = call[call.index("-s") + 1 :]
         named = named[: named.index("--")] if "--" in named else named
-        assert set(named) <= sessions
+        assert {name.partition("(")[0] for name in named} <= sessions
+
+
+def test_its_rows_of_versions_are_ours(workflow: dict[str, Any]) -> None:
+    """Every row of `nox -s compat` has a job there, on a Python that the job sets up."""
+    job = workflow["jobs"]["compat"]
+    assert job["strategy"]["matrix"]["row"] == list(ROWS)
+    (pythons,) = (step["with"]["python-version"] for step in job["steps"] if "setup-python" in step.get("uses", ""))
+    assert {row.python for row in ROWS.values()} == set(pythons.split())
 
 
 def test_its_commands_exist(workflow: dict[str, Any]) -> None:

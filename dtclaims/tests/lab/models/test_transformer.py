@@ -108,7 +108,8 @@ def test_rms_stack_equals_transformers_imagegpt() -> None:
     ("kind", "config"),
     [
         ("gpt2", StackConfig(blocks=12, width=64, heads=4, activation="gelu_new")),
-        ("image", StackConfig(blocks=24, width=64, heads=8, activation="quick_gelu", norm="rms")),
+        # Heads of 16, a square: transformers up to 5.17 divides ImageGPT's logits by the integer part of the root.
+        ("image", StackConfig(blocks=24, width=64, heads=4, activation="quick_gelu", norm="rms")),
     ],
     ids=["gpt2", "image"],
 )

@@ -237,14 +237,15 @@ def test_the_model_is_imagegpt() -> None:
     from transformers import ImageGPTConfig, ImageGPTForCausalImageModeling
 
     draws = torch.Generator().manual_seed(0)
-    config = Scale(3, 16, 2, 16, 20, 1, 1, 1.0, 0.0, activation="quick_gelu", norm="rms").config
+    # Heads of 4, a square: transformers up to 5.17 divides ImageGPT's logits by the integer part of the root.
+    config = Scale(3, 16, 4, 16, 20, 1, 1, 1.0, 0.0, activation="quick_gelu", norm="rms").config
     model = ImageModel(config, 20, 16, draws).double().eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             # Fresh norms are 1 and biases 0, which would hide that they are read.
             parameter.add_(torch.empty_like(parameter).normal_(0.0, 0.3, generator=draws) * (0.1 + ("ln" in name)))
     oracle: torch.nn.Module = ImageGPTForCausalImageModeling(
-        ImageGPTConfig(vocab_size=21, n_positions=16, n_embd=16, n_layer=3, n_head=2)
+        ImageGPTConfig(vocab_size=21, n_positions=16, n_embd=16, n_layer=3, n_head=4)
     ).double()
     weights = model.backbone(torch.float64)
     head = {"lm_head.weight": weights.pop("lm_head.weight")}
