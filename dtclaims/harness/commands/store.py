@@ -43,7 +43,7 @@ def _ls(options: argparse.Namespace) -> int:
     store = _open(options)
     found = [one for one in entries(store, options.pattern) if options.measurements or one.kind != "measurement"]
     if options.json:
-        print(json.dumps([one.to_json() for one in found], indent=1, ensure_ascii=False))
+        print(json.dumps([one.to_json() for one in found], indent=1))
         return 0
     for one in sorted(found, key=lambda one: (one.kind, one.name)):
         print(_line(one, one.note))

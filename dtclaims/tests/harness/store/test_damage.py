@@ -268,7 +268,7 @@ def test_a_store_that_may_only_be_read_is_judged(tmp_path: Path) -> None:
 
 @needs_root
 def test_another_users_unfinished_run_is_left_alone(tmp_path: Path) -> None:
-    """One that may not be read is not damaged: it is named, and nothing of it is deleted, by `gc` and `repair` neither."""
+    """One that may not be read is not damaged: it is named, and nothing of it is deleted."""
     store = full_store(tmp_path)
     folder = store.root / "work" / WORK
     owned(tmp_path, SOMEBODY, 0o644)
