@@ -129,15 +129,14 @@ def check_unfinished(folder: Path) -> None:
     with reading(folder):
         if not stat.S_ISDIR(folder.lstat().st_mode):
             raise Damaged(f"{folder} is no folder of a run", remedy=REPAIR)
-    for name, check in (
-        (NAME, lambda: read_json(folder / NAME, remedy=REPAIR)),
-        (STATE, lambda: check_state(folder, STATE)),
-    ):
-        # A worker that has just begun has written neither.
-        if os.path.lexists(folder / name):
-            if not is_there(folder / name):
-                raise Damaged(f"{folder / name} is damaged", given="no plain file", remedy=REPAIR)
-            check()
+    # A worker that has just begun has written neither.
+    for name in (NAME, STATE):
+        if os.path.lexists(folder / name) and not is_there(folder / name):
+            raise Damaged(f"{folder / name} is damaged", given="no plain file", remedy=REPAIR)
+    if is_there(folder / NAME):
+        read_json(folder / NAME, remedy=REPAIR)
+    if is_there(folder / STATE):
+        check_state(folder, STATE)
 
 
 def repair(store: Store, faults: Iterable[Fault]) -> tuple[list[Fault], list[Fault]]:
