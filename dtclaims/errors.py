@@ -11,8 +11,12 @@ DtclaimsError
 ├── MeasurementError        input a measurement cannot be taken on
 │   └── UndefinedMeasurement    valid input on which the quantity has no value
 ├── StatisticsError         effects or predicates that cannot be judged
-├── StoreError              a run store, or a file in it, that is not as written
-│   └── StoreLocked             what another process is making, or has taken over
+├── StoreError              a run store, or a file in it, that cannot be used
+│   ├── StoreLocked             what another process is making, or has taken over
+│   ├── NotPermitted            what this user may not read or write; it may be sound
+│   ├── NotThere                what should be there and is not
+│   ├── Damaged                 what is not as it was written
+│   └── OtherVersion            what another version of dtclaims wrote
 ├── PoolingError            results of different versions, which are never judged together
 ├── RunFailed               a training run that ended without a result
 └── ReportError             a report file that cannot be read, merged or written
@@ -99,11 +103,27 @@ class StatisticsError(DtclaimsError):
 
 
 class StoreError(DtclaimsError):
-    """A run store, or a file in it, that is not as it was written."""
+    """A run store, or a file in it, that cannot be used."""
 
 
 class StoreLocked(StoreError):
     """A run or measurement that another process is making, or has taken over."""
+
+
+class NotPermitted(StoreError):
+    """What this user may not read or write. It may be sound: nothing of it is deleted or made again."""
+
+
+class NotThere(StoreError):
+    """A file that should be there and is not."""
+
+
+class Damaged(StoreError):
+    """A file that is not as it was written."""
+
+
+class OtherVersion(StoreError):
+    """A file that another version of dtclaims wrote, in a form that this one does not read."""
 
 
 class PoolingError(DtclaimsError):

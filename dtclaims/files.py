@@ -6,11 +6,12 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dtclaims.errors import StoreError
+from dtclaims.errors import Damaged, NotPermitted, NotThere, StoreError
 from dtclaims.places import sha256_file
 
 PARTIAL = ".partial"
@@ -31,11 +32,26 @@ def replacing(path: Path) -> Iterator[Path]:
         with writing(path):
             yield partial
             with partial.open("rb") as file:
+                # Libraries that write by themselves may make files for their user alone.
+                if (mode := stat.S_IMODE(os.fstat(file.fileno()).st_mode)) != (usual := 0o666 & ~_umask()):
+                    os.chmod(partial, mode | usual)
                 os.fsync(file.fileno())
             os.replace(partial, path)
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    """Permissions that this process gives to nobody."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    # Elsewhere it can only be read by setting it.
+    found = os.umask(0o077)
+    os.umask(found)
+    return found
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -51,6 +67,8 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What the system says where there is no room."""
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""And where it is not allowed."""
 
 
 def is_full(error: BaseException | None) -> bool:
@@ -70,35 +88,133 @@ def writing(path: Path) -> Iterator[None]:
     """Turn the system's refusals into an error that says what to do.
 
     Raises:
-        StoreError: the disk is full, or the place may not be written.
+        NotPermitted: the place may not be written.
+        StoreError: the disk is full.
     """
     try:
         yield
     except OSError as error:
         remedy = "Finished runs are intact; "
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in FULL:
             remedy += "free some space (`dtclaims store gc` says what is not needed) and give the same command again."
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        elif error.errno in FORBIDDEN:
             remedy += "make the folder writable, or name another with --store."
         else:
             remedy += "put it right and give the same command again."
-        raise StoreError(f"cannot write {path}", given=error.strerror or error, remedy=remedy) from error
+        kind = NotPermitted if error.errno in FORBIDDEN else StoreError
+        raise kind(f"cannot write {path}", given=error.strerror or error, remedy=remedy) from error
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of the store.
+LARGEST_JSON = 256 * 2**20
+"""Bytes of a JSON file that is read at all: a hundred times the largest that is written."""
+AGAIN = "Delete what it belongs to; it is made again."
+"""What to do about something damaged, where its reader knows nothing better."""
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the system's refusals into errors that tell apart what is not there and what may not be read.
 
     Raises:
-        StoreError: unreadable, or not a JSON object.
+        NotThere: no such file.
+        NotPermitted: the user may not read it, or a folder above it.
+        StoreError: the system cannot read it, for another reason; whether it is damaged is not known.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        yield
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotThere(f"{path} is not there", given=error.strerror) from error
+    except PermissionError as error:
+        raise NotPermitted(
+            f"{path} may not be read",
+            given=error.strerror,
+            expected="a file that this user can read",
+            remedy="Ask its owner for permission (chmod g+r), or name another place; nothing was changed.",
+        ) from error
+    except OSError as error:
         raise StoreError(
-            f"{path} is damaged", given=error, remedy="Delete what it belongs to; it is made again."
-        ) from None
+            f"{path} cannot be read", given=error.strerror or error, remedy="Nothing was changed; look at the disk."
+        ) from error
+
+
+def is_there(path: Path) -> bool:
+    """Whether there is a plain file.
+
+    Raises:
+        NotPermitted: a folder above it may not be looked into.
+        StoreError: see `reading`.
+    """
+    try:
+        with reading(path):
+            return stat.S_ISREG(path.stat().st_mode)
+    except NotThere:
+        return False
+
+
+def read_bytes(path: Path, most: int, remedy: str = AGAIN) -> bytes:
+    """The content of a plain file: no device, no pipe (opening one could wait for ever).
+
+    Args:
+        path: of the file.
+        most: bytes that it may have.
+        remedy: what to do where it is damaged.
+
+    Raises:
+        NotThere, NotPermitted, StoreError: see `reading`.
+        Damaged: it is no plain file, or too large.
+    """
+    with reading(path), open(path, "rb", opener=_without_waiting) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise Damaged(f"{path} is damaged", given="no plain file", remedy=remedy)
+        if found.st_size > most:
+            raise Damaged(
+                f"{path} is damaged", given=f"{found.st_size} bytes", expected=f"at most {most}", remedy=remedy
+            )
+        return file.read(most + 1)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def parse_json(text: bytes | str) -> Any:
+    """JSON as the standard has it: no NaN, and not nested deeper than Python can follow.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        # Bytes as they are: Python would guess at UTF-16 and pass a mark of byte order over.
+        given = text.decode("utf-8") if isinstance(text, bytes) else text
+        return json.loads(given, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def read_json(path: Path, *, remedy: str = AGAIN, most: int = LARGEST_JSON) -> dict[str, Any]:
+    """A JSON object from a file.
+
+    Args:
+        path: of the file.
+        remedy: what to do where it is damaged.
+        most: bytes that it may have.
+
+    Raises:
+        NotThere, NotPermitted, StoreError: see `reading`.
+        Damaged: not a JSON object, or too large.
+    """
+    text = read_bytes(path, most, remedy)
+    try:
+        content = parse_json(text)
+    except ValueError as error:
+        raise Damaged(f"{path} is damaged", given=error, remedy=remedy) from None
     if not isinstance(content, dict):
-        raise StoreError(f"{path} is damaged", given=type(content).__name__, expected="a JSON object")
+        raise Damaged(f"{path} is damaged", given=type(content).__name__, expected="a JSON object", remedy=remedy)
     return content
 
 
@@ -112,19 +228,29 @@ def describe_file(path: Path) -> dict[str, Any]:
     return {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
 
 
-def check_file(folder: Path, name: str, recorded: Mapping[str, Any], *, deep: bool = True) -> None:
-    """Compare a file with its manifest entry.
+def check_file(
+    folder: Path, name: str, recorded: Mapping[str, Any], *, deep: bool = True, remedy: str | None = None
+) -> None:
+    """Compare a file with what `describe_file` said of it.
 
     Raises:
-        StoreError: missing, of another size or of another content.
+        NotPermitted: it may not be read.
+        Damaged: missing, of another size or of another content.
     """
     path = folder / name
-    remedy = f"Delete {folder}; the run is trained again."
-    if not path.is_file() or path.stat().st_size != recorded["bytes"]:
-        found = f"{path.stat().st_size} bytes" if path.is_file() else "no file"
-        raise StoreError(f"{path} is damaged", given=found, expected=f"{recorded['bytes']} bytes", remedy=remedy)
-    if deep and sha256_file(path) != recorded["sha256"]:
-        raise StoreError(f"{path} is damaged", given="another SHA-256 than was written", remedy=remedy)
+    remedy = f"Delete {folder}; the run is trained again." if remedy is None else remedy
+    try:
+        with reading(path):
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode) or found.st_size != recorded["bytes"]:
+                size = f"{found.st_size} bytes" if stat.S_ISREG(found.st_mode) else "no plain file"
+                raise Damaged(f"{path} is damaged", given=size, expected=f"{recorded['bytes']} bytes", remedy=remedy)
+            if deep and sha256_file(path) != recorded["sha256"]:
+                raise Damaged(f"{path} is damaged", given="another SHA-256 than was written", remedy=remedy)
+    except NotThere:
+        raise Damaged(
+            f"{path} is damaged", given="no file", expected=f"{recorded['bytes']} bytes", remedy=remedy
+        ) from None
 
 
 def bytes_in(path: Path) -> int:

@@ -1,12 +1,13 @@
 """One session over a set of claims: plan, run, judge, report. pytest and the command line both drive this."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dtclaims.device import limited, machine_of, worker_count
-from dtclaims.errors import UsageError
+from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.declare.papers import common_publication
 from dtclaims.harness.judge.attribution import attribution, next_set, relevant, variants
 from dtclaims.harness.judge.document import Document, Paper, Registration, made_now, with_holm
@@ -54,7 +55,7 @@ class Study:
 
         Raises:
             UsageError: the claims are about two papers, or a `paper.json` is broken.
-            StoreError: the store is not ours, or a run that is needed is damaged.
+            StoreError: the store is not ours, or may not be read.
             FixtureError: a shipped file is not the recorded one.
             DataError: the data asked for break their format.
             StoreError: a registration that is damaged, or not as it was sealed.
@@ -87,7 +88,13 @@ class Study:
             recorded=self._recorded,
         )
         self._judge = Judge(
-            settings.lab, self.plan, self.results, settings.alpha, settings.options, looks=settings.looks
+            settings.lab,
+            self.plan,
+            self.results,
+            settings.alpha,
+            settings.options,
+            failures={**self.plan.faults, **self._failures},
+            looks=settings.looks,
         )
 
     @property
@@ -164,7 +171,7 @@ class Study:
         from dtclaims.harness.engine.progress import Display
 
         self._failures |= self._carry_out(self.plan, self.store, Display(stream), self.settings.loggers).failures
-        self._judge.failures = self._failures
+        self._judge.failures = {**self.plan.faults, **self._failures}
 
     def _carry_out(self, plan: Plan, store: Store, display: "Display", loggers: Sequence[str] = ()) -> "Outcome":
         from dtclaims.harness.engine.executor import execute
@@ -242,7 +249,8 @@ class Study:
             part = waiting.pop()
             claims.setdefault(part.claim.id, part.claim)
             waiting += part.parts
-        made = [found for key in self.plan.jobs if (found := self.store.made_at(key)) is not None]
+        sound = [key for key in self.plan.jobs if key not in self.plan.faults]
+        made = [found for key in sound if (found := self.store.made_at(key)) is not None]
         return self._registration.of_session(claims.values(), self.settings, self._registration.before(made))
 
     def _versions(self) -> dict[str, str]:
@@ -292,9 +300,13 @@ class View:
         return [(one.job, key) for key, one in self._plan.runs.items()]
 
     def stored(self, key: str) -> Stored | None:
-        """The result of a job that keeps files."""
-        return self._results.find(key)
+        """The result of a job that keeps files; None where it cannot be used: what is drawn leaves it out."""
+        with suppress(StoreError):
+            return self._results.find(key)
+        return None
 
     def value(self, key: str) -> Any | None:
-        """The value of a job that makes one."""
-        return self._results.find_measurement(self._plan.jobs[key].identity)
+        """The value of a job that makes one; see `stored`."""
+        with suppress(StoreError):
+            return self._results.find_measurement(self._plan.jobs[key].identity)
+        return None

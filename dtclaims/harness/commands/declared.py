@@ -63,7 +63,7 @@ def _claims(options: argparse.Namespace) -> None:
         print(_page(options, claims), end="")
         return
     if options.json:
-        print(json.dumps([one.to_json() for one in claims], indent=1, ensure_ascii=False))
+        print(json.dumps([one.to_json() for one in claims], indent=1))
         return
     for one in claims:
         print(f"{one.id}  {'(headline) ' if one.headline else ''}§{one.section}: {one.quote}")
@@ -114,7 +114,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     published, scale = protocols_of(lab.switches)["published"], next(iter(lab.scales.values()))
     found = calibrate([Cell(one, published, scale, lab, lab.tasks) for one in chosen(options)])
     if options.json:
-        print(json.dumps(found.to_json(), indent=1, ensure_ascii=False))
+        print(json.dumps(found.to_json(), indent=1))
     else:
         head = ("claim", "protocol", "seed", "part", "effect", "says", "reason")
         rows = [

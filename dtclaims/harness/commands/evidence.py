@@ -76,7 +76,8 @@ def upgrade(old: Path, out: Path, claims: Path | None, given: Sequence[str]) -> 
     content = load(old)
     evidence = check_evidence(content, old)
     whole = upgraded(cast(dict[str, Any], content), evidence, claims=claims)
-    before, after = judge_restated(evidence, claims=claims), judge_frozen(check_evidence(whole, out))
+    before = judge_frozen(evidence) if evidence.frozen else judge_restated(evidence, claims=claims)
+    after = judge_frozen(check_evidence(whole, out))
     if not same_verdicts(before.document.claims, after.document.claims):
         raise StoreError(
             "the new file would not say what the old one says", remedy="This is a fault of dtclaims; report it."

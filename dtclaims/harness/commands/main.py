@@ -14,6 +14,7 @@ from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_lab
 from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.lab import Command, Lab, Progress
 from dtclaims.harness.options import value_of
+from dtclaims.harness.printable import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if it did what was asked; 2, with one message, if it could not; 1 if a job failed, two reports differ, or
         something stored or imported is damaged; 130 if it was interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        printable(stream)
     given = sys.argv[1:] if arguments is None else list(arguments)
     commands = commands_of(_lab(given))
     options = parser_of(commands).parse_args(joined(given, commands))

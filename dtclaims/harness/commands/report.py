@@ -21,7 +21,7 @@ def _diff(options: argparse.Namespace) -> int:
     behind = list(report_causes(before.provenance, after.provenance))
     if options.json:
         found = {"differ": [one.to_json() for one in differ], "moved": [one.to_json() for one in moved]}
-        print(json.dumps({**found, "reports": behind}, indent=1, ensure_ascii=False))
+        print(json.dumps({**found, "reports": behind}, indent=1))
     else:
         if behind:
             print("between the reports", *map(clean, behind), sep="\n  ")

@@ -13,14 +13,25 @@ from dtclaims.harness.commands.declared import table
 from dtclaims.harness.commands.parser import FOLDER, option
 from dtclaims.harness.declare.registry import load_claims, load_lab
 from dtclaims.harness.engine.room import size
-from dtclaims.harness.engine.timeline import PATTERN, minutes, read, told
+from dtclaims.harness.engine.timeline import minutes, read, told
 from dtclaims.harness.lab import Argument, Command, Wish, protocols_of
 from dtclaims.harness.options import value_of
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.plan.planner import make_plan
 from dtclaims.harness.store.archive import export_store, import_store
+from dtclaims.harness.store.lines import TIMELINES
 from dtclaims.harness.store.store import Store
-from dtclaims.harness.store.upkeep import Entry, Wanted, damaged, delete, entries, matching_runs, unneeded, what_of
+from dtclaims.harness.store.upkeep import (
+    Entry,
+    Wanted,
+    damaged,
+    delete,
+    entries,
+    matching_runs,
+    repair,
+    unneeded,
+    what_of,
+)
 from dtclaims.places import home
 
 
@@ -32,7 +43,7 @@ def _ls(options: argparse.Namespace) -> int:
     store = _open(options)
     found = [one for one in entries(store, options.pattern) if options.measurements or one.kind != "measurement"]
     if options.json:
-        print(json.dumps([one.to_json() for one in found], indent=1, ensure_ascii=False))
+        print(json.dumps([one.to_json() for one in found], indent=1))
         return 0
     for one in sorted(found, key=lambda one: (one.kind, one.name)):
         print(_line(one, one.note))
@@ -48,10 +59,19 @@ def _line(entry: Entry, note: str) -> str:
 def _verify(options: argparse.Namespace) -> int:
     store = _open(options)
     found = damaged(store)
-    for _, problem in found:
-        print(problem)
-    print(f"{len(entries(store))} entries, {len(found)} damaged: {store.root}")
-    return 1 if found else 0
+    for fault in found:
+        print(fault.problem)
+    not_permitted = sum(fault.repair == "ask" for fault in found)
+    total = f"{len(entries(store))} entries, {len(found) - not_permitted} damaged"
+    print(f"{total}{f', {not_permitted} that you may not read' if not_permitted else ''}: {store.root}")
+    if not options.repair or not found:
+        return 1 if found else 0
+    dropped, left = repair(store, found)
+    for fault in dropped:
+        print(f"dropped: {fault.path}")
+    for fault in left:
+        print(f"left: {fault.path}")
+    return 1 if left else 0
 
 
 def _gc(options: argparse.Namespace) -> int:
@@ -137,7 +157,7 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _timeline(options: argparse.Namespace) -> int:
-    found = sorted((_open(options).root / "logs").glob(PATTERN), key=lambda path: path.stat().st_mtime)
+    found = sorted((_open(options).root / "logs").glob(TIMELINES), key=lambda path: path.stat().st_mtime)
     path = options.file or (found[-1] if found else None)
     if path is None:
         print("no session has left a timeline")
@@ -172,7 +192,12 @@ COMMANDS = (
         Argument.of("--measurements", action="store_true", help="measurements too"),
         Argument.of("--json", action="store_true", help="as JSON"),
     ),
-    _command("verify", "compute every checksum and name what is damaged; exit code 1 if anything is", _verify),
+    _command(
+        "verify",
+        "compute every checksum and name what is damaged; exit code 1 if anything is",
+        _verify,
+        Argument.of("--repair", action="store_true", help="drop what is damaged and can be made again"),
+    ),
     _command(
         "gc",
         "say what no claim and no code can use any more; --yes deletes it",

@@ -48,8 +48,11 @@ class Agenda:
     def __init__(self, plan: Plan, store: Store, folder: Path, loggers: tuple[str, ...]) -> None:
         self.outcome = Outcome()
         self._plan, self._store, self._folder, self._loggers = plan, store, folder, loggers
-        wanted = [one for one in plan.values.values() if store.find_measurement(one.identity) is None]
+        wanted = [
+            one for one in plan.values.values() if one.key not in plan.faults and not _has_value(plan, store, one)
+        ]
         self._again = _made_again(wanted, plan, store)
+        wanted = [one for one in wanted if one.key not in plan.faults]
         missing = plan.in_order([*plan.missing(), *(plan.jobs[key] for key in self._again)])
         # What makes one value comes first: it is short, and verdicts then come early.
         self._ordered = [*wanted, *missing]
@@ -242,12 +245,27 @@ class Agenda:
         return complete
 
 
+def _has_value(plan: Plan, store: Store, one: PlannedJob) -> bool:
+    try:
+        return store.find_measurement(one.identity) is not None
+    except StoreError as error:
+        # Damaged since it was planned.
+        plan.spoil(one.key, str(error))
+        return True
+
+
 def _made_again(wanted: Sequence[PlannedJob], plan: Plan, store: Store) -> dict[str, str]:
     """Stored runs whose files were dropped and are needed by a wanted job, with the reason."""
     again: dict[str, str] = {}
     for one in wanted:
         for key in one.needs:
-            run = store.find(key) if plan.jobs[key].job.keeps_files and key not in again else None
+            if not plan.jobs[key].job.keeps_files or key in again or key in plan.faults:
+                continue
+            try:
+                run = store.find(key)
+            except StoreError as error:
+                plan.spoil(key, str(error))
+                continue
             if run is not None and run.dropped:
                 again[key] = f"trained again: its checkpoints were dropped and {one.job.name} needs them"
     return again

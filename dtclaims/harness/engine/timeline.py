@@ -2,7 +2,6 @@
 machine now and then; and the same minute by minute, as people read it."""
 
 import contextlib
-import json
 import os
 import time
 from collections import Counter
@@ -16,9 +15,9 @@ from dtclaims.device import gpus_for
 from dtclaims.errors import StoreError
 from dtclaims.harness.engine.progress import clock
 from dtclaims.harness.engine.usage import Looking, core_seconds, of_gpus
+from dtclaims.harness.store.lines import line_of, read_lines
 from dtclaims.harness.times import now
 
-PATTERN = "timeline-*.jsonl"
 EVERY = 10.0
 """Seconds between two looks at the machine."""
 RUN, MEASUREMENT = "run", "measurement"
@@ -54,7 +53,7 @@ class Timeline(Looking):
 
     def tell(self, what: str, **of: Any) -> None:
         """Write a line."""
-        line = json.dumps({"at": round(time.monotonic() - self._began, 2), "what": what, **of}) + "\n"
+        line = line_of({"at": round(time.monotonic() - self._began, 2), "what": what, **of})
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as file:
@@ -78,17 +77,15 @@ class Timeline(Looking):
 
 
 def read(path: Path) -> list[Line]:
-    """The lines of a timeline.
+    """The lines of a timeline that are as they were written: the last may have been cut off with its session.
 
     Raises:
-        StoreError: it cannot be read.
+        StoreError: it cannot be read, or is none.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        # The last line may have been cut off with its session.
-        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
-    except (OSError, ValueError) as error:
-        raise StoreError("not a timeline", given=f"{path}: {error}") from None
+    lines: list[Line] = list(read_lines(path))
+    if not lines or not all(isinstance(one.get("at"), int | float) and "what" in one for one in lines):
+        raise StoreError("not a timeline", given=path, expected="a file of a store's logs")
+    return lines
 
 
 def minutes(lines: Sequence[Line]) -> list[dict[str, str]]:

@@ -2,15 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from dtclaims.addresses import key_of
-from dtclaims.errors import ReportError, StatisticsError, StoreError, UsageError
-from dtclaims.files import replacing
+from dtclaims.errors import Damaged, NotThere, OtherVersion, ReportError, StatisticsError, StoreError, UsageError
+from dtclaims.files import checksum, parse_json, read_bytes, replacing
 from dtclaims.harness import schema
 from dtclaims.harness.evidence.contents import Evidence, EvidenceMeasurement, EvidenceRun, Made, RecordedStudy
-from dtclaims.harness.evidence.form import KIND, LARGEST, LISTS, RESULTS_ONLY, SCHEMAS
+from dtclaims.harness.evidence.form import DIGITS, KIND, LARGEST, LISTS, RESULTS_ONLY, SCHEMAS, VERSION
 from dtclaims.harness.evidence.thaw import frozen_of
 from dtclaims.harness.judge.document import Registration
 from dtclaims.harness.stats.spending import check_looks
@@ -35,10 +36,10 @@ def check_evidence(content: object, path: Path) -> Evidence:
         StoreError: as `read_evidence`.
     """
     if not isinstance(content, dict) or content.get("kind") != KIND:
-        raise StoreError(f"{path} is no evidence", expected=f"a file that `dtclaims evidence` wrote, kind {KIND}")
+        raise Damaged(f"{path} is no evidence", expected=f"a file that `dtclaims evidence` wrote, kind {KIND}")
     version = content.get("schema")
     if type(version) is not int or version not in SCHEMAS:
-        raise StoreError(
+        raise OtherVersion(
             f"{path} is of a version that this dtclaims does not know",
             given=schema.shown(version),
             expected=" or ".join(map(str, SCHEMAS)),
@@ -47,6 +48,8 @@ def check_evidence(content: object, path: Path) -> Evidence:
     try:
         schema.check_json(content, "")
         schema.check(content, SCHEMAS[version], SCHEMAS[version], "")
+        if version == VERSION:
+            _check_digests(content)
         runs = tuple(_run(content, one, f"runs[{i}]") for i, one in enumerate(content["runs"]))
         measurements = tuple(
             _measurement(content, one, f"measurements[{i}]") for i, one in enumerate(content["measurements"])
@@ -59,10 +62,47 @@ def check_evidence(content: object, path: Path) -> Evidence:
         _check_once("measurements", measurements)
         frozen = frozen_of(content, [run.key for run in runs]) if "frozen" in content else None
     except ReportError as error:
-        raise StoreError(
-            f"{path}: {error.problem}", given=error.given, expected=error.expected, remedy=RESTORE
-        ) from None
+        raise Damaged(f"{path}: {error.problem}", given=error.given, expected=error.expected, remedy=RESTORE) from None
     return Evidence(path, made, study, runs, measurements, looks, frozen)
+
+
+def digests_of(content: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    """A checksum of each part of a file, or of each of its lines; no part is left out.
+
+    Args:
+        content: as it is read: JSON types.
+    """
+    return {
+        name: [checksum(one)[:DIGITS] for one in value] if name in LISTS else checksum(value)[:DIGITS]
+        for name, value in content.items()
+        if name != "digests"
+    }
+
+
+def with_digests(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of a file, with checksums of what it says now."""
+    # As it is read: a number that is a key is text there.
+    plain = json.loads(json.dumps(content, allow_nan=False))
+    head = {name: content[name] for name in ("schema", "kind") if name in content}
+    return {**head, "digests": digests_of(plain), **{name: one for name, one in content.items() if name != "digests"}}
+
+
+def _check_digests(content: Mapping[str, Any]) -> None:
+    """Refuse what somebody changed, a number of a result too.
+
+    Raises:
+        ReportError: a part or line that is not as it was written.
+    """
+    written, found = content["digests"], digests_of(content)
+    for name in {**found, **written}:
+        theirs, ours = written.get(name), found.get(name)
+        if theirs == ours:
+            continue
+        where = name
+        if isinstance(theirs, list) and isinstance(ours, list):
+            places = zip_longest(theirs, ours)
+            where = f"{name}[{next(place for place, (one, other) in enumerate(places) if one != other)}]"
+        raise ReportError(f"{where} is not as it was written", given="another checksum")
 
 
 MOST_SEEDS = 1000
@@ -136,21 +176,17 @@ def load(path: Path) -> object:
 
     Raises:
         UsageError: no such file.
-        StoreError: no JSON, or far too large for evidence.
+        NotPermitted: it may not be read.
+        Damaged: no plain file, no JSON, or far too large for evidence.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise StoreError(f"{path} is too large for evidence", expected=f"at most {LARGEST} bytes")
-        content: object = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}", given=error.strerror) from None
-    except (ValueError, RecursionError) as error:
-        raise StoreError(f"{path} is damaged: no JSON", given=error, remedy=RESTORE) from None
-    return content
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+        if path.is_dir():
+            raise UsageError(f"cannot read {path}", given="a folder")
+        return parse_json(read_bytes(path, LARGEST, RESTORE))
+    except NotThere as error:
+        raise UsageError(f"cannot read {path}", given=error.given) from None
+    except ValueError as error:
+        raise Damaged(f"{path} is damaged: no JSON", given=error, remedy=RESTORE) from None
 
 
 def _run(content: Mapping[str, Any], line: Mapping[str, Any], path: str) -> EvidenceRun:
@@ -202,6 +238,8 @@ def write_evidence(content: Mapping[str, Any], path: Path) -> int:
     Raises:
         StoreError: not of the form above, or the file cannot be written.
     """
+    if content.get("schema") == VERSION:
+        content = with_digests(content)
     check_evidence(content, path)
     parts = [f"{json.dumps(name)}: {_part(value, by_line=name in LISTS)}" for name, value in content.items()]
     with replacing(path) as partial:

@@ -1,7 +1,8 @@
 """The evidence file: what a study's verdicts rest on, as one JSON file of plain data.
 
     {
-      "schema": 2, "kind": "dtclaims-evidence",
+      "schema": 3, "kind": "dtclaims-evidence",
+      "digests": {part: checksum, or of a part that is written one entry a line, one of each}
       "made": {"command", "dtclaims", "commit" (or null), "date",
                "registration": what a report says of the one that it was made under, if one was named},
       "study": {"scale", "protocols", "tasks", "seeds", "claims" (ids), "folder" (of the claims, relative to the
@@ -38,8 +39,8 @@
 
 A cell is a claim under a protocol. Verdicts are not in the file: they follow from the cells' effects and predicates
 by the rule that is named. Effects stand there with all their digits; one that is no number is the text nan, inf or
--inf. Schema 1 is the same without the parts from `frozen` to `tables`: it holds results, and no verdict follows from
-it without the claims.
+-inf. Schema 2 is the same without `digests`. Schema 1 is without the parts from `frozen` to `tables` too: it holds
+results, and no verdict follows from it without the claims.
 
 One cell, run or measurement a line, results to nine digits where that changes no verdict, else as they were stored. A
 key is the hash of an identity (`dtclaims.addresses`), and checked. Everything that the runs of one file have in common
@@ -50,9 +51,13 @@ against `SCHEMAS` before anything looks at them.
 from collections.abc import Mapping
 from typing import Any
 
-VERSION = 2
+VERSION = 3
+WITHOUT_DIGESTS = 2
+"""The version in which a changed number does not show."""
 RESULTS_ONLY = 1
 """The version that holds no declarations."""
+DIGITS = 16
+"""Hex digits of a checksum."""
 KIND = "dtclaims-evidence"
 LARGEST = 64 * 2**20
 """Bytes of a file that is read at all: twenty times the largest that was meant."""
@@ -278,6 +283,13 @@ _FROZEN: dict[str, Any] = {
 
 SCHEMAS: Mapping[int, dict[str, Any]] = {
     RESULTS_ONLY: _record(("codes",), schema={"const": RESULTS_ONLY}, **_RESULTS),
-    VERSION: _record(("codes", "regime"), schema={"const": VERSION}, **_RESULTS, **_FROZEN),
+    WITHOUT_DIGESTS: _record(("codes", "regime"), schema={"const": WITHOUT_DIGESTS}, **_RESULTS, **_FROZEN),
+    VERSION: _record(
+        ("codes", "regime"),
+        schema={"const": VERSION},
+        digests={"type": "object", "additionalProperties": {"type": ["string", "array"], "items": TEXT}},
+        **_RESULTS,
+        **_FROZEN,
+    ),
 }
 """By version: what a file has to look like."""

@@ -15,7 +15,8 @@ from dtclaims.errors import MeasurementError, UsageError
 from dtclaims.harness.commit import commit_of
 from dtclaims.harness.declare.claim import Claim, Form
 from dtclaims.harness.evidence.contents import Evidence
-from dtclaims.harness.evidence.form import RESULTS_ONLY, VERSION
+from dtclaims.harness.evidence.file import with_digests
+from dtclaims.harness.evidence.form import RESULTS_ONLY, VERSION, WITHOUT_DIGESTS
 from dtclaims.harness.evidence.frozen import Failure, FrozenCell, FrozenCheck, FrozenClaim, FrozenComponent
 from dtclaims.harness.evidence.lines import Tables, cell_line, claim_line, plain, rounded_to
 from dtclaims.harness.judge.attribution import larger_sets
@@ -79,6 +80,8 @@ def with_frozen(content: Mapping[str, Any], study: Study, document: Document) ->
 def upgraded(content: Mapping[str, Any], evidence: Evidence, *, claims: Path | None = None) -> dict[str, Any]:
     """The content of a file of schema 1 with what its verdicts follow from, by the claims as they are declared now.
 
+    One of schema 2 gets its checksums when it is written, and stays as it is.
+
     Args:
         content: of the file.
         evidence: the same, checked.
@@ -89,6 +92,8 @@ def upgraded(content: Mapping[str, Any], evidence: Evidence, *, claims: Path | N
     """
     from dtclaims.harness.evidence.restated import study_of
 
+    if content["schema"] == WITHOUT_DIGESTS:
+        return with_digests({**content, "schema": VERSION})
     if content["schema"] != RESULTS_ONLY:
         raise UsageError(f"{evidence.root} holds its declarations already", given=f"schema {content['schema']}")
     study, undeclared = study_of(evidence, claims=claims)
@@ -98,7 +103,7 @@ def upgraded(content: Mapping[str, Any], evidence: Evidence, *, claims: Path | N
             given=f"no longer declared: {', '.join(undeclared)}",
             remedy=f"Upgrade it where they are as they were then: commit {evidence.made.commit or 'unknown'}.",
         )
-    return with_frozen(content, study, study.document([study.judge(cell) for cell in study.cells]))
+    return with_digests(with_frozen(content, study, study.document([study.judge(cell) for cell in study.cells])))
 
 
 def frozen_cells(study: Study) -> Iterator[FrozenCell]:

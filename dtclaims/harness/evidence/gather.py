@@ -1,11 +1,12 @@
 """Which of a store's results a study rests on, whatever code and versions made them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dtclaims.addresses import differences, key_of
 from dtclaims.device import device_class
+from dtclaims.errors import StoreError
 from dtclaims.harness.lab import Lab, Wish
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.settings import Settings
@@ -31,11 +32,13 @@ def gather(cells: Sequence[Cell], settings: Settings) -> Gathered:
     one that has most of what is needed, the present one where two have as much. Data and weights are those of today
     or, where they are not at hand, those that most runs had.
 
+    What is damaged, or may not be read, is left out with a note.
+
     Raises:
-        StoreError: the store is not ours, or something in it is damaged.
+        StoreError: the store is not ours.
     """
     store, notes, lab = Store(settings.store), list[str](), settings.lab
-    stored = [run.identity for key in store.run_keys() if (run := store.find(key)) is not None and _fits(run, settings)]
+    stored = [run.identity for run in _sound_runs(store, notes) if _fits(run, settings)]
     wish = Wish(settings.scale.name, settings.tasks, False, settings.options, recorded=stored)
     session = lab.session(wish)
     given = replace(settings, session=session)
@@ -45,7 +48,7 @@ def gather(cells: Sequence[Cell], settings: Settings) -> Gathered:
     wanted: dict[str, list[Identity]] = {}
     for one in planned.plan.values.values():
         wanted.setdefault(_quantity(one.identity), []).append(one.identity)
-    measured = [one for one in _measured(store) if "what" in one]
+    measured = [one for one in _measured(store, notes) if "what" in one]
     chosen = [
         identity
         for name, needed in wanted.items()
@@ -53,6 +56,18 @@ def gather(cells: Sequence[Cell], settings: Settings) -> Gathered:
     ]
     study = Study(cells, given, recorded=Recorded(lab, [*runs, *chosen]))
     return Gathered(study, [*session.notes, *notes])
+
+
+def _sound_runs(store: Store, notes: list[str]) -> Iterator[StoredRun]:
+    """All finished runs that can be used; of the others a note."""
+    for key in store.run_keys():
+        try:
+            run = store.find(key)
+        except StoreError as error:
+            notes.append(f"left out: {error}")
+            continue
+        if run is not None:
+            yield run
 
 
 def _quantity(identity: Identity) -> str:
@@ -69,9 +84,13 @@ def _fits(run: StoredRun, settings: Settings) -> bool:
     )
 
 
-def _measured(store: Store) -> Iterable[Identity]:
+def _measured(store: Store, notes: list[str]) -> Iterator[Identity]:
     for path in sorted((store.root / "measurements").glob("[!.]*.json")):
-        identity: Identity = read_measurement(path)["identity"]
+        try:
+            identity: Identity = read_measurement(path)["identity"]
+        except StoreError as error:
+            notes.append(f"left out: {error}")
+            continue
         yield identity
 
 

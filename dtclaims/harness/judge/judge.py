@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dtclaims.errors import DtclaimsError
+from dtclaims.errors import DtclaimsError, StoreError
 from dtclaims.harness.declare.claim import SINGLE, Form
 from dtclaims.harness.judge.builder import (
     Basis,
@@ -104,7 +104,11 @@ class Judge:
         if wrong:
             return failed(declared, wrong[0])
         keys = self.plan.run_keys(cell)
-        runs = {key: self.store.find(key) for key in keys}
+        try:
+            runs = {key: self.store.find(key) for key in keys}
+        except StoreError as error:
+            # Damaged since it was planned.
+            return failed(declared, str(error))
         if absent := [key for key, run in runs.items() if run is None]:
             reason = f"{len(absent)} of {len(keys)} runs are not in {self.store.called}"
             return not_run(declared, reason, self._remedy(cell))
@@ -135,7 +139,10 @@ class Judge:
             effects = self._effects(cell, stored)
         except Exception as error:
             return self._without_effects(error, cell, declared, basis)
-        looked = look(cell.name, self.plan, self.store, tested(cell)["trends"], n)
+        try:
+            looked = look(cell.name, self.plan, self.store, tested(cell)["trends"], n)
+        except StoreError as error:
+            return failed(declared, str(error), basis)
         level = None if self.looks is None else level_of_look(self.alpha, self.looks, n, looked.earlier)
         combined = declared.judge(effects, alpha=self.alpha, looks=1 + looked.earlier, level=level, unit_of=unit_of)
         declared = replace(declared, warnings=(*declared.warnings, *looked.warnings))

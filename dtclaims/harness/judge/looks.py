@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from dtclaims.addresses import key_of
+from dtclaims.errors import NotPermitted
 from dtclaims.harness.plan.plan import Plan
 from dtclaims.harness.stats.intervals import FEWEST_SEEDS
 from dtclaims.harness.stats.trends import Trend
@@ -16,6 +17,7 @@ from dtclaims.harness.store.looks import Look
 from dtclaims.harness.store.results import Results
 from dtclaims.harness.times import now
 
+UNRECORDED = "this look was not recorded: the store may not be written"
 CHOSEN = "these seeds were chosen among seeds that had been looked at"
 
 
@@ -44,19 +46,25 @@ def look(
         trends: as declared today, by component.
         observations: independent ones among its seeds; with fewer than three no verdict is possible.
 
+    Where the store may not be written the look is not remembered, and that is said.
+
     Raises:
-        StoreError: looks that are damaged, or that cannot be written.
+        StoreError: looks that are damaged or may not be read, or a full disk.
     """
     if observations < FEWEST_SEEDS:
         return FREE
     seeds, known = _seeds(cell, plan), results.looks(cell)
+    unrecorded: tuple[str, ...] = ()
     if not any(dict(one.seeds) == seeds for one in known):
-        results.add_look(cell, Look(seeds, now(), trends))
+        try:
+            results.add_look(cell, Look(seeds, now(), trends))
+        except NotPermitted:
+            unrecorded = (UNRECORDED,)
     earlier = _before(seeds, known)
     seen = {seed for one in earlier for seed in one.seeds}
     chosen = (CHOSEN,) if seeds.keys() < seen else ()
     own = [one for one in known if dict(one.seeds) == seeds]
-    return Looked(len(earlier), (*chosen, *_changed([*earlier, *own], trends)))
+    return Looked(len(earlier), (*unrecorded, *chosen, *_changed([*earlier, *own], trends)))
 
 
 def earlier_looks(cell: tuple[str, str, str], plan: Plan, results: Results) -> list[Look]:

@@ -56,6 +56,8 @@ class Plan:
     checks: dict[Name, dict[str, dict[int, dict[str, dict[str, str]]]]] = field(default_factory=dict)
     """Cell name → name of the check → the same of what it needs."""
     unavailable: dict[Name, Unavailable] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    """Key of a job whose stored result cannot be used → what is wrong with it; neither it nor what reads it is made."""
     proofs: dict[Name, tuple[str, ...]] = field(default_factory=dict)
     """Headline cell → keys of all jobs that it rests on, itself or by its parts."""
     per_gpu: int | None = None
@@ -73,11 +75,21 @@ class Plan:
 
     def missing(self) -> list[PlannedJob]:
         """Runs that have to be made, in the order in which they are to start."""
-        return self.in_order(one for one in self.runs.values() if not one.cached)
+        return self.in_order(one for one in self._makeable() if one.job.keeps_files)
 
     def to_do(self) -> list[PlannedJob]:
         """All that is missing: first what makes one value, for it is short and verdicts then come early."""
-        return [*(one for one in self.values.values() if not one.cached), *self.missing()]
+        return [*(one for one in self._makeable() if not one.job.keeps_files), *self.missing()]
+
+    def _makeable(self) -> list[PlannedJob]:
+        return [one for one in self.jobs.values() if not one.cached and one.key not in self.faults]
+
+    def spoil(self, key: str, problem: str) -> None:
+        """Note that a stored result cannot be used, and so nothing that is yet to be made of it."""
+        self.faults.setdefault(key, problem)
+        for one in self.jobs.values():
+            if one.key not in self.faults and not one.cached and self.faults.keys() & set(one.needs):
+                self.faults[one.key] = problem
 
     def schedule(self, jobs: Iterable[PlannedJob], machine: Machine) -> Schedule:
         """When jobs would be done on a machine, taken in their order."""

@@ -8,7 +8,7 @@ from typing import Any
 from dtclaims.addresses import key_of, versions
 from dtclaims.closure import code_of
 from dtclaims.device import device_class
-from dtclaims.errors import UsageError
+from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.lab import Circumstances, Cost, Job, Lab, Need, Reading, Session, Unavailable
 from dtclaims.harness.plan.cells import WHOLE, Cell
 from dtclaims.harness.plan.estimate import Machine, steady
@@ -61,8 +61,9 @@ def make_plan(
 
     With `recorded`, results are those that it knows, under the code and on the data that they were made with.
 
+    A result that is damaged, or may not be read, is noted (`Plan.faults`) and stops nothing else.
+
     Raises:
-        StoreError: a run that is needed lies damaged in the store.
         UsageError: a need that the lab cannot understand, or a part that is no claim.
         DtclaimsError: data or weights that were asked for are not there, or break their format.
     """
@@ -238,10 +239,21 @@ class _Planner:
         # The job is kept, so that nothing else gets its place in memory.
         self._keys[id(job)] = (job, key)
         if key not in self.plan.jobs:
-            stored = self._store.find(key) if job.keeps_files else self._store.find_measurement(identity)
-            cost = self._timings.corrected(job)
-            self.plan.jobs[key] = PlannedJob(job, identity, key, needs, stored is not None, cost)
+            stored, problem = self._stored(job, identity, key)
+            self.plan.jobs[key] = PlannedJob(job, identity, key, needs, stored, self._timings.corrected(job))
+            if problem is None and not stored:
+                problem = next((self.plan.faults[need] for need in needs if need in self.plan.faults), None)
+            if problem is not None:
+                self.plan.spoil(key, problem)
         return key
+
+    def _stored(self, job: Job, identity: Mapping[str, Any], key: str) -> tuple[bool, str | None]:
+        """Whether a result is stored; what is wrong with it, if it cannot be used: that is its own claims' trouble."""
+        try:
+            found = self._store.find(key) if job.keeps_files else self._store.find_measurement(identity)
+        except StoreError as error:
+            return True, str(error)
+        return found is not None, None
 
 
 class Timings:

@@ -2,11 +2,14 @@
 
 Two things are held together. A lock of the operating system (`KEY.lock`), which it takes back from a dead process at
 once, but which some shared folders do not carry from host to host. And a file that names the owner (`KEY.owner`),
-touched every few seconds: an owner on another host that has stopped touching it is dead.
+touched every few seconds: an owner on another host that has stopped touching it is dead. Whether it has is seen by
+watching (`KEY.KERNEL.watch`, which all processes of one kernel share): the clocks of two hosts are never compared, as
+either may be wrong by hours.
 """
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import secrets
@@ -25,8 +28,8 @@ from dtclaims.files import writing
 BEAT = 15.0
 """Seconds between two touches of the owner's file."""
 STALE = 180.0
-"""Seconds without a touch after which an owner on another host counts as dead; file systems over a network show a
-touch up to a minute late."""
+"""Seconds of watching without a touch after which an owner on another host counts as dead; file systems over a network
+show a touch up to a minute late."""
 UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
@@ -66,6 +69,7 @@ class Lock:
         self._token = secrets.token_hex(8)
         self._system = FileLock(folder / f"{key}.lock")
         self._owner = folder / f"{key}.owner"
+        self._watch = folder / f"{key}.{hashlib.sha256(kernel().encode()).hexdigest()[:8]}.watch"
         self._released = threading.Event()
         self._beat = threading.Thread(target=self._touch, daemon=True)
 
@@ -115,12 +119,13 @@ class Lock:
     def _clear(self) -> None:
         """Put a dead owner's file away."""
         try:
-            age = self._age()
+            touched = self._owner.stat().st_mtime_ns
         except FileNotFoundError:
+            self._watch.unlink(missing_ok=True)
             return
         found = _read(self._owner)
         here = found.get("kernel") == kernel() and self._system.is_locked
-        if not here and age < STALE:
+        if not here and self._watched(found, touched) < STALE:
             raise self._busy(found)
         # Of several who see the same dead owner, the one whose rename moves that owner's file goes on.
         aside = self._owner.with_name(f".{self._owner.name}.{self._token}")
@@ -133,16 +138,22 @@ class Lock:
             os.replace(aside, self._owner)
             raise self._busy(moved)
         aside.unlink()
+        self._watch.unlink(missing_ok=True)
 
-    def _age(self) -> float:
-        """Seconds since the owner's last touch, by the clock of the file server: those of two hosts may differ."""
-        touched = self._owner.stat().st_mtime
-        probe = self._owner.with_name(f".probe.{self._token}")
-        try:
-            probe.touch()
-            return probe.stat().st_mtime - touched
-        finally:
-            probe.unlink(missing_ok=True)
+    def _watched(self, owner: dict[str, Any], touched: int) -> float:
+        """Seconds for which this kernel's processes have seen the owner's file as it is, by this kernel's own clock.
+
+        The time of a touch is compared with other touches only, whatever it says.
+        """
+        seen, at = _read(self._watch), time.monotonic()
+        same = seen.get("token") == owner.get("token") and seen.get("touched") == touched
+        since = seen.get("since")
+        if same and isinstance(since, int | float) and since <= at:
+            return at - since
+        partial = self._watch.with_name(f".{self._watch.name}.{self._token}")
+        partial.write_text(json.dumps({"token": owner.get("token"), "touched": touched, "since": at}), encoding="utf-8")
+        os.replace(partial, self._watch)
+        return 0.0
 
     def _sign(self) -> None:
         who = {"host": socket.gethostname(), "pid": os.getpid(), "kernel": kernel(), "token": self._token}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dtclaims.addresses import key_of
-from dtclaims.errors import StatisticsError, StoreError
+from dtclaims.errors import Damaged, StatisticsError
 from dtclaims.files import checksum, read_json, write_json
 from dtclaims.harness.stats.trends import Trend
 
@@ -79,9 +79,10 @@ def read_looks(path: Path) -> tuple[list[str], list[Look]]:
     """The cell that a file of looks is about, and its looks, the earliest first.
 
     Raises:
-        StoreError: the file is damaged.
+        NotThere, NotPermitted: see `dtclaims.files.read_json`.
+        Damaged: the file is not as it was written.
     """
-    content = read_json(path)
+    content = read_json(path, remedy=REMEDY)
     cell, looks = content.get("cell"), content.get("looks")
     if not isinstance(cell, list) or not all(isinstance(word, str) for word in cell):
         raise _damaged(path, "no cell")
@@ -95,7 +96,7 @@ def read_looks(path: Path) -> tuple[list[str], list[Look]]:
         raise _damaged(path, error) from None
     # Only what has dates is of the form that has a checksum.
     summed = "sha256" in content or any("seeds" in one for one in looks)
-    if summed and content.get("sha256") != checksum(looks):
+    if (summed and content.get("sha256") != checksum(looks)) or content.keys() - {"cell", "looks", "sha256"}:
         raise _damaged(path, "another SHA-256 than was written")
     return cell, found
 
@@ -117,5 +118,5 @@ def merged(here: Sequence[Look], arrived: Sequence[Look]) -> list[Look]:
     return sorted(both, key=lambda one: one.date or "")
 
 
-def _damaged(path: Path, what: object) -> StoreError:
-    return StoreError(f"{path} is damaged", given=what, expected="looks as they were written", remedy=REMEDY)
+def _damaged(path: Path, what: object) -> Damaged:
+    return Damaged(f"{path} is damaged", given=what, expected="looks as they were written", remedy=REMEDY)

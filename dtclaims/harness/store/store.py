@@ -25,8 +25,18 @@ from pathlib import Path
 from typing import Any
 
 from dtclaims.addresses import key_of
-from dtclaims.errors import StoreError
-from dtclaims.files import PARTIAL, check_file, checksum, describe_file, read_json, write_json, writing
+from dtclaims.errors import Damaged, NotThere, OtherVersion, StoreError
+from dtclaims.files import (
+    PARTIAL,
+    check_file,
+    checksum,
+    describe_file,
+    is_there,
+    read_json,
+    reading,
+    write_json,
+    writing,
+)
 from dtclaims.harness.lab import STATE
 from dtclaims.harness.store.locks import Lock, hold
 from dtclaims.harness.store.looks import Look, read_looks, write_looks
@@ -39,11 +49,15 @@ OWN = (STATE, "manifest.json")
 """Files that a manifest does not list."""
 NAME = "name.json"
 """What people call the run, and when it was finished."""
+MEASUREMENT = {"identity", "value", "sha256", "name", "made", "told"}
+"""Fields of a measurement's file; `told` is the checksum of name and date."""
 RESULT = ("identity.json", "result.json", NAME)
 """What every run has; the other files are the lab's, and may be dropped."""
 SCHEMA = 1
 """Of the folder's layout."""
 FOLDERS = ("runs", "measurements", "looks", "work", "locks")
+REPAIR = "`dtclaims store verify --repair` drops it, and it is made again."
+"""What to do about a damaged result."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +111,9 @@ class Store:
     """A folder of runs and measurements, created on first use.
 
     Raises:
-        StoreError: the folder holds something else, or cannot be written.
+        NotPermitted: the folder may not be read, or not be made.
+        OtherVersion: it is of another version of dtclaims.
+        StoreError: it holds something else, or cannot be written.
     """
 
     called = "the store"
@@ -106,7 +122,7 @@ class Store:
     def __init__(self, root: Path, *, create: bool = True) -> None:
         self.root = root
         marker = root / MARKER
-        if marker.is_file():
+        if is_there(marker):
             self._check_marker(marker)
             return
         if root.exists() and (not root.is_dir() or not _may_become_store(root)):
@@ -127,13 +143,21 @@ class Store:
 
     @staticmethod
     def _check_marker(marker: Path) -> None:
-        content = read_json(marker)
-        if content.get("kind") != "dtclaims-store" or content.get("schema") != SCHEMA:
-            raise StoreError(
-                f"{marker} is of another kind or version",
-                given=content,
+        content = read_json(marker, remedy="Restore it from another store: all have the same.")
+        kind, schema = content.get("kind"), content.get("schema")
+        if kind != "dtclaims-store" or type(schema) is not int or set(content) != {"kind", "schema"}:
+            raise Damaged(
+                f"{marker} is damaged",
+                given=str(content)[:200],
                 expected=f"kind dtclaims-store, schema {SCHEMA}",
-                remedy="Name another folder with --store.",
+                remedy="Restore it from another store: all have the same.",
+            )
+        if schema != SCHEMA:
+            raise OtherVersion(
+                f"{marker} is of another version",
+                given=f"schema {schema}",
+                expected=f"schema {SCHEMA}",
+                remedy="Name another folder with --store, or use the dtclaims that made it.",
             )
 
     def lock(self, key: str) -> AbstractContextManager[Lock]:
@@ -160,29 +184,32 @@ class Store:
         return folder
 
     def run_keys(self) -> list[str]:
-        """Keys of all finished runs."""
-        return sorted(entry.name for entry in (self.root / "runs").iterdir() if (entry / "manifest.json").is_file())
+        """Keys of all finished runs.
+
+        Raises:
+            NotPermitted: the folder may not be read.
+        """
+        with reading(self.root / "runs"):
+            found = list((self.root / "runs").iterdir())
+        return sorted(entry.name for entry in found if is_there(entry / "manifest.json"))
 
     def find(self, key: str) -> StoredRun | None:
         """The run with this key, or None if it was never finished.
 
         Raises:
-            StoreError: the run is there but damaged.
+            Damaged: the run is there but not as it was written.
+            NotPermitted: it may not be read.
         """
         folder = self.root / "runs" / key
-        if not (folder / "manifest.json").is_file():
+        try:
+            return _read_run(folder, key)
+        except NotThere:
             return None
-        manifest = _read_manifest(folder)
-        for name, recorded in manifest.items():
-            # Checkpoints are hashed when they are read; here their presence and size must do.
-            if not recorded.get("dropped"):
-                check_file(folder, name, recorded, deep=name.endswith(".json"))
-        identity, result = read_json(folder / "identity.json"), read_json(folder / "result.json")
-        if key_of(identity) != key:
-            raise StoreError(
-                f"run {key} does not hold what its name says", remedy=f"Delete {folder}; it is trained again."
-            )
-        return StoredRun(folder, identity, result, manifest)
+        except Damaged:
+            # Somebody may be putting it away at this moment: then it is gone, not damaged.
+            if not is_there(folder / "manifest.json"):
+                return None
+            raise
 
     def workspace(self, key: str) -> Path:
         """The folder in which run `key` grows, with what an earlier owner left. Call it under the key's lock."""
@@ -245,10 +272,13 @@ class Store:
         """The stored value of a measurement, or None if it was not taken yet.
 
         Raises:
-            StoreError: the file is not as it was written.
+            Damaged: the file is not as it was written.
+            NotPermitted: it may not be read.
         """
-        path = self.root / "measurements" / f"{key_of(identity)}.json"
-        return read_measurement(path)["value"] if path.is_file() else None
+        try:
+            return read_measurement(self.root / "measurements" / f"{key_of(identity)}.json")["value"]
+        except NotThere:
+            return None
 
     def put_measurement(self, identity: Mapping[str, Any], value: Any, name: str = "") -> None:
         """Store a measurement's value (plain JSON data, finite numbers).
@@ -256,7 +286,8 @@ class Store:
         Raises:
             StoreError: the disk is full, or the store may not be written.
         """
-        content = {"name": name, "identity": identity, "value": value, "sha256": checksum(value), "made": now()}
+        told = {"name": name, "made": now()}
+        content = {"identity": identity, "value": value, "sha256": checksum(value), **told, "told": checksum(told)}
         write_json(self.folder("measurements") / f"{key_of(identity)}.json", content)
 
     def made_at(self, key: str) -> "MadeAt | None":
@@ -266,13 +297,13 @@ class Store:
             StoreError: it is damaged.
         """
         run, value = self.root / "runs" / key, self.root / "measurements" / f"{key}.json"
-        if (run / "manifest.json").is_file():
+        if is_there(run / "manifest.json"):
             file, name = run / NAME, "finished"
-        elif value.is_file():
+        elif is_there(value):
             file, name = value, "made"
         else:
             return None
-        recorded = read_json(file).get(name) if file.is_file() else None
+        recorded = read_json(file).get(name) if is_there(file) else None
         if recorded is not None:
             return MadeAt(str(recorded), True)
         changed = (run / "manifest.json" if run.is_dir() else value).stat().st_mtime
@@ -284,8 +315,10 @@ class Store:
         Raises:
             StoreError: the file is damaged.
         """
-        path = self._looks_of(cell)
-        return read_looks(path)[1] if path.is_file() else []
+        try:
+            return read_looks(self._looks_of(cell))[1]
+        except NotThere:
+            return []
 
     def add_look(self, cell: tuple[str, ...], look: Look) -> None:
         """Remember a look at a cell.
@@ -300,30 +333,60 @@ class Store:
         return self.root / "looks" / f"{key_of({'cell': list(cell)})}.json"
 
 
-def _read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
-    manifest = read_json(folder / "manifest.json")
+def _read_run(folder: Path, key: str) -> StoredRun:
+    manifest = read_manifest(folder)
+    for name, recorded in manifest.items():
+        # Checkpoints are hashed when they are read; here their presence and size must do.
+        if not recorded.get("dropped"):
+            check_file(folder, name, recorded, deep=name.endswith(".json"), remedy=REPAIR)
+    identity, result = (read_json(folder / name, remedy=REPAIR) for name in ("identity.json", "result.json"))
+    if key_of(identity) != key:
+        raise Damaged(f"run {key} does not hold what its name says", given=folder, remedy=REPAIR)
+    return StoredRun(folder, identity, result, manifest)
+
+
+def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
+    """What a run's manifest says of each of its files.
+
+    Raises:
+        NotThere, NotPermitted, Damaged: see `dtclaims.files.read_json`.
+    """
+    path = folder / "manifest.json"
+    manifest = read_json(path, remedy=REPAIR)
     for name, recorded in manifest.items():
         # Names come from outside with an import: none may lead out of the folder.
-        if Path(name).name != name or not isinstance(recorded, dict) or not {"bytes", "sha256"} <= recorded.keys():
-            raise StoreError(f"{folder / 'manifest.json'} is damaged", given=f"an entry {name!r}")
+        if Path(name).name != name or not _describes(recorded):
+            raise Damaged(f"{path} is damaged", given=f"an entry {name!r}", remedy=REPAIR)
     if not {"identity.json", "result.json"} <= manifest.keys():
-        raise StoreError(f"{folder / 'manifest.json'} is damaged", expected="entries of identity.json and result.json")
+        raise Damaged(f"{path} is damaged", expected="entries of identity.json and result.json", remedy=REPAIR)
     return manifest
+
+
+def _describes(recorded: object) -> bool:
+    if not isinstance(recorded, dict) or not {"bytes", "sha256"} <= recorded.keys() <= {"bytes", "sha256", "dropped"}:
+        return False
+    return (
+        type(recorded["bytes"]) is int and isinstance(recorded["sha256"], str) and recorded.get("dropped", True) is True
+    )
 
 
 def read_measurement(path: Path) -> dict[str, Any]:
     """A measurement's identity and value.
 
     Raises:
-        StoreError: the file is not as it was written.
+        NotThere, NotPermitted: see `dtclaims.files.read_json`.
+        Damaged: the file is not as it was written.
     """
-    content = read_json(path)
+    content = read_json(path, remedy=REPAIR)
     try:
         sound = key_of(content["identity"]) == path.stem and checksum(content["value"]) == content["sha256"]
-    except (KeyError, TypeError):
+        # Nothing depends on its name and date, but damage is damage; files of before do not say it.
+        if sound and "told" in content:
+            sound = checksum({name: content[name] for name in ("name", "made")}) == content["told"]
+    except (KeyError, TypeError, ValueError):
         sound = False
-    if not sound:
-        raise StoreError(f"{path} is not as it was written", remedy="Delete it; it is measured again.")
+    if not sound or content.keys() - MEASUREMENT:
+        raise Damaged(f"{path} is not as it was written", remedy=REPAIR)
     return content
 
 

@@ -8,10 +8,12 @@ may be deleted at any time: estimates then come from the lab's own table.
 """
 
 import contextlib
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from dtclaims.errors import StoreError
+from dtclaims.harness.store.lines import line_of, read_lines
 
 NAME = "timings.jsonl"
 
@@ -43,22 +45,18 @@ def add_timing(root: Path, timing: Timing) -> None:
         timing: to remember.
     """
     with contextlib.suppress(OSError), (root / NAME).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(timing)) + "\n")
+        file.write(line_of(asdict(timing)))
 
 
 def read_timings(root: Path) -> Iterator[Timing]:
-    """All that were written, the earliest first; none where there is no file.
+    """All that were written, the earliest first; none where there is no file, or none that can be read.
 
     Args:
         root: of the store.
     """
-    try:
-        lines = (root / NAME).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return
-    for line in lines:
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            found = json.loads(line)
-            timing = Timing(**{**found, "like": tuple(found["like"])})
-            if timing.seconds > 0 and timing.steps > 0 and timing.workers > 0 and timing.cores > 0:
-                yield timing
+    with contextlib.suppress(StoreError):
+        for found in read_lines(root / NAME):
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                timing = Timing(**{**found, "like": tuple(found["like"])})
+                if timing.seconds > 0 and timing.steps > 0 and timing.workers > 0 and timing.cores > 0:
+                    yield timing

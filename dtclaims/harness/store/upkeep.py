@@ -3,6 +3,7 @@
 import fnmatch
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -10,10 +11,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dtclaims.addresses import differences, key_of
-from dtclaims.errors import StoreError, StoreLocked, UsageError
-from dtclaims.files import PARTIAL, bytes_in, check_file, read_json, writing
+from dtclaims.errors import Damaged, NotPermitted, NotThere, OtherVersion, StoreError, StoreLocked, UsageError
+from dtclaims.files import PARTIAL, bytes_in, check_file, is_there, read_json, reading, writing
+from dtclaims.harness.lab import STATE
+from dtclaims.harness.store.lines import TIMELINES, check_lines
 from dtclaims.harness.store.looks import read_looks
-from dtclaims.harness.store.store import NAME, OWN, Store, read_measurement
+from dtclaims.harness.store.store import FOLDERS, MARKER, NAME, OWN, REPAIR, Store, read_measurement
+from dtclaims.harness.store.timings import NAME as TIMINGS
+from dtclaims.states import check_state
 
 OWN_KINDS = ("collected", "self-pre-trained", "hub")
 """Kinds of data and backbones that this project makes or names; all others are the user's."""
@@ -48,41 +53,127 @@ def entries(store: Store, pattern: str = "*") -> list[Entry]:
     return [one for one in found if one.key.startswith(pattern) or fnmatch.fnmatch(one.name, f"*{pattern}*")]
 
 
-def damaged(store: Store, progress: Callable[[int, int], None] | None = None) -> list[tuple[Path, str]]:
-    """Everything that is not as it was written, with what is wrong with it; every checksum is computed."""
-    checks: list[tuple[Path, Callable[[Path], None]]] = [
-        *((path, lambda path: check_run(store, path)) for path in _folders(store.root / "runs")),
-        *((path, lambda path: _ignored(read_measurement(path))) for path in _files(store.root / "measurements")),
-        *((path, lambda path: _ignored(read_looks(path))) for path in _files(store.root / "looks")),
+@dataclass(frozen=True)
+class Fault:
+    """Something in a store that cannot be used."""
+
+    path: Path
+    """The file, or the folder of a run."""
+    problem: str
+    repair: Literal["drop", "restore", "ask"]
+    """What mends it: it can be dropped and is made again; only a copy brings it back; or it may be sound, and its
+    owner has to let this user read it."""
+
+
+def damaged(store: Store, progress: Callable[[int, int], None] | None = None) -> list[Fault]:
+    """Everything that is not as it was written, or that this user may not read; every checksum is computed."""
+    checks: list[tuple[Path, Callable[[Path], object], Literal["drop", "restore"]]] = [
+        (store.root / MARKER, lambda path: Store(path.parent), "restore"),
+        *((path, lambda path: check_run(store, path), "drop") for path in _visible(store.root / "runs")),
+        *((path, check_unfinished, "drop") for path in _visible(store.root / "work")),
+        *((path, read_measurement, "drop") for path in _visible(store.root / "measurements")),
+        *((path, read_looks, "restore") for path in _visible(store.root / "looks")),
+        *((path, check_lines, "drop") for path in (store.root / TIMINGS,) if os.path.lexists(path)),
+        *((path, check_lines, "drop") for path in sorted((store.root / "logs").glob(TIMELINES))),
+        *((path, _unknown, "restore") for path in _visible(store.root) if path.name not in KNOWN),
     ]
     found = []
-    for done, (path, check) in enumerate(checks, start=1):
+    for done, (path, check, repair) in enumerate(checks, start=1):
         try:
             check(path)
-        except StoreError as error:
-            found.append((path, str(error)))
-        except KeyError as error:
-            found.append((path, f"{path} lacks {error}"))
+        except NotPermitted as error:
+            found.append(Fault(path, str(error), "ask"))
+        except (StoreError, KeyError) as error:
+            found.append(Fault(path, str(error) if isinstance(error, StoreError) else f"{path} lacks {error}", repair))
         if progress is not None:
             progress(done, len(checks))
     return found
+
+
+KNOWN = {MARKER, *FOLDERS, "logs", TIMINGS}
+
+
+def _unknown(path: Path) -> None:
+    raise Damaged(f"{path} is nothing that a store has", remedy="Put it somewhere else.")
 
 
 def check_run(store: Store, folder: Path) -> None:
     """Compare every file of a run with its manifest.
 
     Raises:
-        StoreError: one is missing, of another content, or not in the manifest.
+        NotPermitted: one may not be read.
+        Damaged: one is missing, of another content, or not in the manifest.
     """
+    with reading(folder):
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            raise Damaged(f"{folder} is no folder of a run", remedy=REPAIR)
+        names = sorted(file.name for file in folder.iterdir())
     run = store.find(folder.name)
     if run is None:
-        raise StoreError(f"{folder} has no manifest", remedy="Delete it; the run is trained again.")
+        raise Damaged(f"{folder} has no manifest", remedy=REPAIR)
     for name, recorded in run.manifest.items():
         if not recorded.get("dropped"):
-            check_file(folder, name, recorded)
-    unknown = sorted(file.name for file in folder.iterdir() if file.name not in {*run.manifest, *OWN})
-    if unknown:
-        raise StoreError(f"{folder} holds files that are not its own", given=", ".join(unknown), remedy="Delete them.")
+            check_file(folder, name, recorded, remedy=REPAIR)
+    if unknown := [name for name in names if name not in {*run.manifest, *OWN}]:
+        raise Damaged(f"{folder} holds files that are not its own", given=", ".join(unknown), remedy=REPAIR)
+
+
+def check_unfinished(folder: Path) -> None:
+    """Check what an unfinished run would go on from. One without a state has nothing to lose.
+
+    Raises:
+        NotPermitted: something of it may not be read.
+        OtherVersion: another version of dtclaims began it.
+        Damaged: its state, a checkpoint, or its name is not as it was written.
+    """
+    with reading(folder):
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            raise Damaged(f"{folder} is no folder of a run", remedy=REPAIR)
+    # A worker that has just begun has written neither.
+    for name in (NAME, STATE):
+        if os.path.lexists(folder / name) and not is_there(folder / name):
+            raise Damaged(f"{folder / name} is damaged", given="no plain file", remedy=REPAIR)
+    if is_there(folder / NAME):
+        read_json(folder / NAME, remedy=REPAIR)
+    if is_there(folder / STATE):
+        check_state(folder, STATE)
+
+
+def repair(store: Store, faults: Iterable[Fault]) -> tuple[list[Fault], list[Fault]]:
+    """Drop what is damaged and can be made again; what was dropped, and what was left.
+
+    Raises:
+        StoreError: the store may not be written.
+    """
+    dropped, left = [], []
+    for fault in faults:
+        if fault.repair != "drop":
+            left.append(fault)
+            continue
+        key = fault.path.stem
+        if fault.path.parent.name in ("runs", "work", "measurements"):
+            try:
+                with store.lock(key):
+                    _put_away(store, fault.path)
+            except StoreLocked:
+                left.append(fault)
+                continue
+        else:
+            _put_away(store, fault.path)
+        dropped.append(fault)
+    return dropped, left
+
+
+def _put_away(store: Store, path: Path) -> None:
+    """Delete a file or a folder, out of sight at once: a reader must not see half a run."""
+    with writing(path):
+        if not path.is_dir() or path.is_symlink():
+            path.unlink(missing_ok=True)
+            return
+        aside = store.folder("work") / f".{path.name}.old"
+        shutil.rmtree(aside, ignore_errors=True)
+        os.replace(path, aside)
+        shutil.rmtree(aside)
 
 
 MADE_WITH = ("schema", "versions", "code", "resolved")
@@ -141,15 +232,8 @@ def delete(store: Store, entry: Entry) -> bool:
             shutil.rmtree(entry.path) if entry.path.is_dir() else entry.path.unlink()
         return True
     try:
-        with store.lock(entry.key), writing(entry.path):
-            if entry.path.is_dir():
-                # Out of sight at once: a reader must not see half a run.
-                aside = store.folder("work") / f".{entry.key}.old"
-                shutil.rmtree(aside, ignore_errors=True)
-                os.replace(entry.path, aside)
-                shutil.rmtree(aside)
-            else:
-                entry.path.unlink()
+        with store.lock(entry.key):
+            _put_away(store, entry.path)
     except StoreLocked:
         return False
     return True
@@ -189,9 +273,12 @@ def _why_unneeded(entry: Entry, wanted: Callable[[Mapping[str, Any]], Wanted]) -
         made_with = [one for one in _inputs(identity["how"]) if one.get("kind") in OWN_KINDS or "config" in one]
     except UsageError as error:
         return str(error)
-    except (StoreError, KeyError, TypeError, AttributeError) as error:
-        # A finished run that cannot be read is for `verify` to name, and for the user to delete.
+    except (Damaged, NotThere, OtherVersion, KeyError, TypeError, AttributeError) as error:
+        # A finished run that cannot be read is for `verify` to name and to repair.
         return f"unreadable: {error}" if entry.kind != "run" else None
+    except StoreError:
+        # It may be sound, and somebody else's.
+        return None
     if like and (stale := min((_changed(identity, one) for one in like), key=len)):
         return f"what makes it has changed: {', '.join(stale)}"
     older = [one for one in made_with if one not in now.inputs]
@@ -238,6 +325,8 @@ def _run_entry(kind: Literal["run", "unfinished run"], path: Path) -> Entry:
         name = str(read_json(path / NAME)["name"])
         if kind == "run" and any(one.get("dropped") for one in read_json(path / "manifest.json").values()):
             note = "checkpoints dropped"
+    except NotPermitted:
+        name, note = "?", "may not be read"
     except (StoreError, KeyError, TypeError, AttributeError):
         name, note = "?", "unreadable"
     return Entry(kind, path.name, name, path, bytes_in(path), path.stat().st_mtime, note)
@@ -246,10 +335,12 @@ def _run_entry(kind: Literal["run", "unfinished run"], path: Path) -> Entry:
 def _measurement_entry(path: Path) -> Entry:
     try:
         name, note = str(read_json(path)["name"]), ""
+    except NotPermitted:
+        name, note = "?", "may not be read"
     except (StoreError, KeyError, TypeError):
         name, note = "?", "unreadable"
-    stat = path.stat()
-    return Entry("measurement", path.stem, name, path, stat.st_size, stat.st_mtime, note)
+    found = path.lstat()
+    return Entry("measurement", path.stem, name, path, found.st_size, found.st_mtime, note)
 
 
 def _folders(root: Path) -> list[Path]:
@@ -261,8 +352,8 @@ def _files(root: Path) -> list[Path]:
 
 
 def _visible(root: Path) -> Iterable[Path]:
-    return sorted(path for path in root.iterdir() if not path.name.startswith(".")) if root.is_dir() else []
-
-
-def _ignored(value: object) -> None:
-    """Reading was the check."""
+    try:
+        with reading(root):
+            return sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    except NotThere:
+        return []

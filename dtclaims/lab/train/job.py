@@ -7,7 +7,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Protocol
 
-from dtclaims.errors import StoreError
+from dtclaims.errors import Damaged, OtherVersion
+from dtclaims.files import check_file
 from dtclaims.lab.data.trajectories import Trajectories
 from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.models import Backbone
@@ -70,8 +71,8 @@ def train_runs(
         epoch_NNN.safetensors   the model's parameters at each of `spec.kept_epochs`
         state.safetensors       all that the rest of the run depends on, after one of the last epochs (`Saving`)
 
-    Files of other names are the caller's and are left alone. A state that cannot be read is told, and the run starts
-    again.
+    Files of other names are the caller's and are left alone. A state that is damaged or of another version, or beside
+    which a checkpoint is damaged, is told, and the run starts again; one that may not be read ends the run.
 
     Args:
         runs: of one shape, context, task and budget (`jobs.together`).
@@ -125,7 +126,7 @@ class _Made:
     def __init__(self, run: Asked, trainer: Trainer) -> None:
         assert run.desk.folder is not None
         self.run, self.trainer, self.folder = run, trainer, run.desk.folder
-        self.past = _take_up(trainer, self.folder, run.desk.note)
+        self.past, self.kept = _take_up(trainer, self.folder, run.desk.note)
         self.saving = Saving(self.folder)
 
     def after_epoch(self, seconds: float) -> None:
@@ -134,13 +135,20 @@ class _Made:
         self.past["seconds"] += seconds
         desk.check()
         if trainer.epoch in spec.kept_epochs:
-            save_checkpoint(self.folder / f"epoch_{trainer.epoch:03d}.safetensors", trainer.parameters())
+            name = f"epoch_{trainer.epoch:03d}.safetensors"
+            self.kept[name] = save_checkpoint(self.folder / name, trainer.parameters())
         if trainer.epoch < spec.epochs:
-            self.saving.save(trainer.state, self.past)
+            self.saving.save(trainer.state, self.past, self.kept)
         desk.tell(trainer.epoch, {name: values[-1] for name, values in trainer.curves.items()})
 
     def result(self, fresh: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """What `result.json` holds of a run that is over."""
+        """What `result.json` holds of a run that is over.
+
+        Raises:
+            Damaged: a checkpoint is not as it was written: what comes next would take it for sound.
+        """
+        for name, recorded in self.kept.items():
+            check_file(self.folder, name, recorded, remedy=f"Delete {self.folder}; the run is made again.")
         trainer, moved = self.trainer, self.trainer.displacement()
         names = {"best": "fresh_return", "last": "fresh_return_last"}
         return {
@@ -156,19 +164,25 @@ class _Made:
         }
 
 
-def _take_up(trainer: Trainer, folder: Path, note: Callable[[str], None]) -> dict[str, Any]:
-    """Put the trainer where an earlier worker was stopped; what is known of the run's past."""
+def _take_up(
+    trainer: Trainer, folder: Path, note: Callable[[str], None]
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Put the trainer where an earlier worker was stopped; what is known of the run's past, and what was kept.
+
+    Raises:
+        NotPermitted: somebody else's unfinished run, which may be sound: nothing of it is changed.
+    """
     try:
         found = load_state(folder)
-    except StoreError as error:
+    except (Damaged, OtherVersion) as error:
         note(f"starts again: {error}")
         found = None
     if found is None:
         # Half-written files of a killed worker too: their names begin with a dot.
         for left in (*folder.glob("*.safetensors"), *folder.glob(".*.safetensors.*")):
             left.unlink()
-        return {"seconds": 0.0, "resumed": []}
-    state, past = found
+        return {"seconds": 0.0, "resumed": []}, {}
+    state, past, kept = found
     trainer.restore(state)
     note(f"goes on after epoch {trainer.epoch} of {trainer.spec.epochs}")
-    return {**past, "resumed": [*past["resumed"], trainer.epoch]}
+    return {**past, "resumed": [*past["resumed"], trainer.epoch]}, kept

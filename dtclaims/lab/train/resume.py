@@ -3,11 +3,10 @@
     STORE/work/KEY/state.safetensors     the trainer's state after one of the last finished epochs (`Saving`)
     STORE/work/KEY/epoch_NNN.safetensors checkpoints kept so far
 
-The state is one file, replaced by one rename: tensors as safetensors, all else as JSON in its header. Nothing is
-pickled, so reading it runs no code.
+The state is one file, replaced by one rename: tensors as safetensors, all else as JSON in its header, with checksums of
+both and of the checkpoints kept so far (`dtclaims.states`). Nothing is pickled, so reading it runs no code.
 """
 
-import hashlib
 import json
 import math
 import re
@@ -17,15 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dtclaims.errors import StoreError
-from dtclaims.files import replacing
+from dtclaims.errors import NotThere
+from dtclaims.files import describe_file, reading, replacing
 from dtclaims.harness.lab import STATE
-
-SCHEMA = 1
+from dtclaims.states import SCHEMA, check_state, digest
 
 PAUSE = 20.0
 """How many times as long as the last save took no other is made: about 5 % of a run at most go into saving."""
@@ -42,12 +40,15 @@ class Saving:
         self._folder = folder
         self._not_before = -math.inf
 
-    def save(self, state: Callable[[], Mapping[str, Any]], past: Mapping[str, Any]) -> None:
+    def save(
+        self, state: Callable[[], Mapping[str, Any]], past: Mapping[str, Any], kept: Mapping[str, Mapping[str, Any]]
+    ) -> None:
         """Write the state, if it is time.
 
         Args:
             state: makes it; that takes time too.
             past: see `save_state`.
+            kept: see `save_state`.
 
         Raises:
             StoreError: see `save_state`.
@@ -55,57 +56,64 @@ class Saving:
         began = time.monotonic()
         if began < self._not_before:
             return
-        save_state(self._folder, state(), past)
+        save_state(self._folder, state(), past, kept)
         ended = time.monotonic()
         self._not_before = ended + PAUSE * (ended - began)
 
 
-def save_state(folder: Path, state: Mapping[str, Any], past: Mapping[str, Any]) -> None:
+def save_state(
+    folder: Path,
+    state: Mapping[str, Any],
+    past: Mapping[str, Any],
+    kept: Mapping[str, Mapping[str, Any]] | None = None,
+) -> None:
     """Write a state in place of the last one.
 
     Args:
         folder: of the run.
         state: nest of dicts and lists of tensors, numbers, strings, booleans and None.
         past: plain data about the run so far.
+        kept: by name, what `save_checkpoint` returned of the checkpoints so far.
 
     Raises:
         StoreError: the disk is full, or the folder may not be written.
     """
     tensors: dict[str, Tensor] = {}
-    content = {"schema": SCHEMA, "state": _packed(state, tensors), "past": dict(past)}
-    header = {"content": json.dumps(content, allow_nan=False), "sha256": _digest(tensors)}
-    _save(folder / STATE, tensors, header)
+    told = {"schema": SCHEMA, "state": _packed(state, tensors), "past": dict(past), "kept": dict(kept or {})}
+    content = json.dumps(told, allow_nan=False)
+    parts = [(name, KINDS[one.dtype], tuple(one.shape), _bytes(one)) for name, one in tensors.items()]
+    _save(folder / STATE, tensors, {"content": content, "sha256": digest(content, parts)})
 
 
-def load_state(folder: Path) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """The state and the past that `save_state` wrote, or None if there is none yet.
+Saved = tuple[dict[str, Any], dict[str, Any], dict[str, dict[str, Any]]]
+"""State, past and kept, as `save_state` was given them."""
+
+
+def load_state(folder: Path) -> Saved | None:
+    """What `save_state` wrote, or None if there is nothing yet.
 
     Raises:
-        StoreError: the file is not as it was written.
+        NotPermitted: the file, or a checkpoint beside it, may not be read.
+        OtherVersion: another version of dtclaims wrote it.
+        Damaged: it, or a checkpoint that was kept, is not as it was written.
     """
-    path = folder / STATE
-    if not path.is_file():
-        return None
     try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata()
-        content = json.loads(header["content"])
-        tensors = load_file(path)
-        sound = content["schema"] == SCHEMA and _digest(tensors) == header["sha256"]
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{path} is damaged", given=error) from None
-    if not sound:
-        raise StoreError(f"{path} is damaged", given="another SHA-256 or schema than was written")
-    return _unpacked(content["state"], tensors), content["past"]
+        content = check_state(folder, STATE)
+    except NotThere:
+        return None
+    with reading(folder / STATE):
+        tensors = load_file(folder / STATE)
+    return _unpacked(content["state"], tensors), content["past"], content["kept"]
 
 
-def save_checkpoint(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write parameters to a file.
+def save_checkpoint(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Write parameters to a file; size and SHA-256 of what was written.
 
     Raises:
         StoreError: the disk is full, or the folder may not be written.
     """
     _save(path, tensors)
+    return describe_file(path)
 
 
 def _save(path: Path, tensors: Mapping[str, Tensor], header: dict[str, str] | None = None) -> None:
@@ -141,9 +149,20 @@ def _unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     return value
 
 
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(name.encode())
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+KINDS = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+"""What safetensors calls them."""
+
+
+def _bytes(tensor: Tensor) -> Any:
+    return tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data

@@ -114,9 +114,9 @@ def test_a_strange_file_in_a_run_is_named(store: Store) -> None:
     """Files that no manifest lists are not ours."""
     run = next((store.root / "runs").iterdir())
     (run / "notes.txt").write_text("mine")
-    ((path, problem),) = damaged(store)
-    assert path == run
-    assert "notes.txt" in problem
+    (fault,) = damaged(store)
+    assert fault.path == run
+    assert "notes.txt" in fault.problem
 
 
 def gc(*options: str) -> int:

@@ -23,6 +23,7 @@ from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.engine.work import Group, Order, perform
 from dtclaims.harness.lab import CodeUsed, Job, Preparation
 from dtclaims.harness.plan.plan import Plan, PlannedJob
+from dtclaims.harness.store.lines import TIMELINES
 from dtclaims.harness.store.store import Store
 
 
@@ -379,7 +380,7 @@ def test_a_session_leaves_a_timeline(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(executor, "make_engine", lambda *_: engine)
         execute(plan, store, Display(io.StringIO()), session=Nothing(), folder=tmp_path)  # type: ignore[arg-type]
-    (path,) = (store.root / "logs").glob(timeline.PATTERN)
+    (path,) = (store.root / "logs").glob(TIMELINES)
     lines = timeline.read(path)
     assert [{name: of for name, of in one.items() if name != "at"} for one in lines] == [
         {"what": "begin", "device": "cpu", "workers": 1, "jobs": 3},

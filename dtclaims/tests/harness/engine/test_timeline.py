@@ -1,6 +1,5 @@
 """The timeline of a session: what is looked at meanwhile, and what people are shown of it."""
 
-import json
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from dtclaims.errors import StoreError
 from dtclaims.harness.engine import timeline
 from dtclaims.harness.engine.timeline import Timeline, minutes, read, told
 from dtclaims.harness.engine.usage import core_seconds, of_gpus
+from dtclaims.harness.store.lines import TIMELINES, line_of
 
 SMI = """#!/bin/sh
 echo "$@" >> {log}
@@ -84,7 +84,7 @@ def test_the_machine_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         until = time.monotonic() + 1.0
         while time.monotonic() < until:
             pass
-    (path,) = (tmp_path / "logs").glob(timeline.PATTERN)
+    (path,) = (tmp_path / "logs").glob(TIMELINES)
     looks = [one for one in read(path) if one["what"] == "machine"]
     assert looks
     assert all(one["gpus"] == [[50, 300.5], [70, 400.5]] for one in looks)
@@ -96,7 +96,7 @@ def test_a_session_that_fails_says_so(tmp_path: Path) -> None:
     """With what was raised."""
     with pytest.raises(StoreError), Timeline(tmp_path, "cpu"):
         raise StoreError("the disk is full")
-    (path,) = tmp_path.glob(timeline.PATTERN)
+    (path,) = tmp_path.glob(TIMELINES)
     assert [one["how"] for one in read(path)] == ["StoreError: the disk is full."]
 
 
@@ -111,7 +111,7 @@ def test_a_log_that_cannot_be_written_is_not_kept(tmp_path: Path) -> None:
 def test_a_timeline_that_was_cut_off_is_read(tmp_path: Path) -> None:
     """But for the line at which it was; what is none is an error with its path."""
     path = tmp_path / "timeline.jsonl"
-    path.write_text(json.dumps(LINES[0]) + "\n" + json.dumps(LINES[1])[:10])
+    path.write_text(line_of(LINES[0]) + line_of(LINES[1])[:10])
     assert read(path) == LINES[:1]
     path.write_text("nothing of the kind\n")
     with pytest.raises(StoreError, match=r"not a timeline: got .*timeline\.jsonl"):

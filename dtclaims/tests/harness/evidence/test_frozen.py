@@ -3,17 +3,19 @@
 import hashlib
 import json
 import math
+import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dtclaims.errors import StoreError, UsageError
+from dtclaims.errors import Damaged, StoreError, UsageError
 from dtclaims.harness.commands.main import main
 from dtclaims.harness.evidence import Judged, judge_evidence, judge_frozen, load, read_evidence, write_evidence
+from dtclaims.harness.evidence.file import with_digests
 from dtclaims.harness.evidence.form import RESULTS_ONLY, SCHEMAS
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.places import ROOT
@@ -147,7 +149,7 @@ def changed(tmp_path: Path, file: Path, change: Callable[[dict[str, Any]], objec
     content = json.loads(file.read_text(encoding="utf-8"))
     change(content)
     path = tmp_path / "changed.json"
-    path.write_text(json.dumps(content), encoding="utf-8")
+    path.write_text(json.dumps(with_digests(content)), encoding="utf-8")
     return path
 
 
@@ -311,10 +313,10 @@ def test_a_file_is_upgraded_beside_its_claims(old: Path, capsys: pytest.CaptureF
     before, after = load(old), load(new)
     assert isinstance(before, dict)
     assert isinstance(after, dict)
-    assert {name: after[name] for name in before} == {**before, "schema": 2}
+    assert {name: after[name] for name in before} == {**before, "schema": 3}
     today = judge_evidence(read_evidence(K1), restated=True)
     assert numbers(judge_frozen(read_evidence(new))) == numbers(today)
-    with pytest.raises(UsageError, match="holds its declarations already: got schema 2"):
+    with pytest.raises(UsageError, match="holds its declarations already: got schema 3"):
         raise_of(["evidence", str(new.with_name("again.json")), "--upgrade", str(new)], capsys)
 
 
@@ -334,6 +336,51 @@ def test_an_upgrade_needs_the_claims_of_then(old: Path, tmp_path: Path, capsys: 
     with pytest.raises(UsageError, match="evidence is judged as it was recorded: got --seeds"):
         raise_of(["evidence", str(tmp_path / "new.json"), "--upgrade", str(old), "--seeds", "3"], capsys)
     assert not (tmp_path / "new.json").exists()
+
+
+def test_a_file_without_digests_is_read_and_upgraded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Schema 2 says the same; the new file is the old one with checksums, declarations of then included."""
+    content = json.loads(K1.read_text(encoding="utf-8"))
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    del content["digests"]
+    old.write_text(json.dumps({**content, "schema": 2}), encoding="utf-8")
+    assert numbers(judge_frozen(read_evidence(old))) == numbers(judge_frozen(read_evidence(K1)))
+    assert main(["evidence", str(new), "--upgrade", str(old)]) == 0
+    assert new.read_bytes() == K1.read_bytes()
+    capsys.readouterr()
+
+
+def _leaves(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Containers and places of every number in some JSON."""
+    for place, one in value.items() if isinstance(value, dict) else enumerate(value):
+        if isinstance(one, dict | list):
+            yield from _leaves(one)
+        elif isinstance(one, int | float) and not isinstance(one, bool):
+            yield value, place
+
+
+def test_no_number_of_a_file_can_be_changed(tmp_path: Path) -> None:
+    """Returns set to zero, curves cut to their first epoch, an effect a little larger: the place is named, and no
+    verdict is given. 200 numbers drawn from all parts, and one of each part at least."""
+    content = json.loads(K1.read_text(encoding="utf-8"))
+    path, source = tmp_path / "changed.json", random.Random(0)
+    every = {part: list(_leaves(value)) for part, value in content.items() if isinstance(value, dict | list)}
+    chosen = [(part, source.choice(found)) for part, found in every.items() if found]
+    chosen += [(part, one) for part, found in every.items() for one in source.sample(found, min(len(found), 20))]
+    assert len(chosen) > 100
+    for part, (held, place) in chosen:
+        before = held[place]
+        # Within what the form allows, whatever it is.
+        held[place] = before + 1 if isinstance(before, int) else before * 0.999 + 1e-6
+        path.write_text(json.dumps(content), encoding="utf-8")
+        with pytest.raises(Damaged, match=part):
+            read_evidence(path)
+        held[place] = before
+    curves = content["runs"][0]["curves"]
+    content["runs"][0]["curves"] = {name: values[:1] for name, values in curves.items()}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(Damaged, match=r"runs\[0\] is not as it was written"):
+        read_evidence(path)
 
 
 def test_restated_is_for_files(capsys: pytest.CaptureFixture[str]) -> None:

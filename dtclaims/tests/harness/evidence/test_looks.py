@@ -9,6 +9,7 @@ import pytest
 
 from dtclaims.errors import StoreError
 from dtclaims.harness.evidence import judge_evidence, read_evidence
+from dtclaims.harness.evidence.file import with_digests
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.looks import CHOSEN
 from dtclaims.tests.support.command_line import run
@@ -67,7 +68,7 @@ def test_damaged_looks_of_a_file_are_named(tmp_path: Path, change: Callable[[dic
     file = export(tmp_path, "--seeds", "8", "--looks", "5,8")
     content = json.loads(file.read_text())
     change(content)
-    file.write_text(json.dumps(content))
+    file.write_text(json.dumps(with_digests(content)))
     with pytest.raises(StoreError, match="look") as error:
         read_evidence(file)
     assert str(file) in str(error.value)

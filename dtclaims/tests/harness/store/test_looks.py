@@ -95,7 +95,7 @@ def test_a_damaged_file_is_one_error_that_names_it(store: Store, damage: Callabl
     assert str(path) in str(error.value)
     with pytest.raises(StoreError, match="damaged"):
         store.add_look(CELL, LATER)
-    assert [found for found, _ in damaged(store)] == [path]
+    assert [(fault.path, fault.repair) for fault in damaged(store)] == [(path, "restore")]
 
 
 def test_looks_of_two_stores_add_up_in_the_order_of_their_days() -> None:

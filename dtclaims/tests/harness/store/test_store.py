@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from dtclaims.addresses import key_of
-from dtclaims.errors import StoreError
+from dtclaims.errors import OtherVersion, StoreError
 from dtclaims.files import PARTIAL, read_json
 from dtclaims.harness.store.store import MadeAt, Store, write_json
 from dtclaims.lab.results import checkpoint
@@ -76,7 +76,7 @@ def test_a_foreign_folder_is_refused_and_untouched(tmp_path: Path) -> None:
 def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
     """A later schema is not guessed at."""
     (tmp_path / "dtclaims-store.json").write_text(json.dumps({"kind": "dtclaims-store", "schema": 99}))
-    with pytest.raises(StoreError, match="another kind or version"):
+    with pytest.raises(OtherVersion, match="schema 99, expected schema 1"):
         Store(tmp_path)
 
 
@@ -171,7 +171,7 @@ def test_when_a_result_was_made_is_known_or_guessed_from_its_file(tmp_path: Path
     assert store.find_measurement(identity) == 1.0
     path = store.root / "measurements" / f"{key}.json"
     content = read_json(path)
-    del content["made"]
+    del content["made"], content["told"]
     write_json(path, content)
     os.utime(path, (0, 0))
     assert store.made_at(key) == MadeAt("1970-01-01T00:00:00+00:00", False)

@@ -117,7 +117,7 @@ def test_saving_takes_a_twentieth_of_the_time(tmp_path: Path, monkeypatch: pytes
     for _ in range(50):
         now += 1.0
         before = made
-        saving.save(state, {})
+        saving.save(state, {}, {})
         if made > before:
             times.append(now)
     # 10 s after each end, at the next epoch.
@@ -154,7 +154,7 @@ def test_a_run_uses_the_cores_it_was_given(tmp_path: Path, monkeypatch: pytest.M
         raise Stopped
 
     monkeypatch.setattr("dtclaims.lab.train.job.Trainer", lambda *given: asked.extend(given[3:]))
-    monkeypatch.setattr("dtclaims.lab.train.job._take_up", lambda *given: {})
+    monkeypatch.setattr("dtclaims.lab.train.job._take_up", lambda *given: ({}, {}))
     monkeypatch.setattr("dtclaims.lab.train.job.Company", company)
     with pytest.raises(Stopped):
         train_job(Store(tmp_path / "store"), tiny_job(device=device), lambda *_: None, cores=3)

@@ -1,0 +1,51 @@
+"""What is printed where UTF-8 cannot be."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dtclaims.harness.printable import printable
+
+
+def test_signs_in_words() -> None:
+    """What the encoding has stays; what it has not is put in words, or is a question mark."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="cp1252")
+    printable(stream)
+    stream.write("§ 5.3: a → b ± 1, ü, 統")
+    stream.flush()
+    assert raw.getvalue().decode("cp1252") == "§ 5.3: a -> b ± 1, ü, ?"
+
+
+def test_utf8_is_left_alone() -> None:
+    """Nothing is replaced there."""
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="UTF-8")
+    printable(stream)
+    stream.write("§ → 統")
+    stream.flush()
+    assert raw.getvalue().decode() == "§ → 統"
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-16"])
+@pytest.mark.parametrize(
+    "words",
+    [["claims"], ["claims", "--json"], ["judge", "claims/evidence/k1-random-init.json", "--format", "markdown"]],
+)
+def test_commands_print_in_any_encoding(encoding: str, words: list[str]) -> None:
+    """No traceback, and JSON stays JSON."""
+    code = "import sys; from dtclaims.harness.commands.main import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, env={**os.environ, "PYTHONIOENCODING": encoding}
+    )
+    assert done.returncode == 0, done.stderr[-500:]
+    assert b"Error" not in done.stderr
+    text = done.stdout.decode(encoding)
+    if "--json" in words:
+        assert json.loads(text)
+    else:
+        assert text.strip()
