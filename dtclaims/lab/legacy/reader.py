@@ -18,8 +18,8 @@ from typing import Any
 KEYS = ("observations", "actions", "rewards", "terminals", "timeouts")
 
 OTHERS = ("mjrl", "flow", "carla", "dm_control", "pybullet", "pybullet_envs")
-"""What d4rl imports for tasks that are not the paper's. It does without them where they are absent, with a warning; where
-one is there and broken, `import d4rl` would fail with it."""
+"""What d4rl imports for tasks that are not the paper's. It does without them where they are absent, with a warning;
+where one is there and broken, `import d4rl` would fail with it."""
 
 
 class Fault(Exception):
@@ -45,7 +45,7 @@ def read(name: str, folder: str) -> Mapping[str, Any]:
         sys.modules[other] = None  # type: ignore[assignment]
     try:
         gym: Any = importlib.import_module("gym")
-        # `import d4rl` alone registers nothing of the paper's: it gives up at the first group of tasks, which needs mjrl.
+        # `import d4rl` alone registers nothing of the paper's: it gives up at its first tasks, which need mjrl.
         importlib.import_module("d4rl.gym_mujoco")
     except Exception as error:
         # mujoco-py raises a plain Exception, gym on numpy 2 an AttributeError.
