@@ -13,7 +13,7 @@ SHIPPED = (
     "claims/evidence/*.json",
     "dtclaims/examples/**/*",
     "fixtures/costs.json",
-    "fixtures/references.json",
+    "fixtures/references*.json",
     "fixtures/paper/*",
 )
 

@@ -556,6 +556,8 @@ class Wish:
     """The lab's own, those that were given."""
     recorded: Sequence[Mapping[str, Any]] = ()
     """Identities of results that there are; they say what data and weights are meant that are not at hand."""
+    works: bool = False
+    """Whether jobs will be done here: what was asked for by name has to be here then."""
     only_recorded: bool = False
     """Whether nothing is to be looked for beside them: a file of evidence is judged anywhere."""
 
@@ -691,6 +693,17 @@ class PerformsTogether(Protocol):
             benches: of each.
             ended: called with a job's number as soon as it is over, and with what `Lab.perform` would return, or with
                 the exception that ended it alone; the others go on. What is raised instead is everybody's.
+        """
+
+
+class Repeats(Protocol):
+    """A lab with options that decide what a run is: of others, stored runs are compared with those of no options."""
+
+    def options_of(self, identity: Mapping[str, Any]) -> Mapping[str, str]:
+        """The lab's own options under which a stored run is one that claims need.
+
+        Args:
+            identity: of a run.
         """
 
 

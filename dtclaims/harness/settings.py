@@ -115,7 +115,8 @@ def make_settings(
     scale = value_of("scale", choices)
     if scale != AUTO and scale not in lab.scales:
         raise no_such("unknown scale", scale, [AUTO, *lab.scales])
-    session = lab.session(Wish(None if scale == AUTO else scale, tuple(tasks), gpu_selected, own))
+    works = not (stored or planned)
+    session = lab.session(Wish(None if scale == AUTO else scale, tuple(tasks), gpu_selected, own, works=works))
     device = _device(value_of("device", choices), session.scale, elsewhere=stored or planned)
     gpus, cores = value_of("gpus", choices), value_of("cores", choices)
     if gpus is not None and device_class(device) != "cuda":

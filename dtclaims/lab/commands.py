@@ -11,6 +11,7 @@ from typing import Any
 
 from dtclaims.errors import MissingDependency, UsageError
 from dtclaims.harness.lab import Argument, Command
+from dtclaims.lab.data.simulators import SIMULATORS, V4
 from dtclaims.lab.regime import ARMS
 
 Run = Callable[[argparse.Namespace], int | None]
@@ -67,11 +68,15 @@ def _train_policy(options: argparse.Namespace) -> None:
 @with_extra
 def _collect(options: argparse.Namespace) -> None:
     from dtclaims.lab.data.collect import collect_to, collected_path, obtain, shipped_recipe
+    from dtclaims.lab.data.simulators import check_here
 
     if options.cores is not None and options.cores < 1:
         # A cached set needs no physics, but what was asked for is still no number of cores.
         raise UsageError("physics needs at least one core", given=options.cores)
-    recipe = shipped_recipe(options.task, level=options.level, steps=options.steps, seed=options.seed)
+    check_here(options.simulator)
+    recipe = shipped_recipe(
+        options.task, level=options.level, steps=options.steps, seed=options.seed, simulator=options.simulator
+    )
     progress = options.phase(f"collecting {options.task} {options.level}")
     if options.out is None:
         data = obtain(recipe, progress, workers=options.cores)
@@ -106,14 +111,18 @@ def _export(options: argparse.Namespace) -> None:
 @with_extra
 def _references(options: argparse.Namespace) -> None:
     from dtclaims.lab.data.references import measure_references
+    from dtclaims.lab.data.simulators import check_here
     from dtclaims.lab.design.tasks import TASKS, get_task
 
     tasks = list(TASKS.values()) if options.task == "all" else [get_task(options.task)]
-    references = measure_references(tasks, episodes=options.episodes, seed=options.seed, progress=print)
+    check_here(options.simulator)
+    references = measure_references(
+        tasks, episodes=options.episodes, seed=options.seed, simulator=options.simulator, progress=print
+    )
     for task in tasks:
         low, high = (references["tasks"][task.name][name]["mean"] for name in ("random", "expert"))
         print(
-            f"{task.name}: own simulator {low:.2f} / {high:.2f}, D4RL's constants {task.d4rl_reference[0]:.2f} / "
+            f"{task.name}: {options.simulator} {low:.2f} / {high:.2f}, D4RL's constants {task.d4rl_reference[0]:.2f} / "
             f"{task.d4rl_reference[1]:.2f}, dataset means {task.dataset_mean_reference[0]:.2f} / "
             f"{task.dataset_mean_reference[1]:.2f}"
         )
@@ -251,6 +260,9 @@ def _files(what: str) -> Argument:
 
 
 SOURCE = "a file or folder (D4RL HDF5, Decision Transformer pickle, Minari), a Minari id, or legacy"
+SIMULATOR = Argument.of(
+    "--simulator", choices=SIMULATORS, default=V4, help=f"that the policy is rolled out in (default: {V4})"
+)
 TASK_OF_FILE = Argument.of("--task", default=None, help="for files that do not say it")
 
 COMMANDS: Sequence[Command] = (
@@ -296,6 +308,7 @@ COMMANDS: Sequence[Command] = (
             Argument.of(
                 "--out", type=Path, default=None, metavar="FILE", help="where not said, the cache, where claims look"
             ),
+            SIMULATOR,
         ),
     ),
     Command(
@@ -319,13 +332,14 @@ COMMANDS: Sequence[Command] = (
     ),
     Command(
         ("data", "references"),
-        "measure what scores 0 and 100 stand for on our own simulator",
+        "measure what scores 0 and 100 stand for in a simulator",
         _references,
         (
             Argument.of("task", metavar="TASK", help="a task, or all"),
             Argument.of("--episodes", type=int, default=100, metavar="N", help="(default: 100)"),
             Argument.of("--seed", type=int, default=0, help="(default: 0)"),
             Argument.of("--out", type=Path, default=None, metavar="FILE", help="also write them, as JSON"),
+            SIMULATOR,
         ),
     ),
     Command(

@@ -13,6 +13,7 @@ from typing import Any
 from dtclaims.device import device_class
 from dtclaims.errors import FixtureError
 from dtclaims.harness.lab import Cost, Once
+from dtclaims.lab.data.simulators import V4, missing, simulator_of_data
 from dtclaims.lab.design.kinds import network
 from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.inputs import Inputs
@@ -142,7 +143,10 @@ def _parameters(inputs: Inputs) -> float:
 def _collected(inputs: Inputs) -> tuple[Once, ...]:
     """The data, if they are still to be collected."""
     data = inputs.data
-    if data.get("kind") != "collected" or _is_there(inputs.task, str(data["level"]), data["steps"], data["seed"]):
+    if data.get("kind") != "collected":
+        return ()
+    simulator = simulator_of_data(data) or V4
+    if _is_there(inputs.task, str(data["level"]), data["steps"], data["seed"], simulator):
         return ()
     rate = table()["physics"]["collected_steps_per_core_second"][inputs.task]
     seconds = data["steps"] / rate / table()["physics"]["share_of_cores"]
@@ -150,7 +154,8 @@ def _collected(inputs: Inputs) -> tuple[Once, ...]:
 
 
 @cache
-def _is_there(task: str, level: str, steps: int, seed: int) -> bool:
+def _is_there(task: str, level: str, steps: int, seed: int, simulator: str) -> bool:
     from dtclaims.lab.data.collect import collected_path, shipped_recipe
 
-    return collected_path(shipped_recipe(task, level=level, steps=steps, seed=seed)).is_file()
+    recipe = shipped_recipe(task, level=level, steps=steps, seed=seed, simulator=simulator)
+    return missing(simulator) is None and collected_path(recipe).is_file()

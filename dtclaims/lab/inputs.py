@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dtclaims.errors import BackboneError, DataError, UsageError, WrongTask
 from dtclaims.harness.lab import Unavailable
+from dtclaims.lab.data.simulators import GYM_V2, V4, missing, simulator_of_data, version_of
 from dtclaims.lab.design.arms import get_arm
 from dtclaims.lab.design.checkpoints import FIRST, MADE_HERE, base_in, folder_name, number_in, number_of, numbered
 from dtclaims.lab.design.scales import SCALES, Scale
@@ -22,13 +23,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Data and backbones of a run."""
+    """Data, backbones and simulator of a run."""
 
     task: str
     data: Mapping[str, Any]
     """Identity of the data: part of a run's key."""
     backbones: Mapping[str, Mapping[str, Any]]
     """By source, identity of the backbones the run's arm needs: part of its key."""
+    simulator: Mapping[str, Any] = field(default_factory=dict)
+    """Name and version of what evaluates the run: part of its key."""
 
     def load_data(self, progress: Callable[[int, int], None] | None = None) -> "Trajectories":
         """Read the data, collecting it first if need be.
@@ -49,7 +52,9 @@ class Inputs:
                     remedy="Start again: the new content gets runs of its own.",
                 )
             return data
-        return obtain(shipped_recipe(self.task, steps=self.data["steps"], seed=self.data["seed"]), progress)
+        simulator = simulator_of_data(self.data) or V4
+        recipe = shipped_recipe(self.task, steps=self.data["steps"], seed=self.data["seed"], simulator=simulator)
+        return obtain(recipe, progress)
 
     def load_backbones(self) -> "dict[str, Backbone]":
         """Read the backbones (imports torch); of those that only sizes are needed of, there are no tensors."""
@@ -73,6 +78,8 @@ class Sources:
     """By source: a folder or a hub name (`--language-model`, `--image-model`)."""
     checkpoints: tuple[int, ...] = (FIRST,)
     """`--checkpoints`: numbers of the scale's own that seeds are spread over."""
+    simulator: str | None = None
+    """`--simulator`: see `find_simulator`."""
 
 
 def sizes_of(source: str, scale: Scale) -> dict[str, Any]:
@@ -282,7 +289,23 @@ AUTO = "auto"
 CHECKPOINTS = ("model.safetensors", "pytorch_model.bin")
 
 
-def find_data(task: str, scale: Scale, source: str | None = None) -> dict[str, Any] | Unavailable:
+def find_simulator(name: str) -> dict[str, Any] | Unavailable:
+    """Name and version of a simulator, or why it cannot be used here.
+
+    Raises:
+        UsageError: there is no such simulator.
+        SimulatorError: a version whose trajectories may not be pooled.
+    """
+    if (absent := missing(name)) is None:
+        return dict(version_of(name))
+    problem = absent.problem if absent.given is None else f"{absent.problem} ({absent.given})"
+    other = f"Or say --simulator {V4}: another simulator than the paper's." if name == GYM_V2 else ""
+    return Unavailable(f"the simulator {name} is not here: {problem}", f"{absent.remedy or ''} {other}".strip())
+
+
+def find_data(
+    task: str, scale: Scale, source: str | None = None, *, simulator: str = V4
+) -> dict[str, Any] | Unavailable:
     """Identity of the medium set: kind, name and digest of its content, or the recipe it is collected by.
 
     Without a source, the paper's scale looks for D4RL's own set (`dtclaims.lab.data.sources.search`) and the others
@@ -293,6 +316,7 @@ def find_data(task: str, scale: Scale, source: str | None = None) -> dict[str, A
         task: of the runs.
         scale: of the runs.
         source: a file, a folder with one file per task, a local Minari id, `legacy`, or `auto` to search.
+        simulator: that data are collected in, where none are given.
 
     Raises:
         DataError: the source asked for breaks its format.
@@ -312,7 +336,9 @@ def find_data(task: str, scale: Scale, source: str | None = None) -> dict[str, A
             f"no medium policy for {task} is shipped with this version",
             f"Train it: `dtclaims data train-policy {task}`.",
         )
-    return shipped_recipe(task, steps=scale.medium_steps).identity()
+    if isinstance(absent := find_simulator(simulator), Unavailable):
+        return absent
+    return shipped_recipe(task, steps=scale.medium_steps, simulator=simulator).identity()
 
 
 def check_source(source: str | None) -> None:
@@ -375,21 +401,25 @@ def _searched(task: str, paper: bool) -> dict[str, Any] | Unavailable:
 
 def _identity(task: str, source: str, paper: bool, remedy: str) -> dict[str, Any] | Unavailable:
     """Identity of a given set; a set with D4RL's content has D4RL's name, whatever file it is in."""
-    sha256, unlike = _content(task, source, _stamp(source))
+    sha256, unlike, simulator = _content(task, source, _stamp(source))
     if unlike is None:
         return {"kind": "d4rl", "name": f"{task}-medium-v2", "sha256": sha256, "path": source}
     if paper:
         return Unavailable(f"{source} is not D4RL's {task}-medium-v2: {unlike}", remedy)
-    return {"kind": "file", "name": Path(source).name, "sha256": sha256, "path": source}
+    known = {} if simulator is None else {"simulator": simulator}
+    return {"kind": "file", "name": Path(source).name, "sha256": sha256, **known, "path": source}
 
 
 @lru_cache(maxsize=32)
-def _content(task: str, source: str, stamp: object) -> tuple[str, str | None]:
-    """Digest of a source's content, and in what it is unlike D4RL's; read once while its files stay as they are."""
+def _content(task: str, source: str, stamp: object) -> tuple[str, str | None, dict[str, Any] | None]:
+    """Digest of a source's content, in what it is unlike D4RL's, and the simulator that it says it was collected in;
+    read once while its files stay as they are."""
     from dtclaims.lab.data.sources import load, unlike_d4rl
 
     data = load(source, task)
-    return data.sha256, unlike_d4rl(data)
+    said = data.provenance.get("simulator")
+    # Files of ours say it with their version; those of before there was a choice are v4's.
+    return data.sha256, unlike_d4rl(data), {"name": V4, **said} if isinstance(said, Mapping) else None
 
 
 def _stamp(source: str) -> object:
@@ -418,9 +448,10 @@ def auto_scale(gpu_selected: bool, tasks: list[str], sources: Sources) -> tuple[
         for number in sources.checkpoints
     ]
     found += [find_data(task, paper, sources.data) for task in tasks]
+    found.append(find_simulator(sources.simulator or paper.simulator))
     missing = [one for one in found if isinstance(one, Unavailable)]
     if not missing:
-        return "paper", "auto: the paper's weights and data are at hand"
+        return "paper", "auto: the paper's weights, data and simulator are at hand"
     return "small", f"auto: {missing[0].reason}"
 
 
@@ -433,4 +464,6 @@ def portable(identity: Mapping[str, Any]) -> dict[str, Any]:
     # What was recorded has gone through here already, and has no kind any more.
     if "config" in identity and identity.get("kind") != SIZES:
         return {"sha256": identity["sha256"], "config": dict(identity["config"])}
-    return {name: value for name, value in identity.items() if name not in ("path", "name")}
+    # What a file says of its simulator is about its content, which counts already.
+    about = ("path", "name") if identity.get("kind") == "collected" else ("path", "name", "simulator")
+    return {name: value for name, value in identity.items() if name not in about}

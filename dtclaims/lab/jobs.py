@@ -8,6 +8,7 @@ from dtclaims.addresses import key_of
 from dtclaims.closure import resolved
 from dtclaims.harness.lab import CodeUsed, Job
 from dtclaims.lab.costs import measurement_cost, run_cost
+from dtclaims.lab.data.simulators import GYM_V2, V4
 from dtclaims.lab.design.arms import Arm, get_arm
 from dtclaims.lab.design.checkpoints import FIRST, number_in
 from dtclaims.lab.design.spec import RunSpec
@@ -18,7 +19,9 @@ from dtclaims.lab.models.choices import network_choices
 from dtclaims.lab.train.choices import path_of, run_choices
 
 VERSIONS = ("gymnasium", "mujoco", "numpy", "torch")
-WHAT = ("task", "arm", "context", "seed", "scale", "epochs", "clip")
+RUN_VERSIONS = {V4: VERSIONS, GYM_V2: ("numpy", "torch")}
+"""Of a run, by its simulator; what the simulator itself consists of is a resolved value."""
+WHAT = ("task", "arm", "context", "seed", "scale", "simulator", "epochs", "clip")
 """Fields of a specification that say what a run is; the others say what the switches make of it."""
 TABLES = ("ARMS", "TASKS")
 """Of whose rows a job takes its own, as resolved values."""
@@ -76,11 +79,12 @@ def run_job(spec: RunSpec, inputs: Inputs, *, device: str, precision: str, rehea
         resolved={
             "arm": resolved(arm),
             "task": resolved(get_task(spec.task)),
+            "simulator": dict(inputs.simulator),
             "kept_epochs": list(spec.kept_epochs),
             "gradient_clip": spec.gradient_clip,
         },
-        code=CodeUsed(RUN_CODE, run_choices(arm, device), TABLES),
-        versions=VERSIONS,
+        code=CodeUsed(RUN_CODE, run_choices(arm, device, spec.simulator), TABLES),
+        versions=RUN_VERSIONS[spec.simulator],
         device=device,
         precision=precision,
         keeps_files=True,
@@ -122,6 +126,7 @@ def together(spec: RunSpec, inputs: Inputs, *, device: str, precision: str) -> s
             "block": arm.block if mixed else None,
             "sizes": [inputs.backbones.get(one, {}).get("config") for one in arm.sources[:1]],
             "task": spec.task,
+            "simulator": spec.simulator,
             "context": spec.context,
             "head": spec.head,
             "epochs": spec.epochs,

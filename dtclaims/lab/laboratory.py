@@ -28,7 +28,14 @@ from dtclaims.harness.lab import (
 )
 from dtclaims.harness.lab import Scale as AnyScale
 from dtclaims.lab import results
-from dtclaims.lab.data.scores import score_reference
+from dtclaims.lab.data.scores import reference_simulator, score_reference
+from dtclaims.lab.data.simulators import (
+    D4RL_SIMULATOR,
+    check_simulator,
+    missing,
+    said_of,
+    simulator_of_data,
+)
 from dtclaims.lab.design import words
 from dtclaims.lab.design.arms import ARMS, get_arm
 from dtclaims.lab.design.checkpoints import FIRST, number_for, parse_checkpoints
@@ -47,6 +54,7 @@ from dtclaims.lab.inputs import (
     data_called,
     find_backbone,
     find_data,
+    find_simulator,
     numbers_at_hand,
     portable,
     recipe_of,
@@ -54,7 +62,6 @@ from dtclaims.lab.inputs import (
 )
 from dtclaims.lab.jobs import MeasureOrder, RunOrder, measure_job, run_job
 from dtclaims.lab.measurements import MEASUREMENTS
-from dtclaims.lab.measurements.bench import Measurement
 from dtclaims.lab.paper.readings import PaperReadings
 from dtclaims.lab.regime import regime
 from dtclaims.lab.views import VIEWS
@@ -79,6 +86,7 @@ class Session:
         self._data: dict[tuple[str, str], dict[str, Any] | Unavailable] = {}
         self._backbones: dict[tuple[str, str, bool, int], dict[str, Any] | Unavailable] = {}
         self._runs: dict[str, Job] = {}
+        self._simulator: dict[str, Any] | Unavailable | None = None
         self.notes: list[str] = []
 
     @property
@@ -90,7 +98,39 @@ class Session:
         label = self.scale.label
         if names:
             label = label.replace("self-collected data", f"data from {', '.join(names)}")
-        return " ".join([label, *self._unlike_recipes()])
+        return " ".join([label, *self._unlike_recipes(), *self._simulators()])
+
+    @property
+    def simulator(self) -> str:
+        """What runs are evaluated in, and data collected: as asked, else the scale's own."""
+        return self.sources.simulator or self.scale.simulator
+
+    def _simulators(self) -> list[str]:
+        """What evaluated the runs, and which data come from elsewhere: no world's returns are another's."""
+        found = self._evaluates()
+        version = {"name": self.simulator} if isinstance(found, Unavailable) else found
+        said = [f"Simulator: {said_of(version)}."]
+        used = {task: one for (task, _), one in self._data.items() if not isinstance(one, Unavailable)}
+        for task, data in sorted(used.items()):
+            of, called = simulator_of_data(data), data_called(task, data)
+            if of is None:
+                said.append(f"In which simulator {called} was collected is not known.")
+            elif of != self.simulator:
+                paper = " This is not the paper's environment." if of == D4RL_SIMULATOR else ""
+                said.append(
+                    f"{called} was collected in {of} and the runs are evaluated in {self.simulator}: trained in one "
+                    f"simulator, evaluated in another.{paper}"
+                )
+        return said
+
+    def _evaluates(self) -> dict[str, Any] | Unavailable:
+        """Name and version of what evaluates runs: here, else that of the recorded ones."""
+        if self._simulator is None:
+            name = self.simulator
+            here = None if self._only_recorded else find_simulator(name)
+            theirs = self._recorded.simulators.get(name) or ([{"name": name}] if self._only_recorded else [])
+            self._simulator = self._here_or_theirs(here, theirs, f"the simulator {name}", f"runs in {name}")
+        return self._simulator
 
     def _unlike_recipes(self) -> list[str]:
         """What is to be said of checkpoints of one source that differ in more than their seed."""
@@ -154,7 +194,7 @@ class Session:
             count = len(self.sources.checkpoints)
             of = " of one checkpoint" if count > 1 else ""
             return Unavailable(f"it compares runs of two seeds{of}", f"Ask for --seeds {2 * count} or more.")
-        rests_on = _rests_on(measurement, task, switches)
+        rests_on = _rests_on(task, switches, self.simulator)
         if measurement.from_curves is not None:
             return Reading(need.quantity, tuple(runs), True, switches, parameters, rests_on, factors)
         job = measure_job(
@@ -201,6 +241,7 @@ class Session:
             clip=condition.get("clip", True),
             head=condition.get("head"),
             adam_eps=condition.get("adam_eps"),
+            simulator=self.simulator,
         )
 
     def _run(self, spec: RunSpec, inputs: Inputs, device: str, precision: str) -> Job:
@@ -223,12 +264,15 @@ class Session:
             if isinstance(found, Unavailable):
                 return found
             backbones[source] = found
-        return Inputs(task, data, backbones)
+        simulator = {} if arm is None else self._evaluates()
+        if isinstance(simulator, Unavailable):
+            return simulator
+        return Inputs(task, data, backbones, simulator)
 
     def _data_of(self, task: str, scale: Scale) -> dict[str, Any] | Unavailable:
         key = (task, scale.name)
         if key not in self._data:
-            here = None if self._only_recorded else find_data(task, scale, self.sources.data)
+            here = None if self._only_recorded else find_data(task, scale, self.sources.data, simulator=self.simulator)
             theirs = self._recorded.data.get(task, [])
             self._data[key] = self._here_or_theirs(here, theirs, f"the data of {task}", f"runs on {task}")
         return self._data[key]
@@ -304,14 +348,14 @@ class Session:
 
     def inputs_at_hand(self) -> tuple[Sequence[Identity], bool]:
         """Identities of the data and backbones of this installation, and whether all that runs may need are here."""
-        here = [find_data(task, self.scale, self.sources.data) for task in ALL_TASKS]
+        here = [find_data(task, self.scale, self.sources.data, simulator=self.simulator) for task in ALL_TASKS]
         for source in self.scale.backbones:
             given = self.sources.backbones.get(source)
             # All that lie here: runs of a checkpoint that this session does not name are no less needed.
             numbers = {FIRST} if given else {*numbers_at_hand(source, self.scale), *self.sources.checkpoints}
             here += [find_backbone(source, self.scale, given, number) for number in sorted(numbers)]
         found = [portable(one) for one in here if not isinstance(one, Unavailable)]
-        return found, len(found) == len(here)
+        return found, len(found) == len(here) and missing(self.simulator) is None
 
     def preparations(self, jobs: Sequence[Job]) -> Sequence[Preparation]:
         """The data sets: found, or collected, before workers need them, who then read them from disk."""
@@ -355,12 +399,14 @@ def _factors(arm: str | None, inputs: Inputs) -> dict[str, str]:
     return {**found, "data set": data_called(inputs.task, inputs.data)}
 
 
-def _rests_on(measurement: Measurement, task: str, switches: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """The returns that mean score 0 and 100, where scores are read (DEV-29)."""
+def _rests_on(task: str, switches: Mapping[str, str], simulator: str) -> dict[str, dict[str, Any]]:
+    """The returns that mean score 0 and 100, where scores are read, and where they were measured (DEV-29)."""
     if "score_refs" not in switches:
         return {}
-    low, high = score_reference(get_task(task), switches["score_refs"])
-    return {"score_reference": {task: {"name": switches["score_refs"], "random": low, "expert": high}}}
+    name = switches["score_refs"]
+    low, high = score_reference(get_task(task), name, simulator)
+    found = {"name": name, "random": low, "expert": high, "simulator": reference_simulator(name, simulator)}
+    return {"score_reference": {task: found}}
 
 
 class RecordedInputs:
@@ -371,11 +417,14 @@ class RecordedInputs:
         self._backbones: list[tuple[str, int, bool, Identity]] = []
         """Source, the run's seed, whether its arm takes the weights, identity."""
         self.sizes: dict[str, list[Identity]] = {}
+        self.simulators: dict[str, list[Identity]] = {}
         for identity in identities:
             if "spec" in identity or identity.get("kind") == "run":
                 data, backbones = results.inputs_of(identity)
                 spec = results.spec_of(identity)
                 self.data.setdefault(spec.task, []).append(data)
+                version = identity.get("resolved", {}).get("simulator") or {"name": spec.simulator}
+                self.simulators.setdefault(spec.simulator, []).append(version)
                 for source, one in backbones.items():
                     if one.get("kind") == results.SIZES:
                         self.sizes.setdefault(source, []).append(one)
@@ -428,14 +477,18 @@ class Laboratory:
         """The lab with a user's choices made: scale, data and backbones.
 
         Raises:
-            UsageError: `--data` names nothing that is here, there is no such scale, or `--checkpoints` cannot be read
-                or stands beside a model that was given.
+            UsageError: `--data` names nothing that is here, there is no such scale or simulator, or `--checkpoints`
+                cannot be read or stands beside a model that was given.
+            SimulatorError: the simulator that was asked for is not here, and jobs are to be done.
         """
         data = wish.options.get("data")
         if not wish.only_recorded:
             check_source(data)
+        simulator = wish.options.get("simulator")
+        if simulator and (absent := missing(check_simulator(simulator))) is not None and wish.works:
+            raise absent
         models = {kind: name for kind in ("language", "image") if (name := wish.options.get(f"{kind}_model"))}
-        sources = Sources(data, models, parse_checkpoints(wish.options.get("checkpoints")))
+        sources = Sources(data, models, parse_checkpoints(wish.options.get("checkpoints")), simulator)
         if models and sources.checkpoints != (FIRST,):
             raise UsageError(
                 "--checkpoints are the scale's own, and a model that is given is one checkpoint",
@@ -449,6 +502,7 @@ class Laboratory:
         scale = get_scale(name)
         if wish.only_recorded:
             scale, reason = _as_recorded(scale, wish.recorded), "as recorded"
+            sources = replace(sources, simulator=None)
         return Session(scale, reason, sources, wish)
 
     def perform(self, job: Job, bench: Workbench) -> Any:
@@ -481,6 +535,10 @@ class Laboratory:
         """What a result is of, whatever code and versions made it."""
         return results.meaning(identity)
 
+    def options_of(self, identity: Identity) -> Mapping[str, str]:
+        """Those that say where a stored run was evaluated (`harness.lab.Repeats`)."""
+        return {"simulator": results.spec_of(identity).simulator}
+
     def figures(self, view: PlanView, protocols: Sequence[Setting], alpha: float) -> tuple[Any, Any]:
         """Figures 1 to 10 and tables 1, 2 and 4: the paper's own values, ours beside them."""
         from dtclaims.lab.figures.ours import OurFigures
@@ -501,16 +559,19 @@ class Laboratory:
 
 
 def _as_recorded(scale: Scale, identities: Iterable[Identity]) -> Scale:
-    """The scale with the budget that recorded runs had.
+    """The scale with the budget and the simulator that recorded runs had.
 
     Raises:
-        StoreError: runs of several budgets.
+        StoreError: runs of several budgets or simulators.
     """
-    runs = [one for one in identities if "spec" in one or one.get("kind") == "run"]
-    budgets = {results.spec_of(one).budget for one in runs}
-    if len(budgets) > 1:
-        raise StoreError("runs of several budgets", given=" and ".join(map(str, budgets)), remedy="Judge them apart.")
-    return replace(scale, budget=budgets.pop()) if budgets else scale
+    specs = [results.spec_of(one) for one in identities if "spec" in one or one.get("kind") == "run"]
+    budgets, simulators = {one.budget for one in specs}, {one.simulator for one in specs}
+    for what, found in (("budgets", budgets), ("simulators", simulators)):
+        if len(found) > 1:
+            raise StoreError(
+                f"runs of several {what}", given=" and ".join(sorted(map(str, found))), remedy="Judge them apart."
+            )
+    return replace(scale, budget=budgets.pop(), simulator=simulators.pop()) if specs else scale
 
 
 @cache

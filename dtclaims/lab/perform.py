@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from dtclaims import __version__
 from dtclaims.addresses import key_of, versions
 from dtclaims.harness.lab import STATE, Job, Provenance, Workbench
+from dtclaims.lab.data.simulators import simulator_of_data
 from dtclaims.lab.design.checkpoints import folder_name, number_in
 from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.inputs import Inputs
-from dtclaims.lab.jobs import VERSIONS, MeasureOrder, RunOrder
+from dtclaims.lab.jobs import MeasureOrder, RunOrder
 from dtclaims.lab.measurements import MEASUREMENTS, Bench
 from dtclaims.lab.results import SIZES
 
@@ -148,13 +149,25 @@ def provenance(job: Job, device: str, data: "Trajectories") -> Provenance:
     inputs = order.inputs
     said = {_of(source, one): {n: v for n, v in one.items() if n != "path"} for source, one in inputs.backbones.items()}
     of = {
-        "data": {order.spec.task: {"sha256": data.sha256, **{n: v for n, v in inputs.data.items() if n != "path"}}},
+        "data": {order.spec.task: {"sha256": data.sha256, **_said(inputs.data)}},
         "backbones": {source: one for source, one in said.items() if one["kind"] != SIZES},
         # Apart: an arm that takes sizes only says nothing of the weights that another arm has.
         "sizes": {source: one for source, one in said.items() if one["kind"] == SIZES},
     }
-    shared = {"versions": {**versions(*VERSIONS), "dtclaims": __version__}, "device": name, "precision": job.precision}
+    shared = {
+        "versions": {**versions(*job.versions), "dtclaims": __version__},
+        "simulator": dict(inputs.simulator),
+        "device": name,
+        "precision": job.precision,
+    }
     return Provenance(shared, {part: found for part, found in of.items() if found})
+
+
+def _said(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of data, without their place; of D4RL's, their simulator too."""
+    simulator = simulator_of_data(data)
+    known = {} if simulator is None else {"simulator": {"name": simulator}}
+    return {**known, **{name: value for name, value in data.items() if name != "path"}}
 
 
 def _of(source: str, identity: Mapping[str, Any]) -> str:

@@ -44,7 +44,7 @@ def regime(view: PlanView, protocols: Sequence[Setting]) -> list[dict[str, Any]]
 
 
 def _as(spec: RunSpec, arm: str, context: int, protocol: Setting) -> RunSpec:
-    """The whole run of an arm under a protocol that shares task, seed and budget with another run."""
+    """The whole run of an arm under a protocol that shares task, seed, budget and simulator with another run."""
     return resolve(
         task=spec.task,
         arm=arm,
@@ -53,6 +53,7 @@ def _as(spec: RunSpec, arm: str, context: int, protocol: Setting) -> RunSpec:
         scale=spec.scale,
         budget=spec.budget,
         protocol=protocol,
+        simulator=spec.simulator,
     )
 
 

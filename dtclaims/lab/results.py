@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from dtclaims.errors import StoreError
 from dtclaims.harness.lab import Stored
+from dtclaims.lab.data.simulators import simulator_of_data
 from dtclaims.lab.design.spec import Budget, RunSpec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 COLLECTED_WITH = ("code", "simulator", "resolved")
-"""Parts of the identity of collected data that say what collected them."""
+"""Parts of the identity of collected data that say what collected them; of the simulator, its version."""
 SIZES = "sizes"
 """Kind of a backbone that an arm takes its sizes from, and nothing else."""
 Identity = Mapping[str, Any]
@@ -63,7 +64,7 @@ def inputs_of(identity: Identity) -> tuple[Identity, Mapping[str, Identity]]:
 
 
 def meaning(identity: Identity) -> dict[str, Any]:
-    """What a result is of, whatever code, versions and simulator made it.
+    """What a result is of, whatever code and versions made it.
 
     Raises:
         StoreError: a result that this dtclaims cannot have made.
@@ -89,8 +90,9 @@ def meaning(identity: Identity) -> dict[str, Any]:
 
 
 def _data(identity: Identity) -> dict[str, Any]:
-    """Data by content or recipe; a file's name and place say nothing."""
-    return {name: value for name, value in identity.items() if name not in (*COLLECTED_WITH, "name", "path")}
+    """Data by content, or by recipe and simulator; a file's name and place say nothing."""
+    said = {name: value for name, value in identity.items() if name not in (*COLLECTED_WITH, "name", "path")}
+    return {**said, "simulator": simulator_of_data(identity)} if identity.get("kind") == "collected" else said
 
 
 def _weights(identity: Identity) -> dict[str, Any]:

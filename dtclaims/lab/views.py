@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dtclaims.harness.lab import Curve, RunViews, Stored
+from dtclaims.lab.data.simulators import V4
 from dtclaims.lab.design.arms import ARMS
 from dtclaims.lab.design.kinds import COLUMNS, kind_of
 
@@ -45,6 +46,9 @@ def _word(field: str, spec: Mapping[str, Any]) -> str:
             return "" if value else "unpaired data"
         case "held_out":
             return "a tenth held out" if value else ""
+        case "simulator":
+            # Runs of before there was a choice do not say.
+            return "" if value in (None, V4) else f"in {value}"
         case "epochs":
             return f"{value} epochs"
         case _:

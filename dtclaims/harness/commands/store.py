@@ -85,12 +85,14 @@ def _wanted(store: Store, folder: Path) -> Callable[[Mapping[str, Any]], Wanted]
     """What all claims need, on any task under any protocol, of runs like a given one, on the seeds that are stored."""
     claims, lab = load_claims(folder), load_lab(folder)
     seeds = tuple(sorted({0, 1, *(_seed(entry) for entry in entries(store) if entry.kind == "run")}))
-    known: dict[tuple[str, str, str], Wanted] = {}
+    known: dict[tuple[Any, ...], Wanted] = {}
+    options_of: Callable[[Mapping[str, Any]], Mapping[str, str]] = getattr(lab, "options_of", lambda identity: {})
 
     def wanted(identity: Mapping[str, Any]) -> Wanted:
-        like = (identity["what"]["scale"], identity["device"], identity["precision"])
+        own = dict(options_of(identity))
+        like = (identity["what"]["scale"], identity["device"], identity["precision"], *sorted(own.items()))
         if like not in known:
-            session = lab.session(Wish(like[0], lab.tasks, False, {}))
+            session = lab.session(Wish(like[0], lab.tasks, False, own))
             protocols = protocols_of(lab.switches).values()
             cells = [
                 Cell(claim, protocol, session.scale, lab, lab.tasks)

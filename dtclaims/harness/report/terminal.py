@@ -20,7 +20,7 @@ A number is whole before what it is of is; ids give way last: they are what a re
 
 
 def summary_lines(document: Document, width: int = 120) -> list[str]:
-    """One line per verdict, headline claims first, then the counts per protocol and the report's label.
+    """The report's label, one line per verdict, headline claims first, then the counts per protocol.
 
     Args:
         document: a report.
@@ -55,7 +55,8 @@ def summary_lines(document: Document, width: int = 120) -> list[str]:
         lines += textwrap.wrap(clean(beside.registration(registered)), width, subsequent_indent="  ")
     for row in document.regime:
         lines += textwrap.wrap(clean(f"regime: {regime.line(row)}"), width, subsequent_indent="  ")
-    return lines + textwrap.wrap(clean(document.provenance.label), width)
+    # First what the verdicts are of: where runs were evaluated is known before a number is read.
+    return textwrap.wrap(clean(document.provenance.label), width) + lines
 
 
 def _warnings(entry: Entry, width: int) -> list[str]:

@@ -18,8 +18,9 @@ from dtclaims.closure import code_of, resolved
 from dtclaims.device import cpu_count
 from dtclaims.errors import DataError, UsageError
 from dtclaims.lab.data.hdf5 import check_room, load_hdf5, save_hdf5
-from dtclaims.lab.data.physics import BatchedEnv, simulator_version
+from dtclaims.lab.data.physics import BatchedEnv
 from dtclaims.lab.data.policy import Policy
+from dtclaims.lab.data.simulators import GYM_V2, V4, check_simulator, entry_of, version_of
 from dtclaims.lab.data.trajectories import Booleans, Floats, Integers, Trajectories
 from dtclaims.lab.design.tasks import MAX_EPISODE_STEPS, get_task
 from dtclaims.places import fixture_dir, home, read_card
@@ -35,33 +36,40 @@ MARGIN = 0.25
 """Share of a wave by which those under way may exceed what is still needed. Ours: some three standard errors of the sum
 of 16 waves of Hopper's episodes, whose lengths spread most."""
 
-SIMULATOR_NOTE = (
-    "Not compared with mujoco-py's MuJoCo 2.1.0, in which D4RL's sets were collected with gym's v2 tasks. In our "
-    "measurements Hopper's trajectories agree between MuJoCo 2.3.7 and 3.3.7 and part from 3.17 on within ten steps; "
-    "HalfCheetah's and Walker2d's agree from 2.3.7 to 4.0.0."
-)
+SIMULATOR_NOTES = {
+    V4: "Another simulator than mujoco-py's MuJoCo 2.1.0, in which D4RL's sets were collected with gym's v2 tasks. In "
+    "our measurements Hopper's trajectories agree between MuJoCo 2.3.7 and 3.3.7 and part from 3.17 on within ten "
+    "steps; HalfCheetah's and Walker2d's agree from 2.3.7 to 4.0.0.",
+    GYM_V2: "Collected with gym's v2 tasks on mujoco-py's MuJoCo 2.1.0, as D4RL's sets were.",
+}
+"""What a set says of where it was collected."""
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a set is collected: two equal recipes give equal sets on one simulator version."""
+    """How a set is collected: two equal recipes give equal sets on one version of their simulator."""
 
     task: str
     level: str
     steps: int
     seed: int
     policy_sha256: str
+    simulator: str = V4
 
     def identity(self) -> dict[str, Any]:
-        """Everything the collected set depends on, as plain data."""
+        """Everything the collected set depends on, as plain data.
+
+        Raises:
+            SimulatorError: the simulator is not here.
+        """
         return {
             "kind": "collected",
             **asdict(self),
-            "simulator": simulator_version(),
+            "simulator": version_of(self.simulator),
             "resolved": {"task": resolved(get_task(self.task))},
-            "code": code_of(*CODE, rows=("TASKS",)).to_json(),
+            "code": code_of(*CODE, chosen={"WORLDS": entry_of(self.simulator)}, rows=("TASKS",)).to_json(),
         }
 
 
@@ -70,14 +78,15 @@ def policy_folder(task: str, level: str) -> Path:
     return fixture_dir() / "policies" / f"{task}-{level}"
 
 
-def shipped_recipe(task: str, *, level: str = "medium", steps: int, seed: int = 0) -> Recipe:
+def shipped_recipe(task: str, *, level: str = "medium", steps: int, seed: int = 0, simulator: str = V4) -> Recipe:
     """The recipe that rolls out the shipped policy.
 
     Raises:
         FixtureError: the policy is not the recorded file.
-        UsageError: no such task, a level without a shipped policy, or fewer than one step.
+        UsageError: no such task or simulator, a level without a shipped policy, or fewer than one step.
     """
     get_task(task)
+    check_simulator(simulator)
     if steps < 1:
         raise UsageError("a set needs at least one step", given=steps)
     if not policy_folder(task, level).is_dir():
@@ -89,7 +98,7 @@ def shipped_recipe(task: str, *, level: str = "medium", steps: int, seed: int = 
             remedy=f"Train one: `dtclaims data train-policy {task}`.",
         )
     card = read_card(policy_folder(task, level))
-    return Recipe(task, level, steps, seed, card["files"]["model.safetensors"]["sha256"])
+    return Recipe(task, level, steps, seed, card["files"]["model.safetensors"]["sha256"], simulator)
 
 
 def collect(
@@ -99,6 +108,7 @@ def collect(
     seed: int,
     workers: int | None = None,
     progress: Progress | None = None,
+    simulator: str = V4,
 ) -> Trajectories:
     """Whole episodes of the stochastic policy, the fewest in order that hold at least `steps` transitions.
 
@@ -113,14 +123,15 @@ def collect(
         seed: of the initial states and the policy's noise.
         workers: processes, one for each core by default; 1 uses the caller's own. No result depends on it.
         progress: called with (steps so far, steps wanted).
+        simulator: in which.
 
     Raises:
-        UsageError: fewer than one worker.
-        SimulatorError: a worker died.
+        UsageError: fewer than one worker, or no such simulator.
+        SimulatorError: it is not here, or a worker died.
     """
     if workers is not None and workers < 1:
         raise UsageError("physics needs at least one worker", given=workers)
-    task = policy.task
+    task, version = policy.task, version_of(simulator)
     # The last episode may run past the wanted number of steps.
     room = steps + MAX_EPISODE_STEPS
     observations = np.empty((room, task.state_dim), dtype=np.float32)
@@ -129,7 +140,8 @@ def collect(
     lengths: list[int] = []
     terminated: list[bool] = []
     collected = 0
-    with closing(_waves(policy, steps, seed, workers or cpu_count(), progress or (lambda done, total: None))) as waves:
+    told = progress or (lambda done, total: None)
+    with closing(_waves(policy, steps, seed, workers or cpu_count(), told, simulator)) as waves:
         for wave in waves:
             for i in range(WAVE):
                 if collected >= steps:
@@ -151,7 +163,7 @@ def collect(
         rewards[:collected],
         np.array(lengths, dtype=np.int64),
         np.array(terminated),
-        provenance={"source": "self-collected", "seed": seed, "simulator": simulator_version()},
+        provenance={"source": "self-collected", "seed": seed, "simulator": version},
     )
 
 
@@ -176,12 +188,16 @@ class Wave:
         return int(self.lengths.sum())
 
 
-def _waves(policy: Policy, steps: int, seed: int, workers: int, progress: Progress) -> Generator[Wave, None, None]:
+def _waves(
+    policy: Policy, steps: int, seed: int, workers: int, progress: Progress, simulator: str
+) -> Generator[Wave, None, None]:
     """Waves 0, 1, … as far as `steps` transitions need them, or further."""
     if workers == 1:
         # BLAS rounds differently with another number of threads, and physics amplifies the last bit.
-        with threadpool_limits(limits=1, user_api="blas"):
-            env = BatchedEnv(policy.task, WAVE)
+        with (
+            threadpool_limits(limits=1, user_api="blas"),
+            closing(BatchedEnv(policy.task, WAVE, simulator=simulator)) as env,
+        ):
             done = 0
             for number in itertools.count():
                 limit = MAX_EPISODE_STEPS
@@ -205,7 +221,7 @@ def _waves(policy: Policy, steps: int, seed: int, workers: int, progress: Progre
         if sum(counts) + coming >= steps:
             return None
         under_way += 1
-        return policy, seed, next(started), WAVE, MAX_EPISODE_STEPS
+        return policy, seed, next(started), WAVE, MAX_EPISODE_STEPS, simulator
 
     def pulse() -> None:
         progress(min(sum(counts), steps), steps)
@@ -221,10 +237,13 @@ def _waves(policy: Policy, steps: int, seed: int, workers: int, progress: Progre
                 taken += 1
 
 
-def wave_alone(policy: Policy, seed: int, number: int, episodes: int, limit: int) -> Wave:
+def wave_alone(policy: Policy, seed: int, number: int, episodes: int, limit: int, simulator: str) -> Wave:
     """One wave of so many episodes of at most so many steps, made by a process of its own."""
-    with threadpool_limits(limits=1, user_api="blas"):
-        return roll(policy, BatchedEnv(policy.task, episodes), seed, number, limit, lambda steps: None)
+    with (
+        threadpool_limits(limits=1, user_api="blas"),
+        closing(BatchedEnv(policy.task, episodes, simulator=simulator)) as env,
+    ):
+        return roll(policy, env, seed, number, limit, lambda steps: None)
 
 
 def roll(policy: Policy, env: BatchedEnv, seed: int, wave: int, limit: int, advance: Callable[[int], None]) -> Wave:
@@ -254,9 +273,12 @@ def roll(policy: Policy, env: BatchedEnv, seed: int, wave: int, limit: int, adva
 def collect_recipe(recipe: Recipe, *, workers: int | None = None, progress: Progress | None = None) -> Trajectories:
     """The set of a recipe, collected now, with everything it came from in its provenance."""
     policy = Policy.load(policy_folder(recipe.task, recipe.level), get_task(recipe.task))
-    data = collect(policy, steps=recipe.steps, seed=recipe.seed, workers=workers, progress=progress)
-    made_by = {**asdict(recipe), "dtclaims": __version__, "note": SIMULATOR_NOTE}
-    return replace(data, provenance={**data.provenance, **made_by})
+    data = collect(
+        policy, steps=recipe.steps, seed=recipe.seed, workers=workers, progress=progress, simulator=recipe.simulator
+    )
+    made_by = {**asdict(recipe), "dtclaims": __version__, "note": SIMULATOR_NOTES[recipe.simulator]}
+    # The simulator with its version, not by its name alone.
+    return replace(data, provenance={**made_by, **data.provenance})
 
 
 def collected_path(recipe: Recipe) -> Path:

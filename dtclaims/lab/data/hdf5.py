@@ -27,6 +27,11 @@ KEYS = ("observations", "actions", "rewards", "terminals", "timeouts")
 UNKNOWN = '{"source": "D4RL-style HDF5"}'
 """Provenance of files that record none."""
 
+D4RLS_OWN = '{"source": "D4RL HDF5", "simulator": {"name": "gym-v2"}}'
+"""Provenance of files in the layout of those that D4RL distributes."""
+D4RLS_LAYOUT = ("metadata/algorithm", "infos/qpos")
+"""What D4RL's v2 sets of the MuJoCo tasks hold beside the steps: who made them, and the simulator's own states."""
+
 UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 """What h5py raises on a file that is cut short or altered, depending on where."""
 
@@ -65,7 +70,8 @@ def load_hdf5(path: Path, task: Task | None = None) -> Trajectories:
             _check_keys(file, path)
             arrays = {key: np.asarray(file[key]) for key in KEYS}
             attributes = {name: file.attrs[name] for name in ("task", "sha256", "provenance") if name in file.attrs}
-            provenance = json.loads(str(attributes.get("provenance", UNKNOWN)))
+            unsaid = D4RLS_OWN if all(name in file for name in D4RLS_LAYOUT) else UNKNOWN
+            provenance = json.loads(str(attributes.get("provenance", unsaid)))
             if not isinstance(provenance, dict):
                 raise ValueError("its provenance is no JSON object")
     except UNREADABLE as error:

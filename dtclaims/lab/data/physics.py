@@ -18,6 +18,7 @@ import numpy.typing as npt
 from gymnasium.envs.registration import load_env_creator
 
 from dtclaims.errors import SimulatorError
+from dtclaims.lab.data.simulators import V4, world
 from dtclaims.lab.design.tasks import Task
 
 Array = npt.NDArray[np.float64]
@@ -176,32 +177,29 @@ class Slots:
 class BatchedEnv:
     """`count` slots of one task, shared out among worker processes or stepped by this one; see `Slots`.
 
-    The processes are started once and serve all batches of this process, whatever their tasks and sizes.
+    The processes are started once and serve all batches of this process, whatever their tasks and sizes. What is said
+    here holds in every simulator, but for what its tasks themselves do otherwise.
 
     Args:
         task: which environment.
         count: number of slots.
-        workers: processes that step the physics; 1 uses the caller's own. No result depends on it.
+        workers: processes that step the physics; of v4, 1 uses the caller's own. No result depends on it.
+        simulator: one of `dtclaims.lab.data.simulators.SIMULATORS`.
 
     Raises:
-        SimulatorError: unsupported MuJoCo release, or `count` or `workers` below 1.
+        SimulatorError: a simulator that is not here or of an unsupported version, or `count` or `workers` below 1.
+        UsageError: no such simulator.
     """
 
-    def __init__(self, task: Task, count: int, workers: int = 1) -> None:
-        simulator_version()
+    def __init__(self, task: Task, count: int, workers: int = 1, *, simulator: str = V4) -> None:
+        chosen = world(simulator)
         if count < 1 or workers < 1:
             raise SimulatorError(
                 "a batch needs at least one slot and one worker", given=f"count={count}, workers={workers}"
             )
         self.task, self.count = task, count
-        self._slots: Any
         self._under_way: list[Any] = []
-        if min(workers, count) == 1:
-            self._slots = Slots(task, count)
-        else:
-            from dtclaims.lab.data.physics_pool import SharedSlots
-
-            self._slots = SharedSlots(task, count, workers)
+        self._slots = chosen.slots(task, count, workers)
 
     def reset(self, seeds: Sequence[int]) -> Array:
         """Start every slot as `env.reset(seed=seeds[i])` does; the (count, state_dim) states.

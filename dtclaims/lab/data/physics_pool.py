@@ -43,9 +43,13 @@ class PhysicsPool:
 
     Requests queue: each process does them in the order in which they were made, so that one may be made while another
     is under way. What goes wrong in one process ends all of them, as their answers could no longer be told apart.
+
+    Args:
+        start: starts a process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start: Callable[[], WorkerProcess] = WorkerProcess) -> None:
+        self._start = start
         self._processes: list[WorkerProcess] = []
         self._lock = threading.RLock()
         self._queue: deque[Request] = deque()
@@ -62,7 +66,7 @@ class PhysicsPool:
         """
         with self._safely():
             while len(self._processes) < count:
-                self._processes.append(WorkerProcess())
+                self._processes.append(self._start())
             return self._processes[:count]
 
     @property
@@ -150,9 +154,9 @@ class PhysicsPool:
 
 
 @functools.cache
-def _pools() -> list[PhysicsPool]:
-    """This process's, the one in use last."""
-    pools = [PhysicsPool()]
+def _pools(start: Callable[[], WorkerProcess]) -> list[PhysicsPool]:
+    """This process's, of processes that are started so; the one in use last."""
+    pools = [PhysicsPool(start)]
     atexit.register(lambda: pools[-1].close())
     return pools
 
@@ -161,13 +165,13 @@ _finding = threading.Lock()
 """Held while this process's pool is looked up: threads that come first at once would make one each."""
 
 
-def this_pool() -> PhysicsPool:
-    """This process's pool; another one where a process has died."""
+def this_pool(start: Callable[[], WorkerProcess] = WorkerProcess) -> PhysicsPool:
+    """This process's pool of processes that are started so; another one where a process has died."""
     with _finding:
-        pools = _pools()
+        pools = _pools(start)
         if not pools[-1].sound:
             pools[-1].close()
-            pools[:] = [PhysicsPool()]
+            pools[:] = [PhysicsPool(start)]
         return pools[-1]
 
 
@@ -184,7 +188,7 @@ class SharedSlots:
     """
 
     def __init__(self, task: Task, count: int, workers: int) -> None:
-        self._pool = this_pool()
+        self._pool = self._find_pool()
         self._processes = self._pool.processes(min(workers, count))
         self._number = next(self._pool.numbers)
         size = _Memory.size(task, count)
@@ -194,10 +198,8 @@ class SharedSlots:
                 file.write(bytes(size))
                 file.flush()
                 self._memory = _Memory(task, count, mmap.mmap(file.fileno(), size))
-                shared = (file.name, task, count, len(self._processes))
-                self._pool.ask(
-                    self._processes, lambda place, process: process.make(self._number, Share, *shared, place)
-                )
+                kind, *shared = self._share(file.name, task, count)
+                self._pool.ask(self._processes, lambda place, process: process.make(self._number, kind, *shared, place))
         except OSError as error:
             raise SimulatorError(
                 f"no memory that processes can share under {MEMORY}",
@@ -208,6 +210,13 @@ class SharedSlots:
         self._dropped = weakref.finalize(self, self._pool.drop, self._number, self._processes)
         self._dropped.atexit = False
 
+    def _find_pool(self) -> PhysicsPool:
+        return this_pool()
+
+    def _share(self, name: str, task: Task, count: int) -> tuple[Any, ...]:
+        """What every process keeps, and what it is made of before its place: memory is a file of some name."""
+        return Share, name, task, count, len(self._processes)
+
     @functools.cached_property
     def record_size(self) -> int:
         """See `Slots.record_size`."""
@@ -217,7 +226,7 @@ class SharedSlots:
     def reset_slots(self, slots: Sequence[int], seeds: Sequence[int]) -> Array:
         """See `Slots.reset_slots`."""
         wanted = dict(zip(slots, seeds, strict=True))
-        self._ask("reset", [{slot: wanted[slot] for slot in wanted.keys() & set(own)} for own in self._shares(slots)])
+        self._ask("reset", [(own, [wanted[slot] for slot in own]) for own in self._shares(slots)])
         return self.states()
 
     def start(self, actions: npt.NDArray[Any], active: Mask) -> Request:
@@ -247,7 +256,7 @@ class SharedSlots:
     def restore(self, records: Array) -> Array:
         """See `Slots.restore`."""
         workers = len(self._processes)
-        self._ask("restore", [records[place::workers] for place in range(workers)])
+        self._ask("restore", [(records[place::workers],) for place in range(workers)])
         return self.states()
 
     def close(self) -> None:
@@ -259,11 +268,23 @@ class SharedSlots:
         workers = len(self._processes)
         return [[slot for slot in slots if slot % workers == place] for place in range(workers)]
 
-    def _ask(self, what: str, given: Sequence[Any] | None = None) -> list[Any]:
+    def _ask(self, what: str, given: Sequence[tuple[Any, ...]] | None = None) -> list[Any]:
         def tell(place: int, process: WorkerProcess) -> None:
-            process.ask(self._number, what, *(() if given is None else (given[place],)))
+            process.ask(self._number, what, *(given[place] if given else ()))
 
         return self._pool.ask(self._processes, tell)
+
+
+def layout(task: Task, count: int) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
+    """Of the memory that processes share: name, kind and shape, those of eight bytes first."""
+    return (
+        ("double", "float64", (count, task.action_dim)),
+        ("states", "float64", (count, task.state_dim)),
+        ("rewards", "float64", (count,)),
+        ("single", "float32", (count, task.action_dim)),
+        ("active", "bool", (count,)),
+        ("terminated", "bool", (count,)),
+    )
 
 
 class _Memory:
@@ -277,26 +298,14 @@ class _Memory:
         self.single: npt.NDArray[np.float32]
         self.active: Mask
         self.terminated: Mask
-        for name, kind, shape in self._layout(task, count):
+        for name, kind, shape in layout(task, count):
             setattr(self, name, np.ndarray(shape, kind, memory, place))
             place += getattr(self, name).nbytes
-
-    @staticmethod
-    def _layout(task: Task, count: int) -> tuple[tuple[str, Any, tuple[int, ...]], ...]:
-        """Name, kind and shape, those of eight bytes first."""
-        return (
-            ("double", np.float64, (count, task.action_dim)),
-            ("states", np.float64, (count, task.state_dim)),
-            ("rewards", np.float64, (count,)),
-            ("single", np.float32, (count, task.action_dim)),
-            ("active", np.bool_, (count,)),
-            ("terminated", np.bool_, (count,)),
-        )
 
     @classmethod
     def size(cls, task: Task, count: int) -> int:
         """Bytes."""
-        return sum(int(np.prod(shape)) * np.dtype(kind).itemsize for _, kind, shape in cls._layout(task, count))
+        return sum(int(np.prod(shape)) * np.dtype(kind).itemsize for _, kind, shape in layout(task, count))
 
 
 class Share:
@@ -314,7 +323,7 @@ class Share:
         with open(name, "r+b") as file:
             self._memory = _Memory(task, count, mmap.mmap(file.fileno(), 0))
         self._mine = slice(place, None, workers)
-        self._numbers = np.arange(count)[self._mine]
+        self._numbers = range(count)[self._mine]
         self._slots = Slots(task, len(self._numbers))
         self._memory.states[self._mine] = self._slots.states()
 
@@ -330,11 +339,9 @@ class Share:
         """See `Slots.record_size`."""
         return self._slots.record_size
 
-    def reset(self, seeds: dict[int, int]) -> None:
+    def reset(self, slots: Sequence[int], seeds: Sequence[int]) -> None:
         """Restart slots by their numbers, each with its seed."""
-        chosen = [place for place, slot in enumerate(self._numbers.tolist()) if slot in seeds]
-        states = self._slots.reset_slots(chosen, [seeds[int(self._numbers[one])] for one in chosen])
-        self._memory.states[self._mine] = states
+        self._memory.states[self._mine] = self._slots.reset_slots([self._numbers.index(one) for one in slots], seeds)
 
     def save(self) -> Array:
         """See `Slots.save`."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from dtclaims.errors import RunFailed, UsageError
 from dtclaims.lab.data.physics import BatchedEnv
 from dtclaims.lab.data.policy import Policy
+from dtclaims.lab.data.simulators import V4
 from dtclaims.lab.design.tasks import MAX_EPISODE_STEPS, Task
 from dtclaims.seeding import derive, generator
 
@@ -65,9 +66,9 @@ class Actor(Protocol):
         """Actions (n, A) for states (n, S)."""
 
 
-def measure_policy(policy: Actor, episodes: int, *, seed: int, workers: int = 1) -> Measured:
+def measure_policy(policy: Actor, episodes: int, *, seed: int, workers: int = 1, simulator: str = V4) -> Measured:
     """Returns of the stochastic policy over fresh episodes of at most 1000 steps, all in one batch."""
-    env = BatchedEnv(policy.task, episodes, workers)
+    env = BatchedEnv(policy.task, episodes, workers, simulator=simulator)
     draw = generator(seed, f"policy/measure/{policy.task.name}")
     states = env.reset(draw.integers(2**31, size=episodes).tolist())
     active = np.ones(episodes, dtype=bool)

@@ -1,4 +1,4 @@
-"""Measure the score references on our own simulator: a random policy and the shipped experts."""
+"""Measure the score references in a simulator of ours: a random policy and the shipped experts."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,9 +9,10 @@ import numpy.typing as npt
 from dtclaims import __version__
 from dtclaims.errors import UsageError
 from dtclaims.lab.data.collect import policy_folder
-from dtclaims.lab.data.physics import simulator_version
 from dtclaims.lab.data.policy import WEIGHTS_FILE, Policy
 from dtclaims.lab.data.policy_selection import Actor, measure_policy, rounded
+from dtclaims.lab.data.scores import references_command
+from dtclaims.lab.data.simulators import V4, world
 from dtclaims.lab.design.tasks import Task
 from dtclaims.places import read_card
 from dtclaims.seeding import derive
@@ -36,6 +37,7 @@ def measure_references(
     episodes: int = EPISODES,
     seed: int = 0,
     workers: int = 1,
+    simulator: str = V4,
     progress: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Mean returns of the random policy and the shipped stochastic expert, with where they come from.
@@ -48,13 +50,15 @@ def measure_references(
         episodes: for each policy.
         seed: of initial states and actions.
         workers: physics workers; does not change the result.
+        simulator: in which.
         progress: called with one line per result.
 
     Returns:
-        A document for `fixtures/references.json`.
+        A document for the simulator's file of references (`dtclaims.lab.data.scores.references_file`).
 
     Raises:
-        UsageError: fewer than one episode.
+        UsageError: fewer than one episode, or no such simulator.
+        SimulatorError: it is not here.
         FixtureError: an expert is missing or is not the recorded file.
     """
     if episodes < 1:
@@ -71,16 +75,18 @@ def measure_references(
         measured[task.name] = {}
         for name, (actor, described) in actors.items():
             own = derive(seed, f"references/{task.name}/{name}") % 2**31
-            result = rounded(measure_policy(actor, episodes, seed=own, workers=workers))
+            result = rounded(measure_policy(actor, episodes, seed=own, workers=workers, simulator=simulator))
             measured[task.name][name] = {**described, "seed": own, **result}
             if progress is not None:
                 progress(f"{task.name} {name}: {result['mean']:.2f} ± {result['std']:.2f} ({episodes} episodes)")
     whole = tasks[0].name if len(tasks) == 1 else "all"
+    command = references_command(simulator, whole)
     return {
         "schema": 1,
         "kind": "references",
-        "made_with": f"dtclaims data references {whole} --episodes {episodes} --seed {seed}",
+        "made_with": f"{command} --episodes {episodes} --seed {seed}",
         "licence": "MIT",
-        "versions": {"dtclaims": __version__, "numpy": np.__version__} | simulator_version(),
+        "simulator": simulator,
+        "versions": {"dtclaims": __version__, "numpy": np.__version__} | world(simulator).version(),
         "tasks": measured,
     }

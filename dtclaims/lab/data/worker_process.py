@@ -9,26 +9,16 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import threading
-import time
-import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
 from dtclaims.errors import SimulatorError
+from dtclaims.lab.legacy.worker import DONE, HOWS, MESSAGE, WORD, attend
 
-WORD = 4
-"""Bytes of a request that only says which object is to go on, and how."""
-MESSAGE = -1
-"""The word that a pickled request follows."""
-DONE, SAID = b"\1", b"\0"
-"""An answer without a value, and the byte that a pickled answer follows."""
 GRACE = 2.0
 """Seconds that a process gets to leave."""
-LOOK = 1.0
-"""Seconds between a worker's looks for its parent."""
 
 
 class Kept(Protocol):
@@ -45,26 +35,15 @@ class WorkerProcess:
         SimulatorError: it cannot be started.
     """
 
-    HOWS = 2
-    """Ways to `go` that a word can tell apart."""
-
     def __init__(self) -> None:
         self.pipe, theirs = multiprocessing.Pipe()
         self._handle = self.pipe.fileno()
-        # Python's own first entry is the folder that somebody works in: another version of this package may lie there.
-        start = f"import sys; sys.path[:] = sys.argv[3:]; from {serve.__module__} import {serve.__name__} as serve"
-        # Wherever this process found its packages they find them too; one thread each, whatever they import.
-        places = [place or str(Path.cwd()) for place in sys.path]
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         try:
             # `multiprocessing` would import the caller's main module, and gives no children to daemons.
             self.process = subprocess.Popen(
-                [
-                    *(sys.executable, "-c", f"{start}; serve(int(sys.argv[1]), int(sys.argv[2]))"),
-                    *(str(theirs.fileno()), str(os.getpid())),
-                    *places,
-                ],
-                env={**os.environ, **threads},
+                self._command(theirs.fileno(), os.getpid()),
+                env={**os.environ, **self._variables(), **threads},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 # Ctrl-C reaches the whole process group; the parent decides when they leave.
@@ -76,15 +55,34 @@ class WorkerProcess:
         finally:
             theirs.close()
 
-    @classmethod
-    def word(cls, number: int, how: int = 0) -> bytes:
+    def _command(self, handle: int, parent: int) -> list[str]:
+        """What is run, given its end of the pipe and this process's id."""
+        # Python's own first entry is the folder that somebody works in: another version of this package may lie there.
+        start = f"import sys; sys.path[:] = sys.argv[3:]; from {serve.__module__} import {serve.__name__} as serve"
+        # Wherever this process found its packages they find them too; one thread each, whatever they import.
+        places = [place or str(Path.cwd()) for place in sys.path]
+        served = f"{start}; serve(int(sys.argv[1]), int(sys.argv[2]))"
+        return [sys.executable, "-c", served, str(handle), str(parent), *places]
+
+    def _variables(self) -> dict[str, str]:
+        """What its environment has beside this process's."""
+        return {}
+
+    def _send(self, message: tuple[Any, ...]) -> None:
+        self.pipe.send(message)
+
+    def _receive(self) -> Any:
+        return self.pipe.recv()
+
+    @staticmethod
+    def word(number: int, how: int = 0) -> bytes:
         """What lets a kept object go.
 
         Args:
             number: of the object.
-            how: below `HOWS`.
+            how: below `worker.HOWS`.
         """
-        return (number * cls.HOWS + how).to_bytes(WORD, sys.byteorder, signed=True)
+        return (number * HOWS + how).to_bytes(WORD, sys.byteorder, signed=True)
 
     def go(self, word: bytes) -> None:
         """Let a kept object go: one short write.
@@ -97,8 +95,8 @@ class WorkerProcess:
         except OSError:
             raise self._dead() from None
 
-    def make(self, number: int, kind: Callable[..., Kept], *arguments: Any) -> None:
-        """Let it keep what a class makes of some arguments, under a number."""
+    def make(self, number: int, kind: Callable[..., Kept] | str, *arguments: Any) -> None:
+        """Let it keep what a class makes of some arguments, under a number; a class that it knows has a name."""
         self._tell("make", number, kind, arguments)
 
     def ask(self, number: int, method: str, *arguments: Any) -> None:
@@ -109,8 +107,8 @@ class WorkerProcess:
         """Let go of a kept object."""
         self._tell("drop", number)
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Call a function that a module has."""
+    def call(self, function: Callable[..., Any] | str, *arguments: Any) -> None:
+        """Call a function that a module has, or one that it knows by a name."""
         self._tell("call", function, arguments)
 
     def hear(self) -> Any:
@@ -124,7 +122,7 @@ class WorkerProcess:
             kind = os.read(self._handle, 1)
             if kind == DONE:
                 return None
-            well, answer = self.pipe.recv() if kind else (None, None)
+            well, answer = self._receive() if kind else (None, None)
         except (EOFError, OSError):
             well = None
         if well is None:
@@ -156,7 +154,7 @@ class WorkerProcess:
     def _tell(self, *message: Any) -> None:
         try:
             os.write(self._handle, MESSAGE.to_bytes(WORD, sys.byteorder, signed=True))
-            self.pipe.send(message)
+            self._send(message)
         except OSError:
             raise self._dead() from None
 
@@ -177,28 +175,8 @@ def serve(handle: int, parent: int) -> None:
         handle: of its end of the pipe.
         parent: id of the process that started it.
     """
-    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     pipe = Connection(handle)
-    kept: dict[int, Kept] = {}
-    with contextlib.suppress(EOFError, OSError):
-        while word := os.read(handle, WORD):
-            number = int.from_bytes(word, sys.byteorder, signed=True)
-            message = pipe.recv() if number == MESSAGE else None
-            try:
-                if message is None:
-                    kept[number // WorkerProcess.HOWS].go(number % WorkerProcess.HOWS)
-                    answer = None
-                else:
-                    answer = _do(kept, *message)
-            except Exception:
-                well, answer = False, traceback.format_exc(limit=-3)
-            else:
-                well = True
-            if well and answer is None:
-                os.write(handle, DONE)
-            else:
-                os.write(handle, SAID)
-                pipe.send((well, answer))
+    attend(handle, parent, {}, pipe.recv, pipe.send, _do)
 
 
 def _do(kept: dict[int, Kept], what: str, subject: Any, *rest: Any) -> Any:
@@ -213,10 +191,3 @@ def _do(kept: dict[int, Kept], what: str, subject: Any, *rest: Any) -> Any:
         method, arguments = rest
         return getattr(kept[subject], method)(*arguments)
     return None
-
-
-def _leave_with(parent: int) -> None:
-    """End this process when its parent has: one that is at work does not look at its pipe."""
-    while os.getppid() == parent:
-        time.sleep(LOOK)
-    os._exit(1)

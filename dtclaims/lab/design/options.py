@@ -16,5 +16,11 @@ OPTIONS: tuple[Option, ...] = (
         "numbers of the scale's own pre-trained checkpoints that seeds are spread over, such as 1,2,3: seed s starts "
         "from the one at place s mod their count; where none are named, 1, which ships",
     ),
+    Option(
+        "simulator",
+        "what evaluates runs and collects data: v4 (gymnasium's v4 tasks on today's MuJoCo) or gym-v2 (the paper's: "
+        "gym's v2 tasks on MuJoCo 2.1.0, which `dtclaims legacy install` sets up); where none is named, gym-v2 at the "
+        "scale paper and v4 elsewhere",
+    ),
 )
 """The scale's own are used where nothing is given."""

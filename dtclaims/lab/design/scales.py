@@ -21,6 +21,8 @@ class Scale(AnyScale):
     budget: Budget
     sizes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """By source: shape of the network, where the backbone does not ship and random arms are to run without it."""
+    simulator: str = "v4"
+    """That runs are evaluated in, and data collected, where the user names none."""
 
 
 def _own(scale: str) -> dict[str, str]:
@@ -115,6 +117,7 @@ SCALES: dict[str, Scale] = {
             needs_gpu=True,
             per_gpu=2,
             label="paper: the paper's sizes, weights and data.",
+            simulator="gym-v2",
         ),
     )
 }

@@ -72,12 +72,15 @@ class RunSpec:
     """Whether arms of one seed see the same windows in the same order; the reference's do not (DEV-21)."""
     held_out: bool = False
     """Whether a tenth of the trajectories is kept out of training to measure the action error on (DEV-12)."""
+    simulator: str = "v4"
+    """That it is evaluated in. Before it could be chosen, it was this one."""
 
     @property
     def name(self) -> str:
         """A readable name, unique within a scale."""
         switches = [f"{self.architecture}-{self.head}-eps{self.adam_eps:.0e}"]
         switches += ["unpaired"] * (not self.paired) + ["heldout"] * self.held_out + ["noclip"] * (not self.clip)
+        switches += [self.simulator] * (self.simulator != "v4")
         length = f"/{self.epochs}ep" if self.epochs != self.budget.epochs else ""
         return f"{self.task}/K{self.context}/{self.arm}/{'-'.join(switches)}/seed{self.seed}/{self.scale}{length}"
 
@@ -159,6 +162,7 @@ def resolve(
     clip: bool = True,
     head: str | None = None,
     adam_eps: float | None = None,
+    simulator: str = "v4",
 ) -> RunSpec:
     """The run that `arm` means under `protocol` (DEV-03, 04, 07, 11, 12, 21).
 
@@ -183,4 +187,5 @@ def resolve(
         clip=clip,
         paired=protocol["seeding"] == "everything",
         held_out=protocol["action_error"] == "held_out",
+        simulator=simulator,
     )

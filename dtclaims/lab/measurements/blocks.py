@@ -28,7 +28,8 @@ def block_return(run: Stored, switches: Mapping[str, str]) -> float:
     """Mean normalised score over the epochs of block replacement, of such a run or of one that trained longer (V_b)."""
     from dtclaims.lab.metrics.curves import normalized_score
 
-    reference = score_reference(get_task(spec_of(run.identity).task), switches["score_refs"])
+    spec = spec_of(run.identity)
+    reference = score_reference(get_task(spec.task), switches["score_refs"], spec.simulator)
     return float(normalized_score(_early(run, "return_mean", switches), reference).mean())
 
 

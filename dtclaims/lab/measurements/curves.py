@@ -23,8 +23,9 @@ def scores(run: Stored, switches: Mapping[str, str]) -> Values:
 def _normalised(run: Stored, returns: Values, switches: Mapping[str, str]) -> Values:
     from dtclaims.lab.metrics.curves import normalized_score
 
-    task = get_task(spec_of(run.identity).task)
-    return np.asarray(normalized_score(returns, score_reference(task, switches["score_refs"])))
+    spec = spec_of(run.identity)
+    reference = score_reference(get_task(spec.task), switches["score_refs"], spec.simulator)
+    return np.asarray(normalized_score(returns, reference))
 
 
 def score(run: Stored, switches: Mapping[str, str], *, minus: Mapping[str, float] | None = None) -> float:

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from dtclaims.lab.data.simulators import V4, entry_of
 from dtclaims.lab.design.arms import Arm
 from dtclaims.lab.models.choices import builder_of, network_choices
 
@@ -17,12 +18,13 @@ def path_of(device: str) -> Literal["plain", "stacked"]:
     return "plain" if device.partition(":")[0] == "cpu" else "stacked"
 
 
-def run_choices(arm: Arm, device: str) -> dict[str, str]:
+def run_choices(arm: Arm, device: str, simulator: str = V4) -> dict[str, str]:
     """Table → entry of all that trains and evaluates the arm.
 
     Args:
         arm: which.
         device: `cpu`, `cuda` or `cuda:i`.
+        simulator: that evaluates it.
     """
     path, kind = path_of(device), "mlp" if builder_of(arm) == "mlp" else "stack"
     return {
@@ -31,4 +33,5 @@ def run_choices(arm: Arm, device: str) -> dict[str, str]:
         "ROLLOUTS": path,
         "ALONE": kind,
         "FORWARDS": kind,
+        "WORLDS": entry_of(simulator),
     }

@@ -30,7 +30,7 @@ Failures = dict[int, DtclaimsError]
 
 
 class Company:
-    """Some runs of one shape, context, task and budget, on one device.
+    """Some runs of one shape, context, task, simulator and budget, on one device.
 
     Args:
         trainers: the runs; each may be at another epoch.
@@ -142,7 +142,8 @@ class Company:
             return self._kept
         first = self._first
         count = episodes or first.spec.budget.evaluation_episodes
-        env = BatchedEnv(first.task, count * len(self.trainers), self._workers)
+        slots = count * len(self.trainers)
+        env = BatchedEnv(first.task, slots, self._workers, simulator=first.spec.simulator)
         precision: Precision = "bfloat16" if first.precision == "bfloat16" else "float32"
         views = [one.view for one in self.trainers]
         made: LaneRollouts = ROLLOUTS[first.path](networks or self._steps.networks, env, views, first.device, precision)

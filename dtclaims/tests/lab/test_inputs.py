@@ -25,6 +25,7 @@ from dtclaims.lab.models import StackConfig, build_model
 from dtclaims.lab.models.checkpoints import stack_config_of
 from dtclaims.lab.pretrain import network
 from dtclaims.places import fixture_dir
+from dtclaims.tests.support import another_world
 from dtclaims.tests.support.examples import made_up, paths
 
 MINI, PAPER = SCALES["mini"], SCALES["paper"]
@@ -137,7 +138,8 @@ def test_data_that_change_under_a_plan_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("as_if_d4rl")
 def test_auto_scale_sees_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the paper's weights and D4RL's data at hand, by --data or in their place, auto means paper."""
+    """With the paper's weights, simulator and D4RL's data at hand, by --data or in their place, auto means paper."""
+    another_world.install(monkeypatch)
     monkeypatch.setattr("dtclaims.lab.models.hub.hub_folder", lambda *_, **__: tmp_path)
     (tmp_path / "model.safetensors").touch()
     assert auto_scale(True, ["hopper"], Sources())[0] == "small"

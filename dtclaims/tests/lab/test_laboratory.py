@@ -165,11 +165,12 @@ def test_a_recipe_that_differs_in_more_than_its_seed_is_said(make: Make) -> None
     folder = make(2)
     of = session("1,2")
     assert [resolved(LANGUAGE, seed, of).quantity for seed in (0, 1)] == ["score", "score"]
-    assert of.label == MINI.label
+    assert "differ in more" not in of.label
     card = json.loads((folder / "card.json").read_text())
     card["settings"]["updates"] = 60
     (folder / "card.json").write_text(json.dumps(card))
-    assert of.label == f"{MINI.label} language-mini@1 and language-mini@2 differ in more than their seed: updates."
+    told = f"{MINI.label} language-mini@1 and language-mini@2 differ in more than their seed: updates."
+    assert of.label.startswith(told)
 
 
 def test_a_number_can_be_given_by_name(make: Make) -> None:
@@ -202,7 +203,8 @@ def test_recorded_runs_say_which_seed_had_which(make: Make) -> None:
     make(2)
     of = session("1,2")
     jobs = [resolved(need, seed, of).jobs[0] for need in (LANGUAGE, RANDOM) for seed in range(4)]
-    identities = [{"kind": "run", "what": dict(job.what), "how": dict(job.how)} for job in jobs]
+    parts = ("what", "how", "resolved")
+    identities = [{"kind": "run", **{part: dict(getattr(job, part)) for part in parts}} for job in jobs]
     wish = Wish("mini", ("hopper",), False, {"checkpoints": "1,2"}, recorded=identities, only_recorded=True)
     again = LAB.session(wish)
     for need in (LANGUAGE, RANDOM):

@@ -22,7 +22,8 @@ WORDS = {"REPRODUCED", "REFUTED", "INCONCLUSIVE", "NOT EVALUABLE", "NOT RUN", "E
 def test_a_wide_terminal_gets_every_column_in_full() -> None:
     """Each line has id, protocol, scale, verdict, effect with interval, trend, n and the paper's value."""
     lines = summary_lines(document(), 200)
-    assert lines[0].split() == ["claim", "protocol", "scale", "verdict", "effect", "claimed", "n", "paper"]
+    assert lines[0] == LABEL
+    assert lines[1].split() == ["claim", "protocol", "scale", "verdict", "effect", "claimed", "n", "paper"]
     (line,) = [line for line in lines if line.startswith("S5.1-cka") and "published" in line]
     assert [cell.strip() for cell in line.split("  ") if cell] == [
         "S5.1-cka-random-higher-gpt2",
@@ -40,7 +41,7 @@ def test_a_wide_terminal_gets_every_column_in_full() -> None:
 def test_columns_are_aligned_and_fit(width: int) -> None:
     """At any width the verdicts stand in one column, every verdict word is whole, and no line is longer."""
     lines = summary_lines(document(), width)
-    table = lines[: 1 + len(document().claims)]
+    table = lines[1 : 2 + len(document().claims)]
     start = table[0].index("verdict")
     assert {next(word for word in WORDS if line[start:].startswith(word)) for line in table[1:]} == WORDS
     assert all(line[start - 1] == " " for line in table)
@@ -49,24 +50,24 @@ def test_columns_are_aligned_and_fit(width: int) -> None:
 
 def test_headlines_come_first_and_protocols_stand_together() -> None:
     """The composites lead; the two protocols of one claim are neighbours."""
-    lines = summary_lines(document(claims=content()["claims"][::-1]), 200)[1:]
+    lines = summary_lines(document(claims=content()["claims"][::-1]), 200)[2:]
     assert [line.split()[:2] for line in lines[:2]] == [
         ["ABS-no-context", "published"],
         ["ABS-no-context", "corrected"],
     ]
 
 
-def test_counts_and_label_close_the_summary() -> None:
-    """After the claims come the counts of each protocol, then what these verdicts are not."""
+def test_label_and_counts_enclose_the_summary() -> None:
+    """What these verdicts are of comes first; after the claims come the counts of each protocol."""
     lines = summary_lines(document(), 120)
-    assert lines[-7:-4] == [
+    assert lines[-6:-3] == [
         "published (mini): 3 reproduced, 1 refuted, 2 inconclusive, 1 not evaluable; after Holm 1 of 1 reproduced "
         "headlines stand",
         "  if seeds are normal, 0 without assumptions (n ≥ 5 could); size: 1 smaller; checks passed: random-fails 0 "
         "of 1",
         "corrected (mini): 1 refuted, 1 not run, 1 error",
     ]
-    assert lines[-1] == LABEL
+    assert lines[0] == LABEL
 
 
 def test_what_must_be_known_of_a_verdict_is_said() -> None:
@@ -83,7 +84,7 @@ def test_a_registration_is_told() -> None:
     """When it was sealed, whether that was before the first run, and what was judged as declared otherwise."""
     sealed = {"digest": "ab" * 32, "created": "2026-11-20T10:00:00Z", "before_first_run": True, "matches": False}
     provenance = {**PROVENANCE, "registration": {**sealed, "differs": ["S4-not-worse"]}}
-    assert summary_lines(document(claims=[], provenance=provenance), 200)[0] == (
+    assert summary_lines(document(claims=[], provenance=provenance), 200)[1] == (
         "declared in abababababababab, sealed 2026-11-20T10:00:00Z, before the first of these runs ended; "
         "judged as declared otherwise: S4-not-worse"
     )
@@ -92,7 +93,7 @@ def test_a_registration_is_told() -> None:
 def test_narrow_terminals_keep_what_tells_ids_apart() -> None:
     """Where ids are cut they keep both ends."""
     example = document(claims=[claim(f"S5.2-mi-{'x' * 60}-{arm}") for arm in ("gpt2", "igpt")])
-    ids = [line.split()[0] for line in summary_lines(example, 80)[1:3]]
+    ids = [line.split()[0] for line in summary_lines(example, 80)[2:4]]
     assert len(set(ids)) == 2
     assert all(id_.startswith("S5.2-mi-") and "..." in id_ for id_ in ids)
 
@@ -124,5 +125,5 @@ def test_an_invalid_report_is_refused() -> None:
 
 
 def test_the_regime_is_told() -> None:
-    """Ours beside the paper's, before the label."""
-    assert summary_lines(document(claims=[], regime=REGIME), 400) == [f"regime: {REGIME_LINE}", LABEL]
+    """Ours beside the paper's, below the label."""
+    assert summary_lines(document(claims=[], regime=REGIME), 400) == [LABEL, f"regime: {REGIME_LINE}"]

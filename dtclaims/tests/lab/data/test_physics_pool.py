@@ -27,7 +27,7 @@ STILL = np.zeros((4, 3))
 def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[PhysicsPool]:
     """A pool of the test's own."""
     pools = [PhysicsPool()]
-    monkeypatch.setattr(physics_pool, "_pools", lambda: pools)
+    monkeypatch.setattr(physics_pool, "_pools", lambda start: pools)
     yield pools[0]
     pools[-1].close()
 

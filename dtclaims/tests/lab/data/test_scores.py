@@ -12,7 +12,7 @@ from dtclaims.lab.data import references, scores
 from dtclaims.lab.data.collect import policy_folder
 from dtclaims.lab.data.physics import simulator_version
 from dtclaims.lab.data.references import RandomPolicy, measure_references
-from dtclaims.lab.data.scores import score_reference, shipped_references
+from dtclaims.lab.data.scores import measured_references, score_reference
 from dtclaims.lab.design.tasks import TASKS
 from dtclaims.places import read_card
 
@@ -23,14 +23,14 @@ def test_three_references(name: str) -> None:
     task = TASKS[name]
     assert score_reference(task, "d4rl") == task.d4rl_reference
     assert score_reference(task, "dataset_means") == task.dataset_mean_reference
-    measured = shipped_references()["tasks"][name]
+    measured = measured_references()["tasks"][name]
     assert score_reference(task, "own_simulator") == (measured["random"]["mean"], measured["expert"]["mean"])
 
 
 @pytest.mark.parametrize("name", list(TASKS))
-def test_shipped_references_belong_to_the_shipped_experts(name: str) -> None:
+def test_measured_references_belong_to_the_shipped_experts(name: str) -> None:
     """Measured on the expert that ships and the pinned simulator; random near D4RL's, the expert well above it."""
-    shipped = shipped_references()
+    shipped = measured_references()
     measured = shipped["tasks"][name]
     card = read_card(policy_folder(name, "expert"))
     assert measured["expert"]["sha256"] == card["files"]["model.safetensors"]["sha256"]
@@ -76,8 +76,8 @@ def test_unusable_requests_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(UsageError, match="at least one episode"):
         references.measure_references([TASKS["hopper"]], episodes=0)
     monkeypatch.setattr(scores, "fixture_dir", lambda: tmp_path)
-    with pytest.raises(FixtureError, match="cannot be read"):
+    with pytest.raises(FixtureError, match="of v4 were not measured"):
         score_reference(TASKS["hopper"], "own_simulator")
     (tmp_path / "references.json").write_text('{"tasks": {}}')
-    with pytest.raises(FixtureError, match="no score references of hopper"):
+    with pytest.raises(FixtureError, match="no score references of hopper in v4"):
         score_reference(TASKS["hopper"], "own_simulator")
