@@ -5,11 +5,12 @@
     python -m dtclaims.tests.benchmarks.simulators returns    random, medium and expert policies
     python -m dtclaims.tests.benchmarks.simulators sets       medium sets beside D4RL's
 
-Three are compared: `gym-v2`, which needs `dtclaims legacy install`; `v4`; and `v4, cylinders`, which is v4 with capsules
-weighed as MuJoCo 2.1.0 weighed them.
+Three are compared: `gym-v2`, which needs `dtclaims legacy install`; `v4`; and `v4, cylinders`, which is v4 with its
+capsules weighed as MuJoCo 2.1.0 weighed them.
 """
 
 import argparse
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,7 @@ from dtclaims.lab.data.policy_selection import Actor
 from dtclaims.lab.data.references import RandomPolicy
 from dtclaims.lab.data.simulators import GYM_V2, V4
 from dtclaims.lab.design.tasks import MAX_EPISODE_STEPS, TASKS, Task
+from dtclaims.lab.legacy import environment
 from dtclaims.seeding import derive, generator
 from dtclaims.tests.support.capsules import CylinderSlots, weigh_as_cylinders
 
@@ -87,15 +89,14 @@ def differing(one: Fields, other: Fields) -> tuple[int, dict[str, tuple[float, f
 
 def models() -> Iterator[str]:
     """Fields of the compiled models, pair by pair."""
-    from dtclaims.lab.legacy.environment import legacy_command, legacy_variables
-
+    legacy = environment.ready()
     assets = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
     wanted = [f"{task}/v2={file}" for task, file in FILES.items()]
     wanted += [f"{task}/v4={assets / file}" for task, file in FILES.items()]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "models.npz"
-        program = [*legacy_command(), str(COMPILER), str(out), *wanted]
-        subprocess.run(program, check=True, env=legacy_variables(), stdout=subprocess.DEVNULL)
+        program = [*environment.python(legacy), str(COMPILER), str(out), *wanted]
+        subprocess.run(program, check=True, env=os.environ | environment.variables(legacy), stdout=subprocess.DEVNULL)
         arrays = dict(np.load(out))
 
     def old(task: str, version: str) -> Fields:
@@ -132,12 +133,12 @@ def growth(episodes: int) -> Iterator[str]:
             (f"{CYLINDERS} from {GYM_V2}", paths[CYLINDERS], paths[GYM_V2]),
             (f"{CYLINDERS} from itself, actions changed by their last bit", nudged, paths[CYLINDERS]),
         ):
-            gap = np.abs(one.states - other.states).max(axis=2)
+            gap, paid = np.abs(one.states - other.states).max(axis=2), np.abs(one.rewards - other.rewards)
             yield f"{task.name}: {said}"
             yield "    " + "  ".join(f"{n}: {gap[n].max():.1e}" for n in SHOWN_STEPS)
             yield (
-                f"    before contact: {gap[~touched].max():.1e}  reward at 1: {np.abs(one.rewards - other.rewards)[0].max():.1e}"
-                f"  ends equal in {(one.ends == other.ends).sum()} of {episodes}"
+                f"    before contact: {gap[~touched].max():.1e}  reward at 1: {paid[0].max():.1e}  "
+                f"ends equal in {(one.ends == other.ends).sum()} of {episodes}"
             )
 
 

@@ -1,4 +1,4 @@
-"""Capsules as MuJoCo's compiler weighed them up to 2.1.0: what parts the paper's simulator from ours (docs/simulators.md).
+"""Capsules as MuJoCo weighed them up to 2.1.0: what parts the paper's simulator from ours (docs/simulators.md).
 
 The mass and inertia of a capsule of radius r and half length h were those of a cylinder of half length h + r/2; from
 2.1.1 on they are exact. A task's model with the former, on the installed MuJoCo, is the paper's up to rounding.
