@@ -81,7 +81,7 @@ class Session:
 
     def __init__(self, scale: Scale, reason: str, sources: Sources, wish: Wish) -> None:
         self.scale, self.reason, self.sources = scale, reason, sources
-        self._recorded = RecordedInputs(wish.recorded)
+        self._recorded = RecordedInputs(one for one in wish.recorded if _may_be_of(one, self.simulator))
         self._only_recorded = wish.only_recorded
         self._data: dict[tuple[str, str], dict[str, Any] | Unavailable] = {}
         self._backbones: dict[tuple[str, str, bool, int], dict[str, Any] | Unavailable] = {}
@@ -407,6 +407,14 @@ def _rests_on(task: str, switches: Mapping[str, str], simulator: str) -> dict[st
     low, high = score_reference(get_task(task), name, simulator)
     found = {"name": name, "random": low, "expert": high, "simulator": reference_simulator(name, simulator)}
     return {"score_reference": {task: found}}
+
+
+def _may_be_of(identity: Identity, simulator: str) -> bool:
+    """Whether a session in a simulator could have made a recorded result."""
+    if "spec" in identity or identity.get("kind") == "run":
+        return results.spec_of(identity).simulator == simulator
+    data = identity.get("parameters", {}).get("data") or identity.get("how", {}).get("data") or {}
+    return data.get("kind") != "collected" or simulator_of_data(data) == simulator
 
 
 class RecordedInputs:

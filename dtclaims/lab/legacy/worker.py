@@ -8,7 +8,6 @@ imports gym or mujoco-py. No code and no pickles pass: requests and answers are 
 """
 
 import contextlib
-import importlib
 import json
 import mmap
 import os
@@ -17,7 +16,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -88,7 +87,10 @@ class Slots:
     """
 
     def __init__(self, gym_id: str, count: int) -> None:
-        mujoco_py, registration = packages("mujoco_py", "gym.envs.registration")
+        with quietly():
+            import mujoco_py
+            from gym.envs import registration
+
         self.gym_id, self.count = gym_id, count
         # Not gym.make: its wrappers cost time. The caller cuts episodes at 1000 steps.
         self._env = registration.load(registration.spec(gym_id).entry_point)()
@@ -219,15 +221,19 @@ class Share:
         self._memory["states"][self._mine] = self._slots.restore(records)
 
 
-def packages(*names: str) -> list[Any]:
-    """Modules, without what they say of themselves when they are imported: gym, that it is unmaintained."""
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Without what modules say of themselves when they are imported: gym, that it is unmaintained."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
-        return [importlib.import_module(name) for name in names]
+        yield
 
 
 def versions() -> dict[str, str]:
     """What decides how a trajectory looks: the binary by its own word, and the packages."""
-    gym, mujoco_py = packages("gym", "mujoco_py")
+    with quietly():
+        import gym
+        import mujoco_py
+
     number = str(mujoco_py.functions.mj_version())
     return {
         "mujoco": ".".join(number),

@@ -41,7 +41,7 @@ from dtclaims.lab.train.company import Company
 from dtclaims.lab.train.loop import Trainer
 from dtclaims.places import ROOT, fixture_dir
 from dtclaims.tests.support import another_world
-from dtclaims.tests.support.examples import fill_store, made_up, tiny_backbone, tiny_spec
+from dtclaims.tests.support.examples import SAMPLE_CLAIMS, fill_store, made_up, tiny_backbone, tiny_spec
 from dtclaims.tests.support.studies import RETURNS, study, value_of
 
 SET = made_up([30, 40])
@@ -211,7 +211,7 @@ def test_asked_for_but_not_installed_is_one_error(tmp_path: Path, capsys: pytest
     """Where jobs would be done, before anything is; a plan of them can be made."""
     with pytest.raises(MissingDependency, match=r"not installed.*dtclaims legacy install"):
         session(simulator=GYM_V2, works=True)
-    folder = ["--claims", str(ROOT / "dtclaims/tests/support/sample_claims"), "--store", str(tmp_path / "store")]
+    folder = ["--claims", str(SAMPLE_CLAIMS), "--store", str(tmp_path / "store")]
     assert main(["run", *folder, "--simulator", GYM_V2]) == 2
     assert capsys.readouterr().err.count("the legacy environment is not installed") == 1
     assert main(["plan", *folder, "--simulator", GYM_V2]) == 0
@@ -351,13 +351,6 @@ def test_provenance_says_where_score_references_come_from() -> None:
     assert (found["name"], found["simulator"]) == ("d4rl", GYM_V2)
 
 
-@pytest.mark.usefixtures("installed")
-def test_a_store_is_cleaned_by_the_simulator_of_each_run() -> None:
-    """A run is compared with what claims need in its own simulator, so no other choice deletes it."""
-    for name in SIMULATORS:
-        assert LAB.options_of(identity_of(session(simulator=name))) == {"simulator": name}
-
-
 def of_store(folder: Path, name: str) -> Study:
     """A study in a simulator on a store that holds what it needs."""
     found = study(folder, store=str(folder / "store"), simulator=name)
@@ -384,6 +377,47 @@ def test_every_rendering_begins_with_the_simulator(tmp_path: Path) -> None:
             assert 0 <= place < text.find("SAMPLE-"), kind
         assert parse(document.to_json()).provenance.label == document.provenance.label
     assert not keys[0] & keys[1]
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_store_is_cleaned_by_the_simulator_of_each_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run is compared with what claims need in its own simulator, also where that is not installed any more; one of
+    another version of it goes."""
+    of_store(tmp_path, GYM_V2)
+    command = ["store", "gc", "--store", str(tmp_path / "store"), "--claims", str(SAMPLE_CLAIMS)]
+    assert main(command) == 0
+    assert "0 entries would go" in capsys.readouterr().out
+    another_world.remove(monkeypatch)
+    assert main(command) == 0
+    assert "0 entries would go" in capsys.readouterr().out
+    another_world.install(monkeypatch, gym="0.26.2")
+    assert main(command) == 0
+    assert "what makes it has changed: resolved.simulator.gym" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("installed")
+def test_evidence_keeps_its_simulator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Made of a store with runs in both, where the simulator is here and where it is not; judged by the declarations in
+    it and by today's."""
+    for name in SIMULATORS:
+        of_store(tmp_path, name)
+    words = ["--store", str(tmp_path / "store"), "--claims", str(SAMPLE_CLAIMS), "--simulator", GYM_V2]
+    for here in (True, False):
+        if not here:
+            another_world.remove(monkeypatch)
+        file = tmp_path / f"{here}.json"
+        assert main(["evidence", str(file), *words]) == 0
+        assert {spec_of(run.identity).simulator for run in read_evidence(file).runs} == {GYM_V2}
+        capsys.readouterr()
+        for how in ([], ["--restated", "--claims", str(SAMPLE_CLAIMS)]):
+            assert main(["judge", str(file), *how]) == 0
+            told = " ".join(capsys.readouterr().out.split())
+            assert "Simulator: gym-v2 (gym's v2 tasks on mujoco-py, MuJoCo 2.1.0)." in told
+            assert "REPRODUCED" in told
 
 
 def test_a_specification_of_old_has_its_default() -> None:
