@@ -4,12 +4,14 @@
     python -m dtclaims.tests.benchmarks.simulators growth     the same start and actions, step by step
     python -m dtclaims.tests.benchmarks.simulators returns    random, medium and expert policies
     python -m dtclaims.tests.benchmarks.simulators sets       medium sets beside D4RL's
+    python -m dtclaims.tests.benchmarks.simulators record     what 2.1.0 does, for tests: support/mujoco_2_1_0.json
 
 Three are compared: `gym-v2`, which needs `dtclaims legacy install`; `v4`; and `v4, cylinders`, which is v4 with its
 capsules weighed as MuJoCo 2.1.0 weighed them.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import tempfile
@@ -33,7 +35,13 @@ from dtclaims.lab.data.simulators import GYM_V2, V4
 from dtclaims.lab.design.tasks import MAX_EPISODE_STEPS, TASKS, Task
 from dtclaims.lab.legacy import environment
 from dtclaims.seeding import derive, generator
-from dtclaims.tests.support.capsules import CylinderSlots, weigh_as_cylinders
+from dtclaims.tests.support.capsules import (
+    INERTIAL,
+    RECORDED_STEPS,
+    CylinderSlots,
+    recorded_actions,
+    weigh_as_cylinders,
+)
 
 Floats = npt.NDArray[np.float64]
 Fields = dict[str, Floats]
@@ -43,6 +51,7 @@ COMPILER = Path(__file__).parents[1] / "support" / "legacy_model.py"
 
 CYLINDERS = "v4, cylinders"
 COMPARED = (GYM_V2, V4, CYLINDERS)
+ASSETS = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
 FILES = {"hopper": "hopper.xml", "halfcheetah": "half_cheetah.xml", "walker2d": "walker2d.xml"}
 SHOWN_STEPS = (1, 2, 5, 10, 20, 50, 100, 300)
 NO_PHYSICS = ("cam_", "light_", "mat_", "tex_", "vis", "stat", "nbuffer", "nstack", "njmax", "nconmax", "names")
@@ -87,27 +96,32 @@ def differing(one: Fields, other: Fields) -> tuple[int, dict[str, tuple[float, f
     return compared, found
 
 
-def models() -> Iterator[str]:
-    """Fields of the compiled models, pair by pair."""
+def legacy_models() -> Fields:
+    """What 2.1.0 compiles from v2's and v4's files: arrays called TASK/VERSION/FIELD."""
     legacy = environment.ready()
-    assets = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
     wanted = [f"{task}/v2={file}" for task, file in FILES.items()]
-    wanted += [f"{task}/v4={assets / file}" for task, file in FILES.items()]
+    wanted += [f"{task}/v4={ASSETS / file}" for task, file in FILES.items()]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "models.npz"
         program = [*environment.python(legacy), str(COMPILER), str(out), *wanted]
-        subprocess.run(program, check=True, env=os.environ | environment.variables(legacy), stdout=subprocess.DEVNULL)
-        arrays = dict(np.load(out))
+        variables = os.environ | environment.variables(legacy)
+        subprocess.run(program, check=True, env=variables, capture_output=True)
+        return dict(np.load(out))
+
+
+def models() -> Iterator[str]:
+    """Fields of the compiled models, pair by pair."""
+    arrays = legacy_models()
 
     def old(task: str, version: str) -> Fields:
         start = f"{task}/{version}/"
         return {name.removeprefix(start): value for name, value in arrays.items() if name.startswith(start)}
 
     for task, file in FILES.items():
-        model = mujoco.MjModel.from_xml_path(str(assets / file))
+        model = mujoco.MjModel.from_xml_path(str(ASSETS / file))
         v4 = present_fields(model)
-        weighed = mujoco.MjModel.from_xml_path(str(assets / file))
-        weigh_as_cylinders(weighed, assets / file)
+        weighed = mujoco.MjModel.from_xml_path(str(ASSETS / file))
+        weigh_as_cylinders(weighed, ASSETS / file)
         for said, one, other in (
             ("v2's file, v4's file, both compiled by 2.1.0", old(task, "v2"), old(task, "v4")),
             (f"v2 of 2.1.0, v4 of {mujoco.__version__}", old(task, "v2"), v4),
@@ -221,9 +235,22 @@ def sets(steps: int) -> Iterator[str]:
             )
 
 
+def record() -> Iterator[str]:
+    """Bodies of the models that 2.1.0 compiles, and states after some steps of `recorded_actions` from seed 0."""
+    arrays, found = legacy_models(), {}
+    for task in TASKS.values():
+        env = batch(task, 1, GYM_V2)
+        states = path(env, [0], recorded_actions(task)).states[:, 0]
+        found[task.name] = {
+            **{name: arrays[f"{task.name}/v2/{name}"].tolist() for name in INERTIAL},
+            "states": {str(step): states[step].tolist() for step in RECORDED_STEPS},
+        }
+    yield json.dumps(found, indent=1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table", choices=("models", "growth", "returns", "sets"))
+    parser.add_argument("table", choices=("models", "growth", "returns", "sets", "record"))
     parser.add_argument("--episodes", type=int, default=None, help="10 of growth, 100 of returns")
     parser.add_argument("--steps", type=int, default=1_000_000, help="of a set (default: D4RL's 1000000)")
     options = parser.parse_args()
@@ -232,6 +259,7 @@ def main() -> None:
         "growth": lambda: growth(options.episodes or 10),
         "returns": lambda: returns(options.episodes or 100),
         "sets": lambda: sets(options.steps),
+        "record": record,
     }[options.table]()
     for line in lines:
         print(line, flush=True)

@@ -15,6 +15,16 @@ from dtclaims.lab.design.tasks import Task
 
 INERTIAL = ("body_mass", "body_inertia", "body_ipos", "body_iquat")
 
+RECORDED = Path(__file__).with_name("mujoco_2_1_0.json")
+"""What MuJoCo 2.1.0 compiled from gym's files, and where it went: made by `dtclaims.tests.benchmarks.simulators`."""
+RECORDED_STEPS = (0, 1, 10)
+
+
+def recorded_actions(task: Task) -> np.ndarray:
+    """Actions (T, 1, A) of the recorded episodes."""
+    steps = np.arange(max(RECORDED_STEPS), dtype=float)
+    return np.sin(steps[:, None, None] + np.arange(task.action_dim))
+
 
 def weigh_as_cylinders(model: Any, path: Path) -> None:
     """Give a compiled model the bodies that MuJoCo 2.1.0 would have compiled from its file.
