@@ -35,7 +35,7 @@ def test_capsules_weighed_as_cylinders_are_those_of_2_1_0(task: Task) -> None:
 
 
 def test_a_capsule_lost_a_third_of_its_radius(task: Task) -> None:
-    """A capsule alone in its body weighs density · π r² (2h + 4r/3) in v4, and weighed density · π r² (2h + r) in 2.1.0.
+    """A capsule alone in its body weighs density · π r² (2h + 4r/3) in v4, and weighed π r² (2h + r) of it in 2.1.0.
 
     HalfCheetah's bodies are scaled to 14 kg together, so there it is the ratio to the lightest that counts.
     """
