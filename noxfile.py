@@ -1,4 +1,4 @@
-"""The project's jobs: `nox -s unit gpu lint types claims bench light`."""
+"""The project's jobs: `nox -s unit gpu legacy lint types claims bench light`."""
 
 import shutil
 import tempfile
@@ -29,6 +29,15 @@ def gpu(session: nox.Session) -> None:
         session.error("no CUDA device: these tests need one, with its driver and a CUDA build of torch")
     # Each worker takes half a gigabyte of the GPU before its first test.
     session.run(*PARALLEL, "-n", "8", "-m", "gpu", *session.posargs)
+
+
+@nox.session
+def legacy(session: nox.Session) -> None:
+    """The paper's own stack: makes its environment, once, and runs the tests that need it."""
+    session.install("-e", ".[test]")
+    where = {"DTCLAIMS_LEGACY": str(Path(session.virtualenv.location, "legacy").resolve())}
+    session.run("dtclaims", "legacy", "install", env=where)
+    session.run(*PARALLEL, "-m", "legacy", *session.posargs, env=where)
 
 
 @nox.session

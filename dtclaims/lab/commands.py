@@ -1,4 +1,7 @@
-"""This paper's own commands: `data …`, `pretrain …`, `regime`, `doctor`. What they need is imported when they run."""
+"""This paper's own commands: `data …`, `pretrain …`, `legacy …`, `regime`, `doctor`.
+
+What they need is imported when they run.
+"""
 
 import argparse
 import functools
@@ -154,6 +157,21 @@ def _doctor(options: argparse.Namespace) -> None:
     doctor.check_required(findings)
 
 
+def _legacy_install(options: argparse.Namespace) -> None:
+    from dtclaims.lab.legacy.environment import folder, install
+
+    made = install(options.folder, _say)
+    if made != folder():
+        _say(f"`export DTCLAIMS_LEGACY={made}` lets it be found there")
+
+
+def _legacy_check(options: argparse.Namespace) -> None:
+    from dtclaims.lab.legacy.environment import check
+
+    found = check(options.folder)
+    print("the three tasks step: " + ", ".join(f"{name} {version}" for name, version in found.items()))
+
+
 @with_extra
 def _corpus(options: argparse.Namespace) -> None:
     from dtclaims.lab.pretrain import fetch_corpus, fetch_photographs
@@ -271,6 +289,13 @@ def _files(what: str) -> Argument:
     )
 
 
+LEGACY_FOLDER = Argument.of(
+    "--folder",
+    type=Path,
+    default=None,
+    metavar="DIR",
+    help="where not said, DTCLAIMS_LEGACY, else DTCLAIMS_HOME/legacy",
+)
 SOURCE = "a file or folder (D4RL HDF5, Decision Transformer pickle, Minari), a Minari id, or legacy"
 SIMULATOR = Argument.of(
     "--simulator", choices=SIMULATORS, default=V4, help=f"that the policy is rolled out in (default: {V4})"
@@ -372,6 +397,18 @@ COMMANDS: Sequence[Command] = (
         "say for each part, optional ones too, whether it works here, and what would help",
         _doctor,
         (Argument.of("--json", action="store_true", help="as JSON"),),
+    ),
+    Command(
+        ("legacy", "install"),
+        "make the paper's own stack (gym, mujoco-py and d4rl on MuJoCo 2.1.0) in an environment of its own",
+        _legacy_install,
+        (LEGACY_FOLDER,),
+    ),
+    Command(
+        ("legacy", "check"),
+        "step the three tasks in that environment and say its versions",
+        _legacy_check,
+        (LEGACY_FOLDER,),
     ),
     Command(
         ("regime",),

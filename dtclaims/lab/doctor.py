@@ -1,7 +1,7 @@
 """`dtclaims doctor`: what works on this machine, what does not, why, and what would help.
 
 Packages are imported in processes of their own: an import that crashes, hangs or takes the
-interpreter down (mujoco-py builds an extension when it is imported) is then a finding like any other.
+interpreter down is then a finding like any other.
 """
 
 import json
@@ -19,12 +19,13 @@ from dtclaims.errors import DtclaimsError, MissingDependency
 from dtclaims.files import bytes_in
 from dtclaims.lab.design.tasks import TASKS
 from dtclaims.lab.doctor_packages import CUDA, PACKAGES, REINSTALL, Package
+from dtclaims.lab.legacy import environment
 from dtclaims.places import ROOT, SHIPPED, fixture_dir, home, read_card
 
 State = Literal["works", "absent", "broken"]
 
 TIMEOUT = 120.0
-"""Seconds an import may take; mujoco-py compiles on its first one."""
+"""Seconds an import may take."""
 
 MPS_TIMEOUT = 10.0
 """Seconds that the daemon of NVIDIA's MPS may take to answer."""
@@ -84,6 +85,7 @@ def examine(packages: Sequence[Package] = PACKAGES) -> list[Finding]:
         "checkpoints": hub,
         "D4RL's files": d4rl_files,
         "Minari data sets": minari_sets,
+        "the paper's stack": legacy,
     }
     with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
         probed = [pool.submit(probe, package) for package in packages]
@@ -252,6 +254,18 @@ def d4rl_files() -> list[Finding]:
             remedy = f"Put it at {path}, or name it with --data; D4RL_DATASET_DIR overrides the folder."
             findings.append(Finding(f"D4RL {task}-medium-v2", "absent", "no file in D4RL's folder", remedy))
     return findings
+
+
+def legacy() -> list[Finding]:
+    """The paper's own gym, mujoco-py and d4rl: whether they step the three tasks, and where they are."""
+    part, where = "the paper's stack", environment.folder()
+    try:
+        found = environment.check(where)
+    except DtclaimsError as error:
+        state: State = "broken" if where.exists() else "absent"
+        return [Finding(part, state, str(error).removesuffix(f" {error.remedy}"), error.remedy)]
+    said = ", ".join(f"{name} {version}" for name, version in found.items())
+    return [Finding(part, "works", f"{said}; {bytes_in(where) / 1e6:.0f} MB in {where}")]
 
 
 def minari_sets() -> list[Finding]:

@@ -19,14 +19,6 @@ class Package:
     required: bool = False
 
 
-LEGACY = (
-    "An environment of its own, because dtclaims needs numpy 2: `pip install 'numpy<2' 'gym<0.25' d4rl==1.1 "
-    "'mujoco-py<2.2'`. The file that D4RL downloads there is all that dtclaims needs: give it to --data."
-)
-BINARY = (
-    "Unpack MuJoCo 2.1 (mujoco210-linux-x86_64.tar.gz of the MuJoCo releases) into ~/.mujoco/mujoco210 and add "
-    "its bin folder to LD_LIBRARY_PATH."
-)
 REINSTALL = "Install what the lab needs: `pip install -e '.[lab]'` in the checkout, or `pip install 'dtclaims[lab]'`."
 
 PACKAGES = (
@@ -50,40 +42,6 @@ detail = f"mujoco {found['mujoco']}, gymnasium {found['gymnasium']}, the three v
 """,
         remedies=(("has not been compared", "`pip install mujoco==3.3.7`."),),
         required=True,
-    ),
-    Package(
-        "gym",
-        LEGACY,
-        code="""
-import gym, numpy
-env = gym.make("CartPole-v1")
-env.reset()
-env.step(0)
-minor = int(gym.__version__.split(".")[1])
-if minor >= 25:
-    raise RuntimeError(f"works by itself, but d4rl needs gym<0.25 and this is {gym.__version__}")
-""",
-        remedies=(("bool8|numpy", "gym needs numpy<2. " + LEGACY), ("", LEGACY)),
-    ),
-    Package(
-        "mujoco_py",
-        LEGACY,
-        code="import mujoco_py",
-        remedies=(("missing MuJoCo|mujoco210|LD_LIBRARY_PATH", BINARY), ("", LEGACY)),
-        distribution="mujoco-py",
-    ),
-    Package(
-        "d4rl",
-        LEGACY,
-        code="""
-import gym, d4rl
-gym.spec("hopper-medium-v2")
-""",
-        remedies=(
-            ("NameNotFound|doesn't exist|UnregisteredEnv", "d4rl needs gym<0.25 and a working mujoco-py. " + LEGACY),
-            ("missing MuJoCo|mujoco210|LD_LIBRARY_PATH", BINARY),
-            ("", LEGACY),
-        ),
     ),
     Package("minari", "`pip install minari`; needed for remote data sets only, local ones are read without it."),
     Package("envpool", "`pip install envpool`; nothing needs it, the built-in batched physics is the default."),

@@ -8,6 +8,9 @@ from unittest import mock
 import pytest
 from hypothesis import HealthCheck, settings
 
+from dtclaims.errors import DtclaimsError
+from dtclaims.lab.legacy import environment
+
 STRICT = pytest.mark.filterwarnings(
     "error",
     # v4 is meant: v5 changes Walker2d's friction and the healthy reward.
@@ -26,6 +29,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if Path(__file__).parent in item.path.parents:
             # First, so that a test's own filters come after it and count.
             item.add_marker(STRICT, append=False)
+    needing = [item for item in items if item.get_closest_marker("legacy")]
+    if needing and (reason := _no_legacy()):
+        for item in needing:
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _no_legacy() -> str | None:
+    """Why the tests of the paper's own stack cannot run here."""
+    try:
+        environment.ready()
+    except DtclaimsError as error:
+        return str(error)
+    return None
 
 
 @pytest.hookimpl(wrapper=True)

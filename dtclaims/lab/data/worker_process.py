@@ -107,8 +107,8 @@ class WorkerProcess:
         """Let go of a kept object."""
         self._tell("drop", number)
 
-    def call(self, function: Callable[..., Any] | str, *arguments: Any) -> None:
-        """Call a function that a module has, or one that it knows by a name."""
+    def call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Call a function that a module has."""
         self._tell("call", function, arguments)
 
     def hear(self) -> Any:

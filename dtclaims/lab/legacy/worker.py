@@ -5,6 +5,8 @@ imports gym or mujoco-py. No code and no pickles pass: requests and answers are 
 (`encode`), and what is asked again and again is one word, whose arrays lie in shared memory.
 
     python -I worker.py HANDLE PARENT
+
+Without arguments it steps the three tasks once, and prints versions.
 """
 
 import contextlib
@@ -17,6 +19,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -102,6 +105,11 @@ class Slots:
         self._qpos = np.zeros((count, self._env.model.nq))
         self._qvel = np.zeros((count, self._env.model.nv))
         self._read(range(count))
+
+    @property
+    def action_dim(self) -> int:
+        """Numbers of an action."""
+        return int(self._env.model.nu)
 
     @staticmethod
     def _parts(data: Any) -> list[Any]:
@@ -229,29 +237,33 @@ def quietly() -> Iterator[None]:
 
 
 def versions() -> dict[str, str]:
-    """What decides how a trajectory looks: the binary by its own word, and the packages."""
+    """What decides how a trajectory and a set look, after the three tasks have stepped and D4RL's loader was found.
+
+    The binary's version is by its own word.
+    """
     with quietly():
-        import gym
+        import d4rl.gym_mujoco
+        import d4rl.offline_env  # noqa: F401
         import mujoco_py
 
-    number = str(mujoco_py.functions.mj_version())
+    for gym_id in ("Hopper-v2", "HalfCheetah-v2", "Walker2d-v2"):
+        slots = Slots(gym_id, 1)
+        slots.reset_slots([0], [0])
+        states, _, _ = slots.step(np.zeros((1, slots.action_dim)), np.ones(1, dtype=bool))
+        if not np.isfinite(states).all():
+            raise RuntimeError(f"{gym_id} steps to {states.tolist()}")
     return {
-        "mujoco": ".".join(number),
-        "mujoco-py": mujoco_py.__version__,
-        "gym": gym.__version__,
-        "numpy": np.__version__,
+        "mujoco": ".".join(str(mujoco_py.functions.mj_version())),
+        **{name: metadata.version(name) for name in ("mujoco-py", "gym", "d4rl", "numpy")},
         "python": sys.version.split()[0],
     }
 
 
 KINDS: dict[str, Callable[..., Any]] = {"share": Share}
-FUNCTIONS: dict[str, Callable[..., Any]] = {"versions": versions}
 
 
 def answer(kept: dict[int, Any], what: str, subject: Any, *rest: Any) -> Any:
-    """Do what a request says: `make` what is kept under a number, `ask` or `drop` it, or `call` a function."""
-    if what == "call":
-        return FUNCTIONS[subject](*rest[0])
+    """Do what a request says: `make` what is kept under a number, `ask` or `drop` it."""
     if what == "make":
         kind, arguments = rest
         kept[subject] = KINDS[kind](*arguments)
@@ -319,4 +331,7 @@ def serve(handle: int, parent: int) -> None:
 
 
 if __name__ == "__main__":
-    serve(*map(int, sys.argv[1:]))
+    if sys.argv[1:]:
+        serve(*map(int, sys.argv[1:]))
+    else:
+        print(json.dumps(versions()))

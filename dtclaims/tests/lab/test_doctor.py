@@ -53,72 +53,6 @@ def test_dangerous_imports_are_findings(site: Path, text: str, state: str, detai
     assert (found.state, found.detail) == (state, detail)
 
 
-MUJOCO_PY = """raise Exception('''
-You appear to be missing MuJoCo.  We expected to find the file here: /home/me/.mujoco/mujoco210
-''')"""
-GYM = """
-__version__ = "{version}"
-class Env:
-    def reset(self): pass
-    def step(self, action): {step}
-def make(name): return Env()
-def spec(name): {spec}
-"""
-
-
-@pytest.mark.parametrize(
-    ("name", "files", "reason", "remedy"),
-    [
-        ("mujoco_py", {"mujoco_py": MUJOCO_PY}, "Exception: You appear to be missing MuJoCo.", "~/.mujoco/mujoco210"),
-        (
-            "gym",
-            {"gym": GYM.format(version="0.26.2", step="import numpy; numpy.bool8", spec="pass")},
-            "module 'numpy' has no attribute 'bool8'",
-            "gym needs numpy<2",
-        ),
-        (
-            "gym",
-            {"gym": GYM.format(version="0.26.2", step="pass", spec="pass")},
-            "d4rl needs gym<0.25 and this is 0.26.2",
-            "'gym<0.25'",
-        ),
-        (
-            "d4rl",
-            {
-                "gym": GYM.format(version="0.26.2", step="pass", spec="raise LookupError('NameNotFound: hopper')"),
-                "d4rl": "",
-            },
-            "NameNotFound",
-            "d4rl needs gym<0.25",
-        ),
-        (
-            "d4rl",
-            {
-                "gym": GYM.format(version="0.24.1", step="pass", spec="pass"),
-                "d4rl": "import mujoco_py",
-                "mujoco_py": MUJOCO_PY,
-            },
-            "missing MuJoCo",
-            "~/.mujoco/mujoco210",
-        ),
-    ],
-)
-def test_the_legacy_stacks_reasons(site: Path, name: str, files: dict[str, str], reason: str, remedy: str) -> None:
-    """The three known ways in which the old stack fails, each with the package's own words and what helps."""
-    for module, text in files.items():
-        (site / f"{module}.py").write_text(text)
-    found = probe(BY_NAME[name])
-    assert found.state == "broken"
-    assert reason in found.detail
-    assert remedy in str(found.remedy)
-
-
-def test_a_working_legacy_gym(site: Path) -> None:
-    """gym below 0.25 whose environments step is fine."""
-    (site / "gym.py").write_text(GYM.format(version="0.24.1", step="pass", spec="pass"))
-    assert probe(BY_NAME["gym"]).state == "works"
-
-
 def test_another_mujoco_is_broken_with_the_pin(site: Path) -> None:
     """The simulator is pinned: another release is named, with the command that installs ours."""
     (site / "mujoco.py").write_text("__version__ = '9.9'\nclass mjtState:\n    mjSTATE_INTEGRATION = 0")
@@ -208,12 +142,12 @@ def test_only_required_parts_decide_the_exit_code(
     sound: list[Any] = [
         Finding("torch", "works", "2.13", required=True),
         Finding("ray", "absent", "not installed", "`pip install ray`."),
-        Finding("d4rl", "broken", "Exception: no", "see there"),
+        Finding("trackio", "broken", "Exception: no", "see there"),
     ]
     monkeypatch.setattr(doctor, "examine", lambda: sound)
     assert main(["doctor"]) == 0
     printed = capsys.readouterr().out
-    assert "broken  d4rl   Exception: no" in printed
+    assert "broken  trackio  Exception: no" in printed
     assert "→ `pip install ray`." in printed
     assert main(["doctor", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[1] == {
@@ -235,6 +169,6 @@ def test_everything_is_examined(monkeypatch: pytest.MonkeyPatch) -> None:
     """One finding for each package, and those about files, the hub and the GPU."""
     monkeypatch.setattr(doctor, "probe", lambda package, **_: Finding(package.name, "works", ""))
     parts = {found.part for found in doctor.examine()}
-    assert {"gym", "d4rl", "mujoco_py", "minari", "ray", "wandb", "envpool", "mujoco"} <= parts
+    assert {"the paper's stack", "minari", "ray", "wandb", "envpool", "mujoco"} <= parts
     assert {"storage", "policies/hopper-medium", "backbones/language-mini", "checkpoint gpt2"} <= parts
     assert {"D4RL hopper-medium-v2", "Minari data sets"} <= parts

@@ -234,7 +234,7 @@ def test_data_and_backbones_may_be_elsewhere(
     """Results on data and backbones that are not here are exported, with a word on which they are taken to be."""
     expected = entries(filled(tmp_path))
     for name in ("find_data", "find_backbone"):
-        monkeypatch.setattr(laboratory, name, lambda *_: Unavailable("not here", "Go there."))
+        monkeypatch.setattr(laboratory, name, lambda *_, **__: Unavailable("not here", "Go there."))
     assert judged(export(tmp_path)) == expected
     said = capsys.readouterr().out
     assert re.search("the language backbone, not at hand here, is taken to be [0-9a-f]{12}, of ", said)
