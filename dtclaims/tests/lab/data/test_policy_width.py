@@ -16,7 +16,7 @@ from dtclaims.lab.data.policy_width import choose_width, fit_policy, widened
 from dtclaims.lab.data.simulators import GYM_V2, V4
 from dtclaims.lab.design.tasks import TASKS, Task
 from dtclaims.places import read_card
-from dtclaims.tests.lab.data.test_policy import moments, random_tensors
+from dtclaims.tests.support.policies import moments, random_tensors
 
 HOPPER = TASKS["hopper"]
 FITTED = ("hopper", "walker2d")
