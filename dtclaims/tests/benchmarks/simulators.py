@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import t
 
-from dtclaims.lab.data.collect import obtain, policy_folder, shipped_recipe
+from dtclaims.lab.data.collect import collect, policy_folder
 from dtclaims.lab.data.physics import BatchedEnv
 from dtclaims.lab.data.policy import Policy
 from dtclaims.lab.data.policy_selection import Actor
@@ -219,20 +219,24 @@ def returns(episodes: int) -> Iterator[str]:
 
 
 def sets(steps: int) -> Iterator[str]:
-    """Medium sets of both simulators, and D4RL's: trajectories, mean, standard deviation, least and greatest return."""
+    """Medium sets of both simulators, and D4RL's: trajectories, and their mean, standard deviation, least and greatest.
+
+    In gym-v2 of the policy that was trained in v4, and of the one that was fitted, where there is one.
+    """
     for task in TASKS.values():
         facts = task.medium
         yield (
-            f"| {task.name} | D4RL | {facts.trajectories} | {facts.return_mean:.0f} | {facts.return_std:.0f} | "
-            f"{facts.return_min:.0f} | {facts.return_max:.0f} |"
+            f"| D4RL | {task.name}-medium-v2 | {facts.trajectories} | {facts.return_mean:.0f} | "
+            f"{facts.return_std:.0f} | {facts.return_min:.0f} | {facts.return_max:.0f} |"
         )
-        for simulator in (GYM_V2, V4):
-            data = obtain(shipped_recipe(task.name, steps=steps, simulator=simulator))
-            totals = data.returns
-            yield (
-                f"| {task.name} | {simulator} | {len(totals)} | {totals.mean():.0f} | {totals.std():.0f} | "
-                f"{totals.min():.0f} | {totals.max():.0f} |"
-            )
+        for simulator in (V4, GYM_V2):
+            folders = {policy_folder(task.name, "medium"), policy_folder(task.name, "medium", simulator)}
+            for folder in sorted(folders):
+                totals = collect(Policy.load(folder, task), steps=steps, seed=0, simulator=simulator).returns
+                yield (
+                    f"| {simulator} | {folder.name} | {len(totals)} | {totals.mean():.0f} | {totals.std():.0f} | "
+                    f"{totals.min():.0f} | {totals.max():.0f} |"
+                )
 
 
 def record() -> Iterator[str]:

@@ -19,8 +19,8 @@ from dtclaims.places import read_card
 from dtclaims.tests.support.policies import moments, random_tensors
 
 HOPPER = TASKS["hopper"]
-FITTED = ("hopper", "walker2d")
-"""Those whose trained policies are further than 10 % from D4RL's mean return in gym-v2."""
+FITTED = ("hopper",)
+"""Those that ship. HalfCheetah's trained policy is at its level in gym-v2; no width brings Walker2d's there."""
 
 
 def test_the_noise_is_as_much_wider_and_the_mean_stays() -> None:
