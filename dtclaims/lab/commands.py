@@ -69,6 +69,18 @@ def _train_policy(options: argparse.Namespace) -> None:
 
 
 @with_extra
+def _fit_policy(options: argparse.Namespace) -> None:
+    from dtclaims.lab.data.policy_width import fit_policy
+    from dtclaims.lab.data.simulators import check_here
+    from dtclaims.lab.design.tasks import get_task
+
+    check_here(options.simulator)
+    out = options.out or Path("policies") / f"{options.task}-medium-{options.simulator}"
+    fit_policy(get_task(options.task), simulator=options.simulator, seed=options.seed, out=out, progress=_say)
+    print(f"policy: {out}")
+
+
+@with_extra
 def _collect(options: argparse.Namespace) -> None:
     from dtclaims.lab.data.collect import collect_to, collected_path, obtain, shipped_recipe
     from dtclaims.lab.data.simulators import check_here
@@ -317,6 +329,19 @@ COMMANDS: Sequence[Command] = (
             Argument.of("--resume", action="store_true", help="go on from the checkpoint in the folder"),
         ),
         ("device",),
+    ),
+    Command(
+        ("data", "fit-policy"),
+        "bring a shipped medium policy to D4RL's level in a simulator, by the width of its noise",
+        _fit_policy,
+        (
+            Argument.of("task", metavar="TASK"),
+            Argument.of("--seed", type=int, default=0, help="of the episodes it is chosen on (default: 0)"),
+            Argument.of(
+                "--out", type=Path, default=None, metavar="DIR", help="folder (default: policies/TASK-medium-SIMULATOR)"
+            ),
+            SIMULATOR,
+        ),
     ),
     Command(
         ("data", "collect"),

@@ -20,7 +20,7 @@ from dtclaims.errors import DataError, UsageError
 from dtclaims.lab.data.hdf5 import check_room, load_hdf5, save_hdf5
 from dtclaims.lab.data.physics import BatchedEnv
 from dtclaims.lab.data.policy import Policy
-from dtclaims.lab.data.simulators import GYM_V2, V4, check_simulator, entry_of, version_of
+from dtclaims.lab.data.simulators import GYM_V2, SIMULATORS, V4, check_simulator, entry_of, version_of
 from dtclaims.lab.data.trajectories import Booleans, Floats, Integers, Trajectories
 from dtclaims.lab.design.tasks import MAX_EPISODE_STEPS, get_task
 from dtclaims.places import fixture_dir, home, read_card
@@ -73,9 +73,11 @@ class Recipe:
         }
 
 
-def policy_folder(task: str, level: str) -> Path:
-    """Where the shipped policy of a task and level lies."""
-    return fixture_dir() / "policies" / f"{task}-{level}"
+def policy_folder(task: str, level: str, simulator: str = V4) -> Path:
+    """Where the shipped policy of a task and level lies: the one fitted to a simulator, where there is one."""
+    shipped = fixture_dir() / "policies" / f"{task}-{level}"
+    fitted = shipped.with_name(f"{shipped.name}-{simulator}")
+    return fitted if fitted.is_dir() else shipped
 
 
 def shipped_recipe(task: str, *, level: str = "medium", steps: int, seed: int = 0, simulator: str = V4) -> Recipe:
@@ -89,15 +91,15 @@ def shipped_recipe(task: str, *, level: str = "medium", steps: int, seed: int = 
     check_simulator(simulator)
     if steps < 1:
         raise UsageError("a set needs at least one step", given=steps)
-    if not policy_folder(task, level).is_dir():
-        folders = (fixture_dir() / "policies").glob(f"{task}-*")
-        shipped = sorted(folder.name.removeprefix(f"{task}-") for folder in folders)
+    if not policy_folder(task, level, simulator).is_dir():
+        names = {folder.name.removeprefix(f"{task}-") for folder in (fixture_dir() / "policies").glob(f"{task}-*")}
+        shipped = sorted(names - {f"{name}-{other}" for name in names for other in SIMULATORS})
         raise UsageError(
             f"no {level} policy for {task} is shipped with this version",
             expected=f"one of {', '.join(shipped)}" if shipped else None,
             remedy=f"Train one: `dtclaims data train-policy {task}`.",
         )
-    card = read_card(policy_folder(task, level))
+    card = read_card(policy_folder(task, level, simulator))
     return Recipe(task, level, steps, seed, card["files"]["model.safetensors"]["sha256"], simulator)
 
 
@@ -272,7 +274,7 @@ def roll(policy: Policy, env: BatchedEnv, seed: int, wave: int, limit: int, adva
 
 def collect_recipe(recipe: Recipe, *, workers: int | None = None, progress: Progress | None = None) -> Trajectories:
     """The set of a recipe, collected now, with everything it came from in its provenance."""
-    policy = Policy.load(policy_folder(recipe.task, recipe.level), get_task(recipe.task))
+    policy = Policy.load(policy_folder(recipe.task, recipe.level, recipe.simulator), get_task(recipe.task))
     data = collect(
         policy, steps=recipe.steps, seed=recipe.seed, workers=workers, progress=progress, simulator=recipe.simulator
     )

@@ -65,7 +65,7 @@ def measure_references(
         raise UsageError("references need at least one episode", given=episodes)
     measured: dict[str, Any] = {}
     for task in tasks:
-        folder = policy_folder(task.name, "expert")
+        folder = policy_folder(task.name, "expert", simulator)
         card = read_card(folder)
         sha256 = card["files"][WEIGHTS_FILE]["sha256"]
         actors: dict[str, tuple[Actor, dict[str, str]]] = {

@@ -13,6 +13,7 @@ from dtclaims.lab.data.collect import policy_folder
 from dtclaims.lab.data.physics import simulator_version
 from dtclaims.lab.data.references import RandomPolicy, measure_references
 from dtclaims.lab.data.scores import measured_references, score_reference
+from dtclaims.lab.data.simulators import GYM_V2, V4
 from dtclaims.lab.design.tasks import TASKS
 from dtclaims.places import read_card
 
@@ -45,6 +46,21 @@ def test_measured_references_belong_to_the_shipped_experts(name: str) -> None:
     error = np.hypot(measured["expert"]["std"], fresh["std"]) / np.sqrt(100)
     assert abs(measured["expert"]["mean"] - fresh["mean"]) < 5 * error
     assert measured["expert"]["seed"] != fresh["seed"]
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_measured_references_of_gym_v2_are_of_the_same_experts(name: str) -> None:
+    """Another simulator's own numbers, of the same policies on the same starts, and near D4RL's at random."""
+    shipped, here = measured_references(GYM_V2), measured_references(V4)
+    assert (shipped["simulator"], shipped["versions"]["mujoco"]) == (GYM_V2, "2.1.0")
+    one, other = shipped["tasks"][name], here["tasks"][name]
+    for policy in ("random", "expert"):
+        same = ("policy", "sha256", "seed", "episodes")
+        assert [one[policy].get(key) for key in same] == [other[policy].get(key) for key in same]
+        assert one[policy]["mean"] != other[policy]["mean"]
+    low, high = TASKS[name].d4rl_reference
+    assert abs(one["random"]["mean"] - low) < 0.05 * (high - low)
+    assert score_reference(TASKS[name], "own_simulator", GYM_V2) == (one["random"]["mean"], one["expert"]["mean"])
 
 
 def test_measured_references_say_where_they_come_from() -> None:
