@@ -31,6 +31,7 @@ from dtclaims.lab import results
 from dtclaims.lab.data.scores import reference_simulator, score_reference
 from dtclaims.lab.data.simulators import (
     D4RL_SIMULATOR,
+    check_here,
     check_simulator,
     missing,
     said_of,
@@ -493,8 +494,8 @@ class Laboratory:
         if not wish.only_recorded:
             check_source(data)
         simulator = wish.options.get("simulator")
-        if simulator and (absent := missing(check_simulator(simulator))) is not None and wish.works:
-            raise absent
+        if simulator and check_simulator(simulator) and wish.works:
+            check_here(simulator)
         models = {kind: name for kind in ("language", "image") if (name := wish.options.get(f"{kind}_model"))}
         sources = Sources(data, models, parse_checkpoints(wish.options.get("checkpoints")), simulator)
         if models and sources.checkpoints != (FIRST,):

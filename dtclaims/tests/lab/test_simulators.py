@@ -20,7 +20,7 @@ from dtclaims.harness.report import FORMATS, parse, render, summary_lines
 from dtclaims.harness.store.pooling import pool
 from dtclaims.harness.store.recorded import Recorded
 from dtclaims.harness.study import Study
-from dtclaims.lab import LAB
+from dtclaims.lab import LAB, laboratory
 from dtclaims.lab.data import collect as collecting
 from dtclaims.lab.data import scores
 from dtclaims.lab.data.collect import collect_recipe, collected_path, obtain, shipped_recipe
@@ -283,7 +283,7 @@ def test_d4rls_own_files_are_known_by_their_layout(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("installed")
-def test_results_of_two_simulators_are_never_pooled() -> None:
+def test_results_of_two_simulators_are_never_pooled(monkeypatch: pytest.MonkeyPatch) -> None:
     """One error names both; what is recorded of one stands for nothing of the other."""
     found = [provenance(reading(session(simulator=name)).jobs[0], "cpu", SET) for name in SIMULATORS]
     with pytest.raises(PoolingError, match=r"simulator.name is v4 and gym-v2"):
@@ -293,8 +293,11 @@ def test_results_of_two_simulators_are_never_pooled() -> None:
     wish = Wish("mini", ("hopper",), False, {}, recorded=[ours, theirs], only_recorded=True)
     with pytest.raises(StoreError, match="runs of several simulators: got gym-v2 and v4"):
         LAB.session(wish)
-    alone = LAB.session(replace(wish, recorded=[theirs]))
-    assert alone.simulator == GYM_V2
+    # Evidence is judged where there is no MuJoCo at all: what is installed is not looked at.
+    monkeypatch.setattr(laboratory, "find_simulator", lambda name: pytest.fail("looked for"))
+    monkeypatch.setattr(laboratory, "check_here", lambda name: pytest.fail("looked for"))
+    alone = LAB.session(replace(wish, recorded=[theirs], options={"simulator": GYM_V2}))
+    assert reading(alone).jobs[0].what["simulator"] == alone.simulator == GYM_V2
     assert "Simulator: gym-v2" in alone.label
 
 

@@ -2,7 +2,7 @@
 
     python -m dtclaims.tests.support.lookalikes FOLDER
     HF_HUB_CACHE=FOLDER/hub D4RL_DATASET_DIR=FOLDER/d4rl DTCLAIMS_HOME=FOLDER/home \\
-        pytest claims -m gpu --scale paper --preflight
+        pytest claims -m gpu --scale paper --simulator v4 --preflight
 
 Sizes, names and layouts are the real ones; so are counts and returns of the sets, by which D4RL's are told from others.
 Nothing that is learnt from them means anything.
