@@ -58,9 +58,11 @@ def python(where: Path) -> list[str]:
 def variables(where: Path) -> dict[str, str]:
     """What such a program finds beside the variables of its user."""
     binary = where / "mujoco210"
+    # Its Python may need the user's own libraries; those of MuJoCo are ours.
+    libraries = [str(binary / "bin"), *filter(None, [os.environ.get("LD_LIBRARY_PATH")])]
     return {
         "MUJOCO_PY_MUJOCO_PATH": str(binary),
-        "LD_LIBRARY_PATH": str(binary / "bin"),
+        "LD_LIBRARY_PATH": ":".join(libraries),
         # Where there is an NVIDIA driver it would build against EGL, for pictures that nobody takes.
         "MUJOCO_PY_FORCE_CPU": "1",
         "D4RL_SUPPRESS_IMPORT_ERROR": "1",

@@ -14,7 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from dtclaims.lab.data.physics_pool import SharedSlots
 from dtclaims.lab.design.tasks import TASKS, Task
 from dtclaims.lab.legacy.slots import LegacySlots
-from dtclaims.tests.benchmarks.bench_physics import recorded
+from dtclaims.tests.support.recorded import recorded
 
 pytestmark = pytest.mark.legacy
 

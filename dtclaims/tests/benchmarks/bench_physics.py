@@ -8,7 +8,7 @@ this machine's cores, and what collecting takes; `--quick` leaves the long sets 
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache, partial
+from functools import partial
 
 import gymnasium
 import numpy as np
@@ -16,36 +16,15 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from dtclaims.device import cpu_count
-from dtclaims.lab.data.collect import collect, policy_folder
+from dtclaims.lab.data.collect import collect
 from dtclaims.lab.data.physics import BatchedEnv
-from dtclaims.lab.data.policy import Policy
 from dtclaims.lab.design.tasks import TASKS, Task
-from dtclaims.seeding import generator
+from dtclaims.tests.support.recorded import medium, recorded
 
 ALONE, STEPS = 64, 200
 """Slots that one core steps, and steps of each in the table."""
 SLOTS = (320, 640)
 """Of the table: 16 and 32 runs of 20 episodes."""
-
-
-def medium(task: Task) -> Policy:
-    return Policy.load(policy_folder(task.name, "medium"), task)
-
-
-@lru_cache(maxsize=1)
-def recorded(task: Task, slots: int, steps: int, workers: int) -> tuple[np.ndarray, np.ndarray]:
-    """Actions (steps, slots, A) of the shipped policy, and which episodes had not ended (steps, slots)."""
-    policy, rng = medium(task), generator(0, "bench/physics")
-    env = BatchedEnv(task, slots, workers)
-    states, active = env.reset(range(slots)), np.ones(slots, dtype=bool)
-    actions, going = [], []
-    for _ in range(steps):
-        actions.append(policy.act(states, rng))
-        going.append(active.copy())
-        states, _, ended = env.step(actions[-1], active)
-        active &= ~ended
-    env.close()
-    return np.stack(actions), np.stack(going)
 
 
 def replay(env: BatchedEnv, actions: np.ndarray, going: np.ndarray) -> int:

@@ -230,13 +230,17 @@ def test_runs_of_different_provenance_are_not_pooled(tmp_path: Path, change: Any
 
 
 def test_the_score_reference_is_part_of_the_provenance(tmp_path: Path) -> None:
-    """What means 0 and what means 100 stands with every score, by task, and only with scores (DEV-29)."""
+    """What means 0 and what means 100, and the simulator that it was measured in, stands with every score, by task, and
+    only with scores (DEV-29)."""
     found = entries(filled(tmp_path))
     published, corrected = (
         found["SAMPLE-fails", name].provenance["score_reference"] for name in ("published", "corrected")
     )
-    assert published == {"hopper": {"name": "dataset_means", "random": 18.40, "expert": 3511.36}}
-    assert corrected == {"hopper": {"name": "d4rl", "random": -20.272305, "expert": 3234.3}}
+    means = {"name": "dataset_means", "random": 18.40, "expert": 3511.36, "simulator": "gym-v2"}
+    assert published == {"hopper": means}
+    assert corrected == {
+        "hopper": {"name": "d4rl", "random": -20.272305, "expert": 3234.3, "simulator": "gym-v2"},
+    }
     assert "score_reference" not in found["SAMPLE-ratio", "published"].provenance
 
 

@@ -1,12 +1,14 @@
 """Code by name: what a run takes of the tables is known before, and all that it loads."""
 
 import importlib
+import itertools
 import subprocess
 import sys
 
 import pytest
 
 from dtclaims.choice import Choice
+from dtclaims.lab.data.simulators import SIMULATORS
 from dtclaims.lab.design.arms import ARMS, get_arm
 from dtclaims.lab.train.choices import path_of, run_choices
 
@@ -18,6 +20,7 @@ TABLES = {
     "ROLLOUTS": "dtclaims.lab.train.evaluate",
     "ALONE": "dtclaims.lab.train.alone",
     "FORWARDS": "dtclaims.lab.train.forward",
+    "WORLDS": "dtclaims.lab.data.simulators",
 }
 PATHS = ("plain", "stacked")
 STACKED = {
@@ -28,10 +31,11 @@ STACKED = {
 
 @pytest.mark.parametrize("device", ["cpu", "cuda", "cuda:1"])
 def test_every_choice_of_every_arm_is_in_its_table(device: str) -> None:
-    """Each named entry is code; between them the arms use every entry but those of the other device."""
+    """Each named entry is code; between them the arms, in either simulator, use every entry but those of the
+    other device."""
     used: dict[str, set[str]] = {table: set() for table in TABLES}
-    for arm in ARMS.values():
-        chosen = run_choices(arm, device)
+    for arm, simulator in itertools.product(ARMS.values(), SIMULATORS):
+        chosen = run_choices(arm, device, simulator)
         assert chosen.keys() == TABLES.keys()
         for table, entry in chosen.items():
             used[table].add(entry)
