@@ -51,9 +51,12 @@ def with_extra(run: Run) -> Run:
 @with_extra
 def _train_policy(options: argparse.Namespace) -> None:
     from dtclaims.lab.data.policy_training import train_policy
+    from dtclaims.lab.data.simulators import check_here
     from dtclaims.lab.design.tasks import get_task
 
-    out = options.out or Path("policies") / f"{options.task}-{options.level}"
+    check_here(options.simulator)
+    fitted = "" if options.simulator == V4 else f"-{options.simulator}"
+    out = options.out or Path("policies") / f"{options.task}-{options.level}{fitted}"
     train_policy(
         get_task(options.task),
         level=options.level,
@@ -62,6 +65,7 @@ def _train_policy(options: argparse.Namespace) -> None:
         steps=options.steps,
         out=out,
         device=options.device,
+        simulator=options.simulator,
         resume=options.resume,
         progress=_say,
     )
@@ -297,9 +301,7 @@ LEGACY_FOLDER = Argument.of(
     help="where not said, DTCLAIMS_LEGACY, else DTCLAIMS_HOME/legacy",
 )
 SOURCE = "a file or folder (D4RL HDF5, Decision Transformer pickle, Minari), a Minari id, or legacy"
-SIMULATOR = Argument.of(
-    "--simulator", choices=SIMULATORS, default=V4, help=f"that the policy is rolled out in (default: {V4})"
-)
+SIMULATOR = Argument.of("--simulator", choices=SIMULATORS, default=V4, help=f"that the policy acts in (default: {V4})")
 TASK_OF_FILE = Argument.of("--task", default=None, help="for files that do not say it")
 
 COMMANDS: Sequence[Command] = (
@@ -327,6 +329,7 @@ COMMANDS: Sequence[Command] = (
             ),
             Argument.of("--out", type=Path, default=None, metavar="DIR", help="folder (default: policies/TASK-LEVEL)"),
             Argument.of("--resume", action="store_true", help="go on from the checkpoint in the folder"),
+            SIMULATOR,
         ),
         ("device",),
     ),

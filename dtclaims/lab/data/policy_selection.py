@@ -98,7 +98,7 @@ FRESH_EPISODES = {"medium": 400, "expert": 100}
 """Episodes that a chosen policy is measured on once more."""
 
 
-def measure_afresh(policy: Policy, level: Level, seed: int, *, workers: int = 1) -> dict[str, Any]:
+def measure_afresh(policy: Policy, level: Level, seed: int, *, workers: int = 1, simulator: str = V4) -> dict[str, Any]:
     """The chosen policy on seeds that no selection has seen: the best of many measured is flattered by its own.
 
     Args:
@@ -106,12 +106,14 @@ def measure_afresh(policy: Policy, level: Level, seed: int, *, workers: int = 1)
         level: decides the number of episodes.
         seed: of the training run; the episodes' own is derived from it.
         workers: physics workers; does not change the result.
+        simulator: in which.
 
     Returns:
         The fields of `Measured`, and the seed.
     """
     own = derive(seed, f"fresh/{level}") % 2**31
-    return {"seed": own, **rounded(measure_policy(policy, FRESH_EPISODES[level], seed=own, workers=workers))}
+    result = measure_policy(policy, FRESH_EPISODES[level], seed=own, workers=workers, simulator=simulator)
+    return {"seed": own, **rounded(result)}
 
 
 def rounded(measured: Measured) -> dict[str, Any]:

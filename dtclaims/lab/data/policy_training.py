@@ -16,7 +16,6 @@ import torch
 
 from dtclaims import __version__
 from dtclaims.errors import UsageError
-from dtclaims.lab.data.physics import simulator_version
 from dtclaims.lab.data.policy import WEIGHTS_FILE, Policy
 from dtclaims.lab.data.policy_selection import (
     Level,
@@ -30,6 +29,7 @@ from dtclaims.lab.data.policy_selection import (
 )
 from dtclaims.lab.data.sac import SacConfig
 from dtclaims.lab.data.sac_trainer import Episode, SacTrainer
+from dtclaims.lab.data.simulators import V4, world
 from dtclaims.lab.design.tasks import Task
 from dtclaims.seeding import derive
 
@@ -99,6 +99,7 @@ def train_policy(
     parallel_seeds: int = 1,
     workers: int = 1,
     config: SacConfig | None = None,
+    simulator: str = V4,
     resume: bool = False,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -112,9 +113,11 @@ def train_policy(
         target_return: mean return wanted of `medium`; None is the task's `medium_return`.
         steps: environment steps for each seed.
         device: "auto", "cpu" or "cuda[:n]".
+        simulator: that it is trained, chosen and measured in.
 
     Raises:
-        UsageError: unknown level, too few steps for a snapshot, or `resume` on another run's checkpoint.
+        SimulatorError: the simulator is not here.
+        UsageError: unknown level or simulator, too few steps for a snapshot, or `resume` on another run's checkpoint.
     """
     check_level(level)
     on = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
@@ -129,26 +132,33 @@ def train_policy(
     if not resume:
         checkpoint.unlink(missing_ok=True)
     seeds = list(range(seed, seed + parallel_seeds))
-    trainer = SacTrainer(task, seeds, config, on, workers)
+    trainer = SacTrainer(task, seeds, config, on, workers, simulator=simulator)
     snapshots = collect_snapshots(trainer, steps, every=SNAPSHOT_EVERY, progress=progress, checkpoint=checkpoint)
 
     def measure(chosen: Sequence[Snapshot], episodes: int) -> list[Measured]:
-        return [measure_policy(s.policy, episodes, seed=derive(s.seed, str(s.step)), workers=workers) for s in chosen]
+        found = []
+        for one in chosen:
+            own = derive(one.seed, str(one.step))
+            found.append(measure_policy(one.policy, episodes, seed=own, workers=workers, simulator=simulator))
+        return found
 
     snapshot, result = select(task, snapshots, level, measure, target_return=target_return)
     command = f"dtclaims data train-policy {task.name} --seed {seed} --level {level} --steps {steps} --device {on.type}"
     if parallel_seeds > 1:
         command += f" --parallel-seeds {parallel_seeds}"
+    if simulator != V4:
+        command += f" --simulator {simulator}"
     return write_policy(
         out,
         level,
         snapshot,
         result,
         snapshots,
-        fresh=measure_afresh(snapshot.policy, level, snapshot.seed, workers=workers),
+        fresh=measure_afresh(snapshot.policy, level, snapshot.seed, workers=workers, simulator=simulator),
         command=command,
         config=config,
         device=on,
+        simulator=simulator,
         target_return=target_return,
     )
 
@@ -175,6 +185,7 @@ def write_policy(
     command: str,
     config: SacConfig,
     device: torch.device,
+    simulator: str = V4,
     target_return: float | None = None,
 ) -> dict[str, Any]:
     """Write the chosen snapshot's weights and card into the folder `out`; the card.
@@ -191,12 +202,12 @@ def write_policy(
     card = {
         "schema": 1,
         "kind": "policy",
-        "name": f"{task.name}-{level}",
+        "name": f"{task.name}-{level}" + ("" if simulator == V4 else f"-{simulator}"),
         "made_with": command,
         "licence": "MIT",
         "origin": {
             "method": "soft actor-critic with automatic temperature (arXiv:1812.05905)",
-            "environment": task.gym_id,
+            "environment": task.gym_id if simulator == V4 else f"{task.name} of {simulator}",
             "level": level,
             "target_return": target if level == "medium" else None,
             "seed": snapshot.seed,
@@ -206,7 +217,7 @@ def write_policy(
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         },
         "versions": {"dtclaims": __version__, "torch": torch.__version__, "numpy": np.__version__}
-        | simulator_version(),
+        | world(simulator).version(),
         "results": {
             "stochastic_policy": rounded(result),
             "fresh_episodes": dict(fresh),

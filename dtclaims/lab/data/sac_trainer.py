@@ -11,6 +11,7 @@ import torch
 from dtclaims.errors import UsageError
 from dtclaims.lab.data.physics import BatchedEnv
 from dtclaims.lab.data.sac import Learner, SacConfig
+from dtclaims.lab.data.simulators import V4
 from dtclaims.lab.design.tasks import MAX_EPISODE_STEPS, Task
 from dtclaims.seeding import generator
 
@@ -33,14 +34,21 @@ class SacTrainer:
     """
 
     def __init__(
-        self, task: Task, seeds: Sequence[int], config: SacConfig, device: torch.device, workers: int = 1
+        self,
+        task: Task,
+        seeds: Sequence[int],
+        config: SacConfig,
+        device: torch.device,
+        workers: int = 1,
+        *,
+        simulator: str = V4,
     ) -> None:
         if config.capacity % config.envs or config.warmup < config.envs:
             raise UsageError("replay capacity must be a multiple of envs, and warmup at least envs", given=config)
-        self.task, self.config, self.seeds = task, config, tuple(seeds)
+        self.task, self.config, self.seeds, self.simulator = task, config, tuple(seeds), simulator
         self.learner = Learner(task, seeds, config, device)
         slots = len(seeds) * config.envs
-        self.env = BatchedEnv(task, slots, workers)
+        self.env = BatchedEnv(task, slots, workers, simulator=simulator)
         self.draws = [generator(seed, "sac/collect") for seed in seeds]
         self.step_count = 0
         """Environment steps taken so far, for each seed."""
@@ -90,6 +98,7 @@ class SacTrainer:
         """A checkpoint: learner, physics, generators and counters."""
         return {
             "task": self.task.name,
+            "simulator": self.simulator,
             "seeds": list(self.seeds),
             "learner": self.learner.state(),
             "physics": torch.from_numpy(self.env.save()),
@@ -103,13 +112,15 @@ class SacTrainer:
         """Continue from `state`.
 
         Raises:
-            UsageError: a checkpoint of another task, other seeds or other hyperparameters.
+            UsageError: a checkpoint of another task or simulator, other seeds or other hyperparameters.
         """
-        if (saved["task"], tuple(saved["seeds"])) != (self.task.name, self.seeds):
+        # Before there was a choice, it was v4.
+        simulator = saved.get("simulator", V4)
+        if (saved["task"], simulator, tuple(saved["seeds"])) != (self.task.name, self.simulator, self.seeds):
             raise UsageError(
                 "the checkpoint belongs to another run",
-                given=f"{saved['task']}, seeds {saved['seeds']}",
-                expected=f"{self.task.name}, seeds {list(self.seeds)}",
+                given=f"{saved['task']} in {simulator}, seeds {saved['seeds']}",
+                expected=f"{self.task.name} in {self.simulator}, seeds {list(self.seeds)}",
             )
         self.learner.load_state(saved["learner"])
         self.states = self.env.restore(saved["physics"].numpy())

@@ -27,7 +27,9 @@ from dtclaims.lab.data.policy_selection import (
 from dtclaims.lab.data.policy_training import CHECKPOINT_FILE, collect_snapshots, train_policy
 from dtclaims.lab.data.sac import Learner, SacConfig, actor_tensors, sample_actions
 from dtclaims.lab.data.sac_trainer import Episode, SacTrainer
+from dtclaims.lab.data.simulators import GYM_V2
 from dtclaims.lab.design.tasks import TASKS
+from dtclaims.tests.support import another_world
 
 HOPPER = TASKS["hopper"]
 CPU = torch.device("cpu")
@@ -229,14 +231,16 @@ def test_two_runs_of_a_seed_are_identical_and_resuming_changes_nothing(tmp_path:
             assert all(np.array_equal(left.policy.tensors[n], right.policy.tensors[n]) for n in left.policy.tensors)
 
 
-def test_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
-    """Another task, seed or hyperparameter does not continue a checkpoint."""
+def test_checkpoint_of_another_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another task, simulator, seed or hyperparameter does not continue a checkpoint."""
+    another_world.install(monkeypatch)
     path = tmp_path / "training.pt"
     collect_snapshots(SacTrainer(HOPPER, [1], TINY, CPU), 100, every=50, checkpoint=path)
     for other in (
         SacTrainer(HOPPER, [2], TINY, CPU),
         SacTrainer(TASKS["walker2d"], [1], TINY, CPU),
         SacTrainer(HOPPER, [1], replace(TINY, rate=1e-3), CPU),
+        SacTrainer(HOPPER, [1], TINY, CPU, simulator=GYM_V2),
     ):
         with pytest.raises(UsageError, match="the checkpoint belongs to another run"):
             collect_snapshots(other, 200, every=50, checkpoint=path)
@@ -358,6 +362,20 @@ def test_trained_policy_folder_is_complete(tmp_path: Path) -> None:
     expert = train_policy(HOPPER, steps=10_000, config=config, level="expert", resume=True, **options)
     assert expert["origin"]["step"] == 10_000
     assert (tmp_path / CHECKPOINT_FILE).exists()
+
+
+def test_a_policy_is_trained_and_measured_in_the_simulator_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training returns, choice and fresh episodes are that simulator's; card and command name it."""
+    another_world.install(monkeypatch)
+    config = SacConfig(envs=50, warmup=9_800, capacity=10_000, hidden=16, batch=8)
+    card = train_policy(HOPPER, seed=3, steps=10_000, out=tmp_path, device="cpu", config=config, simulator=GYM_V2)
+    policy, seed = Policy.load(tmp_path, HOPPER), card["origin"]["seed"]
+    assert card["results"]["fresh_episodes"] == measure_afresh(policy, "medium", seed, simulator=GYM_V2)
+    assert card["results"]["fresh_episodes"] != measure_afresh(policy, "medium", seed)
+    assert card["made_with"].endswith("--simulator gym-v2")
+    assert (card["name"], card["versions"]["mujoco"]) == ("hopper-medium-gym-v2", "2.1.0")
 
 
 def test_too_few_steps_are_refused_before_training(tmp_path: Path) -> None:
