@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dtclaims.device import cpu_count
+from dtclaims.device import cores_each, cpu_count
 from dtclaims.harness.engine.engine import Ended, Event
 from dtclaims.harness.engine.mps import sharing
 from dtclaims.harness.engine.work import Group, perform, prepare_process, warm_up
@@ -50,9 +50,8 @@ class Processes:
     ) -> None:
         self._root, self._note = root, note
         self.places = list(places)
-        apart = len(set(self.places)) if self.places[0] is not None else len(self.places)
-        self.cores = max(1, cpu_count() // apart)
-        """That each worker may use: those beside its GPU, all of them, as its neighbours seldom want theirs at once."""
+        self.cores = cores_each(len(self.places), cpu_count())
+        """That each worker may use."""
         self._workers: list[_Worker] = []
         self._environment: dict[str, str] = {}
         """Of the workers, beside this process's: where the daemon is that lets them share a GPU."""

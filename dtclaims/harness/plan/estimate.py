@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dtclaims.device import cores_each
 from dtclaims.harness.lab import Cost
 
 
@@ -26,8 +27,8 @@ class Machine:
 
     @property
     def cores_each(self) -> int:
-        """That one worker may use: beside a GPU, all that are beside it."""
-        return max(1, self.cores // (self.gpus or self.workers))
+        """That one worker may use."""
+        return cores_each(self.workers, self.cores)
 
 
 @dataclass(frozen=True)

@@ -444,13 +444,13 @@ def test_a_full_disk_is_told_by_whatever_meets_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("device", "scale", "workers", "machine", "places", "cores"),
     [
-        ("cpu", "mini", 3, 8, [None] * 3, 2),
-        ("cuda", "mini", None, 64, ["4", "7"] * 16, 32),
-        ("cuda", "mini", None, 20, ["4", "7"] * 10, 10),
+        ("cpu", "mini", 3, 8, [None] * 3, 6),
+        ("cuda", "mini", None, 64, ["4", "7"] * 16, 4),
+        ("cuda", "mini", None, 20, ["4", "7"] * 10, 2),
         ("cuda", "paper", None, 64, ["4", "7"] * 2, 32),
         ("cuda:1", "paper", None, 64, ["7"] * 2, 64),
         ("cuda", "paper", None, 1, ["4", "7"], 1),
-        ("cuda", "mini", 3, 2, ["4", "7", "4"], 1),
+        ("cuda", "mini", 3, 2, ["4", "7", "4"], 2),
     ],
 )
 def test_workers_are_packed_on_every_gpu(

@@ -63,7 +63,7 @@ def test_jobs_of_one_core_are_dealt_out(seconds: list[float], cores: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("workers", "gpus", "took", "each"), [(1, 1, 80, 20), (2, 1, 40, 20), (4, 1, 40, 40), (4, 4, 20, 20)]
+    ("workers", "gpus", "took", "each"), [(1, 1, 80, 20), (2, 1, 40, 20), (4, 1, 40, 40), (4, 4, 15, 15)]
 )
 def test_training_and_physics_of_workers_overlap(workers: int, gpus: int, took: float, each: float) -> None:
     """Each job is half GPU, half physics: two at once take as long as one; four wait for the GPU, or have one each."""
