@@ -111,7 +111,9 @@ def test_seeds_needed_for_a_share_is_where_wilson_passes(share, n):
 @pytest.mark.parametrize(("n", "power"), [(3, (0.32, 0.72, 0.93)), (4, (0.46, 0.91, 1.00))])
 def test_provisional_power_is_the_tables(n, power):
     """With 3 or 4 seeds, where only t decides, the printed (simulated) power is the noncentral t's."""
-    exact = oracle.nct.sf(t_quantile(0.95, n - 1), n - 1, np.array([1, 2, 3]) * math.sqrt(n))
+    # scipy 1.13 divides by zero on its way to the right values.
+    with np.errstate(divide="ignore"):
+        exact = oracle.nct.sf(t_quantile(0.95, n - 1), n - 1, np.array([1, 2, 3]) * math.sqrt(n))
     assert exact == pytest.approx(power, abs=0.01)
 
 

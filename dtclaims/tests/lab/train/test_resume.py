@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 
 from dtclaims.errors import RunFailed, StoreError
 from dtclaims.harness.engine.engine import Ended, Event
@@ -253,6 +254,27 @@ def test_a_full_disk(tmp_path: Path) -> None:
     found = load_state(tmp_path)
     assert found is not None
     assert found[0]["epoch"] == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Error while serializing: I/O error: File too large (os error 27)",
+        'Error while serializing: IoError(Os { code: 27, kind: FileTooLarge, message: "File too large" })',
+    ],
+    ids=["new", "0.4"],
+)
+def test_the_systems_error_is_read_in_every_releases_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    """safetensors tells no number but in its text, and its releases word it differently."""
+
+    def refuses(*_: Any) -> None:
+        raise SafetensorError(said)
+
+    monkeypatch.setattr("dtclaims.lab.train.resume.save_file", refuses)
+    with pytest.raises(StoreError, match="free some space"):
+        save_state(tmp_path, {"epoch": 1}, {})
 
 
 def test_a_diverged_run_ends_as_an_error(tmp_path: Path) -> None:
