@@ -31,7 +31,8 @@ def from_steps(
         DataError: arrays that are not numbers, differ in length, have another width or values out of range, or no end.
     """
     observations, actions = (_numbers(steps[name], name, source) for name in ("observations", "actions"))
-    rewards, terminals, timeouts = (_column(steps[name], name, source) for name in ("rewards", "terminals", "timeouts"))
+    rewards = _column(steps["rewards"], "rewards", source)
+    terminals, timeouts = (_flags(steps[name], name, source) for name in ("terminals", "timeouts"))
     _check_lengths(
         source,
         observations=observations,
@@ -40,8 +41,7 @@ def from_steps(
         terminals=terminals,
         timeouts=timeouts,
     )
-    ended: Booleans = terminals.astype(bool)
-    last = np.flatnonzero(ended | timeouts.astype(bool))
+    last = np.flatnonzero(terminals | timeouts)
     end = int(last[-1]) + 1 if len(last) else 0
     return Trajectories(
         task=task,
@@ -49,7 +49,7 @@ def from_steps(
         actions=_float32(actions[:end]),
         rewards=_float32(rewards[:end]),
         lengths=np.diff(np.concatenate([[-1], last])).astype(np.int64),
-        terminated=ended[last],
+        terminated=terminals[last],
         provenance=_with_dropped(provenance or {}, len(rewards) - end),
     )
 
@@ -75,9 +75,12 @@ def from_episodes(
     for index, episode in enumerate(episodes):
         where = f"episode {index} of {source}"
         observations, actions = (_numbers(episode[name], name, where) for name in ("observations", "actions"))
-        rewards, terminals = (_column(episode[name], name, where) for name in ("rewards", "terminals"))
+        rewards, terminals = (
+            _column(episode["rewards"], "rewards", where),
+            _flags(episode["terminals"], "terminals", where),
+        )
         has_timeouts = "timeouts" in episode
-        timeouts = _column(episode["timeouts"], "timeouts", where) if has_timeouts else np.zeros_like(terminals)
+        timeouts = _flags(episode["timeouts"], "timeouts", where) if has_timeouts else np.zeros_like(terminals)
         _check_lengths(
             where,
             observations=observations,
@@ -178,6 +181,20 @@ def _column(value: Any, name: str, source: str) -> npt.NDArray[Any]:
     if array.ndim > 2 or (array.ndim == 2 and array.shape[1] != 1):
         raise DataError(f"{name} of {source} have the wrong shape", given=array.shape, expected="one number per step")
     return array.reshape(-1)
+
+
+def _flags(value: Any, name: str, source: str) -> Booleans:
+    """A column of zeros and ones: NaN, −1 and 0.5 are true to numpy, and would end episodes."""
+    array = _column(value, name, source)
+    wrong = np.flatnonzero((array != 0) & (array != 1))
+    if len(wrong):
+        raise DataError(
+            f"{name} of {source} are no flags",
+            given=f"{array[wrong[0]]} at step {wrong[0]}, {len(wrong)} such in all",
+            expected="0 or 1, or false or true",
+        )
+    found: Booleans = array.astype(bool)
+    return found
 
 
 def _check_lengths(source: str, **arrays: npt.NDArray[Any]) -> None:
