@@ -1,4 +1,4 @@
-"""The project's jobs: `nox -s unit gpu legacy lint types claims bench light compat`."""
+"""The project's jobs: `nox -s unit gpu legacy lint types claims bench light compat attack`."""
 
 import datetime
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 import nox
 
 # Beside this file, which nox loads without making its folder one of modules.
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "dtclaims" / "tests" / "support"))
 import compat as rows
 
 nox.options.sessions = ["unit", "lint", "types"]
@@ -106,4 +106,11 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Types: mypy, strict."""
     session.install("-e", ".[dev]")
-    session.run("mypy", "dtclaims", "claims", "compat.py", "conftest.py", "noxfile.py")
+    session.run("mypy", "dtclaims", "claims", "conftest.py", "noxfile.py")
+
+
+@nox.session
+def attack(session: nox.Session) -> None:
+    """500 seeded trials of what can happen to a store and its sessions; prints what became of them."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "dtclaims.tests.support.attack", *session.posargs)

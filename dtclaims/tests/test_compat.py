@@ -10,15 +10,16 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-import compat
 from dtclaims.places import ROOT
+from dtclaims.tests.support import compat
 
 PYTHONS = SpecifierSet(compat.project()["requires-python"])
 
 
 def page() -> dict[str, dict[str, str]]:
     """The lines of the page's table, by row and column."""
-    lines = [line.strip("| ").split(" | ") for line in compat.PAGE.read_text(encoding="utf-8").splitlines()]
+    text = compat.PAGE.read_text(encoding="utf-8")
+    lines = [[cell.strip() for cell in line.strip()[1:-1].split("|")] for line in text.splitlines()]
     start = next(i for i, line in enumerate(lines) if line[0] == "row")
     table = [line for line in lines[start + 2 :] if line[0][:1] == "`"]
     return {line[0].strip("`"): dict(zip(lines[start], line, strict=True)) for line in table}

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -364,12 +365,14 @@ def test_a_foreign_store_is_left_alone(run: Any, pytester: pytest.Pytester) -> N
 
 
 def test_a_damaged_run_is_named(run: Any, filled: Path) -> None:
-    """A truncated file of a needed run ends the session with its path and the remedy; nothing is deleted."""
+    """A truncated file of a needed run makes its claims errors that name it and the remedy; nothing is deleted, and the
+    report is written."""
     file = next((filled / "runs").glob("*/result.json"))
     file.write_text(file.read_text()[:-20])
-    result = run("--store", str(filled))
-    assert result.ret == EXIT_USAGE
-    result.stderr.fnmatch_lines([f"ERROR: {file} is damaged*Delete*"])
+    result = run("--store", str(filled), "-vv")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert f"{file} is damaged" in re.sub(r"\s*\n\s*", " ", result.stdout.str())
+    result.stdout.fnmatch_lines(["*verify --repair*", "report: *report.html"])
     assert file.exists()
 
 

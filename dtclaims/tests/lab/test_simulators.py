@@ -136,7 +136,8 @@ def test_runs_are_evaluated_by_their_simulator() -> None:
 @pytest.mark.usefixtures("installed")
 def test_a_set_is_of_the_simulator_that_it_was_collected_in() -> None:
     """The same states, twice the rewards; name and version stand in recipe, file and cache, so that sets lie apart."""
-    recipes = {name: shipped_recipe("hopper", steps=60, simulator=name) for name in SIMULATORS}
+    # No policy was fitted to either for this task: one and the same acts.
+    recipes = {name: shipped_recipe("walker2d", steps=60, simulator=name) for name in SIMULATORS}
     sets = {name: obtain(recipe, workers=1) for name, recipe in recipes.items()}
     np.testing.assert_array_equal(sets[V4].observations, sets[GYM_V2].observations)
     np.testing.assert_allclose(sets[GYM_V2].rewards, 2 * sets[V4].rewards, rtol=1e-6)

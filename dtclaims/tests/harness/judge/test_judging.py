@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from dtclaims.errors import StoreError
 from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.declare.registry import load_claims
 from dtclaims.harness.judge.entries import Entry, Part
@@ -254,15 +253,6 @@ def test_given_data_are_named(tmp_path: Path) -> None:
     entry = one.judge(one.cells[0])
     assert f"--data {tmp_path / 'mine.hdf5'}" in entry.remedy
     assert "self-collected data" in study(tmp_path).document([]).provenance.label
-
-
-def test_a_damaged_run_stops_the_plan(tmp_path: Path) -> None:
-    """Damage is found while planning, before anything is trained or judged."""
-    one = filled(tmp_path)
-    key = next(iter(one.plan.runs))
-    (one.store.root / "runs" / key / "result.json").write_text("{}")
-    with pytest.raises(StoreError, match="damaged"):
-        study(tmp_path)
 
 
 def test_claims_that_need_a_gpu_say_so(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from dtclaims.errors import StoreError
 from dtclaims.harness.judge.entries import Entry, Statistics
 from dtclaims.harness.judge.looks import CHOSEN
 from dtclaims.harness.stats.trends import Trend, level_below
@@ -113,14 +112,14 @@ def test_declared_looks_spend_their_shares(tmp_path: Path) -> None:
     assert numbers(judged(tmp_path / "c", "8", looks="5,8")).spent == pytest.approx(0.05)
 
 
-def test_a_damaged_look_ends_the_judging(tmp_path: Path) -> None:
-    """Nothing is judged as if it had never been looked at: one error, with the file."""
+def test_a_damaged_look_is_its_claims_error(tmp_path: Path) -> None:
+    """Nothing is judged as if it had never been looked at: the verdict is *error*, and names the file."""
     judged(tmp_path, "5")
     (path,) = (tmp_path / "store" / "looks").iterdir()
     path.write_text(path.read_text().replace('"date"', '"day"'))
-    with pytest.raises(StoreError, match="damaged") as error:
-        judged(tmp_path, "8")
-    assert path.name in str(error.value)
+    entry = judged(tmp_path, "8")
+    assert entry.verdict == "error"
+    assert path.name in entry.reason
 
 
 def test_the_header_names_the_declared_looks() -> None:

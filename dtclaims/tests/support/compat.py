@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "dtclaims" / "docs" / "compat.md"
 
 LOWER = (">=", "==")
