@@ -723,6 +723,18 @@ class Rehearses(Protocol):
         """
 
 
+class ChecksResults(Protocol):
+    """A lab that knows what a result of a job that keeps files has to hold; of others any plain data will do."""
+
+    def fault(self, identity: Mapping[str, Any], result: Mapping[str, Any]) -> str | None:
+        """What is wrong with a result, by what its identity says that it is of; None if nothing is.
+
+        Args:
+            identity: of the result, of older versions too.
+            result: plain data that `Lab.perform` returned, or that a file says it did.
+        """
+
+
 class PlanView(Protocol):
     """What a lab sees of a plan when it draws."""
 

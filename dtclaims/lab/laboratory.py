@@ -540,6 +540,10 @@ class Laboratory:
         assert function is not None
         return function(*stored, reading.switches, **reading.parameters)
 
+    def fault(self, identity: Identity, result: Mapping[str, Any]) -> str | None:
+        """See `dtclaims.harness.lab.ChecksResults`."""
+        return results.fault(identity, result)
+
     def meaning(self, identity: Identity) -> Identity:
         """What a result is of, whatever code and versions made it."""
         return results.meaning(identity)

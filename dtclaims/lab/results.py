@@ -1,5 +1,6 @@
 """What a stored run says of itself, whatever version wrote it. Needs no torch."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
@@ -99,3 +100,23 @@ def _weights(identity: Identity) -> dict[str, Any]:
     if identity.get("kind") == SIZES:
         return {"kind": SIZES, "config": identity["config"]}
     return {"sha256": identity["sha256"]}
+
+
+def fault(identity: Mapping[str, Any], result: Mapping[str, Any]) -> str | None:
+    """What is wrong with a run's result: a curve without a value for each of its epochs, or with one that is no number.
+
+    Args:
+        identity: of the run.
+        result: what its `result.json` holds.
+    """
+    epochs = identity.get("what", identity.get("spec", {})).get("epochs")
+    curves = result.get("curves")
+    if not isinstance(curves, Mapping) or "return_mean" not in curves:
+        return "no curves"
+    for name, values in curves.items():
+        if not isinstance(values, list) or len(values) != epochs:
+            count = len(values) if isinstance(values, list) else 0
+            return f"curve {name} has {count} values, and the run {epochs} epochs"
+        if not all(isinstance(one, int | float) and math.isfinite(one) for one in values):
+            return f"curve {name} has a value that is no finite number"
+    return None

@@ -1,7 +1,7 @@
 """From stored results to the entries of a report. Needs nothing heavy."""
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -100,9 +100,9 @@ class Judge:
 
     def _own(self, cell: Cell, declared: Declared) -> Entry:
         """What a cell's own effect says, its parts aside."""
-        wrong = [self.failures[key] for key in self.plan.job_keys(cell) if key in self.failures]
-        if wrong:
-            return failed(declared, wrong[0])
+        known = [self.failures[key] for key in self.plan.job_keys(cell) if key in self.failures]
+        if known:
+            return failed(declared, known[0])
         keys = self.plan.run_keys(cell)
         try:
             runs = {key: self.store.find(key) for key in keys}
@@ -113,6 +113,8 @@ class Judge:
             reason = f"{len(absent)} of {len(keys)} runs are not in {self.store.called}"
             return not_run(declared, reason, self._remedy(cell))
         stored = {key: run for key, run in runs.items() if run is not None}
+        if wrong := self._wrong(stored):
+            return failed(declared, wrong)
         basis = Basis(tuple(map(self._used, stored.values())), self._diagnostics(list(stored.values())))
         try:
             basis = Basis(basis.runs, basis.diagnostics, self._provenance(cell, stored))
@@ -147,6 +149,14 @@ class Judge:
         combined = declared.judge(effects, alpha=self.alpha, looks=1 + looked.earlier, level=level, unit_of=unit_of)
         declared = replace(declared, warnings=(*declared.warnings, *looked.warnings))
         return judged(declared, combined, effects, basis, checks=checks, unit_of=unit_of, level=level)
+
+    def _wrong(self, stored: Mapping[str, StoredRun]) -> str | None:
+        """What is wrong with a run that nobody damaged: it does not hold what the lab says a run has."""
+        fault: Callable[..., str | None] = getattr(self.lab, "fault", lambda identity, result: None)
+        for key, run in stored.items():
+            if (found := fault(run.identity, run.result)) is not None:
+                return f"run {key} ({run.folder}) is not what a run holds: {found}"
+        return None
 
     def _without_effects(self, error: Exception, cell: Cell, declared: Declared, basis: Basis) -> Entry:
         """The entry of a claim whose numbers cannot be had, by why."""

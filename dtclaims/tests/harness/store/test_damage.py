@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dtclaims.errors import Damaged, NotPermitted, NotThere, OtherVersion, StoreError
-from dtclaims.files import is_there, read_json, replacing, write_json
+from dtclaims.files import describe_file, is_there, read_json, replacing, write_json
 from dtclaims.harness.commands.main import main
 from dtclaims.harness.lab import STATE
 from dtclaims.harness.plan.cells import Cell
@@ -139,6 +139,24 @@ def test_one_damaged_file_is_one_claims_trouble(tmp_path: Path, what: str) -> No
             assert str(path) in entry.reason
         elif name not in composed:
             assert (entry.verdict, entry.reason) == (sound[name].verdict, sound[name].reason), name
+
+
+def test_a_result_that_is_not_of_its_run_is_no_evidence(tmp_path: Path) -> None:
+    """A curve cut to its first epoch, with every checksum as it should be: the claim is an error that says so."""
+    study = studies.filled(tmp_path)
+    cell = next(one for one in study.cells if studies.entries(study)[one.claim.id, one.protocol.name].decided)
+    key = study.plan.run_keys(cell)[0]
+    run = study.store.find(key)
+    assert run is not None
+    curves = {name: values[:1] for name, values in run.result["curves"].items()}
+    write_json(run.folder / "result.json", {**run.result, "curves": curves})
+    manifest = read_json(run.folder / "manifest.json")
+    write_json(run.folder / "manifest.json", {**manifest, "result.json": describe_file(run.folder / "result.json")})
+    assert damaged(study.store) == []
+    entry = studies.entries(studies.study(tmp_path))[cell.claim.id, cell.protocol.name]
+    assert entry.verdict == "error"
+    assert f"run {key}" in entry.reason
+    assert "has 1 values" in entry.reason
 
 
 def _rests_on(cell: Cell, hit: set[tuple[str, str]]) -> bool:
