@@ -105,6 +105,10 @@ def test_the_page_is_of_the_bounds_that_are() -> None:
     asked = compat.requirements()
     for name, line in page().items():
         row = compat.ROWS[name]
+        if line["result"] == "not run yet":
+            # Its versions are in the row of all lower bounds.
+            assert name not in ("oldest", "newest")
+            continue
         assert line["Python"].startswith(f"{row.python}."), name
         for package in compat.SHOWN:
             assert asked[package].specifier.contains(line[package].partition("+")[0]), f"{name}: {package}"
