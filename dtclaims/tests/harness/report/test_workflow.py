@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from compat import ROWS
 from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.report import BUNDLES, FORMATS
 from dtclaims.places import ROOT
 from dtclaims.tests.support.command_line import parse
+from dtclaims.tests.support.compat import ROWS
 
 
 @pytest.fixture(scope="module")
