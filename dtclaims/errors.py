@@ -22,6 +22,8 @@ DtclaimsError
 └── ReportError             a report file that cannot be read, merged or written
 """
 
+import sys
+
 
 class DtclaimsError(Exception):
     """Base of all errors raised on purpose.
@@ -64,6 +66,17 @@ def _rebuild(kind: type[DtclaimsError], problem: str, parts: dict[str, object]) 
 
 class UsageError(DtclaimsError):
     """An option, name or argument that cannot be used."""
+
+
+def no_docstring(of: str) -> UsageError:
+    """What is raised of something whose docstring says what is measured, and that has none."""
+    stripped = sys.flags.optimize >= 2
+    return UsageError(
+        f"{of} has no docstring",
+        given="a Python that leaves them out" if stripped else None,
+        expected="what is measured, in our words",
+        remedy="Run it without -OO and PYTHONOPTIMIZE=2." if stripped else None,
+    )
 
 
 class MissingDependency(DtclaimsError):

@@ -23,7 +23,7 @@ from typing import Any, ClassVar, TypeVar, overload
 
 from dtclaims.addresses import versions
 from dtclaims.closure import code_of
-from dtclaims.errors import MeasurementError, MissingDependency, StoreError, UsageError
+from dtclaims.errors import MeasurementError, MissingDependency, StoreError, UsageError, no_docstring
 from dtclaims.harness.lab import (
     Circumstances,
     CodeUsed,
@@ -242,7 +242,7 @@ class FunctionLab:
         if "seed" not in known:
             raise UsageError(f"quantity {name} must take its seed", given=str(inspect.signature(function)))
         if not (doc := inspect.getdoc(function)):
-            raise UsageError(f"quantity {name} has no docstring", expected="what is measured, in our words")
+            raise no_docstring(f"quantity {name}")
         if absent := [package for package, found in versions(*packages).items() if found is None]:
             raise MissingDependency(
                 f"quantity {name} depends on packages that are not installed",

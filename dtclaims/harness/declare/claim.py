@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from dtclaims.errors import UsageError
+from dtclaims.errors import UsageError, no_docstring
 from dtclaims.harness.declare.unplugged import Unplugged
 from dtclaims.harness.lab import Need, ProtocolName, Setting
 from dtclaims.harness.stats.trends import Trend
@@ -399,5 +399,5 @@ def _check_size(id: str, paper: Paper, form: Form) -> None:
 
 def _doc(who: str, function: Callable[..., Any]) -> str:
     if not function.__doc__:
-        raise UsageError(f"{who} has no docstring", expected="what is measured, in our words")
+        raise no_docstring(who)
     return re.sub(r"\s+", " ", function.__doc__).strip()

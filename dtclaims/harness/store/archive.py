@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tarfile
 import tempfile
 import zlib
@@ -13,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dtclaims.errors import StoreError, StoreLocked
-from dtclaims.files import read_json, writing
+from dtclaims.errors import Damaged, StoreError, StoreLocked
+from dtclaims.files import read_json, reading, writing
 from dtclaims.harness.store.looks import Look, merged, read_looks, write_looks
 from dtclaims.harness.store.store import Store, read_measurement
 from dtclaims.harness.store.upkeep import check_run
@@ -28,6 +29,8 @@ MEMBER = re.compile(
     rf"|(measurements|looks)/{KEY}\.json"
 )
 """The only names that an archive may hold; nothing else is written anywhere."""
+MOST_MEMBERS = 1_000_000
+"""Files of an archive: more than a hundred thousand runs have."""
 MARGIN = 100 * 2**20
 """Bytes that must stay free on the disk."""
 
@@ -137,11 +140,21 @@ def import_store(store: Store, path: Path) -> Imported:
 
 
 def _unpack(path: Path, root: Path) -> None:
+    with reading(path):
+        # A device would be read for ever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise Damaged(f"{path} is no plain file", expected="a file of `dtclaims store export`")
     try:
         with tarfile.open(path, "r:*") as tar:
             free = shutil.disk_usage(root).free - MARGIN
             headed = False
-            for member in tar:
+            for number, member in enumerate(tar):
+                if number >= MOST_MEMBERS:
+                    raise StoreError(
+                        f"{path} holds too many files",
+                        expected=f"at most {MOST_MEMBERS}",
+                        remedy="Nothing was imported. Export fewer runs at once: --runs PATTERN.",
+                    )
                 if not member.isreg() or not MEMBER.fullmatch(member.name):
                     raise StoreError(
                         f"{path} holds what no export writes",

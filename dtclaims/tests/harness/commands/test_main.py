@@ -1,6 +1,8 @@
 """The command line: what it prints, and its exit codes."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.lab import Command
 from dtclaims.harness.options import KNOWN
 from dtclaims.lab import LAB
+from dtclaims.places import ROOT
 from dtclaims.tests.support.examples import SAMPLE_CLAIMS
 from dtclaims.tests.support.studies import filled
 
@@ -143,3 +146,18 @@ def test_a_device_means_the_same_everywhere(capsys: pytest.CaptureFixture[str], 
     assert len(said) == 1
     assert "no such CUDA device: got cuda:99" in said.pop()
     assert [path.name for path in tmp_path.iterdir()] == []
+
+
+def test_a_python_without_docstrings_is_named(tmp_path: Path) -> None:
+    """Under -OO nothing says what it measures: one line that says why, and no traceback."""
+    words = [
+        "-m",
+        "dtclaims.harness.commands.main",
+        "claims",
+        "--claims",
+        str(ROOT / "dtclaims" / "examples" / "toy_paper"),
+    ]
+    done = subprocess.run([sys.executable, "-OO", *words], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "has no docstring: got a Python that leaves them out" in done.stderr
+    assert "Traceback" not in done.stderr

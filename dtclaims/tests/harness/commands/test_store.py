@@ -277,6 +277,12 @@ def test_the_same_results_make_the_same_file(store: Store, tmp_path: Path) -> No
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
 
 
+def test_a_device_is_no_archive(store: Store) -> None:
+    """It is refused at once: reading one would never end."""
+    with pytest.raises(StoreError, match="/dev/zero is no plain file"):
+        import_store(store, Path("/dev/zero"))
+
+
 def test_an_import_never_overwrites(store: Store, tmp_path: Path) -> None:
     """A run that is there stays as it is, and looks add up."""
     export_store(store, tmp_path / "all.tar", runs=store.run_keys(), checkpoints=True)
