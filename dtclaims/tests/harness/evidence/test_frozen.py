@@ -66,15 +66,27 @@ def digest(content: object) -> str:
 
 
 @pytest.mark.parametrize("file", [HOPPER, K1], ids=lambda file: file.stem)
-def test_published_verdicts_are_the_old_ones_to_the_digit(file: Path) -> None:
+def test_published_verdicts_are_the_old_ones(file: Path) -> None:
     """Every entry says what it said before: verdict, reason, effects, intervals, p, parts, runs, provenance.
 
+    Numbers to twelve digits: the last ones of t's quantiles are another release's of scipy.
     This holds edition 1 of the rule: whoever makes it fail has edited the old rule, and is to write a new one instead.
     """
     found = [told(entry) for entry in judge_frozen(read_evidence(file)).document.claims]
     assert len(found) == {"hopper-small": 238, "k1-random-init": 14}[file.stem]
     for ours, theirs in zip(found, TOLD[file.stem], strict=True):
-        assert ours == theirs
+        assert same(ours, theirs), (ours, theirs)
+
+
+def same(ours: Any, theirs: Any) -> bool:
+    """Equal, floats but for what lies beyond their twelfth digit."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        return ours.keys() == theirs.keys() and all(same(value, theirs[name]) for name, value in ours.items())
+    if isinstance(ours, list) and isinstance(theirs, list):
+        return len(ours) == len(theirs) and all(map(same, ours, theirs))
+    if isinstance(ours, float) and isinstance(theirs, float):
+        return math.isclose(ours, theirs, rel_tol=1e-12, abs_tol=1e-12)
+    return bool(ours == theirs)
 
 
 GUARD = """
