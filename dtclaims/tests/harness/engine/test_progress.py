@@ -169,7 +169,8 @@ def sessions(draw: st.DrawFn, *, by_kind: bool) -> Simulated:
     off = [draw(st.floats(1 / 3, 3.0)) for _ in range(kinds if by_kind else 1)] * (1 if by_kind else kinds)
     base = [draw(st.floats(5.0, 60.0)) for _ in range(kinds)]
     size, slots = draw(st.sampled_from([1, 3])), draw(st.integers(1, 5))
-    order = list(range(kinds)) * (slots * draw(st.integers(8, 12)))
+    # More than ten of each: the first ones of all kinds are over before a tenth of the work is.
+    order = list(range(kinds)) * (slots * draw(st.integers(14, 18) if by_kind else st.integers(8, 12)))
     if not by_kind:
         order.sort(key=lambda kind: -base[kind])
     noise = draw(st.randoms(use_true_random=False))
