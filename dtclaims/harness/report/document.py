@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dtclaims.errors import ReportError
+from dtclaims.files import parse_json
 from dtclaims.harness import schema
 from dtclaims.harness.described import schema_of
 from dtclaims.harness.judge.document import Document
@@ -140,10 +141,10 @@ def read_json(path: Path) -> Any:
         ReportError: no such file, or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        return parse_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ReportError(f"cannot read the report {path}", given=error.strerror) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ReportError(
             f"{path} is damaged: no JSON",
             given=str(error),
@@ -248,7 +249,3 @@ def _check_effect(part: Entry | Component, path: str, *, composite: bool = False
         raise ReportError(f"{path}.effect has half an interval", expected="low and high, or null for both")
     if effect.low is not None and effect.high is not None and effect.low > effect.high:
         raise ReportError(f"{path}.effect.low is above high", given=f"{effect.low} and {effect.high}")
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

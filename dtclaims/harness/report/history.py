@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from filelock import FileLock
 
 from dtclaims.errors import ReportError
+from dtclaims.files import parse_json
 from dtclaims.harness import schema
 from dtclaims.harness.described import Must
 from dtclaims.harness.judge.document import Created, Document
@@ -180,8 +181,8 @@ def add(document: Document, path: Path, commit: str) -> int:
 
 def _line(text: str, place: str) -> Line:
     try:
-        content = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        content = parse_json(text)
+    except ValueError as error:
         raise ReportError(f"{place} is broken: no JSON", given=str(error), remedy="Remove or mend that line.") from None
     if not isinstance(content, dict):
         raise ReportError(f"{place} is broken: no verdict", given=schema.shown(content))
@@ -200,7 +201,3 @@ def _line(text: str, place: str) -> Line:
 
 def _told(line: Line) -> str:
     return " ".join((line.commit, line.id, line.protocol, line.scale))
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -104,9 +104,8 @@ def check_run(store: Store, folder: Path) -> None:
         NotPermitted: one may not be read.
         Damaged: one is missing, of another content, or not in the manifest.
     """
+    _check_folder(folder)
     with reading(folder):
-        if not stat.S_ISDIR(folder.lstat().st_mode):
-            raise Damaged(f"{folder} is no folder of a run", remedy=REPAIR)
         names = sorted(file.name for file in folder.iterdir())
     run = store.find(folder.name)
     if run is None:
@@ -126,9 +125,7 @@ def check_unfinished(folder: Path) -> None:
         OtherVersion: another version of dtclaims began it.
         Damaged: its state, a checkpoint, or its name is not as it was written.
     """
-    with reading(folder):
-        if not stat.S_ISDIR(folder.lstat().st_mode):
-            raise Damaged(f"{folder} is no folder of a run", remedy=REPAIR)
+    _check_folder(folder)
     # A worker that has just begun has written neither.
     for name in (NAME, STATE):
         if os.path.lexists(folder / name) and not is_there(folder / name):
@@ -137,6 +134,12 @@ def check_unfinished(folder: Path) -> None:
         read_json(folder / NAME, remedy=REPAIR)
     if is_there(folder / STATE):
         check_state(folder, STATE)
+
+
+def _check_folder(folder: Path) -> None:
+    with reading(folder):
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            raise Damaged(f"{folder} is no folder of a run", remedy=REPAIR)
 
 
 def repair(store: Store, faults: Iterable[Fault]) -> tuple[list[Fault], list[Fault]]:

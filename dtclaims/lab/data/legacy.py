@@ -1,8 +1,6 @@
 """D4RL's own loader, run in the legacy environment (`dtclaims.lab.legacy`), on what d4rl has downloaded."""
 
 import json
-import os
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,19 +44,13 @@ def _asked(where: Path, name: str, folder: Path) -> Mapping[str, Any]:
     Raises:
         MissingDependency: it did not get so far.
     """
-    problem, remedy = "D4RL's loader does not run in the legacy environment", environment.ANEW
-    around = {**os.environ, **environment.variables(where)}
+    problem = "D4RL's loader does not run in the legacy environment"
     command = [*environment.python(where), reader.__file__, name, str(folder)]
-    try:
-        done = subprocess.run(command, env=around, text=True, capture_output=True, timeout=TIMEOUT, check=False)
-    except subprocess.TimeoutExpired:
-        raise MissingDependency(problem, given=f"no answer in {TIMEOUT:g} s", remedy=remedy) from None
-    except OSError as error:
-        raise MissingDependency(problem, given=error, remedy=remedy) from None
+    done = environment.finished(command, problem, where, TIMEOUT)
     answer = folder / "said.json"
     if done.returncode or not answer.is_file():
-        words = " | ".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])
-        raise MissingDependency(problem, given=f"status {done.returncode}: {words or 'no word'}", remedy=remedy)
+        words = environment.last_words(done) or "no word"
+        raise MissingDependency(problem, given=f"status {done.returncode}: {words}", remedy=environment.ANEW)
     said: Mapping[str, Any] = json.loads(answer.read_text(encoding="utf-8"))
     return said
 

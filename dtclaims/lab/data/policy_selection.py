@@ -66,21 +66,35 @@ class Actor(Protocol):
         """Actions (n, A) for states (n, S)."""
 
 
-def measure_policy(policy: Actor, episodes: int, *, seed: int, workers: int = 1, simulator: str = V4) -> Measured:
-    """Returns of the stochastic policy over fresh episodes of at most 1000 steps, all in one batch."""
-    env = BatchedEnv(policy.task, episodes, workers, simulator=simulator)
-    draw = generator(seed, f"policy/measure/{policy.task.name}")
-    states = env.reset(draw.integers(2**31, size=episodes).tolist())
-    active = np.ones(episodes, dtype=bool)
-    returns, lengths = np.zeros(episodes), np.zeros(episodes)
+def returns_of(
+    actor: Actor, env: BatchedEnv, seeds: Sequence[int], draw: np.random.Generator
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return and length of an episode from each seed, of at most 1000 steps; the environment is closed.
+
+    Args:
+        actor: acts.
+        env: with a slot for each seed.
+        seeds: of the starts.
+        draw: for the actions.
+    """
+    states, active = env.reset(seeds), np.ones(len(seeds), dtype=bool)
+    returns, lengths = np.zeros(len(seeds)), np.zeros(len(seeds))
     for _ in range(MAX_EPISODE_STEPS):
-        states, rewards, terminated = env.step(policy.act(states, draw), active)
+        states, rewards, terminated = env.step(actor.act(states, draw), active)
         returns += rewards
         lengths += active
         active &= ~terminated
         if not active.any():
             break
     env.close()
+    return returns, lengths
+
+
+def measure_policy(policy: Actor, episodes: int, *, seed: int, workers: int = 1, simulator: str = V4) -> Measured:
+    """Returns of the stochastic policy over fresh episodes of at most 1000 steps, all in one batch."""
+    env = BatchedEnv(policy.task, episodes, workers, simulator=simulator)
+    draw = generator(seed, f"policy/measure/{policy.task.name}")
+    returns, lengths = returns_of(policy, env, draw.integers(2**31, size=episodes).tolist(), draw)
     spread = float(returns.std())
     scaled = (returns - returns.mean()) / spread if spread > 0 else np.ones(episodes)
     return Measured(

@@ -265,16 +265,35 @@ def _run(
     Raises:
         MissingDependency: it failed; its last words are given.
     """
+    done = finished(command, problem, where, timeout, more)
+    if done.returncode:
+        raise MissingDependency(
+            problem, given=f"status {done.returncode}: {last_words(done)}", remedy="Give the same command again."
+        )
+    return done.stdout
+
+
+def finished(
+    command: list[str],
+    problem: str,
+    where: Path,
+    timeout: float | None = None,
+    more: Mapping[str, str] = {},
+) -> subprocess.CompletedProcess[str]:
+    """A program that ran to its end with the environment's variables, well or not.
+
+    Raises:
+        MissingDependency: it cannot be started, or did not end in so many seconds.
+    """
     around = {**os.environ, **variables(where), **more}
     try:
-        done = subprocess.run(command, env=around, text=True, capture_output=True, timeout=timeout, check=False)
+        return subprocess.run(command, env=around, text=True, capture_output=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
         raise MissingDependency(problem, given=f"no answer in {timeout:g} s", remedy=ANEW) from None
     except OSError as error:
         raise MissingDependency(problem, given=error, remedy=ANEW) from None
-    if done.returncode:
-        words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-3:]
-        raise MissingDependency(
-            problem, given=f"status {done.returncode}: {' | '.join(words)}", remedy="Give the same command again."
-        )
-    return done.stdout
+
+
+def last_words(done: subprocess.CompletedProcess[str]) -> str:
+    """The last lines that a program printed, of its errors if there are some."""
+    return " | ".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])

@@ -29,10 +29,10 @@ from scipy.stats import t
 from dtclaims.lab.data.collect import collect, policy_folder
 from dtclaims.lab.data.physics import BatchedEnv
 from dtclaims.lab.data.policy import Policy
-from dtclaims.lab.data.policy_selection import Actor
+from dtclaims.lab.data.policy_selection import Actor, returns_of
 from dtclaims.lab.data.references import RandomPolicy
 from dtclaims.lab.data.simulators import GYM_V2, V4
-from dtclaims.lab.design.tasks import MAX_EPISODE_STEPS, TASKS, Task
+from dtclaims.lab.design.tasks import TASKS, Task
 from dtclaims.lab.legacy import environment
 from dtclaims.seeding import derive, generator
 from dtclaims.tests.support.capsules import (
@@ -185,22 +185,6 @@ def path(env: BatchedEnv, seeds: Sequence[int], actions: Floats) -> Episodes:
     return Episodes(np.stack(states), np.stack(rewards), ends, np.stack(touched))
 
 
-def returns_of(actor: Actor, simulator: str, seeds: Sequence[int], draw: np.random.Generator) -> tuple[Floats, Floats]:
-    """Return and length of an episode from each seed."""
-    env = batch(actor.task, len(seeds), simulator)
-    states, active = env.reset(seeds), np.ones(len(seeds), dtype=bool)
-    totals, lengths = np.zeros(len(seeds)), np.zeros(len(seeds))
-    for _ in range(MAX_EPISODE_STEPS):
-        states, rewards, ended = env.step(actor.act(states, draw), active)
-        totals += rewards
-        lengths += active
-        active &= ~ended
-        if not active.any():
-            break
-    env.close()
-    return totals, lengths
-
-
 def returns(episodes: int) -> Iterator[str]:
     """Mean returns with 95 % intervals, standard deviations and mean lengths."""
     yield f"| task | policy | {' | '.join(COMPARED)} |"
@@ -212,7 +196,9 @@ def returns(episodes: int) -> Iterator[str]:
             seeds = [derive(0, f"{purpose}/{i}") % 2**31 for i in range(episodes)]
             cells = []
             for simulator in COMPARED:
-                totals, lengths = returns_of(actor, simulator, seeds, generator(0, purpose))
+                totals, lengths = returns_of(
+                    actor, batch(actor.task, len(seeds), simulator), seeds, generator(0, purpose)
+                )
                 half = t.ppf(0.975, episodes - 1) * totals.std(ddof=1) / np.sqrt(episodes)
                 cells.append(f"{totals.mean():.1f} ± {half:.1f} (sd {totals.std():.1f}, {lengths.mean():.0f} steps)")
             yield f"| {task.name} | {name} | {' | '.join(cells)} |"

@@ -199,8 +199,8 @@ def begun(trial: Trial) -> None:
         session(trial.folder).wait()
     elif how == "part":
         one = session(trial.folder)
-        one.wait(trial.draw.uniform(0.0, DURATION[0]))
-        one.kill() if one.wait(0.0) is None else None
+        if one.wait(trial.draw.uniform(0.0, DURATION[0])) is None:
+            one.kill()
     trial.before = sound_results(trial.folder)
 
 

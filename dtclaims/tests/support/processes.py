@@ -1,5 +1,8 @@
 """What processes there are, read from /proc."""
 
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,3 +33,18 @@ def until(happened: Callable[[], bool], seconds: float = 20.0) -> None:
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def check_workers_end(session: str, stop: signal.Signals) -> None:
+    """Let a signal end a session that prints `there` once it has two workers, and wait until they are gone."""
+    # What a shell starts in the background ignores SIGINT, and so do its children.
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [sys.executable, "-W", "ignore", "-c", heard + session]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "there\n"
+    workers = children(parent.pid)
+    assert len(workers) == 2
+    parent.send_signal(stop)
+    parent.communicate(timeout=20)
+    until(lambda: all(map(gone, workers)))

@@ -11,24 +11,22 @@ import pytest
 from dtclaims.harness.printable import printable
 
 
-def test_signs_in_words() -> None:
-    """What the encoding has stays; what it has not is put in words, or is a question mark."""
+@pytest.mark.parametrize(
+    ("encoding", "text", "shown"),
+    [
+        # What the encoding has stays; what it has not is put in words, or is a question mark.
+        ("cp1252", "§ 5.3: a → b ± 1, ü, 統", "§ 5.3: a -> b ± 1, ü, ?"),
+        ("UTF-8", "§ → 統", "§ → 統"),
+    ],
+)
+def test_signs_in_words(encoding: str, text: str, shown: str) -> None:
+    """A stream prints what its encoding lacks in words; nothing is replaced in UTF-8."""
     raw = io.BytesIO()
-    stream = io.TextIOWrapper(raw, encoding="cp1252")
+    stream = io.TextIOWrapper(raw, encoding=encoding)
     printable(stream)
-    stream.write("§ 5.3: a → b ± 1, ü, 統")
+    stream.write(text)
     stream.flush()
-    assert raw.getvalue().decode("cp1252") == "§ 5.3: a -> b ± 1, ü, ?"
-
-
-def test_utf8_is_left_alone() -> None:
-    """Nothing is replaced there."""
-    raw = io.BytesIO()
-    stream = io.TextIOWrapper(raw, encoding="UTF-8")
-    printable(stream)
-    stream.write("§ → 統")
-    stream.flush()
-    assert raw.getvalue().decode() == "§ → 統"
+    assert raw.getvalue().decode(encoding) == shown
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "latin-1", "utf-16"])

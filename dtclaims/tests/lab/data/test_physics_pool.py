@@ -3,8 +3,6 @@
 import gc
 import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -17,7 +15,7 @@ from dtclaims.lab.data.physics import BatchedEnv
 from dtclaims.lab.data.physics_pool import PhysicsPool, this_pool
 from dtclaims.lab.data.worker_process import WorkerProcess
 from dtclaims.lab.design.tasks import TASKS
-from dtclaims.tests.support.processes import children, gone, until
+from dtclaims.tests.support.processes import check_workers_end
 
 HOPPER = TASKS["hopper"]
 STILL = np.zeros((4, 3))
@@ -179,14 +177,4 @@ SESSIONS = {
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_workers_end_with_their_parent(session: str, stop: signal.Signals) -> None:
     """Killed, terminated or interrupted: the processes are gone within seconds, busy ones too."""
-    # What a shell starts in the background ignores SIGINT, and so do its children.
-    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    command = [sys.executable, "-W", "ignore", "-c", heard + SESSIONS[session]]
-    parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert parent.stdout is not None
-    assert parent.stdout.readline() == "there\n"
-    workers = children(parent.pid)
-    assert len(workers) == 2
-    parent.send_signal(stop)
-    parent.communicate(timeout=20)
-    until(lambda: all(map(gone, workers)))
+    check_workers_end(SESSIONS[session], stop)

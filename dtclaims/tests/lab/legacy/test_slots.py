@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from dtclaims.lab.design.tasks import TASKS, Task
 from dtclaims.lab.legacy import environment
 from dtclaims.lab.legacy.slots import GYM_IDS, LegacySlots, legacy_version
 from dtclaims.places import ROOT
-from dtclaims.tests.support.processes import children, gone, until
+from dtclaims.tests.support.processes import check_workers_end, gone, until
 
 pytestmark = pytest.mark.legacy
 
@@ -183,19 +182,11 @@ def test_a_simulation_that_is_unstable_is_an_error() -> None:
 def test_workers_end_with_their_parent(stop: signal.Signals) -> None:
     """Killed, terminated or interrupted: its processes are gone within seconds."""
     session = (
-        "import signal, time; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "import time;"
         "from dtclaims.lab.legacy.slots import LegacySlots; from dtclaims.lab.design.tasks import get_task;"
         "slots = LegacySlots(get_task('hopper'), 4, 2); print('there', flush=True); time.sleep(100)"
     )
-    command = [sys.executable, "-W", "ignore", "-c", session]
-    parent = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    assert parent.stdout is not None
-    assert parent.stdout.readline() == "there\n"
-    workers = children(parent.pid)
-    assert len(workers) == 2
-    parent.send_signal(stop)
-    parent.communicate(timeout=20)
-    until(lambda: all(map(gone, workers)))
+    check_workers_end(session, stop)
 
 
 def test_its_versions_are_those_that_are_recorded() -> None:
