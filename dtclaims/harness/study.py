@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from dtclaims.device import limited, machine_of, worker_count
 from dtclaims.errors import StoreError, UsageError
+from dtclaims.harness.commit import commit_of
 from dtclaims.harness.declare.papers import common_publication
 from dtclaims.harness.judge.attribution import attribution, next_set, relevant, variants
 from dtclaims.harness.judge.document import Document, Paper, Registration, made_now, with_holm
@@ -231,6 +232,8 @@ class Study:
                 versions=self._versions(),
                 label=paper.label or settings.session.label,
                 registration=self._registered(),
+                commit=commit_of(self.cells[0].claim.file.parent),
+                options=settings.options,
             ),
             claims=with_holm(entries, settings.alpha),
             figures=read_figures(figures),

@@ -8,7 +8,7 @@ from pathlib import Path
 from dtclaims.errors import UsageError
 from dtclaims.harness.evidence.contents import Evidence
 from dtclaims.harness.evidence.verdicts import FrozenJudge
-from dtclaims.harness.judge.document import Document, Paper, made_now, with_holm
+from dtclaims.harness.judge.document import Document, FromEvidence, Paper, ReportProvenance, made_now, with_holm
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.exhibits import read_figures, read_tables
 from dtclaims.harness.judge.words import Words
@@ -146,13 +146,25 @@ def reason_of(evidence: Evidence) -> str:
     return f"evidence of {evidence.made.date[:10]}, commit {(evidence.made.commit or 'unknown')[:12]}"
 
 
+def recorded_provenance(judged: ReportProvenance, evidence: Evidence) -> ReportProvenance:
+    """What made a report that was judged from a file: the file's name, date and commit, and the options it records."""
+    made, study = evidence.made, evidence.study
+    return replace(
+        judged,
+        store=evidence.root.name,
+        commit=None,
+        options={**({} if study.data is None else {"data": study.data}), **study.backbones},
+        evidence=FromEvidence(evidence.root.name, made.date, made.commit),
+    )
+
+
 def _document(evidence: Evidence, entries: tuple[Entry, ...], *, drawn: bool) -> Document:
     """The whole report; figures and tables are those of the whole study."""
     frozen, study = evidence.frozen, evidence.study
     assert frozen is not None
     return Document(
         paper=Paper.from_json(dict(frozen.paper)),
-        provenance=replace(
+        provenance=recorded_provenance(
             made_now(
                 seeds=study.seeds,
                 scale=study.scale,
@@ -165,7 +177,7 @@ def _document(evidence: Evidence, entries: tuple[Entry, ...], *, drawn: bool) ->
                 label=frozen.label,
                 registration=evidence.made.registration,
             ),
-            store=evidence.root.name,
+            evidence,
         ),
         claims=entries,
         figures=read_figures(dict(frozen.figures) if drawn else {}),

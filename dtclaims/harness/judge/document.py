@@ -50,6 +50,17 @@ class Registration(Record):
     """Choices of the session (`seeds`) and ids of claims that were judged as declared otherwise."""
 
 
+@dataclass(frozen=True)
+class FromEvidence(Record):
+    """The file of evidence that a report was judged from: results are as old as it is, whenever they are judged."""
+
+    name: Name
+    date: Created
+    """When it was made."""
+    commit: str | None
+    """That it was made at; null where the file does not say."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportProvenance(Record):
     """What made the report."""
@@ -67,7 +78,11 @@ class ReportProvenance(Record):
     store: str | None
     versions: Mapping[str, str]
     commit: str | None = None
-    """Of the claims and this software."""
+    """Of the claims."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """The lab's own options that were given, folders by their names: what is measured under others is not the same."""
+    evidence: FromEvidence | None = None
+    """null where a store was judged."""
     code: Mapping[str, str] | None = field(default=None, metadata=ABSENT)
     """Digests of the modules that the runs and measurements depend on."""
     rules: tuple[str, ...] = ()
@@ -76,6 +91,11 @@ class ReportProvenance(Record):
     """null where none was named."""
     label: Name
     """What these verdicts are and are not, in one line that every rendering repeats."""
+
+    @property
+    def dated(self) -> str:
+        """How old its results are: the evidence's date, else when they were judged."""
+        return self.created if self.evidence is None else self.evidence.date
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +131,8 @@ def made_now(
     label: str,
     rules: Sequence[str] = (),
     registration: Registration | None = None,
+    commit: str | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> ReportProvenance:
     """The provenance of a report that this process makes.
 
@@ -126,6 +148,8 @@ def made_now(
         label: what the verdicts are evidence of.
         rules: editions of the rule that made the verdicts.
         registration: that the results were made under, if one was named.
+        commit: of the claims, where they are under git.
+        options: the lab's own that were given, as typed.
     """
     return ReportProvenance(
         dtclaims=dtclaims.__version__,
@@ -142,6 +166,9 @@ def made_now(
         label=label,
         rules=tuple(rules),
         registration=registration,
+        commit=commit,
+        # Where a folder lay says nothing elsewhere, and may name its user.
+        options={name: Path(given).name for name, given in (options or {}).items()},
     )
 
 
