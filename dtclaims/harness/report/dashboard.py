@@ -1,5 +1,6 @@
 """A static site from histories: which claims hold over time, how large their effects are, and what changed when."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -74,7 +75,7 @@ class World:
 
 def changes_of(lines: Sequence[Line]) -> list[Change]:
     """Each line of a track whose verdict differs from the one before it."""
-    pairs = zip(lines, lines[1:], strict=False)
+    pairs = itertools.pairwise(lines)
     return [Change(after, before.verdict) for before, after in pairs if before.verdict != after.verdict]
 
 

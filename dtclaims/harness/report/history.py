@@ -1,6 +1,6 @@
 """An append-only history: one JSON line per verdict and commit, which a dashboard reads.
 
-Beside it, in `reports/`, lies the page of each report that was added, so that no number stands there without its report.
+Beside it, in `reports/`, lies the page of each report that was added, so that no number is without its report.
 """
 
 import hashlib

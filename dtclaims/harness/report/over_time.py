@@ -26,18 +26,21 @@ TOP, BOTTOM = 6, 66
 STRIP = 20
 """Height of the verdicts' part."""
 
+DATES, ROOM = 13, 124
+"""Height of the dates' part, and what two of them need."""
+
 TOLD = 8
 """Effects that the drawing's name gives, the newest; the list beside it has them too."""
 
 MARKS: Mapping[Status, str] = {
-    "reproduced": "M{x} {y}m-2 1h4v9h-4z",
-    "refuted": "M{x} {y}m-2 10h4v9h-4z",
-    "inconclusive": "M{x} {y}m-2 8h4v4h-4z",
-    "not_evaluable": "M{x} {y}m-2 10l2-4 2 4-2 4z",
-    "not_run": "M{x} {y}m-2 9.5h4v1h-4z",
-    "error": "M{x} {y}m-2 7l4 6h1l-4 -6z",
+    "reproduced": "M{x} {y}m-{h} 1h{w}v9h-{w}z",
+    "refuted": "M{x} {y}m-{h} 10h{w}v9h-{w}z",
+    "inconclusive": "M{x} {y}m-{h} 8h{w}v4h-{w}z",
+    "not_evaluable": "M{x} {y}m-{h} 10l{h}-4 {h} 4-{h} 4z",
+    "not_run": "M{x} {y}m-{h} 9.5h{w}v1h-{w}z",
+    "error": "M{x} {y}m-{h} 7l{w} 6h1l-{w} -6z",
 }
-"""Up: reproduced, down: refuted, between: neither."""
+"""Up: reproduced, down: refuted, between: neither. {h} and {w} are half its width and its width."""
 
 
 def alike(lines: Sequence[Line]) -> list[Line]:
@@ -68,11 +71,21 @@ def chart(lines: Sequence[Line], commits: Sequence[str]) -> Markup:
     ends = _ends(effects)
     above = "" if ends is None else _effects(effects, at, Axis(*ends, start=BOTTOM, end=TOP))
     foot = BOTTOM + 3 if above else 0
-    marks = _verdicts([line for line in lines if line.commit in at], at, foot)
-    height = foot + STRIP
+    marks = _verdicts([line for line in lines if line.commit in at], at, foot, min(4.0, 0.45 * step))
+    height = foot + STRIP + DATES
     return Markup('<svg class="time" viewBox="0 0 {} {}" role="img"><title>{}</title>{}</svg>').format(
-        WIDTH, height, _title(lines, effects if above else []), Markup(above + marks)
+        WIDTH, height, _title(lines, effects if above else []), Markup(above + marks + _dates(lines, at, height - 2))
     )
+
+
+def _dates(lines: Sequence[Line], at: Mapping[str, float], y: int) -> str:
+    """The first and the last date that are drawn, where they do not meet."""
+    drawn = [line for line in lines if line.commit in at]
+    first, last = drawn[0], drawn[-1]
+    told = f'<text x="{px(at[first.commit] - 4)}" y="{y}">{first.created[:10]}</text>'
+    if at[last.commit] - at[first.commit] > ROOM:
+        told += f'<text class="tock" x="{px(at[last.commit] + 4)}" y="{y}">{last.created[:10]}</text>'
+    return told
 
 
 def _ends(effects: Sequence[Line]) -> tuple[float, float] | None:
@@ -112,10 +125,10 @@ def _effects(effects: Sequence[Line], at: Mapping[str, float], axis: Axis) -> st
     return f'{side}{lines}<path class="axis" d="M{LEFT} {TOP}V{BOTTOM}"/>{ticks}{drawn}'
 
 
-def _verdicts(lines: Sequence[Line], at: Mapping[str, float], y: int) -> str:
+def _verdicts(lines: Sequence[Line], at: Mapping[str, float], y: int, half: float) -> str:
     places: dict[Status, str] = {}
     for line in lines:
-        mark = MARKS[line.verdict].format(x=px(at[line.commit]), y=y)
+        mark = MARKS[line.verdict].format(x=px(at[line.commit]), y=y, h=px(half), w=px(2 * half))
         places[line.verdict] = places.get(line.verdict, "") + mark
     return "".join(f'<path class="mark {verdict}" d="{places[verdict]}"/>' for verdict in STATUSES if verdict in places)
 

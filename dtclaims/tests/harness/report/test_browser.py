@@ -127,7 +127,8 @@ def test_a_keyboard_is_enough(name: str, open_page: Open) -> None:
         page.keyboard.press("Tab")
         kinds.append(page.evaluate("document.activeElement.tagName + (document.activeElement.type || '')"))
         assert page.evaluate(OUTLINE) != "none"
-    assert list(dict.fromkeys(kinds)) == ["INPUTradio", "SELECTselect-one", "INPUTsearch", "A"]
+    folds = ["SUMMARY"] if name == "dashboard" else []
+    assert list(dict.fromkeys(kinds)) == ["INPUTradio", "SELECTselect-one", "INPUTsearch", "A", *folds]
 
 
 def test_arrow_keys_choose_a_filter(open_page: Open) -> None:
@@ -174,12 +175,16 @@ def test_a_link_to_what_is_filtered_out_brings_it_back(open_page: Open) -> None:
 
 
 def test_the_dashboard_filters_too(open_page: Open) -> None:
-    """The same controls work on the dashboard's table."""
+    """The same controls work on the dashboard's tables, and one shows what changed."""
     page = open_page("dashboard")
     page.get_by_role("searchbox", name="Find").fill("igpt")
-    assert shown(page) == ["claim-S4-igpt-worse-than-random"]
+    assert shown(page) == ["1-claim-S4-igpt-worse-than-random"]
     page.get_by_role("combobox", name="Protocol").select_option("corrected")
     assert shown(page) == []
+    page.get_by_role("combobox", name="Protocol").select_option("")
+    page.get_by_role("searchbox", name="Find").fill("")
+    page.locator("label[for=show-changed]").click()
+    assert shown(page) == ["1-claim-S5.1-cka-random-higher-gpt2"]
 
 
 @pytest.mark.parametrize("name", PAGES)
