@@ -86,13 +86,13 @@ class Study:
             store=self.results,
             precision=settings.precision,
             recorded=self._recorded,
+            given=settings.given,
         )
         self._judge = Judge(
             settings.lab,
             self.plan,
             self.results,
             settings.alpha,
-            settings.options,
             failures={**self.plan.faults, **self._failures},
             looks=settings.looks,
         )
