@@ -98,7 +98,7 @@ def judge(options: argparse.Namespace, given: Sequence[str]) -> None:
         StoreError: a file that is damaged or no evidence.
     """
     from dtclaims.harness.evidence import judge_evidence, read_evidence
-    from dtclaims.harness.report import render, summary_lines
+    from dtclaims.harness.report import render, summary_lines, written_lines
     from dtclaims.harness.report.markdown import matrix
 
     _refuse(given, "--restated, --claims, --claim, --report and --format")
@@ -115,7 +115,7 @@ def judge(options: argparse.Namespace, given: Sequence[str]) -> None:
             print(*judged.header(), *summary_lines(judged.document), sep="\n")
         if folder is not None:
             written = render(judged.document, folder)
-            print(*(f"report: {path}" for path in written.values()), sep="\n", file=_aside(options.format))
+            print(*written_lines(written), sep="\n", file=_aside(options.format))
 
 
 def _refuse(given: Sequence[str], beside: str) -> None:

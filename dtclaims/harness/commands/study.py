@@ -147,12 +147,12 @@ def _print_verdicts(study: Study, form: str = "lines") -> Document:
     from dtclaims.harness.report.markdown import matrix
 
     document = study.document([study.judge(cell) for cell in study.cells])
-    print(matrix(document) if form == "markdown" else "\n".join(summary_lines(document)))
+    print(matrix(document) if form == "markdown" else "\n".join(summary_lines(document, again=study.again)))
     return document
 
 
 def _report(options: argparse.Namespace) -> None:
-    from dtclaims.harness.report import read, render
+    from dtclaims.harness.report import read, render, written_lines
 
     if options.file is not None:
         document, folder = read(options.file), value_of("report", vars(options))
@@ -160,7 +160,7 @@ def _report(options: argparse.Namespace) -> None:
         study = _study(options, stored=True)
         document, folder = _print_verdicts(study), study.settings.report
     written = render(document, folder, options.formats.split(","))
-    print(*(f"report: {path}" for path in written.values()), sep="\n")
+    print(*written_lines(written), sep="\n")
 
 
 def _explain(options: argparse.Namespace) -> None:

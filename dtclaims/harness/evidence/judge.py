@@ -8,7 +8,7 @@ from pathlib import Path
 from dtclaims.errors import UsageError
 from dtclaims.harness.evidence.contents import Evidence
 from dtclaims.harness.evidence.verdicts import FrozenJudge
-from dtclaims.harness.judge.document import Document, Paper, made_now, with_holm
+from dtclaims.harness.judge.document import Document, Family, Paper, made_now, with_holm
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.exhibits import read_figures, read_tables
 from dtclaims.harness.judge.words import Words
@@ -163,6 +163,8 @@ def _document(evidence: Evidence, entries: tuple[Entry, ...], *, drawn: bool) ->
                 store=evidence.root,
                 versions=_versions(),
                 label=frozen.label,
+                tasks=study.tasks,
+                family=_family(evidence),
                 registration=evidence.made.registration,
             ),
             store=evidence.root.name,
@@ -173,6 +175,14 @@ def _document(evidence: Evidence, entries: tuple[Entry, ...], *, drawn: bool) ->
         words=Words.from_json(dict(frozen.words)),
         regime=frozen.regime,
     )
+
+
+def _family(evidence: Evidence) -> Family:
+    """The claims of the recorded study."""
+    assert evidence.frozen is not None
+    cells = evidence.frozen.cells.values()
+    headlines = {cell.claim.id for cell in cells if cell.claim.headline} & set(evidence.study.claims)
+    return Family(len(evidence.study.claims), len(headlines))
 
 
 def _versions() -> dict[str, str]:

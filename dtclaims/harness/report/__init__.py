@@ -12,7 +12,7 @@ from dtclaims.harness.report.expect import Difference, Record, check_expectation
 from dtclaims.harness.report.frame import csv, frame
 from dtclaims.harness.report.junit import properties
 from dtclaims.harness.report.merge import merge
-from dtclaims.harness.report.terminal import summary_lines
+from dtclaims.harness.report.terminal import summary_lines, written_lines
 
 __all__ = [
     "FORMATS",
@@ -32,6 +32,7 @@ __all__ = [
     "summary_lines",
     "validate",
     "write",
+    "written_lines",
 ]
 
 FORMATS: dict[str, Callable[[Document], str]] = {
