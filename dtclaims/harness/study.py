@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dtclaims.device import limited, machine_of, worker_count
 from dtclaims.errors import StoreError, UsageError
+from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.declare.papers import common_publication
 from dtclaims.harness.declare.registry import load_claims
 from dtclaims.harness.judge.attribution import attribution, next_set, relevant, variants
@@ -256,17 +256,23 @@ class Study:
             settings.given,
             protocol=settings.given.get("protocol", ""),
             task=settings.given.get("task", ""),
+            seeds=self.plan.seeds if "seeds" in settings.given else (),
             claims=ids if family is not None and len(ids) <= min(FEW, family.claims - 1) else (),
         )
 
     @cached_property
-    def _family(self) -> Family | None:
-        """What the claims are some of; None where their folder does not say, as of claims in files of other names."""
+    def declared(self) -> Mapping[str, Claim]:
+        """All claims of the folder by id; none where it does not say, as of claims in files of other names."""
         try:
-            declared = load_claims(self.cells[0].claim.file.parent).values()
+            return load_claims(self.cells[0].claim.file.parent)
         except (UsageError, IndexError):
-            return None
-        return Family(len(declared), sum(one.headline for one in declared))
+            return {}
+
+    @property
+    def _family(self) -> Family | None:
+        """What the claims are some of."""
+        claims = self.declared.values()
+        return Family(len(claims), sum(one.headline for one in claims)) if claims else None
 
     def _registered(self) -> Registration | None:
         """What is to be said of the registration that was named."""
@@ -288,12 +294,6 @@ class Study:
         for one in self.plan.jobs.values():
             found |= {name: str(version) for name, version in dict(one.identity.get("versions", {})).items() if version}
         return found
-
-    def write_report(self, document: Document) -> dict[str, Path]:
-        """Write report.json, report.html and report.md; their paths by format."""
-        from dtclaims.harness.report import render
-
-        return render(document, self.settings.report)
 
     @property
     def machine(self) -> Machine:

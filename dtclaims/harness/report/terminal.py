@@ -15,8 +15,10 @@ from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry, Key
 from dtclaims.harness.judge.words import VERDICTS, Status, word
 from dtclaims.harness.report import beside, regime, view, wording
+from dtclaims.harness.report.causes import report_causes
 from dtclaims.harness.report.decided import decided
 from dtclaims.harness.report.document import validate
+from dtclaims.harness.report.expect import compare
 from dtclaims.harness.stats.intervals import FULL_SEEDS
 
 NARROWEST = 80
@@ -30,7 +32,14 @@ MOST_SEEDS = 50
 """A number of seeds that nobody will run is no advice."""
 
 
-def summary_lines(document: Document, width: int | None = None, *, again: str = "", letters: bool = False) -> list[str]:
+def summary_lines(
+    document: Document,
+    width: int | None = None,
+    *,
+    again: str = "",
+    letters: bool = False,
+    news: Sequence[str] = (),
+) -> list[str]:
     """A line for each verdict, what was not judged by its reason, then `closing_lines`.
 
     Args:
@@ -38,12 +47,13 @@ def summary_lines(document: Document, width: int | None = None, *, again: str = 
         width: columns, 80 at least; those of the terminal if not given.
         again: the command that judges these claims again; empty where nothing can be done, as of a file of evidence.
         letters: whether to explain the letters in pytest's line of progress.
+        news: lines to say before `closing_lines`.
 
     Raises:
         ReportError: not a valid report.
     """
     validate(document)
-    width = max(shutil.get_terminal_size((WITHOUT, 24)).columns if width is None else width, NARROWEST)
+    width = max(terminal_width() if width is None else width, NARROWEST)
     return [
         # First what the verdicts are of: where runs were evaluated is known before a number is read.
         *wrapped(document.provenance.label, width),
@@ -52,8 +62,14 @@ def summary_lines(document: Document, width: int | None = None, *, again: str = 
         *_attributions(document, width),
         *_not_judged(document, width),
         *_background(document, width),
+        *news,
         *closing_lines(document, width, again=again, letters=letters),
     ]
+
+
+def terminal_width() -> int:
+    """Columns of the terminal, where there is one."""
+    return shutil.get_terminal_size((WITHOUT, 24)).columns
 
 
 def closing_lines(document: Document, width: int, *, again: str = "", letters: bool = False) -> list[str]:
@@ -71,8 +87,27 @@ def closing_lines(document: Document, width: int, *, again: str = "", letters: b
         *([LEGEND] if letters else ()),
         *(line for column in _columns(document) for line in wrapped(_counted(document, column), width)),
         *(line for column in _columns(document) for line in wrapped(_headlines(document, column), width)),
-        *(line for text in _next(document, again) for line in wrapped(f"next: {text}", width)),
+        *(line for text, command in _next(document, again) for line in _advice(f"next: {text}", command, width)),
     ]
+
+
+def diff_lines(before: Document, after: Document, width: int | None = None) -> list[str]:
+    """What changed between two reports: of the reports themselves, of verdicts, and behind verdicts that stayed.
+
+    Raises:
+        ReportError: not valid reports.
+    """
+    width = terminal_width() if width is None else width
+    differ, moved = compare(before, after)
+    behind = list(report_causes(before.provenance, after.provenance))
+    lines = ["between the reports"] * bool(behind)
+    lines += [line for text in behind for line in wrapped(text, width, "  ", "    ")]
+    for title, found in (("verdicts differ", differ), ("same verdict, something else changed", moved)):
+        lines += [f"{title}: {len(found)}"] * bool(found)
+        for one in found:
+            lines += wrapped(one.change, width, "  ")
+            lines += [line for why in one.why for line in wrapped(why, width, "    ", "      ")]
+    return lines if differ or moved else [*lines, "the verdicts and what is behind them agree"]
 
 
 def written_lines(written: Mapping[str, Path]) -> list[str]:
@@ -154,7 +189,7 @@ def _judged(document: Document, width: int) -> Iterator[str]:
     for entry, texts in zip(rows, cells, strict=True):
         head = "  ".join(text.ljust(size) for text, size in zip(texts, widths, strict=True))
         told = [decided(entry, by_key).text.lstrip(" :")]
-        told += ["provisional"] * (entry.provisional and not once)
+        told += ["provisional"] * (entry.provisional and entry.verdict != "inconclusive" and not once)
         told += [f"n={entry.n}"] * (entry.n != seeds)
         yield from _row(head, clean("; ".join(filter(None, told))), width)
 
@@ -205,7 +240,9 @@ def _not_judged(document: Document, width: int) -> Iterator[str]:
             remedy = _common([entry.remedy for entry in entries if entry.remedy])
             told = f"{word(verdict)}, {len(entries)}: {_reason(entries).rstrip('.')}: {_listed(document, entries)}"
             yield from wrapped(told, width)
-            if remedy:
+            if remedy.startswith("pytest "):
+                yield from _advice("", remedy, width)
+            elif remedy:
                 yield from wrapped(remedy, width, "    ")
 
 
@@ -307,40 +344,52 @@ def _headlines(document: Document, column: view.Column) -> str:
     return f"headlines, {column[1]} ({column[0]}): {'; '.join(told)}"
 
 
-def _next(document: Document, again: str) -> list[str]:
-    """What to do now, most pressing first; no more than three things."""
+def _advice(text: str, command: str, width: int) -> list[str]:
+    """A text, and below it a command that can be copied as it stands, over several lines where it is long."""
+    parts: list[str] = []
+    for unit in map(shlex.join, _units(command)):
+        if parts and len(parts[-1]) + 1 + len(unit) <= width - 6:
+            parts[-1] += f" {unit}"
+        else:
+            parts.append(unit)
+    return [*wrapped(text, width), *(f"    {part}{' ' + chr(92) if part != parts[-1] else ''}" for part in parts)]
+
+
+def _next(document: Document, again: str) -> list[tuple[str, str]]:
+    """What to do now and by what command, most pressing first; no more than three things."""
     if not again:
         return []
     found = []
     entries = [entry for entry in document.claims if not entry.parts]
     of = {verdict: [entry for entry in entries if entry.verdict == verdict] for verdict in VERDICTS}
     if of["error"]:
-        found.append(f"mend what the errors name, then `{again}`; what is finished is kept")
+        found.append(("mend what the errors name, then go on; what is finished is kept:", again))
     missing = [entry.remedy for entry in of["not_run"] if entry.remedy and entry.remedy.startswith("pytest ")]
     if missing:
-        found.append(f"to run what is not in the store: `{_common(missing)}`")
+        found.append(("run what is not in the store:", _common(missing)))
     if few := _more_seeds(document, of["inconclusive"]):
-        found.append(f"{few}: `{again} --seeds {few.split()[-2]}`")
+        told, seeds = few
+        found.append((f"{told}:", f"{re.sub(r' --seeds [^ ]+', '', again)} --seeds {seeds}"))
     asked = any(entry.attribution is not None for entry in entries)
     if of["refuted"] and not asked and len(found) < 3:
-        found.append(f"which switches a verdict hangs on: `{again} --attribute`")
+        found.append(("see which switches a verdict hangs on:", f"{again} --attribute"))
     if not found and any(entry.decided for entry in entries):
-        found.append("to be told of changes from now on: the same with --compare and this report.json")
+        found.append(("keep this report.json, and be told of changes with --compare", ""))
     return found[:3]
 
 
-def _more_seeds(document: Document, open_: Sequence[Entry]) -> str:
-    """How many seeds would help the inconclusive ones, ending in `N seeds`; empty where no number would."""
+def _more_seeds(document: Document, open_: Sequence[Entry]) -> tuple[str, int] | None:
+    """How many seeds would help the inconclusive ones, in words and as a number; None where none would."""
     n = len(document.provenance.seeds)
     if n < FULL_SEEDS and open_:
-        return f"{len(open_)} inconclusive; verdicts are no longer provisional from {FULL_SEEDS} seeds"
+        return f"{len(open_)} inconclusive; from {FULL_SEEDS} seeds on no verdict is provisional", FULL_SEEDS
     needed = sorted(
         one.statistics.seeds_needed
         for one in open_
         if one.statistics is not None and one.statistics.seeds_needed and n < one.statistics.seeds_needed <= MOST_SEEDS
     )
     if not needed:
-        return ""
+        return None
     half = needed[len(needed) // 2]
     helped = sum(one <= half for one in needed)
-    return f"{helped} of {len(open_)} inconclusive are expected to be decided by {half} seeds"
+    return f"{half} seeds are expected to decide {helped} of {len(open_)} inconclusive", half
