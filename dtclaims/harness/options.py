@@ -198,6 +198,13 @@ OPTIONS: tuple[Choice, ...] = (
         "",
         parse_folder,
     ),
+    Choice(
+        "compare",
+        "an earlier report.json: says what differs from it and why, as `dtclaims report diff` does; a test fails only "
+        "where its verdict differs, so the exit code is 0 if none does",
+        "",
+        parse_folder,
+    ),
     Choice("fail_on", f"verdicts that fail a test, of {', '.join(FAILABLE)}", "error,refuted", parse_fail_on),
 )
 """In the order of the help."""

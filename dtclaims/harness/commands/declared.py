@@ -16,7 +16,7 @@ ONLY = Argument.of("--claim", action="append", default=[], metavar="ID", help="o
 JSON = Argument.of("--json", action="store_true", help="as JSON")
 
 
-TESTS_ONLY = ("expect", "fail_on")
+TESTS_ONLY = ("expect", "compare", "fail_on")
 """Options that say when a test fails; commands have none."""
 HERE = tuple(one for one in OPTIONS if one.name not in TESTS_ONLY)
 

@@ -2,9 +2,8 @@
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dtclaims.errors import UsageError
 from dtclaims.harness.commit import commit_of
@@ -15,35 +14,17 @@ if TYPE_CHECKING:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    from dtclaims.harness.report import compare, read
+    from dtclaims.harness.report import compare, diff_lines, read
     from dtclaims.harness.report.causes import report_causes
-    from dtclaims.harness.report.terminal import clean
 
     before, after = read(options.before), read(options.after)
     differ, moved = compare(before, after)
-    behind = list(report_causes(before.provenance, after.provenance))
     if options.json:
         found = {"differ": [one.to_json() for one in differ], "moved": [one.to_json() for one in moved]}
-        print(json.dumps({**found, "reports": behind}, indent=1))
+        print(json.dumps({**found, "reports": list(report_causes(before.provenance, after.provenance))}, indent=1))
     else:
-        if behind:
-            print("between the reports", *map(clean, behind), sep="\n  ")
-        _say("verdicts differ", differ)
-        _say("same verdict, something else changed", moved)
-        if not differ and not moved:
-            print("the reports agree")
+        print(*diff_lines(before, after), sep="\n")
     return 1 if differ else 0
-
-
-def _say(title: str, differences: Sequence[Any]) -> None:
-    from dtclaims.harness.report.terminal import clean
-
-    if differences:
-        print(f"{title}: {len(differences)}")
-    for one in differences:
-        print(f"  {clean(one.change)}")
-        for why in one.why:
-            print(f"    {clean(why)}")
 
 
 def _expect(options: argparse.Namespace) -> int:
@@ -101,7 +82,7 @@ A_REPORT = Argument.of("report", type=Path, metavar="REPORT", help="a report.jso
 COMMANDS = (
     Command(
         ("report", "diff"),
-        "say which verdicts differ between two reports, and why; exit code 1 if any does",
+        "say which verdicts differ between two reports, and why; exit code 1 if any does; what neither ran is left out",
         _diff,
         (
             Argument.of("before", type=Path, metavar="A", help="a report.json"),

@@ -14,7 +14,7 @@ from dtclaims.harness.commands.parser import FOLDER, option
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.lab import Argument, Command, Option
-from dtclaims.harness.options import value_of
+from dtclaims.harness.options import value_of, words
 from dtclaims.harness.plan.cells import cells_of
 from dtclaims.harness.study import Study
 
@@ -147,20 +147,24 @@ def _print_verdicts(study: Study, form: str = "lines") -> Document:
     from dtclaims.harness.report.markdown import matrix
 
     document = study.document([study.judge(cell) for cell in study.cells])
-    print(matrix(document) if form == "markdown" else "\n".join(summary_lines(document)))
+    print(matrix(document) if form == "markdown" else "\n".join(summary_lines(document, again=study.again)))
     return document
 
 
 def _report(options: argparse.Namespace) -> None:
-    from dtclaims.harness.report import read, render
+    from dtclaims.harness.report import check_formats, read, render, written_lines
+    from dtclaims.harness.report.part import place
 
+    formats = check_formats(words(options.formats))
     if options.file is not None:
         document, folder = read(options.file), value_of("report", vars(options))
     else:
         study = _study(options, stored=True)
         document, folder = _print_verdicts(study), study.settings.report
-    written = render(document, folder, options.formats.split(","))
-    print(*(f"report: {path}" for path in written.values()), sep="\n")
+    where = place(document, folder)
+    print(*([where.told] if where.told else ()), sep="\n", end="\n" if where.told else "")
+    written = render(document, where.folder, formats)
+    print(*written_lines(written), sep="\n")
 
 
 def _explain(options: argparse.Namespace) -> None:

@@ -9,7 +9,15 @@ from dtclaims.errors import UsageError
 from dtclaims.harness.declare.papers import pages_here
 from dtclaims.harness.evidence.contents import Evidence
 from dtclaims.harness.evidence.verdicts import FrozenJudge
-from dtclaims.harness.judge.document import Document, FromEvidence, Paper, ReportProvenance, made_now, with_holm
+from dtclaims.harness.judge.document import (
+    Document,
+    Family,
+    FromEvidence,
+    Paper,
+    ReportProvenance,
+    made_now,
+    with_holm,
+)
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.exhibits import read_figures, read_tables
 from dtclaims.harness.judge.words import Words
@@ -177,6 +185,8 @@ def _document(evidence: Evidence, entries: tuple[Entry, ...], *, drawn: bool) ->
                 store=evidence.root,
                 versions=_versions(),
                 label=frozen.label,
+                tasks=study.tasks,
+                family=_family(evidence),
                 registration=evidence.made.registration,
             ),
             evidence,
@@ -188,6 +198,14 @@ def _document(evidence: Evidence, entries: tuple[Entry, ...], *, drawn: bool) ->
         regime=frozen.regime,
         pages=pages_here(study.folder, frozen.paper, (ROOT, Path.cwd())),
     )
+
+
+def _family(evidence: Evidence) -> Family:
+    """The claims of the recorded study."""
+    assert evidence.frozen is not None
+    cells = evidence.frozen.cells.values()
+    headlines = {cell.claim.id for cell in cells if cell.claim.headline} & set(evidence.study.claims)
+    return Family(len(evidence.study.claims), len(headlines))
 
 
 def _versions() -> dict[str, str]:

@@ -146,4 +146,5 @@ def settings_of(evidence: Evidence, lab: Lab, report: Path | None = None) -> Set
         precision=study.precision,
         factors=parse_factors(",".join(study.factors), lab),
         looks=study.looks,
+        given={"looks": ",".join(map(str, study.looks))} if study.looks else {},
     )

@@ -11,7 +11,7 @@ import dtclaims
 from dtclaims.errors import UsageError
 from dtclaims.harness import times
 from dtclaims.harness.described import Must
-from dtclaims.harness.judge.entries import Base, Entry, Level, Name
+from dtclaims.harness.judge.entries import Base, Count, Entry, Level, Name
 from dtclaims.harness.judge.exhibits import Figure, Id, Table
 from dtclaims.harness.judge.pages import Kind, Page
 from dtclaims.harness.judge.regime import RegimeRow
@@ -62,6 +62,16 @@ class FromEvidence(Record):
     """That it was made at; null where the file does not say."""
 
 
+@dataclass(frozen=True)
+class Family(Record):
+    """What the claims of a report are some of, or all."""
+
+    claims: Count
+    """Declared beside each other."""
+    headlines: Count
+    """Of them, those that feed a headline of the paper."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportProvenance(Record):
     """What made the report."""
@@ -90,6 +100,10 @@ class ReportProvenance(Record):
     """Editions of the rule that its verdicts were made by."""
     registration: Registration | None = None
     """null where none was named."""
+    tasks: tuple[str, ...] = ()
+    """That claims could be judged on; empty where the lab has none, or in reports from before it was said."""
+    family: Family | None = None
+    """null in reports from before it was said."""
     label: Name
     """What these verdicts are and are not, in one line that every rendering repeats."""
 
@@ -132,6 +146,8 @@ def made_now(
     store: Path,
     versions: Mapping[str, str],
     label: str,
+    tasks: Sequence[str] = (),
+    family: Family | None = None,
     rules: Sequence[str] = (),
     registration: Registration | None = None,
     commit: str | None = None,
@@ -149,6 +165,8 @@ def made_now(
         store: where results are.
         versions: of the packages that results depend on.
         label: what the verdicts are evidence of.
+        tasks: of the session.
+        family: what its claims are some of.
         rules: editions of the rule that made the verdicts.
         registration: that the results were made under, if one was named.
         commit: of the claims, where they are under git.
@@ -167,6 +185,8 @@ def made_now(
         store=_home_relative(store),
         versions={**versions, "python": platform.python_version()},
         label=label,
+        tasks=tuple(tasks),
+        family=family,
         rules=tuple(rules),
         registration=registration,
         commit=commit,

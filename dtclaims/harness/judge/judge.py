@@ -1,9 +1,7 @@
 """From stored results to the entries of a report. Needs nothing heavy."""
 
-import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from dtclaims.errors import DtclaimsError, StoreError
@@ -27,6 +25,7 @@ from dtclaims.harness.judge.factors import factors_of
 from dtclaims.harness.judge.looks import look
 from dtclaims.harness.judge.reachable import reach_of, testable, tested
 from dtclaims.harness.lab import Lab, Provenance
+from dtclaims.harness.plan.again import again
 from dtclaims.harness.plan.cells import Cell, Name
 from dtclaims.harness.plan.plan import Plan
 from dtclaims.harness.stats.reach import Reach as Reachable
@@ -46,8 +45,6 @@ class Judge:
     plan: Plan
     store: Results
     alpha: float
-    options: Mapping[str, str] = field(default_factory=dict)
-    """The lab's own that the user gave: a remedy repeats them."""
     failures: Mapping[str, str] = field(default_factory=dict)
     """Key of a job → what went wrong in this session."""
     looks: tuple[int, ...] | None = None
@@ -230,15 +227,16 @@ class Judge:
         return {name: sum(values) / len(values) for name, values in found.items()}
 
     def _remedy(self, cell: Cell) -> str:
-        listed = ",".join(map(str, self.plan.seeds))
-        words = [f"pytest {_folder(cell)}", *(["-m gpu"] if cell.scale.needs_gpu else [])]
-        words += [f"--scale {cell.scale.name}", f"--protocol {cell.protocol.base}"]
-        if self.lab.tasks:
-            words.append(f"--task {'all' if set(cell.tasks) == set(self.lab.tasks) else ','.join(cell.tasks)}")
-        own = [f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in self.options.items()]
-        if self.looks is not None:
-            own.append(f"--looks {','.join(map(str, self.looks))}")
-        return " ".join([*words, f"--seeds {listed},", *own, f"--claim {cell.claim.id}"])
+        every = set(cell.tasks) == set(self.lab.tasks)
+        return again(
+            cell.claim.file.parent,
+            cell.scale,
+            self.plan.given,
+            protocol=cell.protocol.base,
+            task="all" if every and self.lab.tasks else ",".join(cell.tasks),
+            seeds=self.plan.seeds,
+            claims=[cell.claim.id],
+        )
 
 
 class NotMeasured(Exception):
@@ -334,12 +332,6 @@ def _paper_numbers(sizes: Mapping[str, tuple[float, ...]], components: Collectio
     if len(components) == 1:
         return list(next(iter(sizes.values()), ()))
     return [sizes[name][0] for name in components] if sizes.keys() == set(components) else []
-
-
-def _folder(cell: Cell) -> str:
-    """The claim's folder as it is named on a command line here."""
-    folder = cell.claim.file.parent.resolve()
-    return shlex.quote(str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder))
 
 
 def _explain(error: Exception) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dtclaims.errors import ReportError, UsageError
 from dtclaims.harness.judge.document import Document
+from dtclaims.harness.options import no_such
 from dtclaims.harness.report import badge, crate, html, markdown
 from dtclaims.harness.report import document as _document
 from dtclaims.harness.report.document import parse, read, validate, write
@@ -12,7 +13,7 @@ from dtclaims.harness.report.expect import Difference, Record, check_expectation
 from dtclaims.harness.report.frame import csv, frame
 from dtclaims.harness.report.junit import properties
 from dtclaims.harness.report.merge import merge
-from dtclaims.harness.report.terminal import summary_lines
+from dtclaims.harness.report.terminal import diff_lines, summary_lines, written_lines
 
 __all__ = [
     "FORMATS",
@@ -20,7 +21,9 @@ __all__ = [
     "Document",
     "Record",
     "check_expectations",
+    "check_formats",
     "compare",
+    "diff_lines",
     "frame",
     "merge",
     "parse",
@@ -32,6 +35,7 @@ __all__ = [
     "summary_lines",
     "validate",
     "write",
+    "written_lines",
 ]
 
 FORMATS: dict[str, Callable[[Document], str]] = {
@@ -46,6 +50,20 @@ BUNDLES = ("badge", "crate")
 """What it can write beside them: badge.json with a badge per claim in badges/, and ro-crate-metadata.json."""
 
 
+def check_formats(formats: Sequence[str]) -> Sequence[str]:
+    """The formats, once it is known that they can be written.
+
+    Raises:
+        UsageError: none, or one that does not exist.
+    """
+    known = (*FORMATS, *BUNDLES)
+    if unknown := [name for name in formats if name not in known]:
+        raise no_such("unknown report format", unknown, known)
+    if not formats:
+        raise UsageError("no report format", expected=f"some of {', '.join(known)}")
+    return formats
+
+
 def render(document: Document, directory: Path, formats: Sequence[str] = ("json", "html", "md")) -> dict[str, Path]:
     """Write report.json, report.html and report.md (report.csv, badges, an RO-Crate on request) into a folder.
 
@@ -58,9 +76,7 @@ def render(document: Document, directory: Path, formats: Sequence[str] = ("json"
         UsageError: a format that does not exist.
         ReportError: not a valid report, or a folder that cannot be written to.
     """
-    known = (*FORMATS, *BUNDLES)
-    if unknown := [name for name in formats if name not in known]:
-        raise UsageError("unknown report format", given=", ".join(unknown), expected=f"of {', '.join(known)}")
+    check_formats(formats)
     paths = {name: directory / f"report.{name}" for name in formats if name in FORMATS}
     texts = {path: FORMATS[name](document) for name, path in paths.items()}
     if "badge" in formats:
