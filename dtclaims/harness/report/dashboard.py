@@ -90,7 +90,8 @@ def render(lines: Sequence[Line], repository: str = "", kept: Iterable[str] = ()
 
     Args:
         lines: of one paper, oldest first, as `history.merge` returns them.
-        repository: address under which `/commit/SHA` is a commit; links are made only if it is http or https.
+        repository: address under which `/commit/SHA` is a commit; links are made only if it is http or https. What
+            stands after a plus (`SHA+2026-11-30`, a commit that was judged again) is no part of it.
         kept: pages of reports that lie beside the site's.
     """
     tracks = _tracks(lines)
