@@ -16,7 +16,7 @@ from dtclaims.harness.judge.document import Created, Document
 from dtclaims.harness.judge.entries import Base, Count, Effect, Key, Name, Part
 from dtclaims.harness.judge.words import Status
 from dtclaims.harness.records import REQUIRED, Record
-from dtclaims.harness.report import beside
+from dtclaims.harness.report.decided import decided_alone
 from dtclaims.harness.report.document import at, replace_all, validate
 
 SCHEMA = 1
@@ -66,7 +66,7 @@ def lines_of(document: Document, commit: str) -> list[Line]:
         ReportError: not a valid report, or a commit that is empty or holds white space.
     """
     provenance = validate(document).provenance
-    own = {entry.key: entry.effect if beside.decided_alone(entry) else NOTHING for entry in document.claims}
+    own = {entry.key: entry.effect if decided_alone(entry) else NOTHING for entry in document.claims}
     found = [
         Line(
             commit=commit,
