@@ -105,7 +105,7 @@ def screens(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style: ruff's linter and formatter; the CI workflow by GitHub's schema and by its auditor. Asks GitHub nothing."""
+    """Style by ruff's linter and formatter; the CI workflow by GitHub's schema and by zizmor. Asks GitHub nothing."""
     session.install("ruff>=0.9,<1", "check-jsonschema>=0.30,<1", "zizmor>=1.5,<2")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")

@@ -21,7 +21,7 @@ from dtclaims.harness.judge.document import Created, Document
 from dtclaims.harness.judge.entries import Base, Count, Entry, Key, Level, Name, Part, TrendShown
 from dtclaims.harness.judge.words import Status
 from dtclaims.harness.records import REQUIRED, Record
-from dtclaims.harness.report import beside, html, view
+from dtclaims.harness.report import decided, html, view
 from dtclaims.harness.report.document import at, replace_all, validate
 
 SCHEMAS = (1, 2)
@@ -74,6 +74,8 @@ class Line(Record):
     """Judged."""
     of: str = ""
     """Which component or part the effect is of; empty where it is the claim's own."""
+    why: str = ""
+    """What decided it."""
     level: Level | None = None
     """Of the interval, on each side."""
     trend: TrendShown | None = None
@@ -121,10 +123,7 @@ def lines_of(document: Document, commit: str, report: str = "") -> list[Line]:
         ReportError: not a valid report, a commit that is empty or holds white space, or an address that is none.
     """
     provenance = validate(document).provenance
-    entries = {entry.key: entry for entry in document.claims}
-    ranks = list(document.words.scales)
-    anchors = view.anchors(view.groups(document.claims, document.words.scales)) if report else {}
-    setting = ", ".join(f"{name.replace('_', ' ')} {given}" for name, given in provenance.options.items())
+from dtclaims.harness.report import decided, html, view
     found = [
         Line(
             commit=commit,
@@ -142,6 +141,7 @@ def lines_of(document: Document, commit: str, report: str = "") -> list[Line]:
             dtclaims=provenance.dtclaims,
             title=entry.title or "",
             quote=entry.quote,
+            why=decided.decided(entry, entries).line,
             setting=setting,
             rank=ranks.index(entry.scale) if entry.scale in ranks else 0,
             label=provenance.label,
@@ -156,7 +156,7 @@ def lines_of(document: Document, commit: str, report: str = "") -> list[Line]:
 
 def _measured(entry: Entry, entries: Mapping[Key, Entry]) -> dict[str, Any]:
     """The number that a verdict came from; of several that decided together there is none."""
-    found = beside.shown(entry, entries)
+    found = decided.shown(entry, entries)
     if found is None:
         return {"mean": None, "low": None, "high": None, "unit": entry.effect.unit, "seeds": _seeds(entry)}
     return {

@@ -58,6 +58,9 @@ OURS = (
     "arms?",
     "K=\\d+",
     "torch",
+    "training",
+    "weights",
+    "networks?",
     "normalised",
 )
 """Words of this project's own paper and lab, as patterns."""

@@ -37,10 +37,11 @@ def test_one_line_per_verdict_and_commit(content: dict[str, Any], path: Path) ->
         "provisional": True, "n": 3, "mean": 0.054, "low": 0.0369, "high": 0.0711, "unit": "",
         "claimed": "> 0, of interest from 0.02",
         "dtclaims": "", "title": "Random networks keep more of their initial representation",
-        "quote": content["claims"][3]["quote"], "seeds": [0, 1, 2], "level": 0.05,
+        "quote": content["claims"][3]["quote"], "seeds": [0, 1, 2], "level": 0.05, "why": lines[3]["why"],
         "trend": content["claims"][3]["trend"], "label": content["provenance"]["label"],
         "report": lines[0]["report"], "anchor": "claim-S5.1-cka-random-higher-gpt2--published-mini",
     }  # fmt: skip
+    assert "the 90% interval [0.0369, 0.0711] lies above 0" in lines[3]["why"]
     assert [line.to_json() for line in history.read(path)] == lines
 
 
@@ -87,7 +88,7 @@ def test_settings_of_one_scale_are_tracks_of_their_own(content: dict[str, Any], 
 
 def test_lines_of_the_first_schema_are_read(path: Path) -> None:
     """A history that an older dtclaims began is gone on with, its lines as they are."""
-    new = {"title", "quote", "seeds", "of", "level", "trend", "setting", "rank", "label", "report", "anchor"}
+    new = {"title", "quote", "seeds", "of", "why", "level", "trend", "setting", "rank", "label", "report", "anchor"}
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     old = [{name: value for name, value in row.items() if name not in new} | {"schema": 1} for row in rows]
     path.write_text("".join(f"{json.dumps(row)}\n" for row in old), encoding="utf-8")

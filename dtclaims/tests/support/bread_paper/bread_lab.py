@@ -24,6 +24,12 @@ def rise(seed: int, oven: str, hours: int) -> float:
     return 3.0 * hours + 0.1 * seed - (20.0 if oven == "electric" else 0.0)
 
 
+@LAB.quantity(keeps_files=True)
+def weight(seed: int, oven: str, hours: int) -> float:
+    """What a loaf of a pound of flour weighs, in grams."""
+    return 640.0 - hours - 0.5 * seed
+
+
 @LAB.quantity(scales=("oven-load",))
 def crust(seed: int, oven: str) -> float:
     """How thick the crust is, in millimetres."""

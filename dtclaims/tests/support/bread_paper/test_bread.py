@@ -93,6 +93,22 @@ def test_alive(rise: float) -> float:
     return rise
 
 
+@claim(
+    "BREAD-6-lighter",
+    section="4",
+    quote="What proves longer weighs less.",
+    scope="8 hours",
+    effect="loss of weight from 4 to 8 hours",
+    unit="g",
+    needs={"long": Need("weight", hours=8), "short": Need("weight", hours=4)},
+    trend=above(0.0),
+    paper=Paper("4 g", (4.0,)),
+)
+def test_lighter(long: float, short: float) -> float:
+    """How much lighter the longer one is."""
+    return short - long
+
+
 BREAD = composite(
     "BREAD-all",
     section="abstract",
