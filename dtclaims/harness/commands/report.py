@@ -116,8 +116,8 @@ COMMANDS = (
                 "--commit",
                 default=None,
                 metavar="SHA",
-                help="what was judged; SHA+WORD where it was judged before (default: the one that the report names, else "
-                "GITHUB_SHA, else git's HEAD)",
+                help="what was judged; SHA+WORD if it was before (default: what the report names, else GITHUB_SHA, "
+                "else git's HEAD)",
             ),
             Argument.of(
                 "--link",

@@ -123,7 +123,10 @@ def lines_of(document: Document, commit: str, report: str = "") -> list[Line]:
         ReportError: not a valid report, a commit that is empty or holds white space, or an address that is none.
     """
     provenance = validate(document).provenance
-from dtclaims.harness.report import decided, html, view
+    entries = {entry.key: entry for entry in document.claims}
+    ranks = list(document.words.scales)
+    anchors = view.anchors(view.groups(document.claims, document.words.scales)) if report else {}
+    setting = ", ".join(f"{name.replace('_', ' ')} {given}" for name, given in provenance.options.items())
     found = [
         Line(
             commit=commit,

@@ -60,7 +60,6 @@ OURS = (
     "torch",
     "training",
     "weights",
-    "networks?",
     "normalised",
 )
 """Words of this project's own paper and lab, as patterns."""
@@ -113,6 +112,7 @@ def outputs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     command("report", "claims-report/report.json", "--formats", "json,html,md,csv,badge,crate")
     command("evidence", "evidence.json", "--claims", "claims")
     command("judge", "evidence.json", "--report", "judged")
+    command("judge", "--restated", "evidence.json", "--claims", "claims")
     command("history", "add", "claims-report/report.json", "--to", "history.jsonl", "--commit", "one")
     command("dashboard", "history.jsonl", "--out", "site")
     endings = (".json", ".jsonl", ".html", ".md", ".csv", ".xml")
@@ -148,3 +148,12 @@ def test_what_it_is_is_shown(outputs: tuple[str, dict[str, str]]) -> None:
     assert switch in texts["claims-report/report.html"]
     assert scale in texts["unknown scale"]
     assert json.loads(texts["claims-report/badge.json"])["label"] == f"claims (corrected, {scale})"
+
+
+def test_its_evidence_says_what_its_store_said(outputs: tuple[str, dict[str, str]]) -> None:
+    """A lab whose runs have no data or weights, several sets of versions, or one value each can be judged from a file."""
+    _, texts = outputs
+    reports = [json.loads(texts[f"{folder}/report.json"])["claims"] for folder in ("claims-report", "judged")]
+    live, judged = [{(one["id"], one["protocol"]): one["verdict"] for one in report} for report in reports]
+    assert judged == live
+    assert "reproduced" in texts["judge --restated"]

@@ -41,7 +41,7 @@ def test_one_line_per_verdict_and_commit(content: dict[str, Any], path: Path) ->
         "trend": content["claims"][3]["trend"], "label": content["provenance"]["label"],
         "report": lines[0]["report"], "anchor": "claim-S5.1-cka-random-higher-gpt2--published-mini",
     }  # fmt: skip
-    assert "the 90% interval [0.0369, 0.0711] lies above 0" in lines[3]["why"]
+    assert lines[3]["why"] == "0.054 [0.037, 0.071] lies above 0"
     assert [line.to_json() for line in history.read(path)] == lines
 
 

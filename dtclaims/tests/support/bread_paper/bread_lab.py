@@ -30,6 +30,12 @@ def weight(seed: int, oven: str, hours: int) -> float:
     return 640.0 - hours - 0.5 * seed
 
 
+@LAB.quantity(keeps_files=True, packages=("numpy",))
+def slices(seed: int, oven: str, hours: int) -> int:
+    """Into how many slices a loaf is cut."""
+    return 10 + hours
+
+
 @LAB.quantity(scales=("oven-load",))
 def crust(seed: int, oven: str) -> float:
     """How thick the crust is, in millimetres."""

@@ -109,6 +109,22 @@ def test_lighter(long: float, short: float) -> float:
     return short - long
 
 
+@claim(
+    "BREAD-7-slices",
+    section="4",
+    quote="And it feeds more.",
+    scope="8 hours",
+    effect="slices after 8 hours over those after 4",
+    unit="slices",
+    needs={"long": Need("slices", hours=8), "short": Need("slices", hours=4)},
+    trend=above(0.0),
+    paper=Paper("4", (4.0,)),
+)
+def test_slices(long: int, short: int) -> float:
+    """How many more there are."""
+    return float(long - short)
+
+
 BREAD = composite(
     "BREAD-all",
     section="abstract",
