@@ -57,8 +57,8 @@ def test_it_is_a_process_run_crate() -> None:
 def test_the_library_of_ro_crate_reads_it(tmp_path: Path) -> None:
     """`rocrate` finds the files, the profile, and from the judging the software, the results and what they rest on."""
     document = report_example.document()
-    render(document, tmp_path, ["json", "html", "md", "csv", "badge", "crate"])
-    found = ROCrate(tmp_path)
+    render(document, tmp_path / "report", ["json", "html", "md", "csv", "badge", "crate"])
+    found = ROCrate(tmp_path / "report")
     root = found.root_dataset
     assert document.paper.title in root["name"]
     assert root["conformsTo"].id == crate.PROFILE
