@@ -119,7 +119,7 @@ def test_a_card_tells_the_whole_story(page: Page) -> None:
         "by walker2d: −5.7 [−8.5, −2.9]",
         "refuted: reversed",
         "two random networks differ by as much",
-        "By seed: 0: 0.06",
+        "By seed: 0: ",
         "smaller: the paper's 0.055 against our interval",
         "hopper: seed 666 holds (0.055); seed 42 not shown: Fig. 3 shows one seed",
         "3 seeds can reproduce this, but cannot refute this; 6 can",
