@@ -112,10 +112,21 @@ def made_of(document: Document) -> list[tuple[str, str]]:
             said = ", ".join(f"{key} {value}" for key, value in plain.items())
             simulators[": ".join(filter(None, [name, said]))] = None
         for part, found in entry.provenance.items():
-            if isinstance(found, Mapping) and found and all(isinstance(one, Mapping) for one in found.values()):
-                things.setdefault(part, {}).update({_thing(key, one): None for key, one in found.items()})
+            if not isinstance(found, Mapping) or part in ("simulator", "versions", "code"):
+                continue
+            each = {key: one for key, one in found.items() if isinstance(one, Mapping)} or {"": found}
+            said = {_thing(str(key), one): None for key, one in each.items()}
+            things.setdefault(part, {}).update({text: None for text in said if text})
     told = {"simulator": simulators, **things}
-    return [(name.replace("_", " ").capitalize(), "; ".join(found)) for name, found in told.items() if found]
+
+    def words(text: str) -> str:
+        return text.replace("_", " ")
+
+    return [
+        (name.replace("_", " ").capitalize(), "; ".join(found).replace("_", " "))
+        for name, found in told.items()
+        if found
+    ]
 
 
 def _simulators(content: object) -> Iterator[Mapping[str, object]]:
@@ -134,4 +145,6 @@ def _thing(key: str, content: Mapping[str, object]) -> str:
         for place, value in content.items()
         if isinstance(value, str) and "sha256" not in place and value not in (name, key) and len(value) < 32
     ]
+    if not name:
+        return ", ".join(said)
     return f"{name} ({', '.join(said)})" if said else name

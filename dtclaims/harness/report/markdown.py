@@ -1,6 +1,7 @@
 """The report as Markdown for a CI job's summary: what changed first, then counts and headlines, all claims folded."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from typing import Any
@@ -15,6 +16,7 @@ from dtclaims.harness.report import beside, listed, regime, view, wording
 from dtclaims.harness.report.decided import decided
 from dtclaims.harness.report.document import validate
 from dtclaims.harness.report.expect import Since
+from dtclaims.harness.stats.editions import TODAY
 
 MAX_LINES = 300
 """A summary is for reading: it stays below this, whatever a report holds."""
@@ -56,6 +58,7 @@ def render(document: Document, since: Since | None = None, limit: int = MAX_BYTE
         "made_of": listed.made_of(document),
         "since": since,
         "tables": {name: listed.table(table) for name, table in document.tables.items()},
+        "older": Counter(one.rule for one in document.claims if one.decided and one.rule != TODAY.version),
         "warnings": [(entry, text) for entry in document.claims for text in entry.warnings],
         **_cells(matrix.entries, matrix.columns, view.scales(document.claims, document.words.scales)),
     }
