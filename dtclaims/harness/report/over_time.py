@@ -82,7 +82,7 @@ def _dates(lines: Sequence[Line], at: Mapping[str, float], y: int) -> str:
     """The first and the last date that are drawn, where they do not meet."""
     drawn = [line for line in lines if line.commit in at]
     first, last = drawn[0], drawn[-1]
-    told = f'<text x="{px(at[first.commit] - 4)}" y="{y}">{first.created[:10]}</text>'
+    told = f'<text class="day" x="{px(at[first.commit] - 4)}" y="{y}">{first.created[:10]}</text>'
     if at[last.commit] - at[first.commit] > ROOM:
         told += f'<text class="tock" x="{px(at[last.commit] + 4)}" y="{y}">{last.created[:10]}</text>'
     return told
@@ -109,7 +109,7 @@ def _effects(effects: Sequence[Line], at: Mapping[str, float], axis: Axis) -> st
         low, high = (axis(min(max(end, axis.low), axis.high)) for end in span)
         side = f'<rect class="side" x="{LEFT}" y="{px(high)}" width="{WIDTH - LEFT}" height="{px(low - high)}"/>'
     cuts = "".join(f"M{LEFT} {px(axis(cut))}H{WIDTH}" for cut in _cuts(newest))
-    marks, places = axis.ticks(3)
+    marks, places = axis.ticks(4)
     ticks = "".join(
         f'<text class="tock" x="{LEFT - 5}" y="{px(axis(mark) + 3.5)}">{number(mark, places)}</text>' for mark in marks
     )

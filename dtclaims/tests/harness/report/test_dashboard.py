@@ -101,12 +101,12 @@ def test_a_drawing_has_a_mark_for_each_commit_that_judged() -> None:
 
 def test_the_verdict_that_holds_now_and_since_when() -> None:
     """A cell shows the latest verdict, the claim's sentence, its seeds, and the commit that brought the verdict."""
-    story = measured(3.0, 5.0, quote="Steps are saved.")
+    story = measured(3.0, 5.0, quote="Steps are saved.", why="includes the bound")
     assert dashboard.since([*story, *STORY[:3]]).verdict == "reproduced"
     assert dashboard.since(STORY[:3]).commit == "002commit"
     text = words(dashboard.render(story))
     assert "“Steps are saved.”" in text
-    assert "inconclusive 5.0 [4.0, 6.0] steps" in text
+    assert "inconclusive includes the bound (steps); claimed: " in text
     assert "seeds 0–4; inconclusive since 001commit, 2026-11-01; latest 002commit, 2026-11-02" in text
     assert "2 entries 2026-11-02 002commit inconclusive 5.0 [4.0, 6.0] steps, seeds 0–4 2026-11-01 001commit" in text
 
