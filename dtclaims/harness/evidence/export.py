@@ -109,7 +109,7 @@ OWN = ("what", "how", "resolved", "needs", "code")
 def _runs(study: Study, inputs: Table, provenances: Table, codes: Table) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The runs, and what their identities have in common.
 
-    Not every lab's runs have data and pre-trained weights, or one set of versions; some have one value instead of curves.
+    Not every lab's runs have data and pre-trained weights, or one set of versions; some have a value, and no curves.
     """
     planned = sorted(study.plan.runs.values(), key=lambda run: run.job.name)
     found = [run for one in planned if (run := study.results.find(one.key)) is not None]
