@@ -28,7 +28,7 @@ def _curves(options: argparse.Namespace) -> int:
 
     views = load_lab(options.claims).views
     if options.curve not in views.curves:
-        raise no_such("no such curve", options.curve, views.curves)
+        raise no_such("no such curve", options.curve, views.curves or ["none"])
     if options.format == "svg" and (options.against or options.last):
         raise UsageError("--against and --last are for tables", remedy="Add --format table.")
     _check_ending(options.out, ".svg" if options.format == "svg" else ".md")

@@ -90,7 +90,7 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
                 "--upgrade",
                 type=Path,
                 metavar="OLD.json",
-                help="write this file, which holds no declarations, again with today's (default: write the store's results)",
+                help="write this file, which holds no declarations, again with today's (default: write what is stored)",
             ),
         ),
         study(
