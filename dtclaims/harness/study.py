@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from dtclaims.device import limited, machine_of, worker_count
 from dtclaims.errors import StoreError, UsageError
-from dtclaims.harness.declare.papers import common_publication
+from dtclaims.harness.declare.papers import common_publication, pages_of
 from dtclaims.harness.judge.attribution import attribution, next_set, relevant, variants
 from dtclaims.harness.judge.document import Document, Paper, Registration, made_now, with_holm
 from dtclaims.harness.judge.entries import Entry
@@ -63,6 +63,8 @@ class Study:
         self.cells = list(cells)
         self.settings = settings
         self.publication = common_publication(cell.claim.file.parent for cell in self.cells)
+        # Now, not after hours of work: a page that cannot be read is an error.
+        self.pages = pages_of(self.cells[0].claim.file.parent)
         self.results: Results = Store(settings.store) if results is None else results
         self._recorded = recorded
         self._registration = None if settings.registration is None else read_registration(settings.registration)
@@ -237,6 +239,7 @@ class Study:
             tables=read_tables(tables),
             words=Words.from_json(dict(settings.lab.words)),
             regime=read_regime(list(settings.lab.regime(View(self.plan, self.results), settings.protocols))),
+            pages=self.pages,
         )
 
     def _registered(self) -> Registration | None:

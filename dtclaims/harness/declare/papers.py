@@ -8,16 +8,19 @@
 
 `lab` names a module, one beside the file or one that can be imported, and the lab in it. `label` may be left out; the
 scale's own then stands in its place. `figures` asks for the figures and tables that the lab draws of the paper, and
-`inventory` names a file that says what is declared otherwise than the claims were worded at first.
+`inventory` names a file that says what is declared otherwise than the claims were worded at first. `audit` and `glossary`
+name pages that explain the audit's items and the words: Markdown with a heading `## DEV-01` for each, by its path from the
+folder of claims, or an address on the web.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, get_args
 
 from dtclaims.errors import UsageError
+from dtclaims.harness.judge.pages import Kind, Page, parse
 
 FILE = "paper.json"
 
@@ -40,13 +43,18 @@ class Publication:
     """Whether reports show the figures and tables that the lab draws."""
     inventory: str | None = None
     """A JSON file, from the folder of claims: what its `claims` say by id `changed` against the first wording."""
+    audit: str | None = None
+    """The page of the items that `deviations` and switches name: a path from the folder of claims, or a URL."""
+    glossary: str | None = None
+    """The page of the paper's words; likewise."""
 
     def to_json(self) -> dict[str, Any]:
         """What a report's `paper` holds."""
-        return {
-            name: value for name, value in asdict(self).items() if name not in ("lab", "label", "figures", "inventory")
-        }
+        return {name: value for name, value in asdict(self).items() if name not in BESIDE}
 
+
+BESIDE = ("lab", "label", "figures", "inventory", "audit", "glossary")
+"""What is no part of the paper itself."""
 
 TYPES = {
     "title": str,
@@ -58,6 +66,8 @@ TYPES = {
     "label": str,
     "figures": bool,
     "inventory": str,
+    "audit": str,
+    "glossary": str,
 }
 REQUIRED = ("title", "authors", "venue", "year", "url", "lab")
 
@@ -85,7 +95,7 @@ def read_publication(folder: Path) -> Publication:
     for name, value in content.items():
         # Exactly the type: true is an int to Python.
         if type(value) is not TYPES[name] or (
-            name in ("title", "lab", "label", "inventory") and not str(value).strip()
+            name in ("title", *BESIDE) and not str(value).strip()
         ):
             kind = {str: "some text", int: "a whole number", bool: "true or false"}[TYPES[name]]
             raise UsageError(f"{path} has a {name} that cannot be used", given=repr(value), expected=kind)
@@ -123,3 +133,51 @@ def common_publication(folders: Iterable[Path]) -> Publication:
             remedy="Judge each folder of claims in a session of its own.",
         )
     return found[0]
+
+
+def pages_of(folder: Path) -> dict[Kind, Page]:
+    """The pages that explain a paper's audit and its words, as a report carries them; those that are named.
+
+    Raises:
+        UsageError: a `paper.json` that is broken, or a page that cannot be read or explains nothing.
+    """
+    paper = read_publication(folder)
+    kinds: tuple[Kind, ...] = get_args(Kind)
+    named = {kind: getattr(paper, kind) for kind in kinds}
+    return {kind: _page(folder, where) for kind, where in named.items() if where is not None}
+
+
+def _page(folder: Path, where: str) -> Page:
+    if where.startswith(("https://", "http://")):
+        return Page(where)
+    path, expected = folder / where, "a page of Markdown with a heading `## NAME` for each item"
+    try:
+        items = parse(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the page {path} cannot be read", given=error, expected=expected) from None
+    if not items:
+        raise UsageError(f"the page {path} explains nothing", expected=expected)
+    return Page(items=items)
+
+
+def pages_here(named: str, paper: Mapping[str, Any], roots: Iterable[Path]) -> dict[Kind, Page]:
+    """The pages of a paper whose claims may be here; none where they are not, or are another paper's.
+
+    Args:
+        named: folder of the claims as a file from elsewhere calls it: a relative path.
+        paper: what that file says of the paper.
+        roots: folders that it may lie in.
+    """
+    place = PurePosixPath(named)
+    # A file from elsewhere must not choose what is read of this machine.
+    if place.is_absolute() or ".." in place.parts or not place.parts:
+        return {}
+    for root in roots:
+        folder = root / place
+        try:
+            if (folder / FILE).is_file() and read_publication(folder).to_json() == dict(paper):
+                return pages_of(folder)
+        except UsageError:
+            # A verdict on recorded results does not depend on what lies here.
+            continue
+    return {}

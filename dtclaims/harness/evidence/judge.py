@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dtclaims.errors import UsageError
+from dtclaims.harness.declare.papers import pages_here
 from dtclaims.harness.evidence.contents import Evidence
 from dtclaims.harness.evidence.verdicts import FrozenJudge
 from dtclaims.harness.judge.document import Document, Paper, made_now, with_holm
@@ -15,6 +16,7 @@ from dtclaims.harness.judge.words import Words
 from dtclaims.harness.report import beside
 from dtclaims.harness.report.terminal import clean
 from dtclaims.harness.report.wording import ranges
+from dtclaims.places import ROOT
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,7 @@ def _document(evidence: Evidence, entries: tuple[Entry, ...], *, drawn: bool) ->
         tables=read_tables(dict(frozen.tables) if drawn else {}),
         words=Words.from_json(dict(frozen.words)),
         regime=frozen.regime,
+        pages=pages_here(study.folder, frozen.paper, (ROOT, Path.cwd())),
     )
 
 

@@ -13,6 +13,7 @@ from dtclaims.harness import times
 from dtclaims.harness.described import Must
 from dtclaims.harness.judge.entries import Base, Entry, Level, Name
 from dtclaims.harness.judge.exhibits import Figure, Id, Table
+from dtclaims.harness.judge.pages import Kind, Page
 from dtclaims.harness.judge.regime import RegimeRow
 from dtclaims.harness.judge.words import Words
 from dtclaims.harness.records import ABSENT, REQUIRED, WRITTEN, Record
@@ -96,6 +97,8 @@ class Document(Record):
     """What the lab calls things."""
     regime: tuple[RegimeRow, ...] = ()
     """How the runs trained, beside the paper's."""
+    pages: Mapping[Kind, Page] = field(default_factory=dict)
+    """What explains the items of the audit, and the paper's words."""
 
 
 def made_now(
