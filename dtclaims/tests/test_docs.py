@@ -15,7 +15,9 @@ import pytest
 from dtclaims.harness import plugin
 from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.declare import labs
+from dtclaims.harness.declare.papers import pages_of
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims, load_lab
+from dtclaims.harness.judge.words import STATUSES
 from dtclaims.harness.lab import Job, Lab, Need, Reading, Session
 from dtclaims.harness.settings import make_settings
 from dtclaims.harness.study import Study, cells_of
@@ -306,3 +308,68 @@ def test_links_lead_somewhere(path: Path) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.MULTILINE)
             assert anchor in {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}, target
+
+
+def named_in_the_project(pattern: str) -> set[str]:
+    """What is named in code, claims, docs and evidence."""
+    files = [path for folder in ("dtclaims", "claims", "fixtures/paper") for path in (ROOT / folder).rglob("*")]
+    texts = (path.read_text(encoding="utf-8") for path in files if path.suffix in (".py", ".pyi", ".md", ".json"))
+    return {found for text in texts for found in re.findall(pattern, text)}
+
+
+def test_every_item_of_the_audit_has_an_anchor() -> None:
+    """deviations.md explains each DEV-nn that anything names, claims and inventory too, and the items without a gap."""
+    items = pages_of(DEFAULT_FOLDER)["audit"].items
+    assert list(items) == [f"dev-{number:02d}" for number in range(1, len(items) + 1)]
+    declared = {name for one in load_claims().values() for name in one.deviations}
+    declared |= {name for name in named_in_the_project(r"\bDEV-\d\d\b")}
+    assert {name.lower() for name in declared} - set(items) == set()
+    assert set(pages_of(ROOT / "claims" / "k1_head")["audit"].items) == set(items)
+
+
+def test_the_audit_says_which_switch_sets_an_item() -> None:
+    """Each item names the switches that answer it, and no other, or says that there is none and why; so does the table."""
+    answered: dict[str, set[str]] = {}
+    for switch in SWITCHES.values():
+        for name in switch.deviations:
+            answered.setdefault(name.lower(), set()).add(switch.name)
+    for anchor, item in pages_of(DEFAULT_FOLDER)["audit"].items.items():
+        severity, *facts = item.text
+        assert re.search(r"\. Severity [ABC]\b", severity), anchor
+        assert [fact.split(":")[0] for fact in facts if fact[:3] != "So:"][:2] == ["Text", "Code"], anchor
+        last = facts[-1]
+        if anchor in answered:
+            assert last.startswith("Switch: ")
+            assert set(quoted(last)) & set(SWITCHES) == answered[anchor], anchor
+        else:
+            assert re.match(r"No switch( of its own)?: \w", last), anchor
+    rows = table("deviations.md", "switch")
+    assert {quoted(row["switch"])[0]: tuple(re.findall(r"\[(DEV-\d\d)\]", row["audit"])) for row in rows} == {
+        switch.name: switch.deviations for switch in SWITCHES.values()
+    }
+
+
+GLOSSED = (
+    *("arm", "headline", "tied-head", "sham", "look", "holm", "provenance", "trend", "size", "scale", "protocol"),
+    *("published", "corrected", "seeds-on-the-claimed-side", "provisional", "switch", "composite", "evidence"),
+)
+
+
+def test_the_words_of_reports_are_explained() -> None:
+    """The glossary has the words that people met without an explanation, and every verdict."""
+    words = pages_of(DEFAULT_FOLDER)["glossary"].items
+    verdicts = [name.replace("_", "-") for name in STATUSES if name != "error"]
+    assert {*GLOSSED, *verdicts} - set(words) == set()
+    assert all(item.text for item in words.values())
+
+
+def test_there_is_one_number_of_claims() -> None:
+    """Where README, docs, changes or reports' words count the claims, they count what `dtclaims claims` lists."""
+    pages = [path for path in PAGES if path.name not in ("CHANGELOG.md", "another_paper.md")]
+    said = {
+        (path.name, found)
+        for path in (*pages, ROOT / "claims" / "evidence" / "README.md")
+        for found in re.findall(r"\b(\d{3}) (?:inventoried |tested )?claims\b", path.read_text(encoding="utf-8"))
+    }
+    assert {number for _, number in said} == {str(len(load_claims()))}
+    assert {"README.md", "claims.md", "glossary.md", "claims_listed.md"} <= {name for name, _ in said}

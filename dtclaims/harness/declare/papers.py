@@ -94,9 +94,7 @@ def read_publication(folder: Path) -> Publication:
         raise UsageError(f"{path} lacks {', '.join(missing)}", expected=expected)
     for name, value in content.items():
         # Exactly the type: true is an int to Python.
-        if type(value) is not TYPES[name] or (
-            name in ("title", *BESIDE) and not str(value).strip()
-        ):
+        if type(value) is not TYPES[name] or (name in ("title", *BESIDE) and not str(value).strip()):
             kind = {str: "some text", int: "a whole number", bool: "true or false"}[TYPES[name]]
             raise UsageError(f"{path} has a {name} that cannot be used", given=repr(value), expected=kind)
     return Publication(**content)

@@ -58,7 +58,9 @@ def parse(text: str) -> dict[str, Item]:
 
 def _paragraphs(body: str) -> list[str]:
     blocks = re.split(r"\n\s*\n|\n(?=- )", body)
-    plain = (_plain(" ".join(block.split()).removeprefix("- ")) for block in blocks if not block.lstrip().startswith("|"))
+    plain = (
+        _plain(" ".join(block.split()).removeprefix("- ")) for block in blocks if not block.lstrip().startswith("|")
+    )
     return [one for one in plain if one]
 
 
