@@ -1,4 +1,4 @@
-"""The project's jobs: `nox -s unit gpu legacy lint types claims bench light compat attack`."""
+"""The project's jobs: `nox -s unit gpu legacy lint types claims bench light compat screens attack`."""
 
 import datetime
 import shutil
@@ -92,6 +92,13 @@ def bench(session: nox.Session) -> None:
     """Benchmarks, each beside a plain transcription of the reference's method."""
     session.install("-e", ".[test]")
     session.run("pytest", "dtclaims/tests/benchmarks", "-o", "python_files=bench_*.py", *session.posargs)
+
+
+@nox.session
+def screens(session: nox.Session) -> None:
+    """Screenshots of report, card and figures into build/screenshots/: desktop and phone, light and dark."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "dtclaims.tests.support.screens", *session.posargs)
 
 
 @nox.session
