@@ -1,8 +1,8 @@
-"""Screenshots of pages as people see them: at a desk and on a phone, in light and in the dark, in each browser there is.
+"""Screenshots of pages as people see them: desktop and phone, light and dark, in each browser that is installed.
 
-`python -m dtclaims.tests.support.screens [FOLDER] [NAME=PAGE[::SELECTOR]]...` writes FOLDER/NAME-WIDTH-SCHEME-BROWSER.png
-for each page, a file or an address; a CSS selector takes that element alone. Without pages it judges the evidence that is
-shipped and takes its report, one card and the figures (`nox -s screens`).
+`python -m dtclaims.tests.support.screens [FOLDER] [NAME=PAGE[::SELECTOR]]...` takes each page, a file or an address, or
+of it the element that a CSS selector finds, into FOLDER/NAME-WIDTH-SCHEME-BROWSER.png. Without pages it judges the
+evidence that is shipped and takes its report, one card and the figures (`nox -s screens`).
 """
 
 import argparse
