@@ -15,6 +15,8 @@ import compat as rows
 nox.options.sessions = ["unit", "lint", "types"]
 nox.options.reuse_existing_virtualenvs = True
 
+WORKFLOW = ".github/workflows/claims.yml"
+
 # Without the option pytest-benchmark warns that it cannot measure in parallel, and a warning is an error here.
 PARALLEL = ("pytest", "--benchmark-disable")
 
@@ -103,10 +105,12 @@ def screens(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style: ruff's linter and formatter."""
-    session.install("ruff>=0.9,<1")
+    """Style by ruff's linter and formatter; the CI workflow by GitHub's schema and by zizmor. Asks GitHub nothing."""
+    session.install("ruff>=0.9,<1", "check-jsonschema>=0.30,<1", "zizmor>=1.5,<2")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", WORKFLOW)
+    session.run("zizmor", "--offline", WORKFLOW)
 
 
 @nox.session

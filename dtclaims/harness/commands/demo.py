@@ -133,12 +133,13 @@ def _live(folder: Path) -> Path:
     """Measure and judge the claims of the toy paper; the page of its report."""
     from dtclaims.harness.judge.words import word
     from dtclaims.harness.plan.cells import cells_of
-    from dtclaims.harness.report import beside
+    from dtclaims.harness.report import render
+    from dtclaims.harness.report.decided import decided
     from dtclaims.harness.settings import make_settings
     from dtclaims.harness.study import Study
 
     lab = load_lab(TOY)
-    choices = {"store": str(folder / "store"), "report": str(folder / "toy"), "seeds": str(SEEDS), "executor": "inline"}
+    choices = {"store": str(folder / "store"), "seeds": str(SEEDS), "executor": "inline"}
     settings = make_settings(choices, lab)
     study = Study(cells_of(load_claims(TOY).values(), settings), settings)
     print(f"   {study.publication.title}: {len(study.plan.jobs)} measurements with {SEEDS} seeds", flush=True)
@@ -152,11 +153,9 @@ def _live(folder: Path) -> Path:
         if entry.quote != quoted:
             quoted = entry.quote
             _say(f"“{quoted}”", 3)
-        found = beside.shown(entry, entries)
-        effect = f": {beside.measured(found)}, claimed {beside.brief(found.trend)}" if found else ""
-        verdict = word(entry.verdict) + (f" ({entry.turn})" if entry.turn else "")
-        print(f"     {entry.protocol}: {verdict}{effect}")
-    return study.write_report(document)["html"]
+        turn = f" ({entry.turn})" if entry.turn else ""
+        print(f"     {entry.protocol}: {word(entry.verdict)}{turn}{decided(entry, entries).text}")
+    return render(document, folder / "toy")["html"]
 
 
 COMMANDS = (

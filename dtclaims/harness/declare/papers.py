@@ -32,11 +32,10 @@ class Publication:
     title: str
     authors: str
     venue: str
-    year: int | None
-    """None only where there is no `paper.json`."""
+    year: int
     url: str
-    lab: str | None = None
-    """`module:ATTRIBUTE`; None only where there is no `paper.json`."""
+    lab: str
+    """`module:ATTRIBUTE`."""
     label: str | None = None
     """Replaces the scale's label in reports."""
     figures: bool = False
@@ -70,17 +69,26 @@ TYPES = {
     "glossary": str,
 }
 REQUIRED = ("title", "authors", "venue", "year", "url", "lab")
+EXAMPLE = '{"title": "...", "authors": "...", "venue": "...", "year": 2026, "url": "", "lab": "my_lab:LAB"}'
+"""The least that the file holds."""
 
 
 def read_publication(folder: Path) -> Publication:
-    """The paper that the claims in a folder are about; one without `paper.json` is called by the folder's name.
+    """The paper that the claims in a folder are about.
 
     Raises:
-        UsageError: a `paper.json` that cannot be read, lacks a field, or has one that is unknown or of another type.
+        UsageError: no `paper.json`, or one that cannot be read, lacks a field, or has one that is unknown or of another
+            type.
     """
     path = folder / FILE
     if not path.is_file():
-        return Publication(folder.resolve().name, "unknown authors", f"no {FILE} beside the claims", None, "")
+        raise UsageError(
+            f"no {FILE} beside the claims",
+            given=str(folder),
+            expected=f"a {FILE} that names the paper and its lab",
+            remedy=f'Write {path}: {EXAMPLE}; "lab" is "module:ATTRIBUTE", of a module beside it or one that can be '
+            'imported, and a "label" may say what verdicts are evidence of.',
+        )
     expected = f"an object with {', '.join(REQUIRED)}, and perhaps label"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))

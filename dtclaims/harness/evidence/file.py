@@ -199,7 +199,7 @@ def _run(content: Mapping[str, Any], line: Mapping[str, Any], path: str) -> Evid
         identity = {**content["identity"], **parts, "how": {**parts["how"], **inputs}, "code": code}
     else:
         identity = {**content["identity"], "spec": line["spec"], **inputs}
-    result = {name: line[name] for name in ("curves", "diagnostics", "seconds", "resumed")}
+    result = {name: line[name] for name in ("curves", "diagnostics", "seconds", "resumed", "value") if name in line}
     result["provenance"] = _at(content, "provenances", line["provenance"], path)
     return EvidenceRun(_checked(line["key"], identity, path), identity, result)
 

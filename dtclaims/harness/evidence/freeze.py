@@ -176,7 +176,7 @@ def frozen_cell(judge: Judge, cell: Cell, factors: tuple[str, ...] = (), tried: 
 
 
 def _effects(judge: Judge, cell: Cell, own: Entry) -> Mapping[str, Mapping[int, float]]:
-    """Effects that a verdict rests on; of a claim that is not evaluable nan, where they have no value or were not taken."""
+    """Effects that a verdict rests on; of a claim that is not evaluable nan, where there are none."""
     try:
         return judge.effects(cell)
     except (MeasurementError, NotMeasured):

@@ -7,6 +7,7 @@ evidence that is shipped and takes its report, one card and the figures (`nox -s
 
 import argparse
 import contextlib
+import math
 import os
 import shutil
 import subprocess
@@ -31,7 +32,15 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 FIREFOX = ("firefox", "firefox-esr")
 
 TALLEST = 9_000
-"""Pixels of a picture; of a page that is taller its beginning is taken."""
+"""Pixels of a picture; of what is taller its beginning is taken."""
+
+PLACE = """selector => {
+    const node = document.querySelector(selector);
+    if (!node) return null;
+    const { left, top, width, height } = node.getBoundingClientRect();
+    return { x: left + scrollX, y: top + scrollY, width, height };
+}"""
+"""Where an element lies on its page."""
 
 
 @dataclass(frozen=True)
@@ -134,16 +143,18 @@ def _with_chromium(shots: Sequence[Shot], folder: Path, widths: Sequence[str], s
 
 
 def _take(page: Any, shot: Shot, target: Path) -> None:
-    if shot.selector:
-        found = page.locator(shot.selector)
-        if not found.count():
-            raise RuntimeError(f"{shot.name}: no element {shot.selector!r} on {shot.url}")
-        found.first.screenshot(path=target)
-        return
-    height = page.evaluate("document.documentElement.scrollHeight")
-    width = page.viewport_size["width"]
-    clip = {"x": 0, "y": 0, "width": width, "height": min(height, TALLEST // (2 if width < 600 else 1))}
-    page.screenshot(path=target, full_page=True, clip=clip)
+    # A bar that stays at the top would cover the beginning of an element.
+    page.add_style_tag(content="nav { position: static !important; }")
+    box = page.evaluate(PLACE, shot.selector or "html")
+    if box is None:
+        raise RuntimeError(f"{shot.name}: no element {shot.selector!r} on {shot.url}")
+    # By a window of its height: a picture of a whole page of 100,000 pixels takes the browser minutes.
+    width, height = page.viewport_size["width"], TALLEST // (2 if page.viewport_size["width"] < 600 else 1)
+    page.set_viewport_size({"width": width, "height": math.ceil(min(box["height"], height))})
+    page.evaluate("place => scrollTo({ top: place.y, behavior: 'instant' })", box)
+    left, top = box["x"], box["y"] - page.evaluate("scrollY")
+    clip = {"x": left, "y": top, "width": box["width"], "height": min(box["height"], height)}
+    page.screenshot(path=target, clip=clip)
 
 
 def _with_firefox(shots: Sequence[Shot], folder: Path, widths: Sequence[str], schemes: Sequence[str]) -> list[Path]:

@@ -1,6 +1,7 @@
 """`paper.json`: which paper a folder of claims is about."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,15 @@ def test_a_paper_is_read(tmp_path: Path) -> None:
     assert found.to_json() == {name: GOOD[name] for name in ("title", "authors", "venue", "year", "url")}
 
 
-def test_a_folder_without_one_is_called_by_its_name(tmp_path: Path) -> None:
-    """A title, no year, and words that say what is missing."""
-    found = read_publication(tmp_path / "mine")
-    assert (found.title, found.year, found.label, found.figures) == ("mine", None, None, False)
-    assert "paper.json" in found.venue
+def test_a_folder_without_one_is_told_what_to_write(tmp_path: Path) -> None:
+    """One error names the file, and the text it shows is a file that is read."""
+    with pytest.raises(UsageError, match=r"no paper\.json beside the claims") as caught:
+        read_publication(tmp_path)
+    assert str(tmp_path / "paper.json") in str(caught.value)
+    shown = re.search(r"\{.*?\}", str(caught.value))
+    assert shown is not None
+    (tmp_path / "paper.json").write_text(shown[0])
+    assert read_publication(tmp_path).lab == "my_lab:LAB"
 
 
 def test_our_own_paper_has_figures() -> None:

@@ -412,8 +412,8 @@ def test_what_is_read_is_written_back(tmp_path: Path) -> None:
 
 
 def test_what_is_not_evaluable_needs_no_measurement() -> None:
-    """By today's claims a presupposition fails of which the effect was never measured: that is said, and nothing breaks."""
-    found = judge_evidence(read_evidence(K1.with_name("hopper-small.json")), restated=True)
+    """A claim whose presupposition fails by today's declaration is judged, though its effect was never measured."""
+    found = judge_evidence(read_evidence(HOPPER), restated=True)
     verdicts = {(one.id, one.protocol): one.verdict for one in found.document.claims}
     assert verdicts["S5.2-mi-igpt-none", "published"] == "not_evaluable"
     assert "S5.2-mi-igpt-none" in found.differing
