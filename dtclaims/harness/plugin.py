@@ -220,4 +220,6 @@ def _usage_errors() -> Iterator[None]:
     try:
         yield
     except DtclaimsError as error:
-        raise pytest.UsageError(str(error)) from None
+        from dtclaims.harness.options import told
+
+        raise pytest.UsageError(told(error)) from None

@@ -12,7 +12,9 @@ from dtclaims.harness.options import OPTIONS, no_such
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.settings import ALPHA, Settings, make_settings
 
-ONLY = Argument.of("--claim", action="append", default=[], metavar="ID", help="only this claim; repeatable")
+ONLY = Argument.of(
+    "--claim", action="append", default=[], metavar="ID", help="only this claim; repeatable (default: all)"
+)
 JSON = Argument.of("--json", action="store_true", help="as JSON")
 
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 from dtclaims.errors import UsageError
+from dtclaims.harness.commands.parser import ending
 from dtclaims.harness.commit import commit_of
 from dtclaims.harness.lab import Argument, Command
 
@@ -82,7 +83,10 @@ COMMANDS = (
         ("report", "expect"),
         "record a report's verdicts for `pytest claims --expect FILE`",
         _expect,
-        (A_REPORT, Argument.of("--out", type=Path, required=True, metavar="FILE", help="where to record them")),
+        (
+            A_REPORT,
+            Argument.of("--out", type=ending(".json"), required=True, metavar="FILE", help="where to record them"),
+        ),
     ),
     Command(
         ("report", "merge"),
@@ -90,7 +94,7 @@ COMMANDS = (
         _merge,
         (
             Argument.of("reports", type=Path, nargs="+", metavar="REPORT", help="a report.json"),
-            Argument.of("--out", type=Path, required=True, metavar="FILE", help="the report.json of all"),
+            Argument.of("--out", type=ending(".json"), required=True, metavar="FILE", help="the report.json of all"),
         ),
     ),
     Command(
@@ -99,7 +103,9 @@ COMMANDS = (
         _history_add,
         (
             A_REPORT,
-            Argument.of("--to", type=Path, required=True, metavar="FILE", help="the history, made if there is none"),
+            Argument.of(
+                "--to", type=ending(".jsonl"), required=True, metavar="FILE", help="the history, made if there is none"
+            ),
             Argument.of(
                 "--commit", default=None, metavar="SHA", help="what was judged (default: GITHUB_SHA, else git's HEAD)"
             ),
@@ -112,7 +118,9 @@ COMMANDS = (
         (
             Argument.of("histories", type=Path, nargs="+", metavar="HISTORY", help="files of `history add`"),
             Argument.of("--out", type=Path, required=True, metavar="DIR", help="folder of the site"),
-            Argument.of("--repository", default="", metavar="URL", help="where commits can be looked up"),
+            Argument.of(
+                "--repository", default="", metavar="URL", help="where commits can be looked up (default: nowhere)"
+            ),
         ),
     ),
 )

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dtclaims.errors import UsageError
 from dtclaims.harness.declare.papers import pages_here
 from dtclaims.harness.evidence.contents import Evidence
 from dtclaims.harness.evidence.verdicts import FrozenJudge
@@ -13,6 +12,7 @@ from dtclaims.harness.judge.document import Document, Family, Paper, made_now, w
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.exhibits import read_figures, read_tables
 from dtclaims.harness.judge.words import Words
+from dtclaims.harness.options import no_such
 from dtclaims.harness.report import beside
 from dtclaims.harness.report.terminal import clean
 from dtclaims.harness.report.wording import ranges
@@ -137,9 +137,7 @@ def chosen(evidence: Evidence, only: Sequence[str]) -> list[str]:
     """
     recorded = evidence.study.claims
     if unknown := [name for name in only if name not in recorded]:
-        raise UsageError(
-            f"{evidence.root} is not about these claims", given=", ".join(unknown), expected=f"of {', '.join(recorded)}"
-        )
+        raise no_such(f"{evidence.root} is not about these claims", unknown, recorded)
     return [name for name in recorded if not only or name in only]
 
 

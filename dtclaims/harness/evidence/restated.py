@@ -15,7 +15,7 @@ from dtclaims.harness.evidence.file import check_study
 from dtclaims.harness.evidence.freeze import frozen_cells, statement
 from dtclaims.harness.evidence.judge import Judged, chosen
 from dtclaims.harness.lab import Lab, Wish, protocols_of
-from dtclaims.harness.options import parse_fail_on
+from dtclaims.harness.options import no_such, parse_fail_on
 from dtclaims.harness.settings import Settings, parse_factors, parse_tasks
 from dtclaims.harness.store.recorded import Recorded
 from dtclaims.harness.study import Study, cells_of
@@ -57,7 +57,7 @@ def study_of(
     folder = claims if claims is not None else _folder(evidence)
     declared, lab = load_claims(folder), load_lab(folder)
     if unknown := [name for name in only if name not in declared]:
-        raise UsageError("these claims are not declared here", given=", ".join(unknown))
+        raise no_such("these claims are not declared here", unknown, declared)
     wanted = chosen(evidence, only)
     present = [declared[name] for name in wanted if name in declared]
     if not present:

@@ -49,7 +49,7 @@ def place(document: Document, folder: Path) -> Place:
     if not why:
         return Place(folder)
     said = f"a part ({'; '.join(why)}): its report lies beside the whole one, which is as it was"
-    return Place(folder / FOLDER, f"{said}: {path}")
+    return Place(folder / FOLDER, said)
 
 
 def is_part(document: Document) -> bool:

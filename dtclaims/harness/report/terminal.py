@@ -107,7 +107,7 @@ def diff_lines(before: Document, after: Document, width: int | None = None) -> l
         for one in found:
             lines += wrapped(one.change, width, "  ")
             lines += [line for why in one.why for line in wrapped(why, width, "    ", "      ")]
-    return lines if differ or moved else [*lines, "the verdicts and what is behind them agree"]
+    return lines if differ or moved else [*lines, "the reports agree"]
 
 
 def written_lines(written: Mapping[str, Path]) -> list[str]:
@@ -129,7 +129,7 @@ def clean(text: str) -> str:
 
 
 def wrapped(text: str, width: int, first: str = "", others: str = "    ") -> list[str]:
-    """A text in lines of at most `width` columns; only a word that is longer makes a longer line.
+    """A text in lines of at most `width` columns.
 
     Args:
         text: anything.
@@ -145,7 +145,6 @@ def wrapped(text: str, width: int, first: str = "", others: str = "    ") -> lis
         initial_indent=first,
         subsequent_indent=others,
         break_on_hyphens=False,
-        break_long_words=False,
     )
     return [line.replace(HELD, " ") for line in lines]
 
@@ -197,7 +196,10 @@ def _judged(document: Document, width: int) -> Iterator[str]:
 def _row(head: str, text: str, width: int) -> list[str]:
     """Columns, and behind them a text; in lines of its own where it is too long for that."""
     whole = f"{head}  {text}"
-    return [whole.rstrip()] if len(whole) <= width else [head.rstrip(), *wrapped(text, width, "    ", "    ")]
+    if len(whole) <= width:
+        return [whole.rstrip()]
+    first = [head.rstrip()] if len(head.rstrip()) <= width else wrapped(head, width)
+    return [*first, *wrapped(text, width, "    ", "    ")]
 
 
 def _must_know(document: Document, width: int) -> Iterator[str]:
@@ -305,7 +307,11 @@ def _common(remedies: Sequence[str]) -> str:
 
 def _units(command: str) -> Iterator[tuple[str, ...]]:
     """A command's words, each option with its value."""
-    words = shlex.split(command)
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        # Of a report from elsewhere.
+        words = command.split()
     while words:
         taken = 2 if words[0].startswith("-") and len(words) > 1 and not words[1].startswith("--") else 1
         yield tuple(words[:taken])
@@ -347,7 +353,7 @@ def _headlines(document: Document, column: view.Column) -> str:
 def _advice(text: str, command: str, width: int) -> list[str]:
     """A text, and below it a command that can be copied as it stands, over several lines where it is long."""
     parts: list[str] = []
-    for unit in map(shlex.join, _units(command)):
+    for unit in map(shlex.join, _units(clean(command))):
         if parts and len(parts[-1]) + 1 + len(unit) <= width - 6:
             parts[-1] += f" {unit}"
         else:

@@ -68,7 +68,7 @@ def test_only_the_wanted_formats_are_written(tmp_path: Path) -> None:
 
 def test_unknown_format_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     """A misspelt format is a usage error that names the formats."""
-    with pytest.raises(UsageError, match=r"got pdf, expected of json, html, md"):
+    with pytest.raises(UsageError, match=r"got pdf, expected one of json, html, md"):
         render(report_example.document(), tmp_path / "out", ["html", "pdf"])
     assert not (tmp_path / "out").exists()
 
