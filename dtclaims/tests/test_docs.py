@@ -28,12 +28,14 @@ from dtclaims.lab.design.switches import PROTOCOLS, SWITCHES
 from dtclaims.lab.design.tasks import ALL_TASKS
 from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.lab.measurements.bench import ALL_SCALES
-from dtclaims.places import ROOT
+from dtclaims.places import ROOT, sha256_file
+from dtclaims.tests.support import picture, screens
 from dtclaims.tests.support.command_line import parse
 
 DOCS = ROOT / "dtclaims" / "docs"
 EXAMPLES = ROOT / "dtclaims" / "examples"
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md"), *EXAMPLES.rglob("*.md")])
+EVIDENCE = sorted((ROOT / "claims" / "evidence").glob("*.md"))
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md"), *EXAMPLES.rglob("*.md"), *EVIDENCE])
 
 FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
@@ -322,13 +324,13 @@ def test_every_item_of_the_audit_has_an_anchor() -> None:
     items = pages_of(DEFAULT_FOLDER)["audit"].items
     assert list(items) == [f"dev-{number:02d}" for number in range(1, len(items) + 1)]
     declared = {name for one in load_claims().values() for name in one.deviations}
-    declared |= {name for name in named_in_the_project(r"\bDEV-\d\d\b")}
+    declared |= named_in_the_project(r"\bDEV-\d\d\b")
     assert {name.lower() for name in declared} - set(items) == set()
     assert set(pages_of(ROOT / "claims" / "k1_head")["audit"].items) == set(items)
 
 
 def test_the_audit_says_which_switch_sets_an_item() -> None:
-    """Each item names the switches that answer it, and no other, or says that there is none and why; so does the table."""
+    """Each item names the switches that answer it, or says that there is none and why; the table has the same."""
     answered: dict[str, set[str]] = {}
     for switch in SWITCHES.values():
         for name in switch.deviations:
@@ -368,8 +370,58 @@ def test_there_is_one_number_of_claims() -> None:
     pages = [path for path in PAGES if path.name not in ("CHANGELOG.md", "another_paper.md")]
     said = {
         (path.name, found)
-        for path in (*pages, ROOT / "claims" / "evidence" / "README.md")
+        for path in pages
         for found in re.findall(r"\b(\d{3}) (?:inventoried |tested )?claims\b", path.read_text(encoding="utf-8"))
     }
     assert {number for _, number in said} == {str(len(load_claims()))}
     assert {"README.md", "claims.md", "glossary.md", "claims_listed.md"} <= {name for name, _ in said}
+
+
+README = ROOT / "README.md"
+
+
+def test_the_readme_is_short_and_begins_with_what_counts() -> None:
+    """At most 200 lines; before the first heading below the title: a picture, the clone line, demo and full tool."""
+    text = README.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 200
+    first = text.split("\n## ")[0]
+    assert len(first.splitlines()) <= 30
+    places = [
+        first.index(part) for part in ("![", "git clone", "dtclaims demo", "pip install -e '.[lab]'", "pytest claims")
+    ]
+    assert places == sorted(places)
+    assert "never** a verdict on the paper" in first
+
+
+def test_every_page_of_the_docs_is_linked_from_the_readme() -> None:
+    """What left the README is one step away from it."""
+    text = README.read_text(encoding="utf-8")
+    assert [page.name for page in DOCS.glob("*.md") if f"](dtclaims/docs/{page.name})" not in text] == []
+
+
+def test_the_picture_is_of_the_evidence_that_ships() -> None:
+    """README's picture is small, and was drawn of the evidence as it is committed; `picture.py` draws it again."""
+    content = picture.PICTURE.read_bytes()
+    assert len(content) < picture.MOST_BYTES
+    assert picture.size_of(content) == (picture.WIDTH, picture.HEIGHT)
+    assert picture.text_of(content, picture.KEY) == sha256_file(picture.EVIDENCE)
+    assert f"]({picture.PICTURE.relative_to(ROOT).as_posix()})" in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(screens.chromium() is None, reason="no Chromium on the PATH")
+def test_the_picture_can_be_drawn_again(tmp_path: Path) -> None:
+    """The script that is committed makes a picture of that size, with what it was drawn of."""
+    assert picture.main([str(tmp_path / "again.png")]) == 0
+    content = (tmp_path / "again.png").read_bytes()
+    assert picture.size_of(content) == (picture.WIDTH, picture.HEIGHT)
+    assert picture.text_of(content, picture.KEY) == sha256_file(picture.EVIDENCE)
+    assert len(content) < picture.MOST_BYTES
+
+
+def test_a_picture_that_was_changed_is_refused() -> None:
+    """Chunks have checksums, and what is no PNG is none."""
+    content = picture.PICTURE.read_bytes()
+    with pytest.raises(ValueError, match="not as it was written"):
+        picture.text_of(content.replace(b"evidence", b"evidenze", 1), picture.KEY)
+    with pytest.raises(ValueError, match="no PNG"):
+        picture.text_of(b"GIF89a", picture.KEY)

@@ -8,9 +8,9 @@
 
 `lab` names a module, one beside the file or one that can be imported, and the lab in it. `label` may be left out; the
 scale's own then stands in its place. `figures` asks for the figures and tables that the lab draws of the paper, and
-`inventory` names a file that says what is declared otherwise than the claims were worded at first. `audit` and `glossary`
-name pages that explain the audit's items and the words: Markdown with a heading `## DEV-01` for each, by its path from the
-folder of claims, or an address on the web.
+`inventory` names a file that says what is declared otherwise than the claims were worded at first. `audit` and
+`glossary` name pages that explain the audit's items and the words: Markdown with a heading (`## NAME`) for each, by its
+path from the folder of claims, or an address on the web.
 """
 
 import json

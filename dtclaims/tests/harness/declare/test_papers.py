@@ -145,7 +145,7 @@ def test_a_page_that_says_nothing_is_an_error(tmp_path: Path, text: str | None, 
 
 
 def test_pages_of_recorded_results_are_those_of_their_own_paper(tmp_path: Path) -> None:
-    """Evidence finds its pages where its claims are here; another paper's, a broken one's or one outside are not taken."""
+    """Evidence finds its pages where its claims are here; not another paper's, a broken one's, or some outside."""
     folder = paper_with_pages(tmp_path / "mine")
     same = read_publication(folder).to_json()
     assert list(pages_here("mine", same, [tmp_path / "nowhere", tmp_path])) == ["audit", "glossary"]
