@@ -151,7 +151,7 @@ def test_what_it_is_is_shown(outputs: tuple[str, dict[str, str]]) -> None:
 
 
 def test_its_evidence_says_what_its_store_said(outputs: tuple[str, dict[str, str]]) -> None:
-    """A lab whose runs have no data or weights, several sets of versions, or one value each can be judged from a file."""
+    """A lab whose runs have no data or weights, several sets of versions or one value each is judged from a file."""
     _, texts = outputs
     reports = [json.loads(texts[f"{folder}/report.json"])["claims"] for folder in ("claims-report", "judged")]
     live, judged = [{(one["id"], one["protocol"]): one["verdict"] for one in report} for report in reports]
