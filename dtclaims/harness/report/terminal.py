@@ -57,11 +57,11 @@ def summary_lines(
     return [
         # First what the verdicts are of: where runs were evaluated is known before a number is read.
         *wrapped(document.provenance.label, width),
+        *_background(document, width),
         *_judged(document, width),
         *_must_know(document, width),
         *_attributions(document, width),
         *_not_judged(document, width),
-        *_background(document, width),
         *news,
         *closing_lines(document, width, again=again, letters=letters),
     ]
