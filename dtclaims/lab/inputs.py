@@ -370,9 +370,9 @@ def check_source(source: str | None) -> None:
         UsageError: no such file, folder or local Minari data set.
     """
     from dtclaims.lab.data.minari import ID, data_folder, minari_root
-    from dtclaims.lab.data.sources import LEGACY
+    from dtclaims.lab.data.sources import LEGACY, place_of
 
-    if source in (None, AUTO, LEGACY) or Path(source).expanduser().exists():
+    if source in (None, AUTO, LEGACY) or place_of(source).exists():
         return
     if ID.fullmatch(source) and data_folder(minari_root() / source) is not None:
         return
@@ -386,9 +386,9 @@ def check_source(source: str | None) -> None:
 
 def _given(task: str, source: str, paper: bool) -> dict[str, Any] | Unavailable:
     from dtclaims.lab.data.minari import data_folder
-    from dtclaims.lab.data.sources import in_folder
+    from dtclaims.lab.data.sources import in_folder, place_of
 
-    path = Path(source).expanduser()
+    path = place_of(source)
     if path.is_dir() and data_folder(path) is None:
         try:
             path = in_folder(path, get_task(task))
