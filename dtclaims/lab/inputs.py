@@ -59,13 +59,19 @@ class Inputs:
     def load_backbones(self) -> "dict[str, Backbone]":
         """Read the backbones (imports torch); of those that only sizes are needed of, there are no tensors."""
         from dtclaims.lab.models import Backbone, StackConfig, load_backbone
+        from dtclaims.lab.models.bounds import check_bounds
 
-        return {
-            source: Backbone(StackConfig(**found["config"]), {}, {"label": SIZES, "name": found["name"]})
-            if found["kind"] == SIZES
-            else load_backbone(Path(found["path"]))
-            for source, found in self.backbones.items()
-        }
+        read: dict[str, Backbone] = {}
+        for source, found in self.backbones.items():
+            if found["kind"] == SIZES:
+                read[source] = Backbone(
+                    StackConfig(**found["config"]), {}, {"label": SIZES, "name": found["name"]}
+                )
+            else:
+                # Apart from what reads it, whose code is in the addresses of runs.
+                check_bounds(Path(found["path"]))
+                read[source] = load_backbone(Path(found["path"]))
+        return read
 
 
 @dataclass(frozen=True)
@@ -261,8 +267,10 @@ def _folder_identity(folder: Path, name: str, source: str) -> dict[str, Any]:
         BackboneError: none, one that cannot be read or does not hold its network, or another source's kind.
     """
     from dtclaims.lab.models.descriptions import ARCHITECTURE_FIELDS, CONFIG, hub_config
+    from dtclaims.lab.models.bounds import check_bounds
     from dtclaims.lab.models.layouts import CARD, check_headers, find_weights, no_checkpoint
 
+    check_bounds(folder)
     if (folder / CARD).is_file():
         card = read_card(folder)
         sha256 = card["files"]["model.safetensors"]["sha256"]
