@@ -64,9 +64,7 @@ class Inputs:
         read: dict[str, Backbone] = {}
         for source, found in self.backbones.items():
             if found["kind"] == SIZES:
-                read[source] = Backbone(
-                    StackConfig(**found["config"]), {}, {"label": SIZES, "name": found["name"]}
-                )
+                read[source] = Backbone(StackConfig(**found["config"]), {}, {"label": SIZES, "name": found["name"]})
             else:
                 # Apart from what reads it, whose code is in the addresses of runs.
                 check_bounds(Path(found["path"]))
@@ -266,8 +264,8 @@ def _folder_identity(folder: Path, name: str, source: str) -> dict[str, Any]:
     Raises:
         BackboneError: none, one that cannot be read or does not hold its network, or another source's kind.
     """
-    from dtclaims.lab.models.descriptions import ARCHITECTURE_FIELDS, CONFIG, hub_config
     from dtclaims.lab.models.bounds import check_bounds
+    from dtclaims.lab.models.descriptions import ARCHITECTURE_FIELDS, CONFIG, hub_config
     from dtclaims.lab.models.layouts import CARD, check_headers, find_weights, no_checkpoint
 
     check_bounds(folder)

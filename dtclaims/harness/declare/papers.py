@@ -11,13 +11,13 @@ scale's own then stands in its place. `figures` asks for the figures and tables 
 `inventory` names a file that says what is declared otherwise than the claims were worded at first.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from dtclaims.errors import UsageError
+from dtclaims.files import parse_json, plain_text
 
 FILE = "paper.json"
 
@@ -73,7 +73,7 @@ def read_publication(folder: Path) -> Publication:
         return Publication(folder.resolve().name, "unknown authors", f"no {FILE} beside the claims", None, "")
     expected = f"an object with {', '.join(REQUIRED)}, and perhaps label"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(plain_text(path))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read", given=error, expected=expected) from None
     if not isinstance(content, dict):
@@ -103,7 +103,7 @@ def changed_since_inventory(folder: Path) -> dict[str, str]:
         return {}
     path, expected = folder / named, '{"claims": {id: {"changed": a sentence, or null}}}'
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(plain_text(path))
         return {id: str(row["changed"]) for id, row in content["claims"].items() if row.get("changed")}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"the inventory {path} cannot be read", given=error, expected=expected) from None

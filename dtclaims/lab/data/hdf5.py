@@ -35,6 +35,7 @@ D4RLS_OWN = '{"source": "D4RL HDF5", "simulator": {"name": "gym-v2"}}'
 D4RLS_LAYOUT = ("metadata/algorithm", "infos/qpos")
 """What D4RL's v2 sets of the MuJoCo tasks hold beside the steps: who made them, and the simulator's own states."""
 
+
 def save_hdf5(data: Trajectories, path: Path) -> None:
     """Write in D4RL's layout; all or nothing.
 

@@ -293,9 +293,7 @@ def _episode_groups(
             remedy="Copy the whole folder, and those of sets that it was combined from.",
         )
     if len(places) > MOST_FILES:
-        raise DataError(
-            f"{folder} is spread over too many files", given=len(places), expected=f"at most {MOST_FILES}"
-        )
+        raise DataError(f"{folder} is spread over too many files", given=len(places), expected=f"at most {MOST_FILES}")
     others = {place: files.enter_context(opened(_within(folder, place))) for place in sorted(places)}
     groups = []
     for name, link in links.items():

@@ -116,7 +116,9 @@ def _array(data: Any, dtype: object, shape: Any, order: Any = "C") -> npt.NDArra
         raise DataError("an array of the pickle has no shape", given=type(shape).__name__)
     # Checked before numpy is asked, so that a wrong shape cannot ask for memory.
     if len(shape) > DIMENSIONS or math.prod(shape) * dtype.value.itemsize != len(data):
-        raise DataError("an array of the pickle has another size than it says", given=f"{len(data)} bytes for {shape[:DIMENSIONS]}")
+        raise DataError(
+            "an array of the pickle has another size than it says", given=f"{len(data)} bytes for {shape[:DIMENSIONS]}"
+        )
     return np.frombuffer(data, dtype.value).reshape(shape, order=order)
 
 

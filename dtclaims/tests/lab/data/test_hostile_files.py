@@ -128,13 +128,12 @@ def test_a_link_to_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for name in ("rewards", "observations", "episode_0", "infos", "metadata"):
         path = edited(tmp_path, linked(h5py.ExternalLink(str(tmp_path / "pipe"), "/x"), name))
-        try:
-            load(path, "hopper")
-        except DataError as error:
-            assert "link to somewhere else" in str(error)
-        else:
+        if name == "episode_0":
             # What is not read is not followed.
-            assert name == "episode_0"
+            assert list(load(path, "hopper").lengths) == LENGTHS
+            continue
+        with pytest.raises(DataError, match="link to somewhere else"):
+            load(path, "hopper")
 
 
 def test_a_virtual_set_without_end_is_refused(tmp_path: Path) -> None:
@@ -163,7 +162,7 @@ def test_what_is_no_plain_file_is_named(tmp_path: Path) -> None:
     for kind, path in places(tmp_path).items():
         with pytest.raises(DataError, match=f"{path.name} is no plain file: got {kind.strip()}"):
             load(path, "hopper")
-    with pytest.raises(DtclaimsError, match="no such data|cannot read"):
+    with pytest.raises(DtclaimsError, match="no such data"):
         load("x" * 5000, "hopper")
     with pytest.raises(UsageError, match="no such data"):
         load("~nobody-of-that-name/set.hdf5", "hopper")
@@ -291,9 +290,10 @@ def test_episodes_are_taken_from_files_of_the_set_alone(tmp_path: Path, monkeypa
         file["episode_0"] = h5py.ExternalLink("main_data.hdf5", "/episode_0")
     with pytest.raises(DataError, match="link to somewhere else"):
         load(folder, "hopper")
-    with pytest.raises(DataError, match="rewards of .* link to somewhere else"):
-        change = linked(h5py.ExternalLink("main_data.hdf5", "/episode_0/rewards"), "episode_1/rewards")
-        load(minari(tmp_path / "within", change), "hopper")
+    change = linked(h5py.ExternalLink("main_data.hdf5", "/episode_0/rewards"), "episode_1/rewards")
+    folder = minari(tmp_path / "within", change)
+    with pytest.raises(DataError, match=r"rewards of .* link to somewhere else"):
+        load(folder, "hopper")
 
 
 def test_one_array_in_many_episodes_counts_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +325,9 @@ def test_any_declared_shape_and_type_is_a_set_or_a_typed_error(
         del file[name]
         chunks = tuple(min(one, 4) or 1 for one in size) or None
         try:
-            file.create_dataset(name, shape=tuple(size), dtype=kind, chunks=chunks, maxshape=(None,) * len(size) or None)
+            file.create_dataset(
+                name, shape=tuple(size), dtype=kind, chunks=chunks, maxshape=(None,) * len(size) or None
+            )
         except (ValueError, TypeError, OverflowError):
             # HDF5 itself does not write it.
             file.create_dataset(name, shape=(1,), dtype="f4")

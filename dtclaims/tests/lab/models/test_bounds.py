@@ -168,13 +168,13 @@ def test_sound_pickles_of_both_forms_pass(tmp_path: Path, older: bool) -> None:
         st.binary(max_size=100).map(lambda text: struct.pack("<Q", len(text)) + text),
         st.recursive(
             st.none() | st.integers() | st.text(max_size=5),
-            lambda one: st.lists(one, max_size=3) | st.dictionaries(st.sampled_from(["files", "config", "n_layer"]), one),
+            lambda one: (
+                st.lists(one, max_size=3) | st.dictionaries(st.sampled_from(["files", "config", "n_layer"]), one)
+            ),
         ).map(lambda value: json.dumps(value).encode()),
     ),
 )
-def test_any_content_is_a_typed_error(
-    tmp_path_factory: pytest.TempPathFactory, name: str, content: bytes
-) -> None:
+def test_any_content_is_a_typed_error(tmp_path_factory: pytest.TempPathFactory, name: str, content: bytes) -> None:
     """Whatever one of a checkpoint's files holds."""
     folder = hub_checkpoint(tmp_path_factory.mktemp("any"))
     if name.endswith(".bin"):
