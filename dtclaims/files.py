@@ -77,7 +77,9 @@ def is_full(error: BaseException | None) -> bool:
     Libraries that write by themselves raise errors of their own kinds: those are told by the system's words in them.
     """
     while error is not None:
-        if (isinstance(error, OSError) and error.errno in FULL) or os.strerror(errno.ENOSPC) in str(error):
+        if isinstance(error, OSError) and error.errno in FULL:
+            return True
+        if any(os.strerror(one) in str(error) for one in FULL):
             return True
         error = error.__cause__ or error.__context__
     return False

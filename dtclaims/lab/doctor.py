@@ -20,6 +20,7 @@ from typing import Any, Literal
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from dtclaims.device import cpu_count
 from dtclaims.errors import BackboneError, DtclaimsError, MissingDependency
 from dtclaims.files import bytes_in
 from dtclaims.lab.design.tasks import TASKS
@@ -96,7 +97,7 @@ def examine(packages: Sequence[Package] = PACKAGES) -> list[Finding]:
         "Minari data sets": minari_sets,
         "the paper's stack": legacy,
     }
-    with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max(2, cpu_count())) as pool:
         probed = [pool.submit(probe, package) for package in packages]
         others = [pool.submit(looked, part, check) for part, check in checks.items()]
         return [one.result() for one in probed] + [finding for many in others for finding in many.result()]

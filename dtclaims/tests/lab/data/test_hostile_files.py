@@ -1,6 +1,7 @@
 """Files that ask for more than they hold, or lead out of themselves: one typed error, at once, whoever made them."""
 
 import os
+import pickle
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from dtclaims.errors import DataError, DtclaimsError, UsageError
 from dtclaims.lab.data import hdf5_reading
 from dtclaims.lab.data.sources import load
 from dtclaims.tests.support.d4rl import as_d4rl
-from dtclaims.tests.support.examples import made_up
+from dtclaims.tests.support.examples import made_up, paths
 
 LENGTHS = [4, 7]
 LARGE = 2**40
@@ -337,3 +338,32 @@ def test_any_declared_shape_and_type_is_a_set_or_a_typed_error(
     except DtclaimsError:
         return
     assert len(found.rewards) == len(found.observations) <= 11
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1.0, 0.5, 2.0, 1.0000001])
+@pytest.mark.parametrize("name", ["terminals", "timeouts"])
+def test_flags_that_are_no_flags_are_refused(tmp_path: Path, name: str, value: float) -> None:
+    """All but 0 and 1 are true to numpy, and would end episodes: in D4RL's layout, in Minari's and in pickles."""
+
+    def change(file: h5py.File) -> None:
+        flags = file[name][:].astype(np.float64)
+        flags[2] = value
+        del file[name]
+        file[name] = flags
+
+    with pytest.raises(DataError, match=rf"{name} of .* are no flags: got .* at step 2, 1 such in all"):
+        load(edited(tmp_path, change), "hopper")
+
+    def within(file: h5py.File) -> None:
+        theirs = {"terminals": "terminations", "timeouts": "truncations"}[name]
+        del file[f"episode_1/{theirs}"]
+        file[f"episode_1/{theirs}"] = np.array([0, value, 0, 1])
+
+    folder = minari(tmp_path, within)
+    with pytest.raises(DataError, match=rf"{name} of episode 1 of .* are no flags: got .* at step 1"):
+        load(folder, "hopper")
+    content = paths(made_up(LENGTHS))
+    content[1]["terminals"] = np.array([0, value, 0, 0, 0, 0, 1])
+    (tmp_path / "hopper.pkl").write_bytes(pickle.dumps(content))
+    with pytest.raises(DataError, match=r"terminals of episode 1 of .* are no flags"):
+        load(tmp_path / "hopper.pkl", "hopper")
