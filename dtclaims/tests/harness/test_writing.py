@@ -65,7 +65,7 @@ def judged(folder: Path, fault: tuple[int, str] | None = None) -> tuple[int, str
             os.dup2(handle, 1)
             os.dup2(handle, 2)
             # Those of the pytest that runs this test are not the child's.
-            sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)
+            sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
             os.chdir(folder)
             if fault is not None:
                 refusing(*fault)
