@@ -23,10 +23,11 @@ from packaging.specifiers import SpecifierSet
 from dtclaims.device import cpu_count
 from dtclaims.errors import BackboneError, DtclaimsError, MissingDependency
 from dtclaims.files import bytes_in
+from dtclaims.lab.cards import checked_card
 from dtclaims.lab.design.tasks import TASKS
 from dtclaims.lab.doctor_packages import CUDA, PACKAGES, REINSTALL, Package
 from dtclaims.lab.legacy import environment
-from dtclaims.places import ROOT, SHIPPED, fixture_dir, home, read_card
+from dtclaims.places import ROOT, SHIPPED, fixture_dir, home
 
 State = Literal["works", "absent", "broken", "untested"]
 
@@ -235,7 +236,7 @@ def shipped() -> list[Finding]:
         for name in sorted({*needed, *present}):
             part, required = f"{kind}/{name}", name in needed
             try:
-                read_card(folder / name)
+                checked_card(folder / name)
             except DtclaimsError as error:
                 remedy = CHECKOUT if ROOT == SHIPPED else error.remedy
                 findings.append(Finding(part, "broken", str(error), remedy, required))

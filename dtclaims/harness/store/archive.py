@@ -161,7 +161,7 @@ def _unpack(path: Path, root: Path) -> None:
             number = 0
             while (member := tar.next()) is not None:
                 # It would keep them all.
-                tar.members.clear()
+                cast(Any, tar).members.clear()
                 number += 1
                 if number > MOST_MEMBERS:
                     raise StoreError(
