@@ -77,7 +77,9 @@ def is_full(error: BaseException | None) -> bool:
     Libraries that write by themselves raise errors of their own kinds: those are told by the system's words in them.
     """
     while error is not None:
-        if (isinstance(error, OSError) and error.errno in FULL) or os.strerror(errno.ENOSPC) in str(error):
+        if isinstance(error, OSError) and error.errno in FULL:
+            return True
+        if any(os.strerror(one) in str(error) for one in FULL):
             return True
         error = error.__cause__ or error.__context__
     return False
@@ -172,6 +174,32 @@ def read_bytes(path: Path, most: int, remedy: str = AGAIN) -> bytes:
                 f"{path} is damaged", given=f"{found.st_size} bytes", expected=f"at most {most}", remedy=remedy
             )
         return file.read(most + 1)
+
+
+def plain_bytes(path: Path, most: int = LARGEST_JSON) -> bytes:
+    """As `read_bytes`, for readers that name the faults of their files themselves.
+
+    Raises:
+        OSError: of the system.
+        ValueError: no plain file, or more than `most` bytes.
+    """
+    with open(path, "rb", opener=_without_waiting) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("no plain file")
+        if found.st_size > most:
+            raise ValueError(f"{found.st_size:,} bytes, and at most {most:,} are read")
+        return file.read(most + 1)
+
+
+def plain_text(path: Path, most: int = LARGEST_JSON) -> str:
+    """The same, decoded.
+
+    Raises:
+        OSError: of the system.
+        ValueError: no plain file, more than `most` bytes, or no UTF-8.
+    """
+    return plain_bytes(path, most).decode("utf-8")
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -20,12 +20,14 @@ from typing import Any, Literal
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
+from dtclaims.device import cpu_count
 from dtclaims.errors import BackboneError, DtclaimsError, MissingDependency
 from dtclaims.files import bytes_in
+from dtclaims.lab.cards import checked_card
 from dtclaims.lab.design.tasks import TASKS
 from dtclaims.lab.doctor_packages import CUDA, PACKAGES, REINSTALL, Package
 from dtclaims.lab.legacy import environment
-from dtclaims.places import ROOT, SHIPPED, fixture_dir, home, read_card
+from dtclaims.places import ROOT, SHIPPED, fixture_dir, home
 
 State = Literal["works", "absent", "broken", "untested"]
 
@@ -96,7 +98,7 @@ def examine(packages: Sequence[Package] = PACKAGES) -> list[Finding]:
         "Minari data sets": minari_sets,
         "the paper's stack": legacy,
     }
-    with ThreadPoolExecutor(max(2, os.cpu_count() or 1)) as pool:
+    with ThreadPoolExecutor(max(2, cpu_count())) as pool:
         probed = [pool.submit(probe, package) for package in packages]
         others = [pool.submit(looked, part, check) for part, check in checks.items()]
         return [one.result() for one in probed] + [finding for many in others for finding in many.result()]
@@ -234,7 +236,7 @@ def shipped() -> list[Finding]:
         for name in sorted({*needed, *present}):
             part, required = f"{kind}/{name}", name in needed
             try:
-                read_card(folder / name)
+                checked_card(folder / name)
             except DtclaimsError as error:
                 remedy = CHECKOUT if ROOT == SHIPPED else error.remedy
                 findings.append(Finding(part, "broken", str(error), remedy, required))

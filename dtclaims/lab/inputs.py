@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from dtclaims.errors import BackboneError, DataError, UsageError, WrongTask
 from dtclaims.harness.lab import Unavailable
+from dtclaims.lab.cards import checked_card
 from dtclaims.lab.data.simulators import GYM_V2, V4, missing, simulator_of_data, version_of
 from dtclaims.lab.design.arms import NORMS, get_arm
 from dtclaims.lab.design.checkpoints import FIRST, MADE_HERE, base_in, folder_name, number_in, number_of, numbered
 from dtclaims.lab.design.scales import SCALES, Scale
 from dtclaims.lab.design.tasks import get_task
 from dtclaims.lab.results import SIZES
-from dtclaims.places import fixture_dir, home, read_card
+from dtclaims.places import fixture_dir, home
 
 if TYPE_CHECKING:
     from dtclaims.lab.data.trajectories import Trajectories
@@ -59,13 +60,21 @@ class Inputs:
     def load_backbones(self) -> "dict[str, Backbone]":
         """Read the backbones (imports torch); of those that only sizes are needed of, there are no tensors."""
         from dtclaims.lab.models import Backbone, StackConfig, load_backbone
+        from dtclaims.lab.models.bounds import check_bounds
+        from dtclaims.lab.models.layouts import CARD
 
-        return {
-            source: Backbone(StackConfig(**found["config"]), {}, {"label": SIZES, "name": found["name"]})
-            if found["kind"] == SIZES
-            else load_backbone(Path(found["path"]))
-            for source, found in self.backbones.items()
-        }
+        read: dict[str, Backbone] = {}
+        for source, found in self.backbones.items():
+            if found["kind"] == SIZES:
+                read[source] = Backbone(StackConfig(**found["config"]), {}, {"label": SIZES, "name": found["name"]})
+            else:
+                # Apart from what reads it, whose code is in the addresses of runs.
+                folder = Path(found["path"])
+                check_bounds(folder)
+                if (folder / CARD).is_file():
+                    checked_card(folder)
+                read[source] = load_backbone(folder)
+        return read
 
 
 @dataclass(frozen=True)
@@ -168,7 +177,7 @@ def own_folder(name: str, number: int) -> Path | None:
 
 def _check_number(folder: Path, number: int) -> None:
     # Seeds that share a checkpoint under two numbers would count as if it were two.
-    seed = read_card(folder).get("settings", {}).get("seed")
+    seed = checked_card(folder).get("settings", {}).get("seed")
     if isinstance(seed, int) and number_of(seed) != number:
         raise BackboneError(
             "the folder's number is not the one of the checkpoint in it",
@@ -227,7 +236,7 @@ def recipe_of(identity: Mapping[str, Any]) -> dict[str, Any]:
     """How a checkpoint of ours was made, apart from its seed; empty of one that is not at hand, or not ours."""
     if identity.get("kind") != "self-pre-trained" or "path" not in identity:
         return {}
-    settings = read_card(Path(identity["path"])).get("settings", {})
+    settings = checked_card(Path(identity["path"])).get("settings", {})
     return {part: settings.get(part) for part in RECIPE}
 
 
@@ -244,7 +253,7 @@ def checkpoint_called(source: str, identity: Mapping[str, Any]) -> str:
 def _shipped() -> Mapping[str, str]:
     """SHA-256 of the weights of each shipped checkpoint → the name of its folder."""
     cards = sorted((fixture_dir() / "backbones").glob("*/card.json"))
-    return {read_card(card.parent)["files"]["model.safetensors"]["sha256"]: card.parent.name for card in cards}
+    return {checked_card(card.parent)["files"]["model.safetensors"]["sha256"]: card.parent.name for card in cards}
 
 
 def data_called(task: str, identity: Mapping[str, Any]) -> str:
@@ -260,11 +269,13 @@ def _folder_identity(folder: Path, name: str, source: str) -> dict[str, Any]:
     Raises:
         BackboneError: none, one that cannot be read or does not hold its network, or another source's kind.
     """
+    from dtclaims.lab.models.bounds import check_bounds
     from dtclaims.lab.models.descriptions import ARCHITECTURE_FIELDS, CONFIG, hub_config
     from dtclaims.lab.models.layouts import CARD, check_headers, find_weights, no_checkpoint
 
+    check_bounds(folder)
     if (folder / CARD).is_file():
-        card = read_card(folder)
+        card = checked_card(folder)
         sha256 = card["files"]["model.safetensors"]["sha256"]
         shape = {name: stated for name, stated in card.get("config", {}).items() if name in ARCHITECTURE_FIELDS}
         _check_kind(shape, source, folder)
@@ -370,9 +381,9 @@ def check_source(source: str | None) -> None:
         UsageError: no such file, folder or local Minari data set.
     """
     from dtclaims.lab.data.minari import ID, data_folder, minari_root
-    from dtclaims.lab.data.sources import LEGACY
+    from dtclaims.lab.data.sources import LEGACY, place_of
 
-    if source in (None, AUTO, LEGACY) or Path(source).expanduser().exists():
+    if source in (None, AUTO, LEGACY) or place_of(source).exists():
         return
     if ID.fullmatch(source) and data_folder(minari_root() / source) is not None:
         return
@@ -386,9 +397,9 @@ def check_source(source: str | None) -> None:
 
 def _given(task: str, source: str, paper: bool) -> dict[str, Any] | Unavailable:
     from dtclaims.lab.data.minari import data_folder
-    from dtclaims.lab.data.sources import in_folder
+    from dtclaims.lab.data.sources import in_folder, place_of
 
-    path = Path(source).expanduser()
+    path = place_of(source)
     if path.is_dir() and data_folder(path) is None:
         try:
             path = in_folder(path, get_task(task))

@@ -6,7 +6,6 @@ A claim's test has to hold on the paper's own values of the main text (`dtclaims
 is a part, a task or both, as the table names it; without it all that fails of the claim is meant.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dtclaims.errors import UsageError
+from dtclaims.files import parse_json, plain_text
 
 FILE = "exceptions.json"
 FIELDS = {"claim": str, "seed": int, "component": str, "reason": str}
@@ -55,7 +55,7 @@ def exceptions_beside(folder: Path) -> tuple[Exempt, ...]:
 @lru_cache(maxsize=8)
 def _read(path: Path, _changed: int) -> tuple[Exempt, ...]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(plain_text(path))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read", given=error, expected=EXPECTED) from None
     if not isinstance(content, list):

@@ -13,13 +13,13 @@ scale's own then stands in its place. `figures` asks for the figures and tables 
 path from the folder of claims, or an address on the web.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
 from typing import Any, get_args
 
 from dtclaims.errors import UsageError
+from dtclaims.files import parse_json, plain_text
 from dtclaims.harness.judge.pages import Kind, Page, parse
 
 FILE = "paper.json"
@@ -91,7 +91,7 @@ def read_publication(folder: Path) -> Publication:
         )
     expected = f"an object with {', '.join(REQUIRED)}, and perhaps label"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(plain_text(path))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read", given=error, expected=expected) from None
     if not isinstance(content, dict):
@@ -119,7 +119,7 @@ def changed_since_inventory(folder: Path) -> dict[str, str]:
         return {}
     path, expected = folder / named, '{"claims": {id: {"changed": a sentence, or null}}}'
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(plain_text(path))
         return {id: str(row["changed"]) for id, row in content["claims"].items() if row.get("changed")}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"the inventory {path} cannot be read", given=error, expected=expected) from None

@@ -1,5 +1,7 @@
 """Whether the disk has room for what is to be made: how much that is, as far as can be told, and what there is."""
 
+import errno
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import fmean
@@ -42,10 +44,12 @@ def full(plan: Plan, store: Store, jobs: Sequence[PlannedJob], text: str) -> Sto
     """
     needed = bytes_needed(plan, store, jobs)
     expected = f"about {size(needed)} for the {len(jobs)} jobs that are left" if needed else None
-    free = size(store.free())
+    # Of a quota the disk's free space says nothing.
+    quota = os.strerror(errno.EDQUOT) in text
+    there = f"the quota in {store.root} used up" if quota else f"{size(store.free())} free in {store.root}"
     return StoreError(
         "the disk is full, so the session ends here",
-        given=f"{free} free in {store.root} ({text.rstrip('.')})",
+        given=f"{there} ({text.rstrip('.')})",
         expected=expected,
         remedy="What is finished is kept. Make room (`dtclaims store gc` says what is not needed) or name another "
         "folder with --store, and give the same command again.",

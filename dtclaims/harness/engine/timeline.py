@@ -15,7 +15,7 @@ from dtclaims.device import gpus_for
 from dtclaims.errors import StoreError
 from dtclaims.harness.engine.progress import clock
 from dtclaims.harness.engine.usage import Looking, core_seconds, of_gpus
-from dtclaims.harness.store.lines import line_of, read_lines
+from dtclaims.harness.store.lines import append_line, read_lines
 from dtclaims.harness.times import now
 
 EVERY = 10.0
@@ -55,11 +55,9 @@ class Timeline(Looking):
 
     def tell(self, what: str, **of: Any) -> None:
         """Write a line."""
-        line = line_of({"at": round(time.monotonic() - self._began, 2), "what": what, **of})
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(line)
+        append_line(self._path, {"at": round(time.monotonic() - self._began, 2), "what": what, **of})
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -23,7 +23,7 @@ from typing import Any
 import dtclaims
 from dtclaims.addresses import digest_of, source_digest
 from dtclaims.errors import ReportError, StoreError
-from dtclaims.files import write_json
+from dtclaims.files import parse_json, plain_text, write_json
 from dtclaims.harness import schema
 from dtclaims.harness.commit import commit_of
 from dtclaims.harness.declare.claim import Claim, Form
@@ -201,7 +201,7 @@ def read(path: Path) -> Sealed:
     try:
         if path.stat().st_size > LARGEST:
             raise ValueError(f"more than {LARGEST} bytes")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(plain_text(path))
         schema.check_json(content, "")
         schema.check(content, FORM, FORM, "")
         _time(content["created"])

@@ -1,6 +1,5 @@
 """What runs cost, as Markdown: by kind of run from their recorded times, and by session from a list kept by hand."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from statistics import median
 from typing import Annotated, Protocol, TypeVar
 
 from dtclaims.errors import ReportError
+from dtclaims.files import parse_json, plain_text
 from dtclaims.harness.described import Must
 from dtclaims.harness.judge.entries import Count
 from dtclaims.harness.records import Record, read_as
@@ -69,7 +69,7 @@ def read_sessions(path: Path) -> list[Session]:
         ReportError: no such file, no JSON, or not a list of sessions.
     """
     try:
-        found: tuple[Session, ...] = read_as(tuple[Session, ...], json.loads(path.read_text("utf-8")), "sessions")
+        found: tuple[Session, ...] = read_as(tuple[Session, ...], parse_json(plain_text(path)), "sessions")
     except (OSError, ValueError) as error:
         raise ReportError(f"cannot read the sessions in {path}", given=error) from None
     except ReportError as error:

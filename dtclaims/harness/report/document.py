@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dtclaims.errors import ReportError
-from dtclaims.files import parse_json
+from dtclaims.files import parse_json, plain_text
 from dtclaims.harness import schema
 from dtclaims.harness.described import schema_of
 from dtclaims.harness.judge.document import Document
@@ -141,7 +141,7 @@ def read_json(path: Path) -> Any:
         ReportError: no such file, or not JSON.
     """
     try:
-        return parse_json(path.read_text(encoding="utf-8"))
+        return parse_json(plain_text(path))
     except OSError as error:
         raise ReportError(f"cannot read the report {path}", given=error.strerror) from None
     except ValueError as error:

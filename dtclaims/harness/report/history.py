@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from filelock import FileLock
 
 from dtclaims.errors import ReportError
-from dtclaims.files import parse_json
+from dtclaims.files import parse_json, plain_text
 from dtclaims.harness import schema
 from dtclaims.harness.described import Must
 from dtclaims.harness.judge.document import Created, Document
@@ -187,7 +187,7 @@ def read(path: Path) -> list[Line]:
             or a second verdict on the same claim at the same commit.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = plain_text(path)
     except (OSError, ValueError) as error:
         raise ReportError(f"cannot read the history {path}", given=error) from None
     found: list[Line] = []

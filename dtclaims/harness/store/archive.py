@@ -1,5 +1,7 @@
 """Stores on their way to another machine: one tar file of plain data, read without trust."""
 
+import contextlib
+import gzip
 import io
 import json
 import os
@@ -9,13 +11,13 @@ import stat
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from dtclaims.errors import Damaged, StoreError, StoreLocked
-from dtclaims.files import read_json, reading, writing
+from dtclaims.files import LARGEST_JSON, read_json, reading, writing
 from dtclaims.harness.store.looks import Look, merged, read_looks, write_looks
 from dtclaims.harness.store.store import Store, read_measurement
 from dtclaims.harness.store.upkeep import check_run
@@ -31,6 +33,13 @@ MEMBER = re.compile(
 """The only names that an archive may hold; nothing else is written anywhere."""
 MOST_MEMBERS = 1_000_000
 """Files of an archive: more than a hundred thousand runs have."""
+LARGEST_CHECKPOINT = 8 * 2**30
+"""Bytes of one: of a network twelve times the paper's."""
+MOST_UNPACKED = 100
+"""Bytes in an archive for each of its own: gzip makes a tenth of curves, and a thousandth of zeros."""
+PIECE = 2**20
+"""Bytes that are read at once."""
+GZIP = b"\x1f\x8b"
 MARGIN = 100 * 2**20
 """Bytes that must stay free on the disk."""
 
@@ -144,42 +153,115 @@ def _unpack(path: Path, root: Path) -> None:
         # A device would be read for ever.
         if not stat.S_ISREG(path.stat().st_mode):
             raise Damaged(f"{path} is no plain file", expected="a file of `dtclaims store export`")
+        size = path.stat().st_size
+    room = _Room(path, min(shutil.disk_usage(root).free - MARGIN, MOST_UNPACKED * size + LARGEST_JSON))
+    headed = False
     try:
-        with tarfile.open(path, "r:*") as tar:
-            free = shutil.disk_usage(root).free - MARGIN
-            headed = False
-            for number, member in enumerate(tar):
-                if number >= MOST_MEMBERS:
+        with _opened(path) as tar:
+            number = 0
+            while (member := tar.next()) is not None:
+                # It would keep them all.
+                cast(Any, tar).members.clear()
+                number += 1
+                if number > MOST_MEMBERS:
                     raise StoreError(
                         f"{path} holds too many files",
                         expected=f"at most {MOST_MEMBERS}",
                         remedy="Nothing was imported. Export fewer runs at once: --runs PATTERN.",
                     )
-                if not member.isreg() or not MEMBER.fullmatch(member.name):
+                # A sparse file is as large as it likes, and takes no room in the archive.
+                if not member.isreg() or member.issparse() or not MEMBER.fullmatch(member.name):
                     raise StoreError(
                         f"{path} holds what no export writes",
-                        given=repr(member.name),
+                        given=repr(member.name[:200]),
                         expected="plain files of runs, measurements and looks",
                         remedy="Nothing was imported.",
                     )
-                free -= member.size
-                if free < 0:
-                    raise StoreError(f"{path} does not fit on the disk", remedy="Nothing was imported.")
+                room.take(member)
                 source = tar.extractfile(member)
                 assert source is not None
                 target = root / member.name
                 with writing(target):
                     target.parent.mkdir(exist_ok=True)
                     with target.open("xb") as file:
-                        shutil.copyfileobj(source, file)
+                        shutil.copyfileobj(source, file, PIECE)
                 headed = headed or member.name == HEADER
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+    # Numbers in a header that are none, and headers of headers of headers, end in the last three.
+    except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, OverflowError, RecursionError) as error:
         raise StoreError(
             f"cannot read {path}", given=error, expected="a file of `dtclaims store export`", remedy="Is it complete?"
         ) from None
     header = read_json(root / HEADER) if headed else {}
     if header.get("kind") != "dtclaims-export" or header.get("schema") != SCHEMA:
         raise StoreError(f"{path} is of another kind or version", given=header, expected=f"schema {SCHEMA}")
+
+
+class _Room:
+    """What may still be unpacked.
+
+    Args:
+        path: of the archive, for messages.
+        most: bytes.
+    """
+
+    def __init__(self, path: Path, most: int) -> None:
+        self._path = path
+        self._left = most
+
+    def take(self, member: tarfile.TarInfo) -> None:
+        """Use some of it up, before it is written.
+
+        Raises:
+            StoreError: there is not so much left.
+        """
+        if not 0 <= member.size <= (LARGEST_JSON if member.name.endswith(".json") else LARGEST_CHECKPOINT):
+            raise StoreError(
+                f"{self._path} holds a file that is too large",
+                given=f"{member.name} of {member.size:,} bytes",
+                remedy="Nothing was imported.",
+            )
+        self._left -= member.size
+        if self._left < 0:
+            raise StoreError(
+                f"{self._path} does not fit on the disk, or unpacks to far more than it holds",
+                remedy="Nothing was imported.",
+            )
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tarfile.TarFile]:
+    """An archive as `export_store` writes it: plain, or packed by gzip."""
+    with path.open("rb") as file:
+        packed = file.read(len(GZIP)) == GZIP
+        file.seek(0)
+        with contextlib.ExitStack() as closing:
+            inner = closing.enter_context(gzip.GzipFile(fileobj=file)) if packed else file
+            yield closing.enter_context(tarfile.open(fileobj=cast(IO[bytes], _InPieces(inner)), mode="r:"))
+
+
+class _InPieces:
+    """A file that nobody reads much of at once, or again from before.
+
+    tarfile believes a header that says how long the next header is, and reads it whole; it follows a length below zero
+    back to where it has been.
+    """
+
+    def __init__(self, file: IO[bytes] | gzip.GzipFile) -> None:
+        self._file = file
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= PIECE:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return self._file.read(size)
+
+    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
+        # The last byte of a block is read to see whether it is there.
+        if whence != os.SEEK_SET or place < self._file.tell() - tarfile.BLOCKSIZE:
+            raise tarfile.ReadError("a member that lies before its header")
+        return self._file.seek(place)
+
+    def tell(self) -> int:
+        return self._file.tell()
 
 
 def _move(source: Path, store: Store, target: Path, done: Imported) -> None:

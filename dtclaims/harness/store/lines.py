@@ -3,7 +3,9 @@
 A line is appended whole, so several sessions may write to one file; a killed one may leave half a line at the end.
 """
 
+import contextlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,23 @@ DROP = "Delete it: nothing is judged by it."
 def line_of(content: Mapping[str, Any]) -> str:
     """A line, with its end."""
     return json.dumps({**content, SUM: checksum(dict(content))[:DIGITS]}) + "\n"
+
+
+def append_line(path: Path, content: Mapping[str, Any]) -> None:
+    """Add a line to a file; one that cannot be written whole is not written, and nothing else is told of it.
+
+    Such files are logs: nothing is judged by them, and a session goes on without.
+    """
+    line = line_of(content).encode()
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0), 0o666)
+        try:
+            before = os.fstat(handle).st_size
+            if os.write(handle, line) < len(line):
+                # What a full disk left of it. Another session may have added its own meanwhile, or not.
+                os.ftruncate(handle, before)
+        finally:
+            os.close(handle)
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -23,7 +23,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from dtclaims.errors import StoreLocked
-from dtclaims.files import writing
+from dtclaims.files import parse_json, plain_text, writing
 
 BEAT = 15.0
 """Seconds between two touches of the owner's file."""
@@ -180,7 +180,7 @@ class Lock:
 def _read(path: Path) -> dict[str, Any]:
     """What an owner wrote; nothing if it is gone or not written yet."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(plain_text(path))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

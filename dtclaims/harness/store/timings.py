@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dtclaims.errors import StoreError
-from dtclaims.harness.store.lines import line_of, read_lines
+from dtclaims.harness.store.lines import append_line, read_lines
 
 NAME = "timings.jsonl"
 
@@ -44,8 +44,7 @@ def add_timing(root: Path, timing: Timing) -> None:
         root: of the store.
         timing: to remember.
     """
-    with contextlib.suppress(OSError), (root / NAME).open("a", encoding="utf-8") as file:
-        file.write(line_of(asdict(timing)))
+    append_line(root / NAME, asdict(timing))
 
 
 def read_timings(root: Path) -> Iterator[Timing]:

@@ -17,13 +17,14 @@ from dtclaims.addresses import key_of
 from dtclaims.closure import code_of, resolved
 from dtclaims.device import cpu_count
 from dtclaims.errors import DataError, UsageError
+from dtclaims.lab.cards import checked_card
 from dtclaims.lab.data.hdf5 import check_room, load_hdf5, save_hdf5
 from dtclaims.lab.data.physics import BatchedEnv
 from dtclaims.lab.data.policy import Policy
 from dtclaims.lab.data.simulators import GYM_V2, SIMULATORS, V4, check_simulator, entry_of, version_of
 from dtclaims.lab.data.trajectories import Booleans, Floats, Integers, Trajectories
 from dtclaims.lab.design.tasks import MAX_EPISODE_STEPS, get_task
-from dtclaims.places import fixture_dir, home, read_card
+from dtclaims.places import fixture_dir, home
 from dtclaims.seeding import derive, generator
 
 CODE = ("dtclaims.lab.data.collect:collect", "dtclaims.lab.data.policy:Policy", "dtclaims.lab.design.tasks:Task")
@@ -99,7 +100,7 @@ def shipped_recipe(task: str, *, level: str = "medium", steps: int, seed: int = 
             expected=f"one of {', '.join(shipped)}" if shipped else None,
             remedy=f"Train one: `dtclaims data train-policy {task}`.",
         )
-    card = read_card(policy_folder(task, level, simulator))
+    card = checked_card(policy_folder(task, level, simulator))
     return Recipe(task, level, steps, seed, card["files"]["model.safetensors"]["sha256"], simulator)
 
 

@@ -10,6 +10,7 @@ import errno
 import io
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,9 +19,11 @@ import h5py
 import numpy as np
 
 from dtclaims.errors import DataError
+from dtclaims.files import parse_json
 from dtclaims.lab.data.assembly import from_steps, settle_task
+from dtclaims.lab.data.hdf5_reading import Room, array, member, opened, some_names, unreadable
 from dtclaims.lab.data.trajectories import Trajectories
-from dtclaims.lab.design.tasks import Task
+from dtclaims.lab.design.tasks import TASKS, Task
 
 KEYS = ("observations", "actions", "rewards", "terminals", "timeouts")
 
@@ -31,9 +34,6 @@ D4RLS_OWN = '{"source": "D4RL HDF5", "simulator": {"name": "gym-v2"}}'
 """Provenance of files in the layout of those that D4RL distributes."""
 D4RLS_LAYOUT = ("metadata/algorithm", "infos/qpos")
 """What D4RL's v2 sets of the MuJoCo tasks hold beside the steps: who made them, and the simulator's own states."""
-
-UNREADABLE = (OSError, RuntimeError, KeyError, ValueError, TypeError)
-"""What h5py raises on a file that is cut short or altered, depending on where."""
 
 
 def save_hdf5(data: Trajectories, path: Path) -> None:
@@ -65,21 +65,22 @@ def load_hdf5(path: Path, task: Task | None = None) -> Trajectories:
         DataError: not an HDF5 file, truncated, a key is missing, lengths disagree, values out of range,
             another task, or content that is not the recorded one.
     """
+    with opened(path) as file:
+        found_sets = _own_sets(file, path)
+        room = Room()
+        arrays = {key: array(one, f"{key} of {path}", room) for key, one in found_sets.items()}
+        attributes = _own_attributes(file)
+        unsaid = D4RLS_OWN if all(member(file, name) is not None for name in D4RLS_LAYOUT) else UNKNOWN
     try:
-        with h5py.File(path, "r") as file:
-            _check_keys(file, path)
-            arrays = {key: np.asarray(file[key]) for key in KEYS}
-            attributes = {name: file.attrs[name] for name in ("task", "sha256", "provenance") if name in file.attrs}
-            unsaid = D4RLS_OWN if all(name in file for name in D4RLS_LAYOUT) else UNKNOWN
-            provenance = json.loads(str(attributes.get("provenance", unsaid)))
-            if not isinstance(provenance, dict):
-                raise ValueError("its provenance is no JSON object")
-    except UNREADABLE as error:
+        provenance = parse_json(attributes.get("provenance", unsaid))
+        if not isinstance(provenance, dict):
+            raise ValueError("its provenance is no JSON object")
+    except ValueError as error:
         raise unreadable(path, error) from None
     stated = attributes.get("task")
     found = settle_task(
         task,
-        None if stated is None else str(stated),
+        stated,
         path.name,
         (arrays["observations"].shape, arrays["actions"].shape),
         str(path),
@@ -89,17 +90,43 @@ def load_hdf5(path: Path, task: Task | None = None) -> Trajectories:
     return data
 
 
-def _check_keys(file: h5py.File, path: Path) -> None:
-    missing = [key for key in KEYS if not isinstance(file.get(key), h5py.Dataset)]
+def _own_attributes(file: h5py.File) -> dict[str, str]:
+    """What `save_hdf5` wrote beside the arrays. Attributes of others that have these names mean something else: they
+    are told by their form, and left alone."""
+    found = {}
+    for name in ("task", "sha256", "provenance"):
+        # Asked for its kind before it is read: an attribute can be as large as the file.
+        if name in file.attrs and (told := file.attrs.get_id(name)).shape == () and told.dtype.kind in "OS":
+            value = file.attrs[name]
+            found[name] = value if isinstance(value, str) else ""
+    if re.fullmatch("[0-9a-f]{64}", found.get("sha256", "")):
+        return found
+    return {name: value for name, value in found.items() if _is_said(name, value)}
+
+
+def _is_said(name: str, value: str) -> bool:
+    """Whether an attribute says what ours of that name says, in a file whose digest is not recorded."""
+    if name == "task":
+        return value in TASKS
+    try:
+        return name == "provenance" and isinstance(parse_json(value), dict)
+    except ValueError:
+        return False
+
+
+def _own_sets(file: h5py.File, path: Path) -> dict[str, h5py.Dataset]:
+    found = {key: one for key in KEYS if isinstance(one := member(file, key), h5py.Dataset)}
+    missing = [key for key in KEYS if key not in found]
     if missing == ["timeouts"]:
         raise DataError(
             f"{path} lacks timeouts, as D4RL's v0 files do",
-            given=sorted(file),
+            given=some_names(file),
             expected=list(KEYS),
             remedy="Only the v2 sets are supported: without time-outs the trajectories cannot be told apart.",
         )
     if missing:
-        raise DataError(f"{path} lacks {', '.join(missing)}", given=sorted(file), expected=list(KEYS))
+        raise DataError(f"{path} lacks {', '.join(missing)}", given=some_names(file), expected=list(KEYS))
+    return found
 
 
 def check_digest(data: Trajectories, recorded: object, path: Path) -> None:
@@ -115,11 +142,6 @@ def check_digest(data: Trajectories, recorded: object, path: Path) -> None:
             expected=f"sha256 {recorded}",
             remedy="Delete it, and collect or export the set again.",
         )
-
-
-def unreadable(path: Path, error: Exception) -> DataError:
-    """The error for an HDF5 file that h5py gives up on."""
-    return DataError(f"cannot read {path} as HDF5", given=error, remedy="Is the download complete?")
 
 
 @contextlib.contextmanager

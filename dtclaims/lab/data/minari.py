@@ -10,6 +10,7 @@ in `Trajectories`. Exporting fills it with a copy of the observation before it, 
 metadata; reading drops it. So our data survive the way to Minari and back to the bit.
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -22,9 +23,11 @@ import h5py
 import numpy as np
 
 from dtclaims import __version__
-from dtclaims.errors import DataError, MissingDependency, UsageError, WrongTask
+from dtclaims.errors import DataError, MissingDependency, StoreError, UsageError, WrongTask
+from dtclaims.files import parse_json, read_bytes
 from dtclaims.lab.data.assembly import from_episodes, settle_task
-from dtclaims.lab.data.hdf5 import UNREADABLE, check_digest, hdf5_file, unreadable, whole_or_nothing
+from dtclaims.lab.data.hdf5 import check_digest, hdf5_file, whole_or_nothing
+from dtclaims.lab.data.hdf5_reading import Room, array, member, names, opened, some_names
 from dtclaims.lab.data.trajectories import Trajectories
 from dtclaims.lab.design.tasks import TASKS, Task
 
@@ -113,15 +116,13 @@ def load_minari(path: Path, task: Task | None = None) -> Trajectories:
     ours = metadata.get("dtclaims", {})
     _check_environment(environment, f"{name} {path}", str(path))
     theirs = {"source": "Minari", "dataset": name, "environment": environment}
-    try:
-        with h5py.File(folder / MAIN, "r") as file:
-            groups = _episode_groups(file, folder, metadata)
-            shapes = tuple(getattr(groups[0].get(key), "shape", ()) for key in ("observations", "actions"))
-            found = settle_task(task, ours.get("task"), f"{name} {environment}", (shapes[0], shapes[1]), str(path))
-            provenance = ours.get("provenance", theirs | _not_ours(environment, found))
-            data = from_episodes(found, _episodes(groups, path), source=str(path), provenance=provenance)
-    except UNREADABLE as error:
-        raise unreadable(folder / MAIN, error) from None
+    with contextlib.ExitStack() as files:
+        groups = _episode_groups(files.enter_context(opened(folder / MAIN)), folder, metadata, files)
+        first = (member(groups[0], key) for key in ("observations", "actions"))
+        shapes = tuple(one.shape if isinstance(one, h5py.Dataset) else () for one in first)
+        found = settle_task(task, ours.get("task"), f"{name} {environment}", (shapes[0], shapes[1]), str(path))
+        provenance = ours.get("provenance", theirs | _not_ours(environment, found))
+        data = from_episodes(found, _episodes(groups, path), source=str(path), provenance=provenance)
     check_digest(data, ours.get("sha256"), path)
     return data
 
@@ -204,8 +205,10 @@ def _read_metadata(folder: Path) -> dict[str, Any]:
     if not path.exists():
         return _attributes(folder)
     try:
-        metadata: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        metadata: Any = parse_json(read_bytes(path, LARGEST_METADATA))
+    except StoreError as error:
+        raise DataError(f"cannot read {path}", given=error.given, expected=error.expected) from None
+    except ValueError as error:
         raise DataError(f"cannot read {path}", given=error, remedy="Is the download complete?") from None
     if not isinstance(metadata, dict):
         raise DataError(f"{path} is no Minari metadata", given=type(metadata).__name__)
@@ -226,15 +229,8 @@ def _read_metadata(folder: Path) -> dict[str, Any]:
 def _attributes(folder: Path) -> dict[str, Any]:
     """The metadata of Minari up to 0.4, which are attributes of the file; what dtclaims writes is never among them."""
     path = folder / MAIN
-    try:
-        with h5py.File(path, "r") as file:
-            stated = {
-                name: file.attrs[name]
-                for name in ("dataset_id", "env_spec", "total_episodes", "minari_version")
-                if name in file.attrs
-            }
-    except UNREADABLE as error:
-        raise unreadable(path, error) from None
+    with opened(path) as file:
+        stated = {name: _attribute(file, name) for name in STATED if name in file.attrs}
     if not stated:
         raise DataError(
             f"{folder} has no Minari metadata",
@@ -243,6 +239,16 @@ def _attributes(folder: Path) -> dict[str, Any]:
             remedy="Is the download complete?",
         )
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in stated.items()}
+
+
+STATED = ("dataset_id", "env_spec", "total_episodes", "minari_version")
+"""Attributes that are read of Minari 0.4's."""
+
+
+def _attribute(file: h5py.File, name: str) -> Any:
+    """One number or text; None of an attribute that is neither, which is as large as it likes."""
+    found = file.attrs.get_id(name)
+    return file.attrs[name] if found.shape == () and found.dtype.kind in "fiubOS" else None
 
 
 def _environment(metadata: Mapping[str, Any]) -> str | None:
@@ -268,30 +274,77 @@ def _not_ours(environment: str | None, task: Task) -> dict[str, str]:
     return {FROM: str(environment), "note": f"{environment} is another simulator than {task.gym_id}, and than gym's v2"}
 
 
-def _episode_groups(file: h5py.File, folder: Path, metadata: Mapping[str, Any]) -> list[h5py.Group]:
-    names = sorted((name for name in file if re.fullmatch(r"episode_\d+", name)), key=lambda name: int(name[8:]))
-    stated = metadata.get("total_episodes", len(names))
-    if not names or stated != len(names):
+def _episode_groups(
+    file: h5py.File, folder: Path, metadata: Mapping[str, Any], files: contextlib.ExitStack
+) -> list[h5py.Group]:
+    found = sorted((name for name in names(file) if EPISODE.fullmatch(name)), key=lambda name: int(name[8:]))
+    stated = metadata.get("total_episodes", len(found))
+    if not found or stated != len(found):
         raise DataError(
-            f"{folder} does not hold the episodes that its metadata counts", given=len(names), expected=stated
+            f"{folder} does not hold the episodes that its metadata counts", given=len(found), expected=stated
         )
     # Up to Minari 0.4.2, sets that were collected in turns or combined are spread over files.
-    links = [link for name in names if isinstance(link := file.get(name, getlink=True), h5py.ExternalLink)]
-    if absent := sorted({str(folder / link.filename) for link in links if not (folder / link.filename).is_file()}):
+    links = {name: _elsewhere(file, name) for name in found}
+    places = {link[0] for link in links.values() if link is not None}
+    if absent := sorted(str(folder / place) for place in places if not (folder / place).exists()):
         raise DataError(
             f"episodes of {folder} lie in files that are not here",
             given=f"{len(absent)} missing: {absent[0]}",
             remedy="Copy the whole folder, and those of sets that it was combined from.",
         )
-    return [file[name] for name in names]
+    if len(places) > MOST_FILES:
+        raise DataError(f"{folder} is spread over too many files", given=len(places), expected=f"at most {MOST_FILES}")
+    others = {place: files.enter_context(opened(_within(folder, place))) for place in sorted(places)}
+    groups = []
+    for name, link in links.items():
+        group = member(file, name) if link is None else member(others[link[0]], link[1])
+        if not isinstance(group, h5py.Group):
+            raise DataError(f"{name} of {folder} is no episode", expected="a group of arrays")
+        groups.append(group)
+    return groups
+
+
+EPISODE = re.compile(r"episode_\d{1,9}")
+MOST_FILES = 500
+"""Further files that are open at once."""
+LARGEST_METADATA = 16 * 2**20
+"""Bytes; Minari's own are a few thousand."""
+
+
+def _elsewhere(file: h5py.File, name: str) -> tuple[str, str] | None:
+    """The file and the place in it that an episode is a link to; None of one that is here."""
+    own = name.encode()
+    if file.id.links.get_info(own).type != h5py.h5l.TYPE_EXTERNAL:
+        return None
+    place, within = file.id.links.get_val(own)
+    return os.fsdecode(place), within.decode(errors="replace").strip("/")
+
+
+def _within(folder: Path, place: str) -> Path:
+    """A further file of a set.
+
+    Raises:
+        DataError: it lies where no set of Minari's does.
+    """
+    path = (folder / place).resolve()
+    if not any(path.is_relative_to(root.resolve()) for root in (folder, minari_root())):
+        raise DataError(
+            f"episodes of {folder} are links to a file outside of it",
+            given=place,
+            expected=f"files beside it, or of other sets in {minari_root()}",
+            remedy="Copy that file into the folder, if you trust it, and make the link again.",
+        )
+    return path
 
 
 def _episodes(groups: list[h5py.Group], path: Path) -> Iterator[dict[str, Any]]:
+    room = Room()
     for index, group in enumerate(groups):
-        missing = [key for key in KEYS if not isinstance(group.get(key), h5py.Dataset)]
-        if missing:
-            raise DataError(f"episode {index} of {path} lacks {', '.join(missing)}", given=sorted(group))
-        episode = {ours: np.asarray(group[theirs]) for theirs, ours in KEYS.items()}
+        where = f"episode {index} of {path}"
+        sets = {key: one for key in KEYS if isinstance(one := member(group, key), h5py.Dataset)}
+        if missing := [key for key in KEYS if key not in sets]:
+            raise DataError(f"{where} lacks {', '.join(missing)}", given=some_names(group))
+        episode = {KEYS[key]: array(one, f"{key} of {where}", room) for key, one in sets.items()}
         steps = len(episode["rewards"])
         if len(episode["observations"]) != steps + 1:
             raise DataError(

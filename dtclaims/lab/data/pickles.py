@@ -15,12 +15,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dtclaims.errors import DataError
+from dtclaims.errors import DataError, StoreError
+from dtclaims.files import read_bytes
 from dtclaims.lab.data.assembly import from_episodes, settle_task
+from dtclaims.lab.data.hdf5_reading import SHOWN
 from dtclaims.lab.data.trajectories import Trajectories
 from dtclaims.lab.design.tasks import Task
+from dtclaims.lab.pickle_bounds import check_pickle
 
 KEYS = ("observations", "actions", "rewards", "terminals")
+LARGEST = 8 * 2**30
+"""Bytes of a pickle that is read at all; of D4RL's, the largest has two thousand million."""
+DIMENSIONS = 8
+"""Of an array, at most."""
 DTYPES = {"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}
 
 
@@ -35,7 +42,11 @@ def load_pickle(path: Path, task: Task | None = None) -> Trajectories:
             trajectories, or values out of range.
     """
     try:
-        content = _resolve(_Unpickler(io.BytesIO(path.read_bytes())).load())
+        raw = read_bytes(path, LARGEST)
+        check_pickle(raw)
+        content = _resolve(_Unpickler(io.BytesIO(raw)).load())
+    except StoreError as error:
+        raise DataError(f"cannot read {path}", given=error.given or error, expected=error.expected) from None
     except DataError as error:
         raise DataError(f"{path}: {error.problem}", given=error.given, remedy=error.remedy) from None
     except Exception as error:
@@ -54,22 +65,33 @@ def load_pickle(path: Path, task: Task | None = None) -> Trajectories:
         if missing:
             raise DataError(
                 f"trajectory {index} of {path} lacks {', '.join(missing)}",
-                given=[str(key) for key in episode],
+                given=[str(key) for key in list(episode)[:SHOWN]],
                 expected=list(KEYS),
             )
+        # A list of lists that are one list takes numpy as long as if each were its own.
+        for key in KEYS:
+            if not isinstance(episode[key], np.ndarray) and not _is_flat(episode[key]):
+                raise DataError(
+                    f"{key} of episode {index} of {path} are not an array of numbers", given=type(episode[key]).__name__
+                )
     shapes = (np.shape(content[0]["observations"]), np.shape(content[0]["actions"]))
     found = settle_task(task, None, path.name, shapes, str(path))
     episodes = ({key: episode[key] for key in KEYS} for episode in content)
     return from_episodes(found, episodes, source=str(path), provenance={"source": "Decision Transformer pickle"})
 
 
+def _is_flat(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, int | float) for one in value)
+
+
 class _Dtype:
     """Stands in for numpy.dtype: plain numbers only."""
 
     def __init__(self, code: object, *_: object) -> None:
-        plain = str(code).lstrip("<>|=")
+        plain = code.lstrip("<>|=") if isinstance(code, str) else None
         if plain not in DTYPES:
-            raise DataError("the pickle holds arrays that are not numbers", given=str(code))
+            given = code[:SHOWN] if isinstance(code, str) else type(code).__name__
+            raise DataError("the pickle holds arrays that are not numbers", given=given)
         self.value: np.dtype[Any] = np.dtype(plain)
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
@@ -90,9 +112,13 @@ class _Array:
 def _array(data: Any, dtype: object, shape: Any, order: Any = "C") -> npt.NDArray[Any]:
     if not isinstance(dtype, _Dtype) or not isinstance(data, bytes | bytearray):
         raise DataError("the pickle holds arrays that are not numbers", given=type(data).__name__)
+    if not isinstance(shape, tuple) or not all(type(one) is int and 0 <= one <= LARGEST for one in shape[:DIMENSIONS]):
+        raise DataError("an array of the pickle has no shape", given=type(shape).__name__)
     # Checked before numpy is asked, so that a wrong shape cannot ask for memory.
-    if math.prod(shape) * dtype.value.itemsize != len(data):
-        raise DataError("an array of the pickle has another size than it says", given=f"{len(data)} bytes for {shape}")
+    if len(shape) > DIMENSIONS or math.prod(shape) * dtype.value.itemsize != len(data):
+        raise DataError(
+            "an array of the pickle has another size than it says", given=f"{len(data)} bytes for {shape[:DIMENSIONS]}"
+        )
     return np.frombuffer(data, dtype.value).reshape(shape, order=order)
 
 
@@ -117,14 +143,29 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+class _Sealed:
+    """A function that a pickle may call, and whose attributes it may not set."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *given: Any) -> Any:
+        return self._function(*given)
+
+    def __setstate__(self, state: object) -> None:
+        raise DataError("the pickle changes what it calls, which no array needs")
+
+
 ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Dtype,
-    ("_codecs", "encode"): _latin1,
-    ("builtins", "bytearray"): lambda data=b"": bytearray(data if isinstance(data, bytes) else b""),
+    ("_codecs", "encode"): _Sealed(_latin1),
+    ("builtins", "bytearray"): _Sealed(lambda data=b"": bytearray(data if isinstance(data, bytes) else b"")),
     **{("builtins", kind.__name__): kind for kind in (bool, int, float)},
     **{
-        (f"numpy.{core}.{module}", name): function
+        (f"numpy.{core}.{module}", name): _Sealed(function)
         for core in ("core", "_core")
         for module, name, function in (
             ("multiarray", "_reconstruct", _reconstruct),

@@ -16,6 +16,7 @@ import torch
 
 from dtclaims import __version__
 from dtclaims.errors import UsageError
+from dtclaims.lab.cards import with_digest
 from dtclaims.lab.data.policy import WEIGHTS_FILE, Policy
 from dtclaims.lab.data.policy_selection import (
     Level,
@@ -228,6 +229,7 @@ def write_policy(
         },
         "files": {WEIGHTS_FILE: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}},
     }
+    card = with_digest(card)
     (out / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return card
 

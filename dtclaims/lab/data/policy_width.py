@@ -16,12 +16,12 @@ import numpy as np
 
 from dtclaims import __version__
 from dtclaims.errors import UsageError
+from dtclaims.lab.cards import checked_card, with_digest
 from dtclaims.lab.data.collect import policy_folder
 from dtclaims.lab.data.policy import WEIGHTS_FILE, Policy
 from dtclaims.lab.data.policy_selection import FRESH_EPISODES, Measured, measure_policy, medium_distance, rounded
 from dtclaims.lab.data.simulators import world
 from dtclaims.lab.design.tasks import Task
-from dtclaims.places import read_card
 from dtclaims.seeding import derive
 
 WIDTHS = tuple(tenth / 10 for tenth in range(5, 26))
@@ -119,7 +119,7 @@ def fit_policy(
     """
     # The one that was trained: a policy fitted before is not fitted again.
     folder = policy_folder(task.name, "medium")
-    trained, policy = read_card(folder), Policy.load(folder, task)
+    trained, policy = checked_card(folder), Policy.load(folder, task)
     version = world(simulator).version()
     width, measured = choose_width(policy, simulator=simulator, seed=seed, workers=workers, progress=progress)
     chosen, fresh_seed = widened(policy, width), derive(seed, "width/fresh") % 2**31
@@ -155,5 +155,6 @@ def fit_policy(
         },
         "files": {WEIGHTS_FILE: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}},
     }
+    card = with_digest(card)
     (out / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return card

@@ -8,13 +8,13 @@ import numpy.typing as npt
 
 from dtclaims import __version__
 from dtclaims.errors import UsageError
+from dtclaims.lab.cards import checked_card
 from dtclaims.lab.data.collect import policy_folder
 from dtclaims.lab.data.policy import WEIGHTS_FILE, Policy
 from dtclaims.lab.data.policy_selection import Actor, measure_policy, rounded
 from dtclaims.lab.data.scores import references_command
 from dtclaims.lab.data.simulators import V4, world
 from dtclaims.lab.design.tasks import Task
-from dtclaims.places import read_card
 from dtclaims.seeding import derive
 
 EPISODES = 100
@@ -66,7 +66,7 @@ def measure_references(
     measured: dict[str, Any] = {}
     for task in tasks:
         folder = policy_folder(task.name, "expert", simulator)
-        card = read_card(folder)
+        card = checked_card(folder)
         sha256 = card["files"][WEIGHTS_FILE]["sha256"]
         actors: dict[str, tuple[Actor, dict[str, str]]] = {
             "random": (RandomPolicy(task), {"policy": "uniform actions in [-1, 1]"}),

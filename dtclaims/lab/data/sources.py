@@ -10,10 +10,9 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
-import h5py
-
 from dtclaims.errors import DataError, UsageError
-from dtclaims.lab.data.hdf5 import KEYS, UNREADABLE, load_hdf5, unreadable
+from dtclaims.lab.data.hdf5 import KEYS, load_hdf5
+from dtclaims.lab.data.hdf5_reading import check_plain, opened
 from dtclaims.lab.data.legacy import load_legacy
 from dtclaims.lab.data.minari import ID, data_folder, fetch, load_minari, minari_root
 from dtclaims.lab.data.pickles import load_pickle
@@ -46,7 +45,7 @@ def load(source: str | Path, task: str | Task | None = None) -> Trajectories:
         if wanted is None:
             raise UsageError("D4RL's loader needs a task", remedy="Name it with --task.")
         return load_legacy(wanted)
-    path = Path(source).expanduser()
+    path = place_of(source)
     if not path.exists() and isinstance(source, str) and ID.fullmatch(source):
         return load_minari(fetch(source), wanted)
     if path.is_dir() and data_folder(path) is None:
@@ -56,14 +55,34 @@ def load(source: str | Path, task: str | Task | None = None) -> Trajectories:
     return _load_path(path, wanted)
 
 
+def place_of(source: str | Path) -> Path:
+    """A place as somebody wrote it; whether there is anything is not said.
+
+    Raises:
+        UsageError: no place can be called that: `~` of nobody, a name that is too long.
+        DataError: a folder above it may not be looked into.
+    """
+    try:
+        path = Path(source).expanduser()
+        path.exists()
+    except PermissionError as error:
+        raise DataError(f"{source} may not be looked at", given=error.strerror) from None
+    except (OSError, ValueError, RuntimeError) as error:
+        said = repr(str(source))
+        given = said if len(said) < 200 else f"{said[:100]}… of {len(said)} characters"
+        raise UsageError("no such data", given=f"{given}: {getattr(error, 'strerror', None) or error}") from None
+    return path
+
+
 def _load_path(path: Path, task: Task | None) -> Trajectories:
     if path.is_dir():
         return load_minari(path, task)
+    if not path.exists():
+        raise UsageError("no such data", given=path, expected="a file, a folder or a Minari id")
+    check_plain(path)
     try:
         with path.open("rb") as file:
             start = file.read(8)
-    except FileNotFoundError:
-        raise UsageError("no such data", given=path, expected="a file, a folder or a Minari id") from None
     except OSError as error:
         raise DataError(f"cannot read {path}", given=error) from None
     if start == HDF5_SIGNATURE:
@@ -79,11 +98,8 @@ def _load_path(path: Path, task: Task | None) -> Trajectories:
 
 
 def _holds_episodes(path: Path) -> bool:
-    try:
-        with h5py.File(path, "r") as file:
-            return "episode_0" in file and KEYS[0] not in file
-    except UNREADABLE as error:
-        raise unreadable(path, error) from None
+    with opened(path) as file:
+        return file.id.links.exists(b"episode_0") and not file.id.links.exists(KEYS[0].encode())
 
 
 def in_folder(folder: Path, task: Task) -> Path:

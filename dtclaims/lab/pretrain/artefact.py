@@ -12,7 +12,8 @@ import torch
 
 import dtclaims
 from dtclaims.errors import StoreError, UsageError
-from dtclaims.places import read_card, sha256_file
+from dtclaims.lab.cards import checked_card, with_digest
+from dtclaims.places import sha256_file
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -90,7 +91,7 @@ def finished_card(folder: Path, settings: Mapping[str, object], *, resume: bool)
     path = folder / "card.json"
     if not path.exists():
         return None
-    card = read_card(folder)
+    card = checked_card(folder)
     if not resume:
         raise UsageError(
             "output folder already holds a finished run", given=folder, remedy="Use another folder, or delete this one."
@@ -102,7 +103,7 @@ def finished_card(folder: Path, settings: Mapping[str, object], *, resume: bool)
 def write_card(
     folder: Path, card: Mapping[str, object], files: Sequence[str], packages: Sequence[str]
 ) -> dict[str, Any]:
-    """Complete `card` with the versions of `packages` and the sha256 of `files`, write it, and return it."""
+    """Complete `card` with the versions of `packages` and the sha256 of `files`, seal it, write it, and return it."""
     complete: dict[str, Any] = {
         "schema": 1,
         **card,
@@ -115,5 +116,6 @@ def write_card(
             name: {"sha256": sha256_file(folder / name), "bytes": (folder / name).stat().st_size} for name in files
         },
     }
+    complete = with_digest(complete)
     write_atomically(folder / "card.json", (json.dumps(complete, indent=2) + "\n").encode())
     return complete

@@ -7,13 +7,13 @@ names nor on their order, and a repeated document counts once.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from dtclaims.errors import DataError
+from dtclaims.files import parse_json, plain_bytes, plain_text
 from dtclaims.lab.pretrain.sources import DOCUMENT_BREAK
 
 HELD_OUT = 0.02
@@ -66,7 +66,7 @@ def read_corpus(paths: Sequence[Path | str]) -> Corpus[Document]:
     documents: dict[str, Document] = {}
     files = []
     for path in corpus_files([Path(path) for path in paths], [".txt"]):
-        raw = path.read_bytes()
+        raw = read_corpus_file(path)
         try:
             text = raw.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -99,10 +99,26 @@ def corpus_files(paths: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
         if not path.exists():
             raise DataError("corpus path does not exist", given=path, remedy="Make one: dtclaims pretrain corpus.")
         if path.is_dir():
-            found += sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes)
+            found += sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
         else:
             found.append(path)
     return found
+
+
+LARGEST_FILE = 2 * 2**30
+"""Bytes of one file of a corpus."""
+
+
+def read_corpus_file(path: Path) -> bytes:
+    """The content of a plain file of a corpus.
+
+    Raises:
+        DataError: it cannot be read, is a pipe or a device, or is too large.
+    """
+    try:
+        return plain_bytes(path, LARGEST_FILE)
+    except (OSError, ValueError) as error:
+        raise DataError("corpus file cannot be read", given=f"{path}: {error}", remedy="Leave it out.") from None
 
 
 def provenance(path: Path, raw: bytes) -> dict[str, object]:
@@ -114,9 +130,9 @@ def provenance(path: Path, raw: bytes) -> dict[str, object]:
     digest = hashlib.sha256(raw).hexdigest()
     manifest = path.parent / "manifest.json"
     try:
-        listed = json.loads(manifest.read_text(encoding="utf-8"))["files"] if manifest.exists() else []
+        listed = parse_json(plain_text(manifest))["files"] if manifest.exists() else []
         entries = {entry["file"]: (entry["sha256"], dict(entry)) for entry in listed}
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError("corpus manifest cannot be read", given=f"{manifest} ({error!r})") from error
     if path.name in entries:
         recorded, entry = entries[path.name]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dtclaims.errors import DataError
-from dtclaims.lab.pretrain.corpus import Corpus, corpus_files, provenance, split
+from dtclaims.lab.pretrain.corpus import Corpus, corpus_files, provenance, read_corpus_file, split
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 """Files of a folder that are read."""
@@ -51,7 +51,7 @@ def read_photographs(paths: Sequence[Path | str], smallest: int) -> Corpus[Photo
     files = []
     found = corpus_files([Path(path) for path in paths], SUFFIXES)
     for path in found:
-        raw = path.read_bytes()
+        raw = read_corpus_file(path)
         sizes = tuple(shrink(decode(path, raw), smallest))
         if sizes:
             files.append(provenance(path, raw))

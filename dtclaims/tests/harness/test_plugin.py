@@ -384,7 +384,7 @@ def test_remedies_repeat_the_sessions_own_options(run: Any, pytester: pytest.Pyt
         "pytest claims --scale mini --protocol published --task hopper --seeds 3 --looks 3,5 --store 'my store' "
         "--claim SAMPLE-fails"
     )
-    assert not any("--task leaves" in entry["reason"] for entry in found)
+    assert not any("--task leaves" in entry["reason"] for entry in report(pytester)["claims"])
 
 
 def test_a_session_under_a_registration(run: Any, filled: Path, pytester: pytest.Pytester) -> None:

@@ -16,6 +16,7 @@ from dtclaims.errors import BackboneError, UsageError
 from dtclaims.harness.lab import Circumstances, Need, Provenance, Reading, Unavailable, Wish
 from dtclaims.harness.store.pooling import pool
 from dtclaims.lab import LAB
+from dtclaims.lab.cards import with_digest
 from dtclaims.lab.design.scales import SCALES
 from dtclaims.lab.design.switches import PROTOCOLS
 from dtclaims.lab.inputs import find_backbone, numbers_at_hand
@@ -44,7 +45,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
             tensors = load_file(folder / "model.safetensors")
             save_file({name: tensor * number for name, tensor in tensors.items()}, folder / "model.safetensors")
             card["files"]["model.safetensors"]["sha256"] = sha256_file(folder / "model.safetensors")
-        (folder / "card.json").write_text(json.dumps(card))
+        (folder / "card.json").write_text(json.dumps(with_digest(card)))
         return folder
 
     return number
@@ -153,7 +154,7 @@ def test_numbers_have_one_shape(make: Make) -> None:
     folder = make(2)
     card = json.loads((folder / "card.json").read_text())
     card["config"]["heads"] = 4
-    (folder / "card.json").write_text(json.dumps(card))
+    (folder / "card.json").write_text(json.dumps(with_digest(card)))
     of = session("1,2")
     resolved(LANGUAGE, 0, of)
     with pytest.raises(BackboneError, match="numbers 1 and 2 of the language backbone are networks of two shapes"):
@@ -168,7 +169,7 @@ def test_a_recipe_that_differs_in_more_than_its_seed_is_said(make: Make) -> None
     assert "differ in more" not in of.label
     card = json.loads((folder / "card.json").read_text())
     card["settings"]["updates"] = 60
-    (folder / "card.json").write_text(json.dumps(card))
+    (folder / "card.json").write_text(json.dumps(with_digest(card)))
     told = f"{MINI.label} language-mini@1 and language-mini@2 differ in more than their seed: updates."
     assert of.label.startswith(told)
 

@@ -1,12 +1,13 @@
 """A standing attack on the store and its sessions: whatever happens to one, the next says what it would have said.
 
-    python -m dtclaims.tests.support.attack [--trials N] [--seed N] [--only TRIAL]
+    python -m dtclaims.tests.support.attack [--trials N] [--first TRIAL] [--seed N] [--only TRIAL]
 
 Each trial draws a subject (a session of the tiny paper, or a tiny run that trains) and what happens to it, from (seed,
 trial); the session after it must end as if nothing had happened. Printed is a table of trials by kind: tried;
 survived, as the next session says the same; lost, sound results that nobody touched and that are gone or changed
 (must be 0); typed, sessions that ended with an error of ours or a verdict that names the file; tracebacks (must be 0).
-Failing trials are printed with what repeats them. Exit code 1 if there are any.
+Failing trials are printed with what repeats them, and the table so far after every 50 trials: a run that was cut off
+goes on with `--first`. Exit code 1 if any failed.
 """
 
 import argparse
@@ -395,10 +396,23 @@ def attack(trial: Trial, said: dict[str, str], numbers: tuple[object, ...]) -> N
     compare(trial, before, touched)
 
 
+def table(counts: Counter[tuple[str, str]]) -> str:
+    """What became of the trials so far, by kind."""
+    lines = [f"{'':18}{'tried':>7}{'survived':>10}{'lost':>6}{'typed':>7}{'tracebacks':>12}"]
+    for kind in (*KINDS, "all"):
+        row = [
+            sum(found for (of, name), found in counts.items() if name == column and kind in (of, "all"))
+            for column in ("tried", *COLUMNS)
+        ]
+        lines.append(f"{kind:18}{row[0]:>7}{row[1]:>10}{row[2]:>6}{row[3]:>7}{row[4]:>12}")
+    return "\n".join(lines)
+
+
 def main_attack(arguments: list[str] | None = None) -> int:
     """Carry all trials out and print their table; 1 if one failed."""
     parser = argparse.ArgumentParser(prog="attack")
     parser.add_argument("--trials", type=int, default=500)
+    parser.add_argument("--first", type=int, default=0, help="the trial to begin with")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, default=None, help="this trial alone, to see it again")
     options = parser.parse_args(arguments)
@@ -422,7 +436,8 @@ def main_attack(arguments: list[str] | None = None) -> int:
         run = killing.finished(store)
         assert run is not None
         numbers = killing.numbers(run)
-        chosen = range(options.trials) if options.only is None else [options.only]
+        first = options.first
+        chosen = range(first, first + options.trials) if options.only is None else [options.only]
         for number in chosen:
             draw = random.Random(f"{options.seed}/{number}")
             folder = base / f"trial-{number}"
@@ -445,13 +460,9 @@ def main_attack(arguments: list[str] | None = None) -> int:
                     if path.is_dir() and not path.is_symlink():
                         path.chmod(0o755)
             shutil.rmtree(folder, ignore_errors=True)
-    print(f"\n{'':18}{'tried':>7}{'survived':>10}{'lost':>6}{'typed':>7}{'tracebacks':>12}")
-    for kind in (*KINDS, "all"):
-        row = [
-            sum(found for (of, name), found in counts.items() if name == column and kind in (of, "all"))
-            for column in ("tried", *COLUMNS)
-        ]
-        print(f"{kind:18}{row[0]:>7}{row[1]:>10}{row[2]:>6}{row[3]:>7}{row[4]:>12}")
+            if (number + 1) % 50 == 0:
+                print(f"\ntrials {chosen[0]} to {number}\n{table(counts)}", flush=True)
+    print(f"\n{table(counts)}")
     return 1 if failing else 0
 
 

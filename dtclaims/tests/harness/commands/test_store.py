@@ -1,13 +1,19 @@
 """`dtclaims store`: what it lists, finds damaged, deletes, packs and unpacks."""
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dtclaims.addresses import key_of
 from dtclaims.errors import DtclaimsError, StoreError, UsageError
@@ -16,6 +22,7 @@ from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.engine.room import size
 from dtclaims.harness.engine.timeline import Timeline
 from dtclaims.harness.plan.plan import Plan
+from dtclaims.harness.store import archive as archiving
 from dtclaims.harness.store.archive import export_store, import_store
 from dtclaims.harness.store.looks import read_looks
 from dtclaims.harness.store.store import Store, write_json
@@ -390,6 +397,127 @@ def test_an_archive_of_another_kind_is_refused(store: Store, tmp_path: Path) -> 
     """Without our header it is somebody else's."""
     with pytest.raises(StoreError, match="another kind or version"):
         import_store(store, archive(tmp_path / "x.tar", {}, header=False))
+
+
+def raw_member(name: str, size: int, kind: bytes = tarfile.REGTYPE, content: bytes = b"") -> bytes:
+    """A header that states a size, and what there is."""
+    one = tarfile.TarInfo(name)
+    one.type = kind
+    one.size = size
+    return one.tobuf(tarfile.GNU_FORMAT) + content + bytes(-len(content) % 512)
+
+
+def sparse_giant() -> bytes:
+    """A file of 2^40 zeros in two kilobytes, by the pax headers of GNU tar."""
+    one = tarfile.TarInfo(f"runs/{'0' * 20}/epoch_000.safetensors")
+    one.size = 512
+    one.pax_headers = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": one.name,
+        "GNU.sparse.realsize": str(2**40),
+    }
+    return one.tobuf(tarfile.PAX_FORMAT) + b"1\n0\n0\n".ljust(512, b"\0")
+
+
+OURS = f"runs/{'0' * 20}/result.json"
+CHECKPOINT = f"runs/{'0' * 20}/epoch_000.safetensors"
+END = bytes(1024)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (raw_member(CHECKPOINT, 2**50), "too large: got .* of 1,125,899,906,842,624 bytes"),
+        (raw_member(OURS, 2**33), "too large: got .* of 8,589,934,592 bytes"),
+        (raw_member(CHECKPOINT, 2**33), "far more than it holds"),
+        (raw_member(OURS, -512), "cannot read|too large"),
+        (sparse_giant(), "holds what no export writes"),
+        (raw_member("x", 2**40, tarfile.GNUTYPE_LONGNAME), "a header of 1,099,511,627,776 bytes"),
+        (raw_member("x", 2**40, tarfile.XHDTYPE), "a header of 1,099,511,627,776 bytes"),
+        (raw_member("x", 8, tarfile.XHDTYPE, b"8 size=x") * 2000, "cannot read"),
+        (
+            raw_member("x", 19, tarfile.XHDTYPE, b"19 size=" + b"9" * 10 + b"\n") + raw_member(OURS, 0),
+            "too large|cannot",
+        ),
+        (raw_member("x", -1024, tarfile.XHDTYPE), "cannot read"),
+        (raw_member("x", 0, tarfile.FIFOTYPE), "holds what no export writes"),
+        (raw_member("x", 0, tarfile.CHRTYPE), "holds what no export writes"),
+        (b"".join(raw_member(OURS, 0) for _ in range(11)), "too many files|File exists"),
+    ],
+)
+def test_an_archive_that_claims_more_than_it_holds(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, message: str, packed: bool
+) -> None:
+    """Sizes, headers and counts that no machine has room for: one error at once, and nothing is written."""
+    monkeypatch.setattr(archiving, "MOST_MEMBERS", 10)
+    path = tmp_path / ("x.tar.gz" if packed else "x.tar")
+    path.write_bytes(gzip.compress(content + END) if packed else content + END)
+    before = files(store)
+    tracemalloc.start()
+    try:
+        with pytest.raises(StoreError, match=message):
+            import_store(store, path)
+        assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert files(store) == before
+
+
+def test_zeros_that_unpack_to_far_more_than_they_are(store: Store, tmp_path: Path) -> None:
+    """A kilobyte that becomes a gigabyte is no archive of results, whatever fits on the disk."""
+    path = tmp_path / "x.tar.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(raw_member(CHECKPOINT, 2**30))
+        for _ in range(2**4):
+            file.write(bytes(2**20))
+    with pytest.raises(StoreError, match="far more than it holds"):
+        import_store(store, path)
+
+
+@pytest.mark.parametrize("suffix", [".bz2", ".xz"])
+def test_archives_that_no_export_writes_are_not_unpacked(store: Store, tmp_path: Path, suffix: str) -> None:
+    """An export is plain, or packed by gzip."""
+    path = archive(tmp_path / "x.tar", {})
+    packed = {".bz2": bz2.compress, ".xz": lzma.compress}[suffix](path.read_bytes())
+    (tmp_path / f"x.tar{suffix}").write_bytes(packed)
+    with pytest.raises(StoreError, match="cannot read"):
+        import_store(store, tmp_path / f"x.tar{suffix}")
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_archive_is_taken_or_a_typed_error(
+    store: Store, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    """Headers with any field altered, one after the other: nothing but ours ends up in the store, and no traceback."""
+    content = bytearray(
+        b"".join(
+            raw_member(
+                *data.draw(
+                    st.sampled_from(
+                        [
+                            (OURS, 2),
+                            (OURS, 512, tarfile.XHDTYPE),
+                            ("x", 600, tarfile.GNUTYPE_LONGNAME),
+                            (OURS, 1, tarfile.GNUTYPE_SPARSE),
+                        ]
+                    )
+                ),
+                content=b"{}",
+            )
+            for _ in range(data.draw(st.integers(1, 4)))
+        )
+    )
+    for _ in range(data.draw(st.integers(0, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.sampled_from([0, 0x80, 0xFF, 0x37, 0x20]))
+    path = tmp_path_factory.mktemp("any") / "x.tar"
+    path.write_bytes(bytes(content) + END)
+    before = files(store)
+    with pytest.raises(StoreError):
+        import_store(store, path)
+    assert files(store) == before
 
 
 def test_no_store_no_guess(tmp_path: Path) -> None:

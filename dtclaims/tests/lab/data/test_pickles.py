@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dtclaims.errors import DataError, DtclaimsError, WrongTask
+from dtclaims.lab import pickle_bounds
+from dtclaims.lab.data import pickles
 from dtclaims.lab.data.hdf5 import save_hdf5
 from dtclaims.lab.data.pickles import load_pickle
 from dtclaims.lab.data.sources import load
@@ -171,3 +173,85 @@ def test_damage_is_a_typed_error_or_numbers(tmp_path_factory: pytest.TempPathFac
         return
     assert np.isfinite(back.rewards).all()
     assert np.abs(back.actions).max() <= 1
+
+
+def operations(*parts: bytes) -> bytes:
+    return b"\x80\x04" + b"".join(parts) + b"."
+
+
+def nested(depth: int) -> bytes:
+    """(((0, 0), (0, 0)), …): a few bytes, and 2^depth parts when it is hashed."""
+    return b"K\x00" + b"2\x86" * depth
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        # A dict whose key takes until the end of the world to hash.
+        (operations(b"]}", nested(70), b"K\x01sa"), "an object of more than 1,000,000 parts"),
+        (operations(b"]}(", nested(70), b"K\x01ua"), "an object of more than 1,000,000 parts"),
+        (operations(b"]}", b"K\x00" + b"\x94h\x00\x86" * 1, b"0a"), "pickle"),
+        # A table of the memo for two thousand million entries.
+        (operations(b"]r\xff\xff\xff\x7f"), "a memo of 2,147,483,647 entries after"),
+        (b"(lp2147483647\n.", "a memo of 2,147,483,647 entries after"),
+        (operations(b"\x8e" + (2**50).to_bytes(8, "little"), b"x"), "pickle"),
+        (operations(b"]\x96" + (2**40).to_bytes(8, "little"), b"xa"), "pickle"),
+        (operations(b"]h\x07a"), "pickle"),
+        (operations(b"00000"), "pickle"),
+        # The default of a function of ours, set by a pickle.
+        (operations(b"]cnumpy.core.multiarray\nscalar\n}b", b"a"), "changes what it calls"),
+        (operations(b"]cbuiltins\nint\n}X\x01\x00\x00\x00aK\x01sba"), "pickle"),
+    ],
+)
+def test_what_a_pickle_would_cost_is_read_before_it_is_run(tmp_path: Path, content: bytes, message: str) -> None:
+    """Operations that cost more than the file holds: a DataError at once."""
+    (tmp_path / "hopper.pkl").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        load_pickle(tmp_path / "hopper.pkl")
+
+
+def doubled(depth: int) -> Any:
+    found: Any = [0.0, 0.0]
+    for _ in range(depth):
+        found = [found, found]
+    return found
+
+
+def test_lists_that_are_one_list_are_not_followed(tmp_path: Path) -> None:
+    """A kilobyte that stands for 2^40 numbers, in the place of an array, of its type and of its shape."""
+    content = paths(made_up(LENGTHS))
+    content[1]["observations"] = doubled(40)
+    with pytest.raises(DataError, match=r"observations of episode 1 of .* are not an array of numbers: got list"):
+        load_pickle(write(tmp_path / "hopper.pkl", content))
+    bomb = pickle.dumps(doubled(40), protocol=2)[2:-1]
+    dtype, array = b"cnumpy\ndtype\n", b"cnumpy.core.numeric\n_frombuffer\n"
+    for parts in (
+        (b"]", dtype, bomb, b"\x85Ra"),
+        (b"]", array, b"(C\x04aaaa", dtype, b"X\x02\x00\x00\x00f4\x85R", b"(", bomb, b"K\xfft", b"tRa"),
+        (b"]", array, b"(C\x04aaaa", dtype, b"X\x02\x00\x00\x00f4\x85R", bomb, b"tRa"),
+        (b"]", array, b"(C\x04aaaa", dtype, b"X\x02\x00\x00\x00f4\x85R", b"(" + b"K\x01" * 99, b"ttRa"),
+    ):
+        (tmp_path / "hopper.pkl").write_bytes(operations(*parts))
+        with pytest.raises(DataError, match=r"arrays that are not numbers: got list|has no shape|size than it says"):
+            load_pickle(tmp_path / "hopper.pkl")
+
+
+def test_a_pickle_with_more_operations_than_any_set_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are counted, and a file that is too large is not read."""
+    path = write(tmp_path / "hopper.pkl", paths(made_up(LENGTHS)))
+    monkeypatch.setattr(pickle_bounds, "MOST_OPERATIONS", 50)
+    with pytest.raises(DataError, match="more than 50 operations"):
+        load_pickle(path)
+    monkeypatch.setattr(pickles, "LARGEST", 100)
+    with pytest.raises(DataError, match=r"got \d+ bytes, expected at most 100"):
+        load_pickle(path)
+
+
+@settings(max_examples=150, deadline=1000)
+@given(st.lists(st.sampled_from([bytes([code]) for code in range(256)] + [b"2\x86", b"(", b"K\x01", b"]", b"}"])))
+def test_any_operations_are_a_typed_error(tmp_path_factory: pytest.TempPathFactory, parts: list[bytes]) -> None:
+    """Whatever is put together of operations, reading ends at once, and in a DtclaimsError."""
+    path = tmp_path_factory.mktemp("operations") / "hopper.pkl"
+    path.write_bytes(operations(*parts))
+    with pytest.raises(DtclaimsError):
+        load_pickle(path)

@@ -1,0 +1,38 @@
+"""Cards of checkpoints and policies, with a checksum of what they say.
+
+Apart from `dtclaims.places.read_card`, which checks the files that a card names and lies in the addresses of runs.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dtclaims.errors import FixtureError
+from dtclaims.files import checksum
+from dtclaims.places import read_card
+
+DIGEST = "digest"
+"""The field that holds it: SHA-256 of all others. Cards of before have none."""
+
+
+def with_digest(card: Mapping[str, Any]) -> dict[str, Any]:
+    """A card as it is written."""
+    said = {name: value for name, value in card.items() if name != DIGEST}
+    return {**said, DIGEST: checksum(said)}
+
+
+def checked_card(folder: Path) -> dict[str, Any]:
+    """The card in a folder, after checking what it says and the files that it names.
+
+    Raises:
+        FixtureError: as `read_card`; or the card says something else than when it was written.
+    """
+    card = read_card(folder)
+    if DIGEST in card and with_digest(card)[DIGEST] != card[DIGEST]:
+        raise FixtureError(
+            f"{folder / 'card.json'} is not as it was written",
+            given="another digest than it states",
+            remedy=f"Restore it: `git checkout -- {folder}`, or remake it with the command in it. Whoever changes a "
+            f"card on purpose takes its {DIGEST!r} out.",
+        )
+    return card

@@ -1,0 +1,105 @@
+"""Every command that reads a file, given one that cannot be one: an answer at once."""
+
+import os
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dtclaims.harness.commands.main import main
+from dtclaims.places import ROOT
+
+EVIDENCE = str(ROOT / "claims" / "evidence" / "k1-random-init.json")
+PATIENCE = 60
+"""Seconds that a command may take; an answer takes less than one, beside imports."""
+MEMORY = 3 * 2**30
+"""Bytes that reading may allocate."""
+
+COMMANDS = [
+    ("judge", "FILE"),
+    ("judge", "--registration", "FILE", EVIDENCE),
+    ("judge", "--data", "FILE"),
+    ("judge", "--language-model", "FILE"),
+    ("report", "FILE"),
+    ("report", "diff", "FILE", "FILE"),
+    ("report", "merge", "FILE", "--out", "OUT"),
+    ("report", "expect", "FILE", "--out", "OUT"),
+    ("history", "add", "FILE", "--to", "OUT"),
+    ("dashboard", "FILE", "--out", "OUT"),
+    ("curves", "--curve", "return_mean", "FILE"),
+    ("costs", "FILE"),
+    ("costs", EVIDENCE, "--sessions", "FILE"),
+    ("evidence", "OUT", "--upgrade", "FILE"),
+    ("register", "--check", "FILE"),
+    ("store", "import", "FILE"),
+    ("store", "timeline", "FILE"),
+    ("data", "info", "FILE"),
+    ("data", "export", "FILE", "--to", "hdf5", "--out", "OUT"),
+    ("pretrain", "language", "--corpus", "FILE", "--out", "OUT"),
+    ("pretrain", "image", "--corpus", "FILE", "--out", "OUT"),
+]
+
+
+def giant(path: Path) -> None:
+    """A file that says it is large and takes no room."""
+    path.touch()
+    os.truncate(path, 2**40)
+
+
+def deep(path: Path) -> None:
+    path.write_bytes(b'{"a":' * 100_000)
+
+
+def wide(path: Path) -> None:
+    """One number of many digits, which Python would take minutes to read."""
+    path.write_bytes(b'{"schema": ' + b"9" * 2_000_000 + b"}")
+
+
+KINDS: dict[str, Callable[[Path], object]] = {
+    "pipe": os.mkfifo,
+    "device": lambda path: path.symlink_to("/dev/zero"),
+    "loop": lambda path: path.symlink_to(path),
+    "folder": Path.mkdir,
+    "giant": giant,
+    "deep": deep,
+    "wide": wide,
+}
+
+
+@pytest.fixture
+def bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Waiting for ever and unbounded memory are errors that fail the test."""
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path / "home"))
+
+    def late(*_: object) -> None:
+        raise AssertionError("it waits")
+
+    before, soft = signal.signal(signal.SIGALRM, late), resource.getrlimit(resource.RLIMIT_DATA)
+    signal.alarm(PATIENCE)
+    used = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_DATA, (used + MEMORY, soft[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_DATA, soft)
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("bounded")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_what_cannot_be_read_is_said_at_once(
+    tmp_path: Path, command: tuple[str, ...], kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pipes, devices, loops, folders, giants, and JSON that is deep or one number: a message and an exit code, without
+    waiting and without taking their size in memory."""
+    path = tmp_path / "given.json"
+    KINDS[kind](path)
+    words = [{"FILE": str(path), "OUT": str(tmp_path / "out")}.get(word, word) for word in command]
+    code = main(words)
+    said = capsys.readouterr()
+    assert "Traceback" not in said.err + said.out
+    # A session in which a claim has no data says which, and judges what it can.
+    assert code == 2 or ("--data" in command and code == 0), said.out + said.err
+    assert len(said.err) < 3000

@@ -1,0 +1,76 @@
+"""Cards say what they said when they were written."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dtclaims.errors import FixtureError
+from dtclaims.lab.cards import checked_card, with_digest
+from dtclaims.lab.data.collect import shipped_recipe
+from dtclaims.lab.design.scales import SCALES
+from dtclaims.lab.doctor import shipped
+from dtclaims.lab.inputs import Inputs, find_backbone
+from dtclaims.places import ROOT
+
+BACKBONE = ROOT / "fixtures" / "backbones" / "language-mini"
+CARDS = sorted((ROOT / "fixtures").glob("*/*/card.json"))
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda path: path.parent.name)
+def test_shipped_cards_are_sealed(card: Path) -> None:
+    """Each that ships states its digest, and reads."""
+    assert "digest" in checked_card(card.parent)
+
+
+def edited(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
+    shutil.copytree(BACKBONE, folder)
+    card = json.loads((folder / "card.json").read_text())
+    change(card)
+    (folder / "card.json").write_text(json.dumps(card))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda card: card["config"].update(eps=1e-3),
+        lambda card: card["settings"].update(seed=2),
+        lambda card: card.update(licence="another"),
+        lambda card: card["files"]["model.safetensors"].update(bytes=1),
+        lambda card: card.pop("origin"),
+        lambda card: card.update(digest="0" * 64),
+        lambda card: card.update(digest=None),
+    ],
+)
+def test_a_changed_card_is_named(tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """One field that says something else: an error that names the file, while planning and where a job reads it."""
+    folder = edited(tmp_path / "language-mini", change)
+    with pytest.raises(FixtureError, match=r"language-mini/card.json is not as it was written"):
+        find_backbone("language", SCALES["mini"], str(folder))
+    with pytest.raises(FixtureError, match="not as it was written"):
+        Inputs("hopper", {}, {"language": {"kind": "given", "path": str(folder)}}).load_backbones()
+
+
+def test_cards_of_before_and_those_that_were_sealed_again_are_read(tmp_path: Path) -> None:
+    """A card without a digest, as all had none, and one that somebody changed on purpose."""
+    folder = edited(tmp_path / "old", lambda card: (card.pop("digest"), card.update(licence="another")))
+    assert checked_card(folder)["licence"] == "another"
+    (folder / "card.json").write_text(json.dumps(with_digest(checked_card(folder))))
+    assert checked_card(folder)["licence"] == "another"
+
+
+def test_the_doctor_and_collecting_see_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy's card too, before anything is collected with it."""
+    for kind in ("policies", "backbones"):
+        shutil.copytree(ROOT / "fixtures" / kind, tmp_path / kind)
+    path = tmp_path / "policies" / "hopper-medium" / "card.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"licence": "another"}))
+    monkeypatch.setattr("dtclaims.lab.doctor.fixture_dir", lambda: tmp_path)
+    monkeypatch.setattr("dtclaims.lab.data.collect.fixture_dir", lambda: tmp_path)
+    assert [found.part for found in shipped() if found.state == "broken"] == ["policies/hopper-medium"]
+    with pytest.raises(FixtureError, match="not as it was written"):
+        shipped_recipe("hopper", steps=100)
