@@ -276,6 +276,13 @@ def test_recorded_verdicts(run: Any, filled: Path, pytester: pytest.Pytester) ->
     result = run("--store", str(filled), "--expect", "other.json")
     assert result.ret == EXIT_FAILED
     result.stdout.fnmatch_lines(["*SAMPLE-fails*refuted*reproduced*"])
+    # People's pages begin with it.
+    summary = recorded.with_suffix(".md").read_text(encoding="utf-8")
+    assert "not as recorded in other.json" in summary
+    assert summary.index("<b>SAMPLE-fails</b> (published, mini) | refuted | ✓ reproduced") < summary.index(
+        "## Verdicts"
+    )
+    assert "not as recorded in other.json" in recorded.with_suffix(".html").read_text(encoding="utf-8")
     assert run("--store", str(filled), "--expect", "absent.json").ret == EXIT_USAGE
 
 
