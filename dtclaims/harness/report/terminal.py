@@ -129,7 +129,7 @@ def clean(text: str) -> str:
 
 
 def wrapped(text: str, width: int, first: str = "", others: str = "    ") -> list[str]:
-    """A text in lines of at most `width` columns.
+    """A text in lines of at most `width` columns; only a word that is longer makes a longer line: paths are copied.
 
     Args:
         text: anything.
@@ -145,6 +145,7 @@ def wrapped(text: str, width: int, first: str = "", others: str = "    ") -> lis
         initial_indent=first,
         subsequent_indent=others,
         break_on_hyphens=False,
+        break_long_words=False,
     )
     return [line.replace(HELD, " ") for line in lines]
 

@@ -384,7 +384,7 @@ def test_remedies_repeat_the_sessions_own_options(run: Any, pytester: pytest.Pyt
         "pytest claims --scale mini --protocol published --task hopper --seeds 3 --looks 3,5 --store 'my store' "
         "--claim SAMPLE-fails"
     )
-    assert not any("--task leaves" in entry["reason"] for entry in found)
+    assert not any("--task leaves" in entry["reason"] for entry in report(pytester)["claims"])
 
 
 def test_a_session_under_a_registration(run: Any, filled: Path, pytester: pytest.Pytester) -> None:
@@ -480,8 +480,10 @@ def test_a_damaged_run_is_named(run: Any, filled: Path) -> None:
     file.write_text(file.read_text()[:-20])
     result = run("--store", str(filled), "-vv")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert f"{file} is damaged" in re.sub(r"\s*\n\s*", " ", result.stdout.str())
-    result.stdout.fnmatch_lines(["*verify --repair*", "report: *report.html"])
+    said = " ".join(result.stdout.str().split())
+    assert f"{file} is damaged" in said
+    assert "verify --repair" in said
+    result.stdout.fnmatch_lines(["report: *report.html*"])
     assert file.exists()
 
 
