@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dtclaims.harness.judge.document import Document
     from dtclaims.harness.judge.entries import Entry
     from dtclaims.harness.plan.cells import Cell
-    from dtclaims.harness.report.expect import Record
+    from dtclaims.harness.report.expect import Difference, Record
     from dtclaims.harness.settings import Settings
     from dtclaims.harness.study import Study
 
@@ -42,6 +42,7 @@ class Desk:
         """Verdicts of the record, or of the report to compare with, whose claims are declared no more."""
         self._error: DtclaimsError | None = None
         self._records: list[Record] = []
+        self._changed: list[Difference] = []
         self._before: Document | None = None
 
     def take(self, claim: "Claim") -> "list[tuple[str, Cell]]":
@@ -176,7 +177,9 @@ class Desk:
         if self.study is None or not self.entries:
             return
         from dtclaims.harness.judge.words import word
+        from dtclaims.harness.options import value_of
         from dtclaims.harness.report import render, summary_lines, written_lines
+        from dtclaims.harness.report.expect import Since
         from dtclaims.harness.report.part import place
         from dtclaims.harness.report.terminal import wrapped
 
@@ -187,7 +190,9 @@ class Desk:
         settings = self.study.settings
         where = place(document, settings.report)
         self.summary += wrapped(where.told, width)
-        written = render(document, where.folder)
+        named = [value_of(name, choices(self.config)) for name in ("expect", "compare")]
+        since = Since(" and ".join(str(one) for one in named if one), tuple(self._changed)) if self._records else None
+        written = render(document, where.folder, since=since)
         self.summary += written_lines({**written, **settings.extensions.write(document.to_json(), where.folder)})
 
     def _news(self, document: "Document", width: int) -> list[str]:
@@ -202,13 +207,14 @@ class Desk:
         for record in self._records:
             removed = record.removed(declared, columns)
             self.gone += len(removed)
+            differ = [found for one in document.claims if (found := record.difference(one)) is not None] + removed
+            self._changed += differ
             if record.entries and self._before is not None and record is self._records[-1]:
                 gone = {(one.id, one.protocol, one.scale) for one in removed}
                 kept = tuple(one for one in self._before.claims if one.key in self.entries or one.key in gone)
                 lines += wrapped(f"compared with {value_of('compare', choices(self.config))}:", width)
                 lines += diff_lines(replace(self._before, claims=kept), document, width)
                 continue
-            differ = [found for one in document.claims if (found := record.difference(one)) is not None] + removed
             lines += [f"not as recorded: {len(differ)}"] * bool(differ)
             lines += [line for one in differ for line in wrapped(str(one), width, "  ")]
         return lines

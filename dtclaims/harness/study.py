@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from dtclaims.device import limited, machine_of, worker_count
 from dtclaims.errors import StoreError, UsageError
+from dtclaims.harness.commit import commit_of
 from dtclaims.harness.declare.claim import Claim
-from dtclaims.harness.declare.papers import common_publication
+from dtclaims.harness.declare.papers import common_publication, pages_of
 from dtclaims.harness.declare.registry import load_claims
 from dtclaims.harness.judge.attribution import attribution, next_set, relevant, variants
 from dtclaims.harness.judge.document import Document, Family, Paper, Registration, made_now, with_holm
@@ -66,6 +67,8 @@ class Study:
         self.cells = list(cells)
         self.settings = settings
         self.publication = common_publication(cell.claim.file.parent for cell in self.cells)
+        # Now, not after hours of work: a page that cannot be read is an error.
+        self.pages = pages_of(self.cells[0].claim.file.parent)
         self.results: Results = Store(settings.store) if results is None else results
         self._recorded = recorded
         self._registration = None if settings.registration is None else read_registration(settings.registration)
@@ -236,12 +239,15 @@ class Study:
                 tasks=settings.tasks,
                 family=self._family,
                 registration=self._registered(),
+                commit=commit_of(self.cells[0].claim.file.parent),
+                options=settings.options,
             ),
             claims=with_holm(entries, settings.alpha),
             figures=read_figures(figures),
             tables=read_tables(tables),
             words=Words.from_json(dict(settings.lab.words)),
             regime=read_regime(list(settings.lab.regime(View(self.plan, self.results), settings.protocols))),
+            pages=self.pages,
         )
 
     @property

@@ -3,11 +3,15 @@
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dtclaims.errors import UsageError
 from dtclaims.harness.commands.parser import ending
 from dtclaims.harness.commit import commit_of
 from dtclaims.harness.lab import Argument, Command
+
+if TYPE_CHECKING:
+    from dtclaims.harness.judge.document import ReportProvenance
 
 
 def _diff(options: argparse.Namespace) -> int:
@@ -45,15 +49,22 @@ def _merge(options: argparse.Namespace) -> int:
 def _history_add(options: argparse.Namespace) -> int:
     from dtclaims.harness.report import history, read
 
-    added = history.add(read(options.report), options.to, options.commit or _commit())
-    print(f"{added} lines added: {options.to}")
+    document = read(options.report)
+    commit = options.commit or _commit(document.provenance)
+    added = history.add(document, options.to, commit, options.link)
+    print(f"{added} lines added, commit {commit[:10]}, {document.provenance.dated[:10]}: {options.to}")
     return 0
 
 
-def _commit() -> str:
-    found = commit_of(Path.cwd())
+def _commit(made: "ReportProvenance") -> str:
+    """That a report is of: evidence's own, never today's."""
+    found = made.evidence.commit if made.evidence else made.commit or commit_of(Path.cwd())
     if found is None:
-        raise UsageError("no commit to record", remedy="Name it: --commit SHA.")
+        raise UsageError(
+            "no commit to record",
+            given=None if made.evidence is None else f"the evidence {made.evidence.name}, which names none",
+            remedy="Name it: --commit SHA.",
+        )
     return found
 
 
@@ -61,7 +72,8 @@ def _dashboard(options: argparse.Namespace) -> int:
     from dtclaims.harness.report import dashboard, history
 
     lines = history.merge([history.read(path) for path in options.histories])
-    page = dashboard.write(lines, options.out, repository=options.repository)
+    folders = [path.parent for path in options.histories]
+    page = dashboard.write(lines, options.out, repository=options.repository, beside=folders)
     print(f"dashboard: {page}")
     return 0
 
@@ -107,7 +119,17 @@ COMMANDS = (
                 "--to", type=ending(".jsonl"), required=True, metavar="FILE", help="the history, made if there is none"
             ),
             Argument.of(
-                "--commit", default=None, metavar="SHA", help="what was judged (default: GITHUB_SHA, else git's HEAD)"
+                "--commit",
+                default=None,
+                metavar="SHA",
+                help="what was judged; SHA+WORD if it was before (default: what the report names, else GITHUB_SHA, "
+                "else git's HEAD)",
+            ),
+            Argument.of(
+                "--link",
+                default="",
+                metavar="URL",
+                help="where the report can be read (default: its page is kept in reports/ beside the history)",
             ),
         ),
     ),

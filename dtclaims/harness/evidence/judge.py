@@ -5,9 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from dtclaims.harness.declare.papers import pages_here
 from dtclaims.harness.evidence.contents import Evidence
 from dtclaims.harness.evidence.verdicts import FrozenJudge
-from dtclaims.harness.judge.document import Document, Family, Paper, made_now, with_holm
+from dtclaims.harness.judge.document import (
+    Document,
+    Family,
+    FromEvidence,
+    Paper,
+    ReportProvenance,
+    made_now,
+    with_holm,
+)
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.exhibits import read_figures, read_tables
 from dtclaims.harness.judge.words import Words
@@ -15,6 +24,7 @@ from dtclaims.harness.options import no_such
 from dtclaims.harness.report import beside
 from dtclaims.harness.report.terminal import clean
 from dtclaims.harness.report.wording import ranges
+from dtclaims.places import ROOT
 
 
 @dataclass(frozen=True)
@@ -144,13 +154,25 @@ def reason_of(evidence: Evidence) -> str:
     return f"evidence of {evidence.made.date[:10]}, commit {(evidence.made.commit or 'unknown')[:12]}"
 
 
+def recorded_provenance(judged: ReportProvenance, evidence: Evidence) -> ReportProvenance:
+    """What made a report that was judged from a file: the file's name, date and commit, and the options it records."""
+    made, study = evidence.made, evidence.study
+    return replace(
+        judged,
+        store=evidence.root.name,
+        commit=None,
+        options={**({} if study.data is None else {"data": study.data}), **study.backbones},
+        evidence=FromEvidence(evidence.root.name, made.date, made.commit),
+    )
+
+
 def _document(evidence: Evidence, entries: tuple[Entry, ...], *, drawn: bool) -> Document:
     """The whole report; figures and tables are those of the whole study."""
     frozen, study = evidence.frozen, evidence.study
     assert frozen is not None
     return Document(
         paper=Paper.from_json(dict(frozen.paper)),
-        provenance=replace(
+        provenance=recorded_provenance(
             made_now(
                 seeds=study.seeds,
                 scale=study.scale,
@@ -165,13 +187,14 @@ def _document(evidence: Evidence, entries: tuple[Entry, ...], *, drawn: bool) ->
                 family=_family(evidence),
                 registration=evidence.made.registration,
             ),
-            store=evidence.root.name,
+            evidence,
         ),
         claims=entries,
         figures=read_figures(dict(frozen.figures) if drawn else {}),
         tables=read_tables(dict(frozen.tables) if drawn else {}),
         words=Words.from_json(dict(frozen.words)),
         regime=frozen.regime,
+        pages=pages_here(study.folder, frozen.paper, (ROOT, Path.cwd())),
     )
 
 

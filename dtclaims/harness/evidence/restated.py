@@ -5,6 +5,7 @@ module of the package that plans; beside it only `freeze` knows how a study judg
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,7 +14,7 @@ from dtclaims.harness.declare.registry import load_claims, load_lab
 from dtclaims.harness.evidence.contents import Evidence
 from dtclaims.harness.evidence.file import check_study
 from dtclaims.harness.evidence.freeze import frozen_cells, statement
-from dtclaims.harness.evidence.judge import Judged, chosen
+from dtclaims.harness.evidence.judge import Judged, chosen, recorded_provenance
 from dtclaims.harness.lab import Lab, Wish, protocols_of
 from dtclaims.harness.options import no_such, parse_fail_on
 from dtclaims.harness.settings import Settings, parse_factors, parse_tasks
@@ -41,6 +42,7 @@ def judge_restated(
     """
     study, undeclared = study_of(evidence, claims=claims, only=only, report=report)
     document = study.document([study.judge(cell) for cell in study.cells])
+    document = replace(document, provenance=recorded_provenance(document.provenance, evidence))
     return Judged(evidence, document, restated=True, undeclared=undeclared, differing=_differing(evidence, study))
 
 

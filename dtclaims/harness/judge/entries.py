@@ -254,6 +254,8 @@ class PaperValue(Record):
     text: str
     numbers: tuple[float, ...] = field(default=(), kw_only=True, metadata=WRITTEN)
     """The paper's effect, to mark in the plot: of one component each of its seeds', else one each, in their order."""
+    otherwise: str = field(default="", kw_only=True)
+    """Why none of its numbers can stand on an axis of ours: it measured something else; empty where it did not."""
 
 
 @dataclass(frozen=True)

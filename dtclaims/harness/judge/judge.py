@@ -7,6 +7,8 @@ from typing import Any
 from dtclaims.errors import DtclaimsError, StoreError
 from dtclaims.harness.declare.claim import SINGLE, Form
 from dtclaims.harness.judge.builder import (
+    ELSEWHERE,
+    OTHERWISE,
     Basis,
     Checked,
     Declared,
@@ -279,13 +281,13 @@ def _incomparable(cell: Cell) -> str:
     """Why the paper's value says nothing about the size of ours; empty where it does."""
     form = cell.form
     if form is not None and form is not cell.claim.form:
-        return "this protocol tests another quantity than the paper reports"
+        return ELSEWHERE
     if form is not None:
         quantities = {need.quantity for need in form.needs.values()}
         obeyed = dict.fromkeys(name for one in sorted(quantities) for name in cell.lab.quantities[one].switches)
         moved = [name for name in obeyed if cell.protocol.corrects(name)]
         if moved:
-            return f"measured otherwise than in the paper: {', '.join(moved)} corrected"
+            return f"{OTHERWISE}: {', '.join(moved)} corrected"
     return cell.scale.apart
 
 

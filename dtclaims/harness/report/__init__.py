@@ -9,7 +9,7 @@ from dtclaims.harness.options import no_such
 from dtclaims.harness.report import badge, crate, html, markdown
 from dtclaims.harness.report import document as _document
 from dtclaims.harness.report.document import parse, read, validate, write
-from dtclaims.harness.report.expect import Difference, Record, check_expectations, compare, read_record, record
+from dtclaims.harness.report.expect import Difference, Record, Since, check_expectations, compare, read_record, record
 from dtclaims.harness.report.frame import csv, frame
 from dtclaims.harness.report.junit import properties
 from dtclaims.harness.report.merge import merge
@@ -20,6 +20,7 @@ __all__ = [
     "Difference",
     "Document",
     "Record",
+    "Since",
     "check_expectations",
     "check_formats",
     "compare",
@@ -64,10 +65,17 @@ def check_formats(formats: Sequence[str]) -> Sequence[str]:
     return formats
 
 
-def render(document: Document, directory: Path, formats: Sequence[str] = ("json", "html", "md")) -> dict[str, Path]:
+def render(
+    document: Document,
+    directory: Path,
+    formats: Sequence[str] = ("json", "html", "md"),
+    *,
+    since: Since | None = None,
+) -> dict[str, Path]:
     """Write report.json, report.html and report.md (report.csv, badges, an RO-Crate on request) into a folder.
 
-    All are rendered before the first is written, and each replaces its predecessor only when complete.
+    All are rendered before the first is written, and each replaces its predecessor only when complete. Where verdicts
+    were recorded, `since` is what became of them, and what people read begins with it.
 
     Returns:
         Format to the path written, of badges the paper's.
@@ -78,7 +86,7 @@ def render(document: Document, directory: Path, formats: Sequence[str] = ("json"
     """
     check_formats(formats)
     paths = {name: directory / f"report.{name}" for name in formats if name in FORMATS}
-    texts = {path: FORMATS[name](document) for name, path in paths.items()}
+    texts = {path: _text(name, document, since) for name, path in paths.items()}
     if "badge" in formats:
         paths["badge"] = directory / "badge.json"
         texts |= {
@@ -96,3 +104,8 @@ def render(document: Document, directory: Path, formats: Sequence[str] = ("json"
         raise ReportError("cannot make the folder of the report", given=f"{directory}: {error.strerror}") from None
     _document.replace_all(texts)
     return {name: paths[name] for name in formats}
+
+
+def _text(name: str, document: Document, since: Since | None) -> str:
+    told: dict[str, Callable[[Document, Since | None], str]] = {"html": html.render, "md": markdown.render}
+    return told[name](document, since) if name in told else FORMATS[name](document)

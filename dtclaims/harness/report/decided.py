@@ -11,7 +11,7 @@ from typing import Literal
 
 from dtclaims.harness.judge.entries import Component, Effect, Entry, Key, Statistics, TrendShown
 from dtclaims.harness.judge.words import word
-from dtclaims.harness.report.wording import MINUS, count, decimals, number
+from dtclaims.harness.report.wording import MINUS, count, decimals, interval, number
 from dtclaims.harness.stats.composites import OWN
 
 How = Literal["interval", "majority", "share", "few seeds", "check", "parts", "error", "not run", "unsaid"]
@@ -86,7 +86,7 @@ class Decided:
     def by(self) -> str:
         """Through what, for behind the verdict's word: ` by S5.3-l2-small-gpt2`; empty for the claim's own effect."""
         link = {"refuted": "by", "error": "in"}.get(self.verdict, "through")
-        return f" {link} {' / '.join(self.through)}" if self.through else ""
+        return f" {link} {' / '.join(map(_named, self.through))}" if self.through else ""
 
     @property
     def line(self) -> str:
@@ -110,6 +110,9 @@ class Decided:
         if found_share := _SHARE.fullmatch(self.why):
             ours = f" (our {OURS[self.shown.trend.kind]})" if self.shown and is_ours(self.shown.trend) else ""
             return f"{found_share['hits']}: {found_share['where']}{ours}"
+        if self.how == "unsaid" and self.shown is not None:
+            # A report from elsewhere gives another reason, or none: the number is there all the same.
+            return f"{interval(self.shown.effect)}{': ' if self.why else ''}{_signed(self.why)}"
         return _signed(self.why)
 
 
@@ -120,9 +123,13 @@ def decided(entry: Entry, entries: Mapping[Key, Entry]) -> Decided:
         entry: of a report.
         entries: of the same report, by key.
     """
-    # Without this entry: a report from elsewhere may hold a claim that is a part of itself.
-    others = {key: one for key, one in entries.items() if key != entry.key}
-    found = _of_parts(entry, others) if entry.parts else _of_own(entry, entry.reason, entry.verdict)
+    return _decided(entry, entries, frozenset())
+
+
+def _decided(entry: Entry, entries: Mapping[Key, Entry], above: frozenset[Key]) -> Decided:
+    # Without those above it: a report from elsewhere may hold a claim that is a part of itself.
+    others = above | {entry.key}
+    found = _of_parts(entry, entries, others) if entry.parts else _of_own(entry, entry.reason, entry.verdict)
     return replace(found, verdict=entry.verdict)
 
 
@@ -156,8 +163,19 @@ def shown(entry: Entry, entries: Mapping[Key, Entry]) -> Shown | None:
 
 def papers(entry: Entry) -> dict[str, tuple[float, ...]]:
     """The paper's numbers to mark in the plot of each component."""
-    numbers, names = entry.paper_value.numbers, list(entry.components)
+    numbers, names = _numbers(entry), list(entry.components)
     return {name: (numbers[at],) if len(numbers) == len(names) else () for at, name in enumerate(names)}
+
+
+def another_measure(entry: Entry) -> str:
+    """Why the paper's numbers are of another quantity than ours, or may be; empty where they are of the same."""
+    if entry.rule == "1" and entry.protocol != "published" and entry.paper_value.numbers:
+        return "rule 1, which judged this, kept no record of whether this protocol measures what the paper does"
+    return entry.paper_value.otherwise
+
+
+def _numbers(entry: Entry) -> tuple[float, ...]:
+    return () if another_measure(entry) else entry.paper_value.numbers
 
 
 def is_ours(trend: TrendShown) -> bool:
@@ -177,21 +195,21 @@ def ours_named(where: str, trend: TrendShown) -> str:
     return f"{head} (our {OURS.get(trend.kind, 'choice')}){comma}{tail}"
 
 
-def _of_parts(entry: Entry, others: Mapping[Key, Entry]) -> Decided:
+def _of_parts(entry: Entry, entries: Mapping[Key, Entry], above: frozenset[Key]) -> Decided:
     """Of a claim that holds only if its parts do."""
     names = deciders(entry)
     own = _own_words(entry)
     if entry.verdict == "reproduced":
         whole = len(entry.parts) + bool(own)
         if names != (OWN,) and whole > 1:
-            return Decided("parts", entry.verdict, f"all {whole} parts hold", also=names)
+            return Decided("parts", entry.verdict, f"{_all(whole)} parts hold", also=names)
     undecided = entry.verdict not in ("refuted", "error", "not_run", "not_evaluable")
     if undecided and len(names) > 1:
         held = [part.id for part in entry.parts if part.verdict == "reproduced"]
         whole = len(entry.parts) + bool(own)
         holding = len(held) + bool(own and OWN not in names)
         return Decided("parts", entry.verdict, f"{holding} of {whole} parts hold; open: {_listed(names)}", also=names)
-    found = [_part(entry, name, own, others) for name in names]
+    found = [_part(entry, name, own, entries, above) for name in names]
     # A claim that is called reversed shows what turned it round.
     found.sort(key=lambda one: not (entry.turn and one.why.startswith(f"{entry.turn}: ")))
     if not found:
@@ -201,7 +219,7 @@ def _of_parts(entry: Entry, others: Mapping[Key, Entry]) -> Decided:
     return replace(first, also=rest)
 
 
-def _part(entry: Entry, name: str, own: str, others: Mapping[Key, Entry]) -> Decided:
+def _part(entry: Entry, name: str, own: str, entries: Mapping[Key, Entry], above: frozenset[Key]) -> Decided:
     """What one thing that decided a composite says."""
     alone = _ALONE.search(entry.reason)
     note = ""
@@ -211,11 +229,12 @@ def _part(entry: Entry, name: str, own: str, others: Mapping[Key, Entry]) -> Dec
         found = _of_own(entry, own, "refuted" if note else entry.verdict)
         found = found if found.through else replace(found, through=(OWN,))
     else:
-        part = others.get((name, entry.protocol, entry.scale))
-        if part is None:
+        part = entries.get((name, entry.protocol, entry.scale))
+        if part is None or part.key in above:
             return Decided("unsaid", entry.verdict, note.removesuffix(": ") or word(entry.verdict), (name,))
-        found = decided(part, others)
-        found = replace(found, through=(name, *found.through), also=())
+        found = _decided(part, entries, above)
+        number_ = None if found.shown is None else replace(found.shown, through=(name, *found.shown.through))
+        found = replace(found, through=(name, *found.through), shown=number_, also=())
     return replace(found, how="parts", why=f"{note}{found.why}", low=None, high=None) if note else found
 
 
@@ -240,10 +259,10 @@ def _of_own(entry: Entry, reason: str, verdict: str) -> Decided:
         return Decided("check", verdict, f"not shown: {check.name}; {told}", also=tuple(one.name for one in broken[1:]))
     each = _by_name(reason, list(entry.components)) or dict.fromkeys(_alike(entry), reason)
     if not each:
-        return _leaf(entry, reason, entry, (), entry.paper_value.numbers)
+        return _leaf(entry, reason, entry, (), _numbers(entry))
     names = [name for name in each if not entry.components[name].reported] or list(each)
     if verdict == "reproduced" and len(names) > 1:
-        return Decided("parts", verdict, f"all {len(names)} hold: {_listed(names)}", also=tuple(names))
+        return Decided("parts", verdict, f"{_all(len(names))} hold: {_listed(names)}", also=tuple(names))
     if verdict != "refuted" and len(names) > 1:
         say = [one for one in entry.components.values() if not one.reported]
         holding = sum(one.verdict == "reproduced" for one in say)
@@ -326,6 +345,15 @@ def _cuts(where: str) -> list[float]:
 def _signed(text: str) -> str:
     """Minus signs before numbers, as in all that is shown."""
     return re.sub(r"(?<![\w.])-(?=\d)", MINUS, text)
+
+
+def _named(name: str) -> str:
+    """A name in a sentence: one of several words is set off."""
+    return f'"{name}"' if " " in name and name != OWN else name
+
+
+def _all(whole: int) -> str:
+    return "both" if whole == 2 else f"all {whole}"
 
 
 def _listed(names: Sequence[str]) -> str:

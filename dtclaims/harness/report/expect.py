@@ -62,6 +62,15 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Since:
+    """What became of recorded verdicts, for a report to begin with."""
+
+    name: str
+    """Of the record, as the user named it."""
+    changed: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
 class Record:
     """Recorded verdicts by key, and the whole entries where the record is a report."""
 

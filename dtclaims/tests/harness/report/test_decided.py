@@ -1,10 +1,11 @@
 """Behaviour of `dtclaims.harness.report.decided`: what decided a verdict is said with the numbers that decided."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from dtclaims.harness.judge.entries import Entry, TrendShown
+from dtclaims.harness.judge.entries import Entry, Key, TrendShown
 from dtclaims.harness.report import decided
 from dtclaims.harness.stats.composites import OWN
 from dtclaims.harness.stats.trends import Trend, above, equivalent, in_most_seeds, level_below, not_below
@@ -81,7 +82,7 @@ def test_a_claim_refuted_for_its_size_says_beside_which_number() -> None:
             ": true in 5 of 5 seeds: above one half",
         ),
         (above(), "too few seeds: 2 of at least 3", ": too few seeds: 2 of at least 3"),
-        (above(), "something from elsewhere", ": something from elsewhere"),
+        (above(), "something from elsewhere", ": 0.347 [0.312, 0.382]: something from elsewhere"),
     ],
 )
 def test_each_way_to_a_verdict_has_its_words(trend: Trend, reason: str, text: str) -> None:
@@ -141,3 +142,90 @@ def test_checks_failures_and_own_effects_have_their_names() -> None:
     reason += "; left out, as this protocol cannot test it: b"
     own = judged("w", parts=[part("reproduced", "b")], decided_by=[OWN], reason=reason)
     assert told(own) == " by its own effect: 0.347 [0.312, 0.382] lies below 0.5"
+
+
+def through(one: Entry, *others: Entry) -> str | None:
+    """What the number beside an entry's verdict is of; None where it has none."""
+    entries: dict[Key, Entry] = {other.key: other for other in (one, *others)}
+    found = decided.shown(one, entries)
+    return None if found is None else found.name
+
+
+def test_a_claim_of_one_effect_shows_it() -> None:
+    """Whatever the verdict; without a mean there is nothing to show."""
+    assert through(judged("a")) == ""
+    assert through(judged("a", "inconclusive")) == ""
+    assert through(entry("a")) is None
+
+
+def test_a_composite_refuted_through_a_part_shows_that_parts_number() -> None:
+    """Its own number, which did not decide, never stands beside the verdict."""
+    whole = judged("whole", parts=[part("refuted", "part")], decided_by=["part"])
+    theirs = judged("part", effect=effect(-1.0, -2.0, -0.5, [-1.0] * 5, "points", "theirs"))
+    found = decided.shown(whole, {one.key: one for one in (whole, theirs)})
+    assert found is not None
+    assert found.effect.name == "theirs"
+    assert through(whole) is None
+    assert not decided.decided_alone(whole)
+
+
+def test_the_way_to_the_number_is_told() -> None:
+    """A part may itself be refuted through a part, and that one through a component."""
+    leaf = judged("leaf", components={"walker2d": component(verdict="refuted").to_json()}, decided_by=["walker2d"])
+    middle = judged("middle", parts=[part("refuted", "leaf")], decided_by=["leaf"])
+    top = judged("top", parts=[part("refuted", "middle")], decided_by=["middle"])
+    assert through(top, middle, leaf) == "middle, leaf, walker2d"
+    # A report from elsewhere may hold a claim that is a part of itself.
+    assert through(judged("a", parts=[part("refuted", "a")], decided_by=["a"])) is None
+
+
+def test_own_effect_is_shown_where_it_decided() -> None:
+    """So it is if parts decided with it."""
+    whole = judged("whole", parts=[part("refuted", "part")], decided_by=[OWN, "part"])
+    assert through(whole) == ""
+    assert decided.decided_alone(whole)
+
+
+def test_of_several_that_decided_none_stands_for_all() -> None:
+    """Reproduced by every component, or open because of several: no one number is that verdict's. One refutes."""
+    both = {name: component().to_json() for name in ("hopper", "walker2d")}
+    assert through(judged("a", "reproduced", components=both, decided_by=["hopper", "walker2d"])) is None
+    assert through(judged("a", "inconclusive", components=both, decided_by=["walker2d"])) == "walker2d"
+    assert through(judged("a", "refuted", components=both, decided_by=["walker2d", "hopper"])) == "walker2d"
+    parts = [part("inconclusive", "a"), part("inconclusive", "b")]
+    assert through(judged("w", "inconclusive", parts=parts, decided_by=["a", "b"]), judged("a", "inconclusive")) is None
+
+
+def test_where_a_report_does_not_say_what_decided_it_is_what_has_the_verdict() -> None:
+    """Reports of schema 1."""
+    parts = [part("reproduced", "a"), part("refuted", "b")]
+    assert decided.deciders(judged("w", parts=parts)) == ("b",)
+    assert decided.deciders(judged("w", "inconclusive", parts=parts)) == (OWN,)
+    assert decided.deciders(judged("w")) == ()
+
+
+def test_the_papers_number_goes_with_its_component() -> None:
+    """One number each, in their order; where their numbers differ in count, none can be told."""
+    both = {name: component().to_json() for name in ("hopper", "walker2d")}
+    one = judged("a", components=both, decided_by=["walker2d"], paper_value={"text": "", "numbers": [1.0, 2.0]})
+    found = decided.shown(one, {})
+    assert found is not None
+    assert found.paper == (2.0,)
+    assert decided.papers(replace(one, paper_value=replace(one.paper_value, numbers=(1.0,))))["walker2d"] == ()
+
+
+def test_the_papers_number_stands_on_an_axis_of_its_own_quantity_only() -> None:
+    """Of another measure, or where rule 1 kept no record of which, it is told and not drawn."""
+    paper = {"text": "0.5", "numbers": [0.5]}
+    for fields, drawn in (
+        ({"paper_value": paper, "rule": "2"}, (0.5,)),
+        ({"paper_value": paper, "rule": "1"}, (0.5,)),
+        ({"paper_value": {**paper, "otherwise": "measured otherwise"}, "rule": "2"}, ()),
+    ):
+        one = judged("a", reason=BELOW_HALF, **fields)
+        found = decided.shown(one, {})
+        assert found is not None
+        assert found.paper == drawn
+        assert bool(decided.another_measure(one)) == (not drawn)
+    early = replace(judged("a", reason=BELOW_HALF, paper_value=paper, rule="1"), protocol="corrected")
+    assert decided.another_measure(early).startswith("rule 1, which judged this, kept no record")

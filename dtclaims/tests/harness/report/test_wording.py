@@ -180,7 +180,7 @@ def test_runs_are_grouped_and_their_cost_is_what_was_spent_now() -> None:
         "dt · hopper · K=1 · seed 0",
     ]
     assert wording.cost(runs) == "4 runs: 3 from the store, 1 made now in 42 s"
-    assert wording.cost([]) == "no training runs"
+    assert wording.cost([]) == "no runs"
 
 
 def test_free_form_records_are_flattened_in_order() -> None:
