@@ -129,7 +129,7 @@ def clean(text: str) -> str:
 
 
 def wrapped(text: str, width: int, first: str = "", others: str = "    ") -> list[str]:
-    """A text in lines of at most `width` columns.
+    """A text in lines of at most `width` columns; only a word that is longer makes a longer line: paths are copied.
 
     Args:
         text: anything.
@@ -145,6 +145,7 @@ def wrapped(text: str, width: int, first: str = "", others: str = "    ") -> lis
         initial_indent=first,
         subsequent_indent=others,
         break_on_hyphens=False,
+        break_long_words=False,
     )
     return [line.replace(HELD, " ") for line in lines]
 
@@ -370,9 +371,14 @@ def _next(document: Document, again: str) -> list[tuple[str, str]]:
     of = {verdict: [entry for entry in entries if entry.verdict == verdict] for verdict in VERDICTS}
     if of["error"]:
         found.append(("mend what the errors name, then go on; what is finished is kept:", again))
-    missing = [entry.remedy for entry in of["not_run"] if entry.remedy and entry.remedy.startswith("pytest ")]
+    missing: dict[str, list[str]] = {}
+    for entry in of["not_run"]:
+        if entry.remedy and entry.remedy.startswith("pytest "):
+            missing.setdefault(_kind(entry), []).append(entry.remedy)
     if missing:
-        found.append(("run what is not in the store:", _common(missing)))
+        # Of several kinds, such as what another scale is needed for, the one that most claims wait for.
+        most = max(missing.values(), key=len)
+        found.append((f"run what {len(most)} of {sum(map(len, of.values()))} verdicts wait for:", _common(most)))
     if few := _more_seeds(document, of["inconclusive"]):
         told, seeds = few
         found.append((f"{told}:", f"{re.sub(r' --seeds [^ ]+', '', again)} --seeds {seeds}"))

@@ -2,7 +2,6 @@
 
 import errno
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -297,12 +296,13 @@ def test_recorded_verdicts(run: Any, filled: Path, pytester: pytest.Pytester) ->
         ]
     )
     # People's pages begin with it.
-    summary = (recorded.parent / "part" / "report.md").read_text(encoding="utf-8")
+    part = recorded.parent / "part"
+    summary = (part / "report.md").read_text(encoding="utf-8")
     assert "not as recorded in other.json" in summary
-    changed = summary.index("<b>SAMPLE-fails</b> (published, mini) | refuted | ✓ reproduced")
-    assert changed < summary.index("## Verdicts")
-    page = (recorded.parent / "part" / "report.html").read_text(encoding="utf-8")
-    assert "not as recorded in other.json" in page
+    assert summary.index("<b>SAMPLE-fails</b> (published, mini) | refuted | ✓ reproduced") < summary.index(
+        "## Verdicts"
+    )
+    assert "not as recorded in other.json" in (part / "report.html").read_text(encoding="utf-8")
     # What is gone fails a session in which nothing else does.
     (pytester.path / "other.json").write_text(json.dumps({"schema": 1, "verdicts": {"GONE/corrected/mini": "refuted"}}))
     assert run("--store", str(filled), "--expect", "other.json", "--claim", "SAMPLE-tasks").ret == EXIT_FAILED
@@ -487,8 +487,10 @@ def test_a_damaged_run_is_named(run: Any, filled: Path) -> None:
     file.write_text(file.read_text()[:-20])
     result = run("--store", str(filled), "-vv")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert f"{file} is damaged" in re.sub(r"\s*\n\s*", " ", result.stdout.str())
-    result.stdout.fnmatch_lines(["*verify --repair*", "report: *report.html"])
+    said = " ".join(result.stdout.str().split())
+    assert f"{file} is damaged" in said
+    assert "verify --repair" in said
+    result.stdout.fnmatch_lines(["report: *report.html*"])
     assert file.exists()
 
 
