@@ -57,11 +57,11 @@ def summary_lines(
     return [
         # First what the verdicts are of: where runs were evaluated is known before a number is read.
         *wrapped(document.provenance.label, width),
+        *_background(document, width),
         *_judged(document, width),
         *_must_know(document, width),
         *_attributions(document, width),
         *_not_judged(document, width),
-        *_background(document, width),
         *news,
         *closing_lines(document, width, again=again, letters=letters),
     ]
@@ -129,7 +129,7 @@ def clean(text: str) -> str:
 
 
 def wrapped(text: str, width: int, first: str = "", others: str = "    ") -> list[str]:
-    """A text in lines of at most `width` columns.
+    """A text in lines of at most `width` columns; only a word that is longer makes a longer line: paths are copied.
 
     Args:
         text: anything.
@@ -145,6 +145,7 @@ def wrapped(text: str, width: int, first: str = "", others: str = "    ") -> lis
         initial_indent=first,
         subsequent_indent=others,
         break_on_hyphens=False,
+        break_long_words=False,
     )
     return [line.replace(HELD, " ") for line in lines]
 
