@@ -14,11 +14,11 @@ pytest.importorskip("playwright.sync_api", reason="playwright is not installed (
 pytestmark = pytest.mark.skipif(screens.chromium() is None, reason="no browser: no Chromium is on the PATH")
 
 ENTRIES = (
-    ("mini", {}, "inconclusive", 0.05),
+    ("mini", {}, "reproduced", 0.05),
     ("small", {}, "reproduced", 0.09),
-    ("mini", {}, "reproduced", 0.054),
+    ("mini", {}, "refuted", -0.04),
     ("mini", {"simulator": "gym-v2"}, "refuted", -0.02),
-    ("mini", {}, "refuted", -0.03),
+    ("mini", {}, "reproduced", 0.03),
 )
 """Scale, options, and what becomes of one claim."""
 
@@ -33,7 +33,9 @@ def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         content["provenance"]["label"] = f"{scale}: not a verdict on the paper"
         content["claims"] = [one | {"scale": scale} for one in content["claims"]]
         changed = report_example.effect(mean, mean - 0.02, mean + 0.02, [mean] * 3, "", "mean CKA")
-        content["claims"][3] |= {"verdict": verdict, "effect": changed}
+        lies = "above" if mean > 0 else "below"
+        reason = f"the 90% interval [{mean - 0.02:.3g}, {mean + 0.02:.3g}] lies {lies} 0"
+        content["claims"][3] |= {"verdict": verdict, "effect": changed, "reason": reason}
         history.add(parse(content), folder / "history.jsonl", f"{day:040x}")
     lines = history.read(folder / "history.jsonl")
     return dashboard.write(lines, folder / "site", repository="https://example.org/repo", beside=[folder])
@@ -110,7 +112,7 @@ def test_a_link_leads_to_the_verdict_in_the_report_of_its_entry(page: Any) -> No
     page.get_by_role("link", name="report of 2026-11-05, 0000000000: S5.1-cka-random-higher-gpt2").first.click()
     page.wait_for_load_state()
     assert page.url.startswith("file://")
-    assert page.evaluate("document.querySelector(':target').textContent.includes('refuted')")
+    assert page.evaluate("document.querySelector(':target').textContent.includes('reproduced')")
 
 
 def test_without_scripts_entries_open_and_changes_can_be_filtered(browser: Any, page_path: Path) -> None:
