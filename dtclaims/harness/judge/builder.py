@@ -340,13 +340,9 @@ def _said(entry: Entry) -> Said:
 
 def _paper(declared: Declared) -> PaperValue:
     """What the paper reports; its numbers stand beside ours only where they are of the same quantity."""
-    if declared.incomparable.startswith((OTHERWISE, ELSEWHERE)):
-        why = declared.incomparable
-    elif declared.rule == "1" and declared.protocol != "published" and declared.paper.numbers:
-        why = "rule 1, which judged this, kept no record of whether this protocol measures what the paper does"
-    else:
+    if not declared.incomparable.startswith((OTHERWISE, ELSEWHERE)):
         return declared.paper
-    return replace(declared.paper, numbers=(), otherwise=why)
+    return replace(declared.paper, numbers=(), otherwise=declared.incomparable)
 
 
 def _bare(declared: Declared, basis: Basis) -> Entry:

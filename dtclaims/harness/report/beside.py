@@ -53,12 +53,6 @@ def asked(trend: TrendShown) -> list[tuple[str, str]]:
     return [("Tested", text), (name, f"{number(trend.bound)}. {why}")]
 
 
-def paper_value(entry: Entry) -> str:
-    """What the paper reports, and where it is of another measure than ours."""
-    found = entry.paper_value
-    return f"{found.text} (another measure: {found.otherwise})" if found.otherwise else found.text
-
-
 def said(trend: TrendShown) -> str:
     """What was claimed in words; nothing where its text is words already."""
     bound = number(trend.bound)

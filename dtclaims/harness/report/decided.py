@@ -163,8 +163,19 @@ def shown(entry: Entry, entries: Mapping[Key, Entry]) -> Shown | None:
 
 def papers(entry: Entry) -> dict[str, tuple[float, ...]]:
     """The paper's numbers to mark in the plot of each component."""
-    numbers, names = entry.paper_value.numbers, list(entry.components)
+    numbers, names = _numbers(entry), list(entry.components)
     return {name: (numbers[at],) if len(numbers) == len(names) else () for at, name in enumerate(names)}
+
+
+def another_measure(entry: Entry) -> str:
+    """Why the paper's numbers are of another quantity than ours, or may be; empty where they are of the same."""
+    if entry.rule == "1" and entry.protocol != "published" and entry.paper_value.numbers:
+        return "rule 1, which judged this, kept no record of whether this protocol measures what the paper does"
+    return entry.paper_value.otherwise
+
+
+def _numbers(entry: Entry) -> tuple[float, ...]:
+    return () if another_measure(entry) else entry.paper_value.numbers
 
 
 def is_ours(trend: TrendShown) -> bool:
@@ -248,7 +259,7 @@ def _of_own(entry: Entry, reason: str, verdict: str) -> Decided:
         return Decided("check", verdict, f"not shown: {check.name}; {told}", also=tuple(one.name for one in broken[1:]))
     each = _by_name(reason, list(entry.components)) or dict.fromkeys(_alike(entry), reason)
     if not each:
-        return _leaf(entry, reason, entry, (), entry.paper_value.numbers)
+        return _leaf(entry, reason, entry, (), _numbers(entry))
     names = [name for name in each if not entry.components[name].reported] or list(each)
     if verdict == "reproduced" and len(names) > 1:
         return Decided("parts", verdict, f"{_all(len(names))} hold: {_listed(names)}", also=tuple(names))

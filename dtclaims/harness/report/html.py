@@ -13,7 +13,7 @@ from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.words import PROTOCOLS, VERDICTS, word
 from dtclaims.harness.report import beside, figures, listed, regime, stripplot, view, wording
-from dtclaims.harness.report.decided import decided, decided_alone, papers
+from dtclaims.harness.report.decided import another_measure, decided, decided_alone, papers
 from dtclaims.harness.report.document import validate
 from dtclaims.harness.report.expect import Since
 from dtclaims.harness.report.terms import Terms, coded
@@ -115,6 +115,7 @@ def _environment() -> Environment:
         plot=stripplot.plot,
         decided=decided,
         decided_alone=decided_alone,
+        another_measure=another_measure,
         coded=coded,
         minis=_minis,
         one_scope=view.one_scope,

@@ -115,8 +115,8 @@ def made_of(document: Document) -> list[tuple[str, str]]:
             if not isinstance(found, Mapping) or part in ("simulator", "versions", "code"):
                 continue
             each = {key: one for key, one in found.items() if isinstance(one, Mapping)} or {"": found}
-            said = {_thing(str(key), one): None for key, one in each.items()}
-            things.setdefault(part, {}).update({text: None for text in said if text})
+            texts = [_thing(str(key), one) for key, one in each.items()]
+            things.setdefault(part, {}).update(dict.fromkeys(filter(None, texts)))
     told = {"simulator": simulators, **things}
 
     def words(text: str) -> str:
