@@ -2,7 +2,6 @@
 
 import errno
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
