@@ -371,9 +371,14 @@ def _next(document: Document, again: str) -> list[tuple[str, str]]:
     of = {verdict: [entry for entry in entries if entry.verdict == verdict] for verdict in VERDICTS}
     if of["error"]:
         found.append(("mend what the errors name, then go on; what is finished is kept:", again))
-    missing = [entry.remedy for entry in of["not_run"] if entry.remedy and entry.remedy.startswith("pytest ")]
+    missing: dict[str, list[str]] = {}
+    for entry in of["not_run"]:
+        if entry.remedy and entry.remedy.startswith("pytest "):
+            missing.setdefault(_kind(entry), []).append(entry.remedy)
     if missing:
-        found.append(("run what is not in the store:", _common(missing)))
+        # Of several kinds, such as what another scale is needed for, the one that most claims wait for.
+        most = max(missing.values(), key=len)
+        found.append((f"run what {len(most)} of {sum(map(len, of.values()))} verdicts wait for:", _common(most)))
     if few := _more_seeds(document, of["inconclusive"]):
         told, seeds = few
         found.append((f"{told}:", f"{re.sub(r' --seeds [^ ]+', '', again)} --seeds {seeds}"))

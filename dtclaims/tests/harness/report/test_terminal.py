@@ -109,7 +109,8 @@ def test_what_to_do_next_is_a_command_of_this_session() -> None:
     lines = summary_lines(document(claims=claims, provenance={**PROVENANCE, "seeds": [0, 1, 2]}), 80, again=AGAIN)
     start = next(index for index, line in enumerate(lines) if line.startswith("next: "))
     commands = text_of(*lines[start:]).replace("\\ ", "")
-    assert "next: run what is not in the store: pytest claims --store s --claim A next: " in commands
+    waits = f"next: run what 1 of {len(claims)} verdicts wait for: pytest claims --store s --claim A next: "
+    assert waits in commands
     # A number of seeds replaces the session's own.
     assert ": pytest claims --scale mini --store 'my store' --seeds 5" in commands
     assert commands.endswith("hangs on: pytest claims --scale mini --store 'my store' --seeds 3 --attribute")
