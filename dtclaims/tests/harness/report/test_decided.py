@@ -212,3 +212,20 @@ def test_the_papers_number_goes_with_its_component() -> None:
     assert found is not None
     assert found.paper == (2.0,)
     assert decided.papers(replace(one, paper_value=replace(one.paper_value, numbers=(1.0,))))["walker2d"] == ()
+
+
+def test_the_papers_number_stands_on_an_axis_of_its_own_quantity_only() -> None:
+    """Of another measure, or where rule 1 kept no record of which, it is told and not drawn."""
+    paper = {"text": "0.5", "numbers": [0.5]}
+    for fields, drawn in (
+        ({"paper_value": paper, "rule": "2"}, (0.5,)),
+        ({"paper_value": paper, "rule": "1"}, (0.5,)),
+        ({"paper_value": {**paper, "otherwise": "measured otherwise"}, "rule": "2"}, ()),
+    ):
+        one = judged("a", reason=BELOW_HALF, **fields)
+        found = decided.shown(one, {})
+        assert found is not None
+        assert found.paper == drawn
+        assert bool(decided.another_measure(one)) == (not drawn)
+    early = replace(judged("a", reason=BELOW_HALF, paper_value=paper, rule="1"), protocol="corrected")
+    assert decided.another_measure(early).startswith("rule 1, which judged this, kept no record")
