@@ -94,8 +94,8 @@ def test_the_pages_of_the_audit_come_along() -> None:
     ("name", "says"),
     [
         ("k1-random-init", "published"),
-        ("hopper-small", "published (small): 6 reproduced, 29 refuted, 22 inconclusive"),
-        ("hopper-small", "corrected (small): 8 reproduced, 16 refuted, 13 inconclusive"),
+        ("hopper-small", "published (small): 119 of 119 claims: 6 reproduced, 29 refuted, 22 inconclusive"),
+        ("hopper-small", "corrected (small): 119 of 119 claims: 8 reproduced, 16 refuted, 13 inconclusive"),
     ],
 )
 def test_evidence_is_judged(name: str, says: str) -> None:

@@ -145,7 +145,8 @@ def test_a_file_is_judged_without_torch_store_data_and_backbones(file: Path, tmp
         env={**os.environ, "DTCLAIMS_HOME": str(home)},
     )
     assert done.returncode == 0, done.stderr
-    assert "sample.json: scale mini, published and corrected, hopper, seeds 0-2" in done.stdout
+    # Lines are as wide as a terminal, whatever the path.
+    assert "sample.json: scale mini, published and corrected, hopper, seeds 0-2" in " ".join(done.stdout.split())
     assert "REPRODUCED" in done.stdout
     assert not home.exists()
     document = read(out / "report.json")
