@@ -287,7 +287,6 @@ def test_recorded_verdicts(run: Any, filled: Path, pytester: pytest.Pytester) ->
     (pytester.path / "other.json").write_text(json.dumps(other))
     result = run("--store", str(filled), "--expect", "other.json", "--claim", "SAMPLE-fails")
     assert result.ret == EXIT_FAILED
-<<<<<<< HEAD
     result.stdout.fnmatch_lines(
         [
             "not as recorded: 3",
@@ -296,6 +295,14 @@ def test_recorded_verdicts(run: Any, filled: Path, pytester: pytest.Pytester) ->
             "*GONE (published, mini): refuted -> absent; it is declared no more",
         ]
     )
+    # People's pages begin with it.
+    summary = recorded.with_suffix(".md").read_text(encoding="utf-8")
+    assert "not as recorded in other.json" in summary
+    assert summary.index("<b>SAMPLE-fails</b> (published, mini) | refuted | ✓ reproduced") < summary.index(
+        "## Verdicts"
+    )
+    assert "not as recorded in other.json" in recorded.with_suffix(".html").read_text(encoding="utf-8")
+    assert run("--store", str(filled), "--expect", "absent.json").ret == EXIT_USAGE
     # What is gone fails a session in which nothing else does.
     (pytester.path / "other.json").write_text(json.dumps({"schema": 1, "verdicts": {"GONE/corrected/mini": "refuted"}}))
     assert run("--store", str(filled), "--expect", "other.json", "--claim", "SAMPLE-tasks").ret == EXIT_FAILED
@@ -385,17 +392,6 @@ def test_remedies_repeat_the_sessions_own_options(run: Any, pytester: pytest.Pyt
         "--claim SAMPLE-fails"
     )
     assert not any("--task leaves" in entry["reason"] for entry in report(pytester)["claims"])
-=======
-    result.stdout.fnmatch_lines(["*SAMPLE-fails*refuted*reproduced*"])
-    # People's pages begin with it.
-    summary = recorded.with_suffix(".md").read_text(encoding="utf-8")
-    assert "not as recorded in other.json" in summary
-    assert summary.index("<b>SAMPLE-fails</b> (published, mini) | refuted | ✓ reproduced") < summary.index(
-        "## Verdicts"
-    )
-    assert "not as recorded in other.json" in recorded.with_suffix(".html").read_text(encoding="utf-8")
-    assert run("--store", str(filled), "--expect", "absent.json").ret == EXIT_USAGE
->>>>>>> m-report
 
 
 def test_a_session_under_a_registration(run: Any, filled: Path, pytester: pytest.Pytester) -> None:
