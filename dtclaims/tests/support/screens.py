@@ -176,8 +176,12 @@ def _with_firefox(shots: Sequence[Shot], folder: Path, widths: Sequence[str], sc
                 for shot in (one for one in shots if not one.selector):
                     target = folder / f"{shot.name}-{width}-{scheme}-firefox.png"
                     command = [program, "--headless", "--profile", profile, "--no-remote"]
-                    command += [f"--window-size={WIDTHS[width]}", f"--screenshot={target}", shot.url]
+                    # With a height: of pages above 32,767 pixels Firefox writes nothing, and ends well.
+                    size = f"{WIDTHS[width]},{TALLEST // 2}"
+                    command += [f"--window-size={size}", f"--screenshot={target}", shot.url]
                     subprocess.run(command, check=True, capture_output=True, timeout=300)
+                    if not target.exists():
+                        raise RuntimeError(f"{shot.name}: {program} took no picture of {shot.url}")
                     taken.append(target)
     return taken
 
