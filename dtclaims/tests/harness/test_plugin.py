@@ -296,13 +296,14 @@ def test_recorded_verdicts(run: Any, filled: Path, pytester: pytest.Pytester) ->
         ]
     )
     # People's pages begin with it.
-    part = recorded.parent / "part"
+    part = pytester.path / "claims-report" / "part"
     summary = (part / "report.md").read_text(encoding="utf-8")
     assert "not as recorded in other.json" in summary
     assert summary.index("<b>SAMPLE-fails</b> (published, mini) | refuted | ✓ reproduced") < summary.index(
         "## Verdicts"
     )
     assert "not as recorded in other.json" in (part / "report.html").read_text(encoding="utf-8")
+    assert run("--store", str(filled), "--expect", "absent.json").ret == EXIT_USAGE
     # What is gone fails a session in which nothing else does.
     (pytester.path / "other.json").write_text(json.dumps({"schema": 1, "verdicts": {"GONE/corrected/mini": "refuted"}}))
     assert run("--store", str(filled), "--expect", "other.json", "--claim", "SAMPLE-tasks").ret == EXIT_FAILED
