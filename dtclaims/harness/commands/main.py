@@ -17,7 +17,6 @@ from dtclaims.harness.lab import Command, Lab, Progress
 from dtclaims.harness.options import LONG, value_of
 from dtclaims.harness.printable import printable
 
-
 NAMES = (errno.ENAMETOOLONG, errno.ELOOP)
 """What the system says of a name that means nothing."""
 
