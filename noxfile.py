@@ -1,4 +1,4 @@
-"""The project's jobs: `nox -s unit gpu legacy lint types claims bench light compat attack`."""
+"""The project's jobs: `nox -s unit gpu legacy lint types claims bench light compat screens attack`."""
 
 import datetime
 import shutil
@@ -14,6 +14,8 @@ import compat as rows
 
 nox.options.sessions = ["unit", "lint", "types"]
 nox.options.reuse_existing_virtualenvs = True
+
+WORKFLOW = ".github/workflows/claims.yml"
 
 # Without the option pytest-benchmark warns that it cannot measure in parallel, and a warning is an error here.
 PARALLEL = ("pytest", "--benchmark-disable")
@@ -95,11 +97,20 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def screens(session: nox.Session) -> None:
+    """Screenshots of report, card and figures into build/screenshots/: desktop and phone, light and dark."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "dtclaims.tests.support.screens", *session.posargs)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
-    """Style: ruff's linter and formatter."""
-    session.install("ruff>=0.9,<1")
+    """Style by ruff's linter and formatter; the CI workflow by GitHub's schema and by zizmor. Asks GitHub nothing."""
+    session.install("ruff>=0.9,<1", "check-jsonschema>=0.30,<1", "zizmor>=1.5,<2")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", WORKFLOW)
+    session.run("zizmor", "--offline", WORKFLOW)
 
 
 @nox.session

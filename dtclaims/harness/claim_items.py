@@ -4,9 +4,9 @@ PYTEST_DONT_REWRITE: nothing is asserted here.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
@@ -17,9 +17,10 @@ from dtclaims.harness.pytest_options import asks_for_gpu, choices
 if TYPE_CHECKING:
     from dtclaims.harness.declare.claim import Claim
     from dtclaims.harness.extensions import Extensions
+    from dtclaims.harness.judge.document import Document
     from dtclaims.harness.judge.entries import Entry
     from dtclaims.harness.plan.cells import Cell
-    from dtclaims.harness.report.expect import Record
+    from dtclaims.harness.report.expect import Difference, Record
     from dtclaims.harness.settings import Settings
     from dtclaims.harness.study import Study
 
@@ -37,8 +38,12 @@ class Desk:
         self.entries: dict[tuple[str, str, str], Entry] = {}
         """By the name of the cell: of a claim that is run again, the last."""
         self.summary: list[str] = []
+        self.gone = 0
+        """Verdicts of the record, or of the report to compare with, whose claims are declared no more."""
         self._error: DtclaimsError | None = None
-        self._record: Record | None = None
+        self._records: list[Record] = []
+        self._changed: list[Difference] = []
+        self._before: Document | None = None
 
     def take(self, claim: "Claim") -> "list[tuple[str, Cell]]":
         """Name and cell of each item that a claim becomes; what is wrong is kept for `check`."""
@@ -111,8 +116,8 @@ class Desk:
             DtclaimsError: claims of two labs, a report that could not be written, or as `Study`.
         """
         from dtclaims.harness.options import value_of
-        from dtclaims.harness.report.document import check_folder
-        from dtclaims.harness.report.expect import read_record
+        from dtclaims.harness.report.document import check_folder, read
+        from dtclaims.harness.report.expect import Record, read_record
         from dtclaims.harness.study import Study
 
         if len(self.settings) > 1:
@@ -122,8 +127,11 @@ class Desk:
                 remedy="Run each folder of claims in a session of its own.",
             )
         (settings,) = self.settings.values()
-        expected = value_of("expect", choices(self.config))
-        self._record = read_record(expected) if expected else None
+        if expected := value_of("expect", choices(self.config)):
+            self._records.append(read_record(expected))
+        if earlier := value_of("compare", choices(self.config)):
+            self._before = read(earlier)
+            self._records.append(Record.of(self._before))
         # pytest may be given a file twice (--keep-duplicates).
         self.study = Study(list({cell.name: cell for cell in cells}.values()), settings)
         if not self.config.getoption("claims_plan", False):
@@ -142,9 +150,9 @@ class Desk:
         from dtclaims.harness.report import beside
 
         assert self.study is not None
-        if self._record is not None:
-            difference = self._record.difference(entry)
-            return None if difference is None else str(difference)
+        if self._records:
+            found = [difference for one in self._records if (difference := one.difference(entry)) is not None]
+            return str(found[0]) if found else None
         if entry.verdict in self.study.settings.fail_on:
             told = f"{entry.id} ({entry.protocol}): {word(entry.verdict)}: {entry.reason}"
             return f"{told}. {beside.shared(entry)}".removesuffix(". ")
@@ -169,17 +177,47 @@ class Desk:
         if self.study is None or not self.entries:
             return
         from dtclaims.harness.judge.words import word
-        from dtclaims.harness.report import summary_lines
+        from dtclaims.harness.options import value_of
+        from dtclaims.harness.report import render, summary_lines, written_lines
+        from dtclaims.harness.report.expect import Since
+        from dtclaims.harness.report.part import place
+        from dtclaims.harness.report.terminal import wrapped
 
         self.summary = [f"{one.id} ({one.protocol}): {word(one.verdict)}" for one in self.entries.values()]
         document = self.study.document(list(self.entries.values()))
-        self.summary = summary_lines(document, width)
+        news = self._news(document, width)
+        self.summary = summary_lines(document, width, again=self.study.again, letters=True, news=news)
         settings = self.study.settings
-        self._say_written(self.study.write_report(document))
-        self._say_written(settings.extensions.write(document.to_json(), settings.report))
+        where = place(document, settings.report)
+        self.summary += wrapped(where.told, width)
+        named = [value_of(name, choices(self.config)) for name in ("expect", "compare")]
+        since = Since(" and ".join(str(one) for one in named if one), tuple(self._changed)) if self._records else None
+        written = render(document, where.folder, since=since)
+        self.summary += written_lines({**written, **settings.extensions.write(document.to_json(), where.folder)})
 
-    def _say_written(self, written: "Mapping[str, Path]") -> None:
-        self.summary += [f"report: {path}" for path in written.values()]
+    def _news(self, document: "Document", width: int) -> list[str]:
+        """What differs from the recorded verdicts, and from the report to compare with."""
+        from dtclaims.harness.options import value_of
+        from dtclaims.harness.report.terminal import diff_lines, wrapped
+
+        assert self.study is not None
+        declared = {*self.study.declared, *(one.id for one in self.claims)}
+        columns = {(one.scale.name, one.protocol.name) for one in self.study.cells}
+        lines: list[str] = []
+        for record in self._records:
+            removed = record.removed(declared, columns)
+            self.gone += len(removed)
+            differ = [found for one in document.claims if (found := record.difference(one)) is not None] + removed
+            self._changed += differ
+            if record.entries and self._before is not None and record is self._records[-1]:
+                gone = {(one.id, one.protocol, one.scale) for one in removed}
+                kept = tuple(one for one in self._before.claims if one.key in self.entries or one.key in gone)
+                lines += wrapped(f"compared with {value_of('compare', choices(self.config))}:", width)
+                lines += diff_lines(replace(self._before, claims=kept), document, width)
+                continue
+            lines += [f"not as recorded: {len(differ)}"] * bool(differ)
+            lines += [line for one in differ for line in wrapped(str(one), width, "  ")]
+        return lines
 
 
 class ClaimRefuted(Exception):
@@ -189,8 +227,10 @@ class ClaimRefuted(Exception):
 class ClaimItem(pytest.Item):
     """One claim under one protocol at one scale."""
 
-    def __init__(self, *, claim: "Claim", cell: "Cell", desk: Desk, **kwargs: Any) -> None:
+    def __init__(self, *, claim: "Claim", cell: "Cell", desk: Desk, test: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        # For -k, which finds the id and the file by itself.
+        self.extra_keyword_matches.update((test, claim.section))
         self.claim = claim
         self.cell = cell
         self.desk = desk

@@ -353,6 +353,9 @@ class Workbench(Protocol):
     def note(self, text: str) -> None:
         """Tell the user something about the job."""
 
+    def spent(self, seconds: Mapping[str, float]) -> None:
+        """What the time of the job, or of the group that it is the first of, went into since the last call."""
+
     def tell(self, epoch: int, values: Mapping[str, float]) -> None:
         """An epoch's numbers, for loggers."""
 

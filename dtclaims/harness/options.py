@@ -5,12 +5,13 @@ a lab's own from `Lab.options`.
 """
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dtclaims.errors import StatisticsError, UsageError
+from dtclaims.errors import DtclaimsError, StatisticsError, UsageError
 from dtclaims.harness.engine.engine import EXECUTORS
 from dtclaims.harness.engine.loggers import LOGGERS
 from dtclaims.harness.lab import Option
@@ -29,11 +30,13 @@ class Choice(Option):
     """As typed; empty where it depends on other choices, or is none."""
     read: Callable[[str], Any] = str
     """From what was typed; what takes the lab to understand stays text."""
+    otherwise: str = ""
+    """What is meant where nothing is typed and there is no `default`, in words."""
 
     @property
     def text(self) -> str:
         """Help with the default."""
-        return f"{self.help} (default: {self.default})" if self.default else self.help
+        return f"{self.help} (default: {self.default or self.otherwise})"
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:
@@ -150,68 +153,122 @@ def no_such(problem: str, given: str | Iterable[str], known: Iterable[str]) -> U
     """
     listed = list(known)
     unknown = [given] if isinstance(given, str) else list(given)
-    near = [match for word in unknown for match in difflib.get_close_matches(word, listed, 1)]
     return UsageError(
         problem,
         given=repr(given) if isinstance(given, str) else ", ".join(unknown),
-        expected=f"one of {', '.join(listed)}" if len(listed) > 1 else ", ".join(listed) or "nothing",
-        remedy=f"Did you mean {' and '.join(near)}?" if near else None,
+        expected=_expected(listed),
+        remedy=did_you_mean(unknown, listed) or None,
     )
+
+
+MOST_LISTED = 24
+"""Words that an error lists; of more, the first."""
+
+
+def _expected(known: Sequence[str]) -> str:
+    if len(known) > MOST_LISTED:
+        return f"one of {len(known)}, such as {', '.join(known[:3])}"
+    return f"one of {', '.join(known)}" if len(known) > 1 else ", ".join(known) or "nothing"
+
+
+def did_you_mean(given: Iterable[str], known: Iterable[str]) -> str:
+    """The question whether something like it was meant; empty where nothing is like it.
+
+    Args:
+        given: words that mean nothing.
+        known: words that mean something.
+    """
+    by_lower = {one.lower(): one for one in known}
+    near = [by_lower[match] for word in given for match in difflib.get_close_matches(word.lower(), by_lower, 1)]
+    return f"Did you mean {' and '.join(dict.fromkeys(near))}?" if near else ""
+
+
+def told(error: DtclaimsError) -> str:
+    """An error as a user sees it: where it lists what it expects, with the question what was meant."""
+    lists = re.match(r"(?:one |some )?of |[\w.-]+(?:, | or )", str(error.expected or ""))
+    if not isinstance(error, UsageError) or error.remedy is not None or lists is None:
+        return str(error)
+    known = [word.strip("'\"") for word in re.split(r", | or | of |(?:one|some)? ?of ", str(error.expected))]
+    given = [word.strip("'\"") for word in str(error.given).split(", ")]
+    return f"{error} {did_you_mean(given, [word for word in known if word])}".rstrip()
 
 
 OPTIONS: tuple[Choice, ...] = (
     Choice("scale", "how large the jobs are: a scale of the paper's lab, or auto, which leaves it to the lab", "auto"),
     Choice("protocol", "how claims are tested: published, corrected or both", "both"),
-    Choice("task", "all, or some of the lab's tasks, separated by commas; where none is named, the scale's own"),
-    Choice("seeds", "how many (5) or which (0,1,2); where none are named, as many as the scale takes", "", parse_seeds),
+    Choice("task", "all, or some of the lab's tasks, separated by commas", otherwise="the scale's own"),
+    Choice("seeds", "how many (5) or which (0,1,2)", read=parse_seeds, otherwise="as many as the scale takes"),
     Choice(
         "looks",
         "at which numbers of seeds the claims are declared to be judged, such as 5,8; each spends its share of alpha",
-        "",
-        parse_looks,
+        read=parse_looks,
+        otherwise="none are declared, and each look is charged as it comes",
     ),
     Choice(
-        "factor", "switches whose part in each verdict is wanted (one at a time from either end), or all", "", words
+        "factor",
+        "switches whose part in each verdict is wanted (one at a time from either end), or all",
+        read=words,
+        otherwise="none",
     ),
-    Choice("device", "auto, cpu, cuda or cuda:i", "auto"),
-    Choice("precision", "auto (bfloat16 on a GPU, else float32), bfloat16, tf32 or float32", "auto"),
+    Choice("device", "where jobs are done: auto, cpu, cuda or cuda:i", "auto"),
+    Choice(
+        "precision",
+        "of matrix products: auto (bfloat16 on a GPU, else float32), bfloat16, tf32 or float32",
+        "auto",
+    ),
     Choice(
         "executor",
         f"what does the jobs: {', '.join(EXECUTORS)}; processes are several per GPU where there are some",
         "processes",
     ),
-    Choice("ray_address", "a running Ray cluster for --executor ray; where none is named, one is started here"),
+    Choice("ray_address", "a running Ray cluster for --executor ray", otherwise="one is started here"),
+    Choice("workers", "jobs at once", read=parse_count("--workers"), otherwise="one per core, or several per GPU"),
     Choice(
-        "workers",
-        "jobs at once; where nothing is said, one per core, or several per GPU",
-        "",
-        parse_count("--workers"),
+        "gpus",
+        "use so many of the GPUs; with --plan, of a machine that need not be here",
+        read=parse_count("--gpus"),
+        otherwise="all",
     ),
     Choice(
-        "gpus", "use so many of the GPUs; with --plan, of a machine that need not be here", "", parse_count("--gpus")
+        "cores",
+        "use so many of the cores; with --plan, of a machine that need not be here",
+        read=parse_count("--cores"),
+        otherwise="all",
     ),
-    Choice("cores", "use so many of the cores; with --plan, likewise", "", parse_count("--cores")),
-    Choice("logger", f"tell these of every epoch: {', '.join(LOGGERS)}; none unless asked for", "", words),
+    Choice("logger", f"tell these of every epoch: {', '.join(LOGGERS)}", read=words, otherwise="none"),
     Choice(
         "store",
-        "folder of results; where none is named, DTCLAIMS_HOME/store, else in the user's cache",
-        "",
+        "folder of results",
+        read=parse_folder,
+        otherwise="DTCLAIMS_HOME/store, else in the user's cache",
+    ),
+    Choice(
+        "report",
+        "folder for report.json, report.html and report.md; those of a part (fewer claims, protocols, tasks or seeds "
+        "than the report that lies there) go into its subfolder part",
+        "claims-report",
         parse_folder,
     ),
-    Choice("report", "folder for report.json, report.html and report.md", "claims-report", parse_folder),
     Choice(
         "registration",
         "the sealed declaration that the results are made under (`dtclaims register`): the report names it, and what "
         "differs from it",
-        "",
-        parse_folder,
+        read=parse_folder,
+        otherwise="none",
     ),
     Choice(
         "expect",
         "recorded verdicts (a report.json, or what `dtclaims report expect` wrote): a test fails only where its "
-        "verdict differs, and says what changed",
-        "",
-        parse_folder,
+        "verdict differs, and says what changed; claims that are not recorded, or no longer declared, fail too",
+        read=parse_folder,
+        otherwise="none",
+    ),
+    Choice(
+        "compare",
+        "an earlier report.json: says what differs from it and why, as `dtclaims report diff` does; a test fails only "
+        "where its verdict differs, so the exit code is 0 if none does",
+        read=parse_folder,
+        otherwise="none",
     ),
     Choice("fail_on", f"verdicts that fail a test, of {', '.join(FAILABLE)}", "error,refuted", parse_fail_on),
 )

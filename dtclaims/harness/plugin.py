@@ -95,9 +95,9 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: objec
     return [
         # With its id: what pytest builds from a name in brackets is another one than it reads back from its cache.
         ClaimItem.from_parent(
-            collector, name=name, nodeid=f"{collector.nodeid}::{name}", claim=obj, cell=cell, desk=desk
+            collector, name=title, nodeid=f"{collector.nodeid}::{title}", claim=obj, cell=cell, desk=desk, test=name
         )
-        for name, cell in desk.take(obj)
+        for title, cell in desk.take(obj)
     ]
 
 
@@ -179,10 +179,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the report of what was judged."""
     desk = session.config.stash[DESK]
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    # Never narrower than what keeps the paper's value in the table, however small pytest thinks the terminal is.
-    width = max(120, session.config.get_terminal_writer().fullwidth) if reporter is not None else 120
+    width = session.config.get_terminal_writer().fullwidth if reporter is not None else 120
     try:
         desk.close(width)
+        if desk.gone and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
     except Exception as error:
         # Said below the verdicts, which are shown all the same.
         ours = isinstance(error, DtclaimsError)
@@ -190,10 +191,24 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.USAGE_ERROR if ours else pytest.ExitCode.INTERNAL_ERROR
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The verdict table, and where the report is."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Generator[None, object, object]:
+    """The verdicts, and where the report is, below all that pytest and other plugins have to say.
+
+    Claims are left out of what pytest says above: its failures and its short summary know no ids, no reasons that are
+    shared, and one line is all a verdict needs. They stay in its counts.
+    """
     lines = config.stash[DESK].summary
-    if lines:
+    if not lines:
+        return (yield)
+    stats: dict[str, list[Any]] = terminalreporter.stats
+    every = {category: list(reports) for category, reports in stats.items()}
+    for category, reports in every.items():
+        stats[category] = [report for report in reports if getattr(report, VERDICT, None) is None]
+    try:
+        return (yield)
+    finally:
+        stats.update(every)
         terminalreporter.section("claims")
         for line in lines:
             terminalreporter.write_line(line)
@@ -205,4 +220,6 @@ def _usage_errors() -> Iterator[None]:
     try:
         yield
     except DtclaimsError as error:
-        raise pytest.UsageError(str(error)) from None
+        from dtclaims.harness.options import told
+
+        raise pytest.UsageError(told(error)) from None

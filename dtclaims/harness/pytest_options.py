@@ -8,7 +8,7 @@ import pytest
 
 from dtclaims.errors import DtclaimsError
 from dtclaims.harness.lab import Option
-from dtclaims.harness.options import OPTIONS, flag, help_of
+from dtclaims.harness.options import OPTIONS, flag, help_of, told
 
 NAMES = pytest.StashKey[list[str]]()
 """Options that were registered, by name."""
@@ -54,7 +54,7 @@ SWITCHES: dict[str, dict[str, Any]] = {
         "action": "append",
         "default": None,
         "metavar": "ID",
-        "help": "only this claim; repeatable",
+        "help": "only this claim; repeatable (default: all)",
     },
     "--attribute": {
         "dest": "claims_attribute",
@@ -101,7 +101,7 @@ def _lab_options(config: pytest.Config) -> Iterable[Option]:
         except DtclaimsError as error:
             # What is wrong with a lab that is not asked for is no concern of this session.
             if folder in asked:
-                raise pytest.UsageError(str(error)) from None
+                raise pytest.UsageError(told(error)) from None
 
 
 def asked_folders(config: pytest.Config) -> list[Path]:

@@ -54,6 +54,8 @@ class Settings:
     """Switches whose part in a verdict is asked for (`--factor`)."""
     options: Mapping[str, str] = field(default_factory=dict)
     """The lab's own, those that were given."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """All that was typed, by the names of options: remedies repeat it."""
     extensions: Extensions = NONE
     """What other plugins provide."""
 
@@ -144,6 +146,7 @@ def make_settings(
         registration=value_of("registration", choices),
         factors=parse_factors(choices.get("factor") or "", lab),
         options=own,
+        given={name: text for name in (*KNOWN, *(one.name for one in lab.options)) if (text := choices.get(name))},
         extensions=extensions,
     )
 

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dtclaims.device import limited, machine_of, worker_count
 from dtclaims.errors import StoreError, UsageError
-from dtclaims.harness.declare.papers import common_publication
+from dtclaims.harness.commit import commit_of
+from dtclaims.harness.declare.claim import Claim
+from dtclaims.harness.declare.papers import common_publication, pages_of
+from dtclaims.harness.declare.registry import load_claims
 from dtclaims.harness.judge.attribution import attribution, next_set, relevant, variants
-from dtclaims.harness.judge.document import Document, Paper, Registration, made_now, with_holm
+from dtclaims.harness.judge.document import Document, Family, Paper, Registration, made_now, with_holm
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.exhibits import read_figures, read_tables
 from dtclaims.harness.judge.judge import Judge
@@ -18,6 +21,7 @@ from dtclaims.harness.judge.regime import read_regime
 from dtclaims.harness.judge.registration import read as read_registration
 from dtclaims.harness.judge.words import Words
 from dtclaims.harness.lab import Job, Reading, Stored
+from dtclaims.harness.plan.again import again
 from dtclaims.harness.plan.cells import Cell, cells_of
 from dtclaims.harness.plan.estimate import Machine
 from dtclaims.harness.plan.plan import Plan
@@ -63,6 +67,8 @@ class Study:
         self.cells = list(cells)
         self.settings = settings
         self.publication = common_publication(cell.claim.file.parent for cell in self.cells)
+        # Now, not after hours of work: a page that cannot be read is an error.
+        self.pages = pages_of(self.cells[0].claim.file.parent)
         self.results: Results = Store(settings.store) if results is None else results
         self._recorded = recorded
         self._registration = None if settings.registration is None else read_registration(settings.registration)
@@ -86,13 +92,13 @@ class Study:
             store=self.results,
             precision=settings.precision,
             recorded=self._recorded,
+            given=settings.given,
         )
         self._judge = Judge(
             settings.lab,
             self.plan,
             self.results,
             settings.alpha,
-            settings.options,
             failures={**self.plan.faults, **self._failures},
             looks=settings.looks,
         )
@@ -230,14 +236,49 @@ class Study:
                 store=self.results.root,
                 versions=self._versions(),
                 label=paper.label or settings.session.label,
+                tasks=settings.tasks,
+                family=self._family,
                 registration=self._registered(),
+                commit=commit_of(self.cells[0].claim.file.parent),
+                options=settings.options,
             ),
             claims=with_holm(entries, settings.alpha),
             figures=read_figures(figures),
             tables=read_tables(tables),
             words=Words.from_json(dict(settings.lab.words)),
             regime=read_regime(list(settings.lab.regime(View(self.plan, self.results), settings.protocols))),
+            pages=self.pages,
         )
+
+    @property
+    def again(self) -> str:
+        """The command that judges these claims again, as they were chosen."""
+        settings = self.settings
+        ids = list(dict.fromkeys(cell.claim.id for cell in self.cells))
+        family = self._family
+        return again(
+            self.cells[0].claim.file.parent,
+            settings.scale,
+            settings.given,
+            protocol=settings.given.get("protocol", ""),
+            task=settings.given.get("task", ""),
+            seeds=self.plan.seeds if "seeds" in settings.given else (),
+            claims=ids if family is not None and len(ids) <= min(FEW, family.claims - 1) else (),
+        )
+
+    @cached_property
+    def declared(self) -> Mapping[str, Claim]:
+        """All claims of the folder by id; none where it does not say, as of claims in files of other names."""
+        try:
+            return load_claims(self.cells[0].claim.file.parent)
+        except (UsageError, IndexError):
+            return {}
+
+    @property
+    def _family(self) -> Family | None:
+        """What the claims are some of."""
+        claims = self.declared.values()
+        return Family(len(claims), sum(one.headline for one in claims)) if claims else None
 
     def _registered(self) -> Registration | None:
         """What is to be said of the registration that was named."""
@@ -260,12 +301,6 @@ class Study:
             found |= {name: str(version) for name, version in dict(one.identity.get("versions", {})).items() if version}
         return found
 
-    def write_report(self, document: Document) -> dict[str, Path]:
-        """Write report.json, report.html and report.md; their paths by format."""
-        from dtclaims.harness.report import render
-
-        return render(document, self.settings.report)
-
     @property
     def machine(self) -> Machine:
         """What the session works on, or is planned for."""
@@ -283,6 +318,10 @@ class Study:
 
         shown = self.settings.lab.shown
         return plan_lines(self.plan, self.cells, self.machine, self.store, shown=shown, every=every)
+
+
+FEW = 3
+"""Claims that a command names one by one."""
 
 
 class View:

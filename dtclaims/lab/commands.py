@@ -15,6 +15,7 @@ from typing import Any
 from dtclaims.errors import MissingDependency, UsageError
 from dtclaims.harness.lab import Argument, Command
 from dtclaims.lab.data.simulators import SIMULATORS, V4
+from dtclaims.lab.design.tasks import ALL_TASKS
 from dtclaims.lab.regime import ARMS
 
 Run = Callable[[argparse.Namespace], int | None]
@@ -277,9 +278,15 @@ def _backbone(word: str, text: str, run: Run, source: Argument, examples: str) -
                 metavar="N",
                 help="number of the checkpoint, and seed of its draws; 1 ships at mini and small (default: 1)",
             ),
-            Argument.of("--updates", type=int, default=None, metavar="N", help="where not said, the scale's own"),
             Argument.of(
-                "--batch", type=int, default=None, metavar="N", help=f"{examples} per update; a laptop wants 32"
+                "--updates", type=int, default=None, metavar="N", help="of the weights (default: the scale's own)"
+            ),
+            Argument.of(
+                "--batch",
+                type=int,
+                default=None,
+                metavar="N",
+                help=f"{examples} per update; a laptop wants 32 (default: the scale's own)",
             ),
             Argument.of("--resume", action="store_true", help="go on from the checkpoint in the folder"),
         ),
@@ -298,11 +305,12 @@ LEGACY_FOLDER = Argument.of(
     type=Path,
     default=None,
     metavar="DIR",
-    help="where not said, DTCLAIMS_LEGACY, else DTCLAIMS_HOME/legacy",
+    help="where it is made (default: DTCLAIMS_LEGACY, else DTCLAIMS_HOME/legacy)",
 )
 SOURCE = "a file or folder (D4RL HDF5, Decision Transformer pickle, Minari), a Minari id, or legacy"
 SIMULATOR = Argument.of("--simulator", choices=SIMULATORS, default=V4, help=f"that the policy acts in (default: {V4})")
-TASK_OF_FILE = Argument.of("--task", default=None, help="for files that do not say it")
+TASK = Argument.of("task", metavar="TASK", help=f"of {', '.join(ALL_TASKS)}")
+TASK_OF_FILE = Argument.of("--task", default=None, help="of files that do not say it (default: none)")
 
 COMMANDS: Sequence[Command] = (
     Command(
@@ -310,9 +318,14 @@ COMMANDS: Sequence[Command] = (
         "train a policy with Soft Actor-Critic",
         _train_policy,
         (
-            Argument.of("task", metavar="TASK"),
-            Argument.of("--level", choices=("medium", "expert"), default="medium", help="(default: medium)"),
-            Argument.of("--seed", type=int, default=0, help="(default: 0)"),
+            TASK,
+            Argument.of(
+                "--level",
+                choices=("medium", "expert"),
+                default="medium",
+                help="how good it is to become (default: medium)",
+            ),
+            Argument.of("--seed", type=int, default=0, help="of all that is drawn (default: 0)"),
             Argument.of(
                 "--parallel-seeds",
                 type=int,
@@ -338,7 +351,7 @@ COMMANDS: Sequence[Command] = (
         "bring a shipped medium policy to D4RL's level in a simulator, by the width of its noise",
         _fit_policy,
         (
-            Argument.of("task", metavar="TASK"),
+            TASK,
             Argument.of("--seed", type=int, default=0, help="of the episodes it is chosen on (default: 0)"),
             Argument.of(
                 "--out", type=Path, default=None, metavar="DIR", help="folder (default: policies/TASK-medium-SIMULATOR)"
@@ -351,15 +364,17 @@ COMMANDS: Sequence[Command] = (
         "roll a shipped policy out and write a D4RL-style HDF5 file",
         _collect,
         (
-            Argument.of("task", metavar="TASK"),
+            TASK,
             Argument.of("--level", default="medium", help="of the policy (default: medium)"),
             Argument.of("--steps", type=int, default=50_000, metavar="N", help="environment steps (default: 50000)"),
-            Argument.of("--seed", type=int, default=0, help="(default: 0)"),
+            Argument.of("--seed", type=int, default=0, help="of all that is drawn (default: 0)"),
+            Argument.of("--cores", type=int, default=None, metavar="N", help="that physics may use (default: all)"),
             Argument.of(
-                "--cores", type=int, default=None, metavar="N", help="that physics may use; where not said, all"
-            ),
-            Argument.of(
-                "--out", type=Path, default=None, metavar="FILE", help="where not said, the cache, where claims look"
+                "--out",
+                type=Path,
+                default=None,
+                metavar="FILE",
+                help="HDF5 file (default: in the cache, where claims look)",
             ),
             SIMULATOR,
         ),
@@ -376,7 +391,7 @@ COMMANDS: Sequence[Command] = (
         _export,
         (
             Argument.of("source", metavar="FILE", help=SOURCE),
-            Argument.of("--to", choices=("minari", "hdf5"), required=True, help="the layout"),
+            Argument.of("--to", choices=("minari", "hdf5"), required=True, help="the layout that is written"),
             Argument.of(
                 "--out", type=Path, required=True, metavar="PATH", help="file, or for Minari a folder called NAME-v0"
             ),
@@ -389,9 +404,15 @@ COMMANDS: Sequence[Command] = (
         _references,
         (
             Argument.of("task", metavar="TASK", help="a task, or all"),
-            Argument.of("--episodes", type=int, default=100, metavar="N", help="(default: 100)"),
-            Argument.of("--seed", type=int, default=0, help="(default: 0)"),
-            Argument.of("--out", type=Path, default=None, metavar="FILE", help="also write them, as JSON"),
+            Argument.of("--episodes", type=int, default=100, metavar="N", help="rolled out of each (default: 100)"),
+            Argument.of("--seed", type=int, default=0, help="of all that is drawn (default: 0)"),
+            Argument.of(
+                "--out",
+                type=Path,
+                default=None,
+                metavar="FILE",
+                help="also write them, as JSON (default: they are printed only)",
+            ),
             SIMULATOR,
         ),
     ),
@@ -419,11 +440,13 @@ COMMANDS: Sequence[Command] = (
         _regime,
         (
             Argument.of("--scale", default="mini", help="size of the networks, and their budget (default: mini)"),
-            Argument.of("--task", default="hopper", help="(default: hopper)"),
+            Argument.of("--task", default="hopper", help="that the arms are trained on (default: hopper)"),
             Argument.of(
                 "--rate", type=float, nargs="+", required=True, metavar="RATE", help="learning rates, such as 1e-4 3e-4"
             ),
-            Argument.of("--arm", nargs="+", choices=ARMS, default=ARMS[:1], help=f"(default: {ARMS[0]})"),
+            Argument.of(
+                "--arm", nargs="+", choices=ARMS, default=ARMS[:1], help=f"what is trained (default: {ARMS[0]})"
+            ),
             Argument.of(
                 "--seed",
                 type=int,
@@ -433,9 +456,19 @@ COMMANDS: Sequence[Command] = (
                 help="of each; claims should use none of them (default: 900 901)",
             ),
             Argument.of(
-                "--steps", type=int, default=None, metavar="N", help="transitions; where not said, the scale's own"
+                "--steps",
+                type=int,
+                default=None,
+                metavar="N",
+                help="transitions to train on (default: the scale's own)",
             ),
-            Argument.of("--out", type=Path, default=None, metavar="FILE", help="also write every run, as JSON"),
+            Argument.of(
+                "--out",
+                type=Path,
+                default=None,
+                metavar="FILE",
+                help="also write every run, as JSON (default: the table is printed only)",
+            ),
         ),
         ("device",),
     ),
@@ -444,7 +477,7 @@ COMMANDS: Sequence[Command] = (
         "fetch freely licensed text or photographs from Debian packages",
         _corpus,
         (
-            Argument.of("--kind", choices=("text", "image"), default="text", help="(default: text)"),
+            Argument.of("--kind", choices=("text", "image"), default="text", help="what is fetched (default: text)"),
             Argument.of("--out", type=Path, required=True, metavar="DIR", help="folder of the corpus"),
         ),
     ),

@@ -15,7 +15,9 @@ import pytest
 from dtclaims.harness import plugin
 from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.declare import labs
+from dtclaims.harness.declare.papers import pages_of
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims, load_lab
+from dtclaims.harness.judge.words import STATUSES
 from dtclaims.harness.lab import Job, Lab, Need, Reading, Session
 from dtclaims.harness.settings import make_settings
 from dtclaims.harness.study import Study, cells_of
@@ -26,12 +28,14 @@ from dtclaims.lab.design.switches import PROTOCOLS, SWITCHES
 from dtclaims.lab.design.tasks import ALL_TASKS
 from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.lab.measurements.bench import ALL_SCALES
-from dtclaims.places import ROOT
+from dtclaims.places import ROOT, sha256_file
+from dtclaims.tests.support import picture, screens
 from dtclaims.tests.support.command_line import parse
 
 DOCS = ROOT / "dtclaims" / "docs"
 EXAMPLES = ROOT / "dtclaims" / "examples"
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md"), *EXAMPLES.rglob("*.md")])
+EVIDENCE = sorted((ROOT / "claims" / "evidence").glob("*.md"))
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.glob("*.md"), *EXAMPLES.rglob("*.md"), *EVIDENCE])
 
 FENCED = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`([^`\n]+)`")
@@ -306,3 +310,118 @@ def test_links_lead_somewhere(path: Path) -> None:
         if anchor:
             headings = re.findall(r"^#+ (.+)$", found.read_text(encoding="utf-8"), re.MULTILINE)
             assert anchor in {re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in headings}, target
+
+
+def named_in_the_project(pattern: str) -> set[str]:
+    """What is named in code, claims, docs and evidence."""
+    files = [path for folder in ("dtclaims", "claims", "fixtures/paper") for path in (ROOT / folder).rglob("*")]
+    texts = (path.read_text(encoding="utf-8") for path in files if path.suffix in (".py", ".pyi", ".md", ".json"))
+    return {found for text in texts for found in re.findall(pattern, text)}
+
+
+def test_every_item_of_the_audit_has_an_anchor() -> None:
+    """deviations.md explains each DEV-nn that anything names, claims and inventory too, and the items without a gap."""
+    items = pages_of(DEFAULT_FOLDER)["audit"].items
+    assert list(items) == [f"dev-{number:02d}" for number in range(1, len(items) + 1)]
+    declared = {name for one in load_claims().values() for name in one.deviations}
+    declared |= named_in_the_project(r"\bDEV-\d\d\b")
+    assert {name.lower() for name in declared} - set(items) == set()
+    assert set(pages_of(ROOT / "claims" / "k1_head")["audit"].items) == set(items)
+
+
+def test_the_audit_says_which_switch_sets_an_item() -> None:
+    """Each item names the switches that answer it, or says that there is none and why; the table has the same."""
+    answered: dict[str, set[str]] = {}
+    for switch in SWITCHES.values():
+        for name in switch.deviations:
+            answered.setdefault(name.lower(), set()).add(switch.name)
+    for anchor, item in pages_of(DEFAULT_FOLDER)["audit"].items.items():
+        severity, *facts = item.text
+        assert re.search(r"\. Severity [ABC]\b", severity), anchor
+        assert [fact.split(":")[0] for fact in facts if fact[:3] != "So:"][:2] == ["Text", "Code"], anchor
+        last = facts[-1]
+        if anchor in answered:
+            assert last.startswith("Switch: ")
+            assert set(quoted(last)) & set(SWITCHES) == answered[anchor], anchor
+        else:
+            assert re.match(r"No switch( of its own)?: \w", last), anchor
+    rows = table("deviations.md", "switch")
+    assert {quoted(row["switch"])[0]: tuple(re.findall(r"\[(DEV-\d\d)\]", row["audit"])) for row in rows} == {
+        switch.name: switch.deviations for switch in SWITCHES.values()
+    }
+
+
+GLOSSED = (
+    *("arm", "headline", "tied-head", "sham", "look", "holm", "provenance", "trend", "size", "scale", "protocol"),
+    *("published", "corrected", "seeds-on-the-claimed-side", "provisional", "switch", "composite", "evidence"),
+)
+
+
+def test_the_words_of_reports_are_explained() -> None:
+    """The glossary has the words that people met without an explanation, and every verdict."""
+    words = pages_of(DEFAULT_FOLDER)["glossary"].items
+    verdicts = [name.replace("_", "-") for name in STATUSES if name != "error"]
+    assert {*GLOSSED, *verdicts} - set(words) == set()
+    assert all(item.text for item in words.values())
+
+
+def test_there_is_one_number_of_claims() -> None:
+    """Where README, docs, changes or reports' words count the claims, they count what `dtclaims claims` lists."""
+    pages = [path for path in PAGES if path.name not in ("CHANGELOG.md", "another_paper.md")]
+    said = {
+        (path.name, found)
+        for path in pages
+        for found in re.findall(r"\b(\d{3}) (?:inventoried |tested )?claims\b", path.read_text(encoding="utf-8"))
+    }
+    assert {number for _, number in said} == {str(len(load_claims()))}
+    assert {"README.md", "claims.md", "glossary.md", "claims_listed.md"} <= {name for name, _ in said}
+
+
+README = ROOT / "README.md"
+
+
+def test_the_readme_is_short_and_begins_with_what_counts() -> None:
+    """At most 200 lines; before the first heading below the title: a picture, the clone line, demo and full tool."""
+    text = README.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 200
+    first = text.split("\n## ")[0]
+    assert len(first.splitlines()) <= 30
+    places = [
+        first.index(part) for part in ("![", "git clone", "dtclaims demo", "pip install -e '.[lab]'", "pytest claims")
+    ]
+    assert places == sorted(places)
+    assert "never** a verdict on the paper" in first
+
+
+def test_every_page_of_the_docs_is_linked_from_the_readme() -> None:
+    """What left the README is one step away from it."""
+    text = README.read_text(encoding="utf-8")
+    assert [page.name for page in DOCS.glob("*.md") if f"](dtclaims/docs/{page.name})" not in text] == []
+
+
+def test_the_picture_is_of_the_evidence_that_ships() -> None:
+    """README's picture is small, and was drawn of the evidence as it is committed; `picture.py` draws it again."""
+    content = picture.PICTURE.read_bytes()
+    assert len(content) < picture.MOST_BYTES
+    assert picture.size_of(content) == (picture.WIDTH, picture.HEIGHT)
+    assert picture.text_of(content, picture.KEY) == sha256_file(picture.EVIDENCE)
+    assert f"]({picture.PICTURE.relative_to(ROOT).as_posix()})" in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(screens.chromium() is None, reason="no Chromium on the PATH")
+def test_the_picture_can_be_drawn_again(tmp_path: Path) -> None:
+    """The script that is committed makes a picture of that size, with what it was drawn of."""
+    assert picture.main([str(tmp_path / "again.png")]) == 0
+    content = (tmp_path / "again.png").read_bytes()
+    assert picture.size_of(content) == (picture.WIDTH, picture.HEIGHT)
+    assert picture.text_of(content, picture.KEY) == sha256_file(picture.EVIDENCE)
+    assert len(content) < picture.MOST_BYTES
+
+
+def test_a_picture_that_was_changed_is_refused() -> None:
+    """Chunks have checksums, and what is no PNG is none."""
+    content = picture.PICTURE.read_bytes()
+    with pytest.raises(ValueError, match="not as it was written"):
+        picture.text_of(content.replace(b"evidence", b"evidenze", 1), picture.KEY)
+    with pytest.raises(ValueError, match="no PNG"):
+        picture.text_of(b"GIF89a", picture.KEY)

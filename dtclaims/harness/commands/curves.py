@@ -11,14 +11,14 @@ from dtclaims.errors import ReportError, UsageError
 from dtclaims.harness.commands.parser import FOLDER
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_lab
 from dtclaims.harness.lab import Argument, Command
-from dtclaims.harness.options import words
+from dtclaims.harness.options import no_such, words
 from dtclaims.harness.report.document import replace_all
 
 if TYPE_CHECKING:
     from dtclaims.harness.evidence import Evidence
 
-NARROWED = {"task": "TASK", "context": "K", "arm": "ARM"}
-"""Options that choose runs by a field of theirs, with what stands for its values in the help."""
+NARROWED = {"task": ("TASK", "task"), "context": ("K", "context length"), "arm": ("ARM", "arm")}
+"""Options that choose runs by a field of theirs: what stands for its values in the help, and what it is."""
 
 
 def _curves(options: argparse.Namespace) -> int:
@@ -28,10 +28,10 @@ def _curves(options: argparse.Namespace) -> int:
 
     views = load_lab(options.claims).views
     if options.curve not in views.curves:
-        known = ", ".join(views.curves) or "none"
-        raise UsageError("no such curve", given=repr(options.curve), expected=f"one of {known}")
+        raise no_such("no such curve", options.curve, views.curves or ["none"])
     if options.format == "svg" and (options.against or options.last):
         raise UsageError("--against and --last are for tables", remedy="Add --format table.")
+    _check_ending(options.out, ".svg" if options.format == "svg" else ".md")
     evidence = _read(options.evidence)
     # Between commas as everywhere, or as words of their own.
     asked = {name: [one for given in getattr(options, name) for one in words(given)] for name in NARROWED}
@@ -59,6 +59,7 @@ def _costs(options: argparse.Namespace) -> int:
     from dtclaims.harness.report.costs import read_sessions, run_table, session_table
 
     views = load_lab(options.claims).views
+    _check_ending(options.out, ".md")
     evidence = _read(options.evidence)
     runs = {run.key: run for one in evidence for run in one.runs}
     # A lab that does not say which runs cost alike has the kinds of its jobs.
@@ -71,6 +72,12 @@ def _costs(options: argparse.Namespace) -> int:
         )
     _write(f"{text}\nMade by: `{_spoken('costs', options)}`, {_origin(evidence)}\n", options.out)
     return 0
+
+
+def _check_ending(path: Path | None, known: str) -> None:
+    """Before anything is read: a name must not promise another format than the file has."""
+    if path is not None and path.suffix != known:
+        raise UsageError("--out ends in another format", given=path, expected=f"a name that ends in {known}")
 
 
 def _read(paths: Sequence[Path]) -> "list[Evidence]":
@@ -114,7 +121,7 @@ def _write(text: str, path: Path | None) -> None:
 
 
 FILES = Argument.of("evidence", type=Path, nargs="+", metavar="EVIDENCE", help="a file of `dtclaims evidence`")
-OUT = Argument.of("--out", type=Path, default=None, metavar="FILE", help="where to write it; else it is printed")
+OUT = Argument.of("--out", type=Path, default=None, metavar="FILE", help="where to write it (default: it is printed)")
 
 COMMANDS = (
     Command(
@@ -128,28 +135,43 @@ COMMANDS = (
             Argument.of(
                 "--curve", required=True, metavar="NAME", help="score, or one that runs log, such as saturated"
             ),
-            Argument.of("--format", choices=("svg", "table"), default="svg", help="a figure (default) or Markdown"),
+            Argument.of(
+                "--format",
+                choices=("svg", "table"),
+                default="svg",
+                help="a figure, or a table in Markdown (default: svg)",
+            ),
             *(
-                Argument.of(f"--{name}", nargs="+", default=[], metavar=metavar, help="only these, separated by commas")
-                for name, metavar in NARROWED.items()
+                Argument.of(
+                    f"--{name}",
+                    nargs="+",
+                    default=[],
+                    metavar=metavar,
+                    help=f"only runs of this {said}; several between commas (default: all)",
+                )
+                for name, (metavar, said) in NARROWED.items()
             ),
             Argument.of(
                 "--where",
                 nargs="+",
                 default=[],
                 metavar="FIELD=VALUE",
-                help="only runs of this head=untied, held_out=true, ...",
+                help="only runs of this, such as head=untied held_out=true (default: all)",
             ),
             Argument.of(
                 "--level",
                 choices=("constant_error", "none"),
                 help="a line to compare with (default: constant_error for errors, else none)",
             ),
-            Argument.of("--title", default="", help="default: what the runs have in common"),
+            Argument.of("--title", default="", help="above the figure (default: what the runs have in common)"),
             Argument.of(
                 "--last", type=int, metavar="N", help="tables: mean over the last N epochs (default: a quarter)"
             ),
-            Argument.of("--against", metavar="TEXT", help="tables: paired differences to the variant of this name"),
+            Argument.of(
+                "--against",
+                metavar="TEXT",
+                help="tables: paired differences to the variant of this name (default: none)",
+            ),
         ),
     ),
     Command(
@@ -165,7 +187,7 @@ COMMANDS = (
                 type=Path,
                 default=None,
                 metavar="FILE",
-                help="a JSON list of sessions kept by hand: command, seconds, gpus, runs",
+                help="a JSON list of sessions kept by hand: command, seconds, gpus, runs (default: runs alone)",
             ),
         ),
     ),

@@ -12,11 +12,13 @@ from dtclaims.harness.options import OPTIONS, no_such
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.settings import ALPHA, Settings, make_settings
 
-ONLY = Argument.of("--claim", action="append", default=[], metavar="ID", help="only this claim; repeatable")
+ONLY = Argument.of(
+    "--claim", action="append", default=[], metavar="ID", help="only this claim; repeatable (default: all)"
+)
 JSON = Argument.of("--json", action="store_true", help="as JSON")
 
 
-TESTS_ONLY = ("expect", "fail_on")
+TESTS_ONLY = ("expect", "compare", "fail_on")
 """Options that say when a test fails; commands have none."""
 HERE = tuple(one for one in OPTIONS if one.name not in TESTS_ONLY)
 

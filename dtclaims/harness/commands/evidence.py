@@ -98,24 +98,29 @@ def judge(options: argparse.Namespace, given: Sequence[str]) -> None:
         StoreError: a file that is damaged or no evidence.
     """
     from dtclaims.harness.evidence import judge_evidence, read_evidence
-    from dtclaims.harness.report import render, summary_lines
+    from dtclaims.harness.report import render, summary_lines, written_lines
     from dtclaims.harness.report.markdown import matrix
+    from dtclaims.harness.report.part import place
+    from dtclaims.harness.report.terminal import terminal_width, wrapped
 
     _refuse(given, "--restated, --claims, --claim, --report and --format")
     folders = _folders(options.files, options.report)
-    for place, (file, folder) in enumerate(zip(options.files, folders, strict=True)):
+    for number, (file, folder) in enumerate(zip(options.files, folders, strict=True)):
         judged = judge_evidence(
             read_evidence(file), restated=options.restated, claims=options.claims, only=options.claim, report=folder
         )
-        if place:
+        if number:
             print()
         if options.format == "markdown":
             print(matrix(judged.document, judged.title()), end="")
         else:
-            print(*judged.header(), *summary_lines(judged.document), sep="\n")
+            head = [line for text in judged.header() for line in wrapped(text, terminal_width())]
+            print(*head, *summary_lines(judged.document), sep="\n")
         if folder is not None:
-            written = render(judged.document, folder)
-            print(*(f"report: {path}" for path in written.values()), sep="\n", file=_aside(options.format))
+            where = place(judged.document, folder)
+            print(where.told, end="\n" * bool(where.told), file=_aside(options.format))
+            written = render(judged.document, where.folder)
+            print(*written_lines(written), sep="\n", file=_aside(options.format))
 
 
 def _refuse(given: Sequence[str], beside: str) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from dtclaims.device import resolve_device
 from dtclaims.errors import DtclaimsError
-from dtclaims.harness.commands.parser import joined, parser_of
+from dtclaims.harness.commands.parser import joined, option, parser_of
 from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_lab
 from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.lab import Command, Lab, Progress
-from dtclaims.harness.options import LONG, value_of
+from dtclaims.harness.options import LONG, did_you_mean, told, value_of
 from dtclaims.harness.printable import printable
 
 NAMES = (errno.ENAMETOOLONG, errno.ELOOP)
@@ -32,15 +32,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         printable(stream)
     given = sys.argv[1:] if arguments is None else list(arguments)
     commands = commands_of(_lab(given))
-    options = parser_of(commands).parse_args(joined(given, commands))
+    options, unknown = parser_of(commands).parse_known_args(joined(given, commands))
     command: Command | None = getattr(options, "command", None)
+    if unknown:
+        flags = (
+            [name for one in (*command.arguments, *map(option, command.options)) for name in one.flags]
+            if command
+            else []
+        )
+        near = did_you_mean(unknown, flags)
+        print(f"dtclaims: unrecognized: {' '.join(unknown)}. {near or '`--help` says what there is.'}", file=sys.stderr)
+        return 2
     if command is None:
         options.group.print_help()
         return 0
     try:
         return _run(command, options)
     except DtclaimsError as error:
-        print(f"dtclaims: {error}", file=sys.stderr)
+        print(f"dtclaims: {told(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("dtclaims: interrupted; what was finished is kept", file=sys.stderr)

@@ -1,18 +1,20 @@
 """The command line as argparse takes it, made from a table of commands."""
 
 import argparse
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from dtclaims import __version__
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER
 from dtclaims.harness.lab import Argument, Command, Option
-from dtclaims.harness.options import KNOWN, flag, help_of
+from dtclaims.harness.options import KNOWN, did_you_mean, flag, help_of
 
 GROUPS = {
     "data": "policies and trajectories",
     "history": "verdicts over commits",
+    "legacy": "the paper's own stack",
     "pretrain": "backbones of our own",
     "store": "look after the store of results",
 }
@@ -35,6 +37,31 @@ FOLDER = Argument.of(
 )
 
 
+def ending(*known: str) -> Callable[[str], Path]:
+    """The type of a file's argument: its name ends as what will be written into it.
+
+    Args:
+        known: endings, the usual one first.
+    """
+
+    def path(text: str) -> Path:
+        if not text.endswith(known):
+            raise argparse.ArgumentTypeError(f"{text!r} does not end in {' or '.join(known)}")
+        return Path(text)
+
+    return path
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse's, whose errors are one line, and ask what was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and end with exit code 2."""
+        found = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        meant = did_you_mean([found[1]], re.findall(r"[\w.-]+", found[2])) if found else ""
+        self.exit(2, f"{self.prog}: {message}. {meant or f'`{self.prog} --help` says what there is.'}\n")
+
+
 def joined(arguments: Sequence[str], commands: Sequence[Command]) -> list[str]:
     """The arguments with a command of two words as one, where the first alone is a command with arguments too."""
     first = tuple(arguments[:2])
@@ -47,7 +74,7 @@ def parser_of(commands: Sequence[Command]) -> argparse.ArgumentParser:
 
     A group's name alone has `group`, the parser whose help lists its commands.
     """
-    parser = argparse.ArgumentParser(prog="dtclaims", description="Does this paper's claim still hold?")
+    parser = Parser(prog="dtclaims", description="Does this paper's claim still hold?")
     parser.add_argument("--version", action="version", version=f"dtclaims {__version__}")
     top = parser.add_subparsers(required=True, metavar="COMMAND")
     single = {command.words[0] for command in commands if len(command.words) == 1}

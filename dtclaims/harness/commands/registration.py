@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dtclaims.errors import UsageError
 from dtclaims.harness.commands.declared import chosen, settings_of
-from dtclaims.harness.commands.parser import FOLDER, option
+from dtclaims.harness.commands.parser import FOLDER, ending, option
 from dtclaims.harness.lab import Argument, Command, Option
 
 SEALED = ("scale", "protocol", "task", "seeds", "looks")
@@ -20,8 +20,18 @@ def command(own: Sequence[Option]) -> Command:
         "seal what all claims declare, before the first run; or check a seal against today's claims",
         _register,
         (
-            Argument.of("--out", type=Path, metavar="FILE", help="write the sealed declaration there"),
-            Argument.of("--check", type=Path, metavar="FILE", help="compare one with today's claims; writes nothing"),
+            Argument.of(
+                "--out",
+                type=ending(".json"),
+                metavar="FILE",
+                help="write the sealed declaration there (default: none is written)",
+            ),
+            Argument.of(
+                "--check",
+                type=Path,
+                metavar="FILE",
+                help="compare one with today's claims; writes nothing (default: none)",
+            ),
             *map(option, SEALED),
             *map(option, own),
             FOLDER,

@@ -2,45 +2,30 @@
 
 import argparse
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from dtclaims.errors import UsageError
+from dtclaims.harness.commands.parser import ending
 from dtclaims.harness.commit import commit_of
 from dtclaims.harness.lab import Argument, Command
 
+if TYPE_CHECKING:
+    from dtclaims.harness.judge.document import ReportProvenance
+
 
 def _diff(options: argparse.Namespace) -> int:
-    from dtclaims.harness.report import compare, read
+    from dtclaims.harness.report import compare, diff_lines, read
     from dtclaims.harness.report.causes import report_causes
-    from dtclaims.harness.report.terminal import clean
 
     before, after = read(options.before), read(options.after)
     differ, moved = compare(before, after)
-    behind = list(report_causes(before.provenance, after.provenance))
     if options.json:
         found = {"differ": [one.to_json() for one in differ], "moved": [one.to_json() for one in moved]}
-        print(json.dumps({**found, "reports": behind}, indent=1))
+        print(json.dumps({**found, "reports": list(report_causes(before.provenance, after.provenance))}, indent=1))
     else:
-        if behind:
-            print("between the reports", *map(clean, behind), sep="\n  ")
-        _say("verdicts differ", differ)
-        _say("same verdict, something else changed", moved)
-        if not differ and not moved:
-            print("the reports agree")
+        print(*diff_lines(before, after), sep="\n")
     return 1 if differ else 0
-
-
-def _say(title: str, differences: Sequence[Any]) -> None:
-    from dtclaims.harness.report.terminal import clean
-
-    if differences:
-        print(f"{title}: {len(differences)}")
-    for one in differences:
-        print(f"  {clean(one.change)}")
-        for why in one.why:
-            print(f"    {clean(why)}")
 
 
 def _expect(options: argparse.Namespace) -> int:
@@ -64,15 +49,22 @@ def _merge(options: argparse.Namespace) -> int:
 def _history_add(options: argparse.Namespace) -> int:
     from dtclaims.harness.report import history, read
 
-    added = history.add(read(options.report), options.to, options.commit or _commit())
-    print(f"{added} lines added: {options.to}")
+    document = read(options.report)
+    commit = options.commit or _commit(document.provenance)
+    added = history.add(document, options.to, commit, options.link)
+    print(f"{added} lines added, commit {commit[:10]}, {document.provenance.dated[:10]}: {options.to}")
     return 0
 
 
-def _commit() -> str:
-    found = commit_of(Path.cwd())
+def _commit(made: "ReportProvenance") -> str:
+    """That a report is of: evidence's own, never today's."""
+    found = made.evidence.commit if made.evidence else made.commit or commit_of(Path.cwd())
     if found is None:
-        raise UsageError("no commit to record", remedy="Name it: --commit SHA.")
+        raise UsageError(
+            "no commit to record",
+            given=None if made.evidence is None else f"the evidence {made.evidence.name}, which names none",
+            remedy="Name it: --commit SHA.",
+        )
     return found
 
 
@@ -80,7 +72,8 @@ def _dashboard(options: argparse.Namespace) -> int:
     from dtclaims.harness.report import dashboard, history
 
     lines = history.merge([history.read(path) for path in options.histories])
-    page = dashboard.write(lines, options.out, repository=options.repository)
+    folders = [path.parent for path in options.histories]
+    page = dashboard.write(lines, options.out, repository=options.repository, beside=folders)
     print(f"dashboard: {page}")
     return 0
 
@@ -90,7 +83,7 @@ A_REPORT = Argument.of("report", type=Path, metavar="REPORT", help="a report.jso
 COMMANDS = (
     Command(
         ("report", "diff"),
-        "say which verdicts differ between two reports, and why; exit code 1 if any does",
+        "say which verdicts differ between two reports, and why; exit code 1 if any does; what neither ran is left out",
         _diff,
         (
             Argument.of("before", type=Path, metavar="A", help="a report.json"),
@@ -102,7 +95,10 @@ COMMANDS = (
         ("report", "expect"),
         "record a report's verdicts for `pytest claims --expect FILE`",
         _expect,
-        (A_REPORT, Argument.of("--out", type=Path, required=True, metavar="FILE", help="where to record them")),
+        (
+            A_REPORT,
+            Argument.of("--out", type=ending(".json"), required=True, metavar="FILE", help="where to record them"),
+        ),
     ),
     Command(
         ("report", "merge"),
@@ -110,7 +106,7 @@ COMMANDS = (
         _merge,
         (
             Argument.of("reports", type=Path, nargs="+", metavar="REPORT", help="a report.json"),
-            Argument.of("--out", type=Path, required=True, metavar="FILE", help="the report.json of all"),
+            Argument.of("--out", type=ending(".json"), required=True, metavar="FILE", help="the report.json of all"),
         ),
     ),
     Command(
@@ -119,9 +115,21 @@ COMMANDS = (
         _history_add,
         (
             A_REPORT,
-            Argument.of("--to", type=Path, required=True, metavar="FILE", help="the history, made if there is none"),
             Argument.of(
-                "--commit", default=None, metavar="SHA", help="what was judged (default: GITHUB_SHA, else git's HEAD)"
+                "--to", type=ending(".jsonl"), required=True, metavar="FILE", help="the history, made if there is none"
+            ),
+            Argument.of(
+                "--commit",
+                default=None,
+                metavar="SHA",
+                help="what was judged; SHA+WORD if it was before (default: what the report names, else GITHUB_SHA, "
+                "else git's HEAD)",
+            ),
+            Argument.of(
+                "--link",
+                default="",
+                metavar="URL",
+                help="where the report can be read (default: its page is kept in reports/ beside the history)",
             ),
         ),
     ),
@@ -132,7 +140,9 @@ COMMANDS = (
         (
             Argument.of("histories", type=Path, nargs="+", metavar="HISTORY", help="files of `history add`"),
             Argument.of("--out", type=Path, required=True, metavar="DIR", help="folder of the site"),
-            Argument.of("--repository", default="", metavar="URL", help="where commits can be looked up"),
+            Argument.of(
+                "--repository", default="", metavar="URL", help="where commits can be looked up (default: nowhere)"
+            ),
         ),
     ),
 )

@@ -10,7 +10,7 @@ from typing import Any
 from dtclaims.errors import StoreError, StoreLocked
 from dtclaims.files import read_json
 from dtclaims.harness.commands.declared import table
-from dtclaims.harness.commands.parser import FOLDER, option
+from dtclaims.harness.commands.parser import FOLDER, ending, option
 from dtclaims.harness.declare.registry import load_claims, load_lab
 from dtclaims.harness.engine.room import size
 from dtclaims.harness.engine.timeline import minutes, read, told
@@ -188,7 +188,9 @@ COMMANDS = (
         "ls",
         "list what is stored: kind, key, size, age, name",
         _ls,
-        Argument.of("pattern", nargs="?", default="*", help="part of a name (* and ? stand for others), or a key"),
+        Argument.of(
+            "pattern", nargs="?", default="*", help="part of a name (* and ? stand for others), or a key (default: all)"
+        ),
         Argument.of("--measurements", action="store_true", help="measurements too"),
         Argument.of("--json", action="store_true", help="as JSON"),
     ),
@@ -210,20 +212,32 @@ COMMANDS = (
         "timeline",
         "what the last session did, minute by minute, and how busy the machine was",
         _timeline,
-        Argument.of("file", type=Path, nargs="?", metavar="FILE.jsonl", help="of another session"),
+        Argument.of(
+            "file", type=Path, nargs="?", metavar="FILE.jsonl", help="of another session (default: of the last)"
+        ),
     ),
     _command(
         "export",
         "write runs and measurements to one tar file",
         _export,
-        Argument.of("file", type=Path, metavar="FILE.tar"),
-        Argument.of("--runs", default="*", metavar="PATTERN", help="only runs of this name or key (as for ls)"),
+        Argument.of(
+            "file",
+            type=ending(".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2"),
+            metavar="FILE.tar",
+            help="the file to write",
+        ),
+        Argument.of(
+            "--runs",
+            default="*",
+            metavar="PATTERN",
+            help="only runs of this name or key (as for ls; default: all)",
+        ),
         Argument.of("--results-only", action="store_true", help="without checkpoints: small"),
     ),
     _command(
         "import",
         "take over what an exported file holds and the store does not",
         _import,
-        Argument.of("file", type=Path, metavar="FILE.tar"),
+        Argument.of("file", type=Path, metavar="FILE.tar", help="what `dtclaims store export` wrote"),
     ),
 )

@@ -10,11 +10,11 @@ from dtclaims.errors import UsageError
 from dtclaims.harness.commands import declared, registration
 from dtclaims.harness.commands import evidence as evidence_commands
 from dtclaims.harness.commands.declared import HERE, ONLY, chosen, settings_of
-from dtclaims.harness.commands.parser import FOLDER, option
+from dtclaims.harness.commands.parser import FOLDER, ending, option
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.lab import Argument, Command, Option
-from dtclaims.harness.options import value_of
+from dtclaims.harness.options import value_of, words
 from dtclaims.harness.plan.cells import cells_of
 from dtclaims.harness.study import Study
 
@@ -66,7 +66,9 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
             "judge",
             "judge what is stored, or files of evidence, and print the verdicts; does no job",
             judge,
-            Argument.of("files", nargs="*", type=Path, metavar="FILE", help="evidence, instead of the store"),
+            Argument.of(
+                "files", nargs="*", type=Path, metavar="FILE", help="files of evidence (default: judge the store)"
+            ),
             Argument.of(
                 "--restated",
                 action="store_true",
@@ -83,23 +85,23 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
             "evidence",
             "write the stored results that verdicts rest on into one file; does no job",
             evidence,
-            Argument.of("out", type=Path, metavar="OUT.json"),
+            Argument.of("out", type=ending(".json"), metavar="OUT.json", help="the file to write"),
             Argument.of(
                 "--upgrade",
                 type=Path,
                 metavar="OLD.json",
-                help="write a file without declarations again, with today's",
+                help="write this file, which holds no declarations, again with today's (default: write what is stored)",
             ),
         ),
         study(
             "report",
             "judge what is stored and write the report, or render a report.json again",
             _report,
-            Argument.of("file", nargs="?", type=Path, help="a report.json to render again instead"),
+            Argument.of("file", nargs="?", type=Path, help="a report.json to render again (default: judge the store)"),
             Argument.of(
                 "--formats",
                 default="json,html,md",
-                help="of json, html, md, csv, badge, crate (default: json,html,md)",
+                help="what to write, of json, html, md, csv, badge, crate (default: json,html,md)",
             ),
         ),
         study(
@@ -147,20 +149,24 @@ def _print_verdicts(study: Study, form: str = "lines") -> Document:
     from dtclaims.harness.report.markdown import matrix
 
     document = study.document([study.judge(cell) for cell in study.cells])
-    print(matrix(document) if form == "markdown" else "\n".join(summary_lines(document)))
+    print(matrix(document) if form == "markdown" else "\n".join(summary_lines(document, again=study.again)))
     return document
 
 
 def _report(options: argparse.Namespace) -> None:
-    from dtclaims.harness.report import read, render
+    from dtclaims.harness.report import check_formats, read, render, written_lines
+    from dtclaims.harness.report.part import place
 
+    formats = check_formats(words(options.formats))
     if options.file is not None:
         document, folder = read(options.file), value_of("report", vars(options))
     else:
         study = _study(options, stored=True)
         document, folder = _print_verdicts(study), study.settings.report
-    written = render(document, folder, options.formats.split(","))
-    print(*(f"report: {path}" for path in written.values()), sep="\n")
+    where = place(document, folder)
+    print(*([where.told] if where.told else ()), sep="\n", end="\n" if where.told else "")
+    written = render(document, where.folder, formats)
+    print(*written_lines(written), sep="\n")
 
 
 def _explain(options: argparse.Namespace) -> None:

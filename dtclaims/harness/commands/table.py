@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dtclaims.harness.commands import curves, report, store, study
+from dtclaims.harness.commands import curves, demo, report, store, study
 from dtclaims.harness.lab import Command, Lab
 
 
@@ -14,4 +14,4 @@ def commands_of(lab: Lab | None) -> Sequence[Command]:
     """
     options = () if lab is None else lab.options
     own = () if lab is None else tuple(lab.commands())
-    return (*study.commands(options), *own, *report.COMMANDS, *curves.COMMANDS, *store.COMMANDS)
+    return (*demo.COMMANDS, *study.commands(options), *own, *report.COMMANDS, *curves.COMMANDS, *store.COMMANDS)

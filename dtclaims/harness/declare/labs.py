@@ -33,14 +33,7 @@ def load_lab(folder: Path) -> Lab:
 @lru_cache(maxsize=32)
 def _load(folder: Path) -> Lab:
     path = folder / FILE
-    if not path.is_file():
-        raise UsageError(
-            f"no {FILE} beside the claims",
-            given=str(folder),
-            expected=f"a {FILE} that names the paper and its lab",
-            remedy='Its field "lab" is "module:ATTRIBUTE", of a module beside it or one that can be imported.',
-        )
-    address = read_publication(folder).lab or ""
+    address = read_publication(folder).lab
     module, colon, attribute = address.partition(":")
     if not colon or not attribute.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
         raise UsageError(f"{path} has a lab that cannot be found", given=repr(address), expected='"module:ATTRIBUTE"')

@@ -1,7 +1,7 @@
 """What carries jobs out: one small interface, and what it tells."""
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
@@ -33,6 +33,15 @@ class Noted:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What a job, or the group that it is the first of, spent its time on since it last said so."""
+
+    key: str
+    seconds: Mapping[str, float]
+    """By what it was spent on."""
+
+
+@dataclass(frozen=True)
 class Ended:
     """A job left its worker.
 
@@ -46,7 +55,7 @@ class Ended:
     text: str = ""
 
 
-Event = Advanced | Noted | Ended
+Event = Advanced | Noted | Spent | Ended
 
 
 class Engine(Protocol):

@@ -12,7 +12,7 @@ from dtclaims.device import cpu_count, device_class, gpus_for, runs_per_gpu, wor
 from dtclaims.errors import UsageError
 from dtclaims.harness.engine.agenda import Agenda, Outcome
 from dtclaims.harness.engine.background import Background
-from dtclaims.harness.engine.engine import EXECUTORS, Advanced, Ended, Engine, Event, Noted, imported
+from dtclaims.harness.engine.engine import EXECUTORS, Advanced, Ended, Engine, Event, Noted, Spent, imported
 from dtclaims.harness.engine.inline import Inline
 from dtclaims.harness.engine.loggers import check_loggers
 from dtclaims.harness.engine.processes import Processes
@@ -155,6 +155,9 @@ def _carry_out(agenda: Agenda, engine: Engine, background: Background, display: 
             display.advance(event.key, event.done, event.total)
         elif isinstance(event, Noted):
             display.note(f"{agenda.label(running[event.key][0])}: {event.text}")
+        elif isinstance(event, Spent):
+            order, group = running[event.key]
+            timeline.tell("spent", name=order.job.name, jobs=len(group), seconds=event.seconds)
         else:
             order, group = running.pop(event.key)
             kind = RUN if order.job.keeps_files else MEASUREMENT

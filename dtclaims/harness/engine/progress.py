@@ -18,6 +18,9 @@ TRAIN = "train"
 """The kind of jobs that are runs."""
 TELLING = 0.1
 """Share of a job that shows its pace: before, what is done once at its beginning weighs too much. Ours."""
+TELLS_OF_THE_WHOLE = 0.5
+"""Share of a job that has to be seen for it to say what the whole takes: it starts and ends once, however little of it
+was left when it was taken up. Ours."""
 ROWS = 12
 """Jobs with a bar of their own; on many GPUs the others are in the first bar alone."""
 
@@ -41,16 +44,17 @@ class _Job:
     told: float = 0.0
     """When it last reported."""
     cost: float | None = None
-    """Seconds that the whole of it takes, once it is over; without its worker's start, if it reported before."""
+    """Seconds that the whole of it takes, once it is over; without its worker's start, if it reported before. 0: it
+    did not show."""
 
     def begun(self) -> tuple[float | None, float]:
         """When its work began, and what share was done then."""
         return self.first if self.first is not None and self.first[1] < 1 else (self.started, 0.0)
 
     def end(self, now: float) -> None:
-        """It is over."""
+        """It is over; what it costs is 0 where too little of it was seen."""
         begun, share = self.begun()
-        self.cost = 0.0 if begun is None else (now - begun) / (1 - share)
+        self.cost = 0.0 if begun is None or 1 - share < TELLS_OF_THE_WHOLE else (now - begun) / (1 - share)
 
     def missed(self) -> float | None:
         """By what factor it misses its estimate, as far as can be told; None before it can."""
@@ -189,7 +193,7 @@ class Display:
         self._remove_row(key)
 
     def finish(self, key: str) -> float:
-        """One job is over, well or not; the seconds that the whole of it takes."""
+        """One job is over, well or not; the seconds that the whole of it takes, 0 if that did not show."""
         job = self._jobs[key]
         job.end(time.monotonic())
         self._known = None

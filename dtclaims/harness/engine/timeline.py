@@ -37,6 +37,8 @@ class Timeline(Looking):
         prepared   name, problem
         start      names of the jobs of a group
         end        name, kind (`run` or `measurement`), status
+        spent      name of the first job of a group, how many jobs it has, and seconds since the last such line by what
+                   they were spent on
         headline   cell: all that it rests on is there
         over       how: `done`, `stopped`, or what was raised
 

@@ -13,7 +13,7 @@ from typing import Any
 from dtclaims.errors import DtclaimsError, MeasurementError, RunFailed, StoreLocked
 from dtclaims.files import is_full, write_json
 from dtclaims.harness.declare.registry import load_lab
-from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted, Status
+from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted, Spent, Status
 from dtclaims.harness.engine.loggers import telling
 from dtclaims.harness.lab import Job, Lab, Stored
 from dtclaims.harness.store.locks import Lock
@@ -249,6 +249,10 @@ class Bench:
     def note(self, text: str) -> None:
         """Pass on what the user should read."""
         self.send(Noted(self.order.key, text))
+
+    def spent(self, seconds: Mapping[str, float]) -> None:
+        """Pass on what the time went into, for the session's timeline."""
+        self.send(Spent(self.order.key, dict(seconds)))
 
     def tell(self, epoch: int, values: Mapping[str, float]) -> None:
         """Tell the loggers, which begin with the first epoch of this worker."""

@@ -107,26 +107,31 @@ OWN = ("what", "how", "resolved", "needs", "code")
 
 
 def _runs(study: Study, inputs: Table, provenances: Table, codes: Table) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The runs, and what their identities have in common."""
-    lines, common = [], dict[str, Any]()
-    for planned in sorted(study.plan.runs.values(), key=lambda run: run.job.name):
-        run = study.results.find(planned.key)
-        if run is None:
-            continue
-        common = {name: value for name, value in run.identity.items() if name not in OWN}
+    """The runs, and what their identities have in common.
+
+    Not every lab's runs have data and pre-trained weights, or one set of versions; some have a value, and no curves.
+    """
+    planned = sorted(study.plan.runs.values(), key=lambda run: run.job.name)
+    found = [run for one in planned if (run := study.results.find(one.key)) is not None]
+    first = found[0].identity if found else {}
+    alike = [name for name in first if all(run.identity.get(name) == first[name] for run in found)]
+    common = {name: first[name] for name in alike if name not in OWN}
+    lines = []
+    for run in found:
         how = run.identity["how"]
-        own = {name: run.identity[name] for name in ("what", "resolved", "needs")}
+        own = {name: value for name, value in run.identity.items() if name not in (*common, "how", "code")}
         own |= {"how": {name: value for name, value in how.items() if name not in INPUTS}}
         lines.append(
             {
                 "key": run.key,
                 "parts": {**own, "code": codes.place(run.identity["code"])},
-                "inputs": inputs.place({name: how.get(name, {}) for name in INPUTS}),
+                "inputs": inputs.place({name: how[name] for name in INPUTS if name in how}),
                 "provenance": provenances.place(run.result["provenance"]),
                 "seconds": run.result["seconds"],
                 "curves": run.result["curves"],
                 "diagnostics": run.result.get("diagnostics", {}),
                 "resumed": run.result.get("resumed", []),
+                **({"value": run.result["value"]} if "value" in run.result else {}),
             }
         )
     return lines, common

@@ -199,7 +199,7 @@ def _run(content: Mapping[str, Any], line: Mapping[str, Any], path: str) -> Evid
         identity = {**content["identity"], **parts, "how": {**parts["how"], **inputs}, "code": code}
     else:
         identity = {**content["identity"], "spec": line["spec"], **inputs}
-    result = {name: line[name] for name in ("curves", "diagnostics", "seconds", "resumed")}
+    result = {name: line[name] for name in ("curves", "diagnostics", "seconds", "resumed", "value") if name in line}
     result["provenance"] = _at(content, "provenances", line["provenance"], path)
     return EvidenceRun(_checked(line["key"], identity, path), identity, result)
 
@@ -241,10 +241,15 @@ def write_evidence(content: Mapping[str, Any], path: Path) -> int:
     if content.get("schema") == VERSION:
         content = with_digests(content)
     check_evidence(content, path)
-    parts = [f"{json.dumps(name)}: {_part(value, by_line=name in LISTS)}" for name, value in content.items()]
     with replacing(path) as partial:
-        partial.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8", newline="\n")
+        partial.write_text(text_of(content), encoding="utf-8", newline="\n")
     return path.stat().st_size
+
+
+def text_of(content: Mapping[str, Any]) -> str:
+    """The content as the text of a file, a line per run, measurement or cell; unchecked."""
+    parts = [f"{json.dumps(name)}: {_part(value, by_line=name in LISTS)}" for name, value in content.items()]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
 def _part(value: Any, *, by_line: bool) -> str:

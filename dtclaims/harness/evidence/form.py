@@ -162,16 +162,27 @@ _RESULTS: dict[str, Any] = {
         looks=_array({"type": "integer", "minimum": 3}),
     ),
     "identity": {"type": "object", "properties": {"versions": BY_NAME, "code": BY_NAME}},
-    "inputs": _array(_record(data=OBJECT, backbones={"type": "object", "additionalProperties": OBJECT})),
+    "inputs": _array(
+        _record(("data", "backbones"), data=OBJECT, backbones={"type": "object", "additionalProperties": OBJECT})
+    ),
     "provenances": _array(OBJECT),
     "code": {"type": "object", "additionalProperties": BY_NAME},
     "codes": _array(BY_NAME),
     "runs": _array(
         _record(
-            ("spec", "parts"),
+            ("spec", "parts", "value"),
             key=KEY,
             # What else a specification says is the lab's; the key holds it. Identities of schema 2 have parts instead.
-            parts=_record(what=OBJECT, how=OBJECT, resolved=OBJECT, needs=_array(KEY), code=PLACE),
+            # Versions stand there where the runs have several sets.
+            parts=_record(
+                ("versions",),
+                what=OBJECT,
+                how=OBJECT,
+                resolved=OBJECT,
+                needs=_array(KEY),
+                code=PLACE,
+                versions={"type": "object"},
+            ),
             spec={"type": "object", "required": ["seed"]}
             | {"properties": {"seed": {"type": "integer"}, "arm": TEXT, "task": TEXT, "context": {"type": "integer"}}},
             inputs=PLACE,
@@ -180,6 +191,8 @@ _RESULTS: dict[str, Any] = {
             curves={"type": "object", "additionalProperties": _array(NUMBER)},
             diagnostics=NUMBERS_BY_NAME,
             resumed=_array({"type": "integer"}),
+            # Of a run that ends with one.
+            value={},
         )
     ),
     "measurements": _array(

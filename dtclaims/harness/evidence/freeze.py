@@ -23,7 +23,7 @@ from dtclaims.harness.judge.attribution import larger_sets
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.factors import factors_of
-from dtclaims.harness.judge.judge import Judge
+from dtclaims.harness.judge.judge import Judge, NotMeasured
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.stats.editions import TODAY
 from dtclaims.harness.study import Study
@@ -176,10 +176,10 @@ def frozen_cell(judge: Judge, cell: Cell, factors: tuple[str, ...] = (), tried: 
 
 
 def _effects(judge: Judge, cell: Cell, own: Entry) -> Mapping[str, Mapping[int, float]]:
-    """Effects that a verdict rests on; of a claim that is not evaluable nan, where they have no value."""
+    """Effects that a verdict rests on; of a claim that is not evaluable nan, where there are none."""
     try:
         return judge.effects(cell)
-    except MeasurementError:
+    except (MeasurementError, NotMeasured):
         if own.verdict != "not_evaluable":
             raise
         nothing = dict.fromkeys(judge.plan.seeds, math.nan)

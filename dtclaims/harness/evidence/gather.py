@@ -41,7 +41,10 @@ def gather(cells: Sequence[Cell], settings: Settings) -> Gathered:
     stored = [run.identity for run in _sound_runs(store, notes) if _fits(run, settings)]
     wish = Wish(settings.scale.name, settings.tasks, False, settings.options, recorded=stored)
     session = lab.session(wish)
-    given = replace(settings, session=session)
+    # What a file recommends is for another machine: places on this one, and what it is to spend, say nothing there.
+    kept = {"looks", *settings.options}
+    typed = {name: value for name, value in settings.given.items() if name in kept}
+    given = replace(settings, session=session, given=typed)
     present = Study(cells, given)
     runs = _choose([run.identity for run in present.plan.runs.values()], stored, "runs", lab, notes)
     planned = Study(cells, given, recorded=Recorded(lab, runs))

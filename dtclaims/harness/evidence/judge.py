@@ -5,16 +5,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dtclaims.errors import UsageError
+from dtclaims.harness.declare.papers import pages_here
 from dtclaims.harness.evidence.contents import Evidence
 from dtclaims.harness.evidence.verdicts import FrozenJudge
-from dtclaims.harness.judge.document import Document, Paper, made_now, with_holm
+from dtclaims.harness.judge.document import (
+    Document,
+    Family,
+    FromEvidence,
+    Paper,
+    ReportProvenance,
+    made_now,
+    with_holm,
+)
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.exhibits import read_figures, read_tables
 from dtclaims.harness.judge.words import Words
+from dtclaims.harness.options import no_such
 from dtclaims.harness.report import beside
 from dtclaims.harness.report.terminal import clean
 from dtclaims.harness.report.wording import ranges
+from dtclaims.places import ROOT
 
 
 @dataclass(frozen=True)
@@ -135,9 +145,7 @@ def chosen(evidence: Evidence, only: Sequence[str]) -> list[str]:
     """
     recorded = evidence.study.claims
     if unknown := [name for name in only if name not in recorded]:
-        raise UsageError(
-            f"{evidence.root} is not about these claims", given=", ".join(unknown), expected=f"of {', '.join(recorded)}"
-        )
+        raise no_such(f"{evidence.root} is not about these claims", unknown, recorded)
     return [name for name in recorded if not only or name in only]
 
 
@@ -146,13 +154,25 @@ def reason_of(evidence: Evidence) -> str:
     return f"evidence of {evidence.made.date[:10]}, commit {(evidence.made.commit or 'unknown')[:12]}"
 
 
+def recorded_provenance(judged: ReportProvenance, evidence: Evidence) -> ReportProvenance:
+    """What made a report that was judged from a file: the file's name, date and commit, and the options it records."""
+    made, study = evidence.made, evidence.study
+    return replace(
+        judged,
+        store=evidence.root.name,
+        commit=None,
+        options={**({} if study.data is None else {"data": study.data}), **study.backbones},
+        evidence=FromEvidence(evidence.root.name, made.date, made.commit),
+    )
+
+
 def _document(evidence: Evidence, entries: tuple[Entry, ...], *, drawn: bool) -> Document:
     """The whole report; figures and tables are those of the whole study."""
     frozen, study = evidence.frozen, evidence.study
     assert frozen is not None
     return Document(
         paper=Paper.from_json(dict(frozen.paper)),
-        provenance=replace(
+        provenance=recorded_provenance(
             made_now(
                 seeds=study.seeds,
                 scale=study.scale,
@@ -163,16 +183,27 @@ def _document(evidence: Evidence, entries: tuple[Entry, ...], *, drawn: bool) ->
                 store=evidence.root,
                 versions=_versions(),
                 label=frozen.label,
+                tasks=study.tasks,
+                family=_family(evidence),
                 registration=evidence.made.registration,
             ),
-            store=evidence.root.name,
+            evidence,
         ),
         claims=entries,
         figures=read_figures(dict(frozen.figures) if drawn else {}),
         tables=read_tables(dict(frozen.tables) if drawn else {}),
         words=Words.from_json(dict(frozen.words)),
         regime=frozen.regime,
+        pages=pages_here(study.folder, frozen.paper, (ROOT, Path.cwd())),
     )
+
+
+def _family(evidence: Evidence) -> Family:
+    """The claims of the recorded study."""
+    assert evidence.frozen is not None
+    cells = evidence.frozen.cells.values()
+    headlines = {cell.claim.id for cell in cells if cell.claim.headline} & set(evidence.study.claims)
+    return Family(len(evidence.study.claims), len(headlines))
 
 
 def _versions() -> dict[str, str]:

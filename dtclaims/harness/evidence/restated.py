@@ -5,6 +5,7 @@ module of the package that plans; beside it only `freeze` knows how a study judg
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -13,9 +14,9 @@ from dtclaims.harness.declare.registry import load_claims, load_lab
 from dtclaims.harness.evidence.contents import Evidence
 from dtclaims.harness.evidence.file import check_study
 from dtclaims.harness.evidence.freeze import frozen_cells, statement
-from dtclaims.harness.evidence.judge import Judged, chosen
+from dtclaims.harness.evidence.judge import Judged, chosen, recorded_provenance
 from dtclaims.harness.lab import Lab, Wish, protocols_of
-from dtclaims.harness.options import parse_fail_on
+from dtclaims.harness.options import no_such, parse_fail_on
 from dtclaims.harness.settings import Settings, parse_factors, parse_tasks
 from dtclaims.harness.store.recorded import Recorded
 from dtclaims.harness.study import Study, cells_of
@@ -41,6 +42,7 @@ def judge_restated(
     """
     study, undeclared = study_of(evidence, claims=claims, only=only, report=report)
     document = study.document([study.judge(cell) for cell in study.cells])
+    document = replace(document, provenance=recorded_provenance(document.provenance, evidence))
     return Judged(evidence, document, restated=True, undeclared=undeclared, differing=_differing(evidence, study))
 
 
@@ -57,7 +59,7 @@ def study_of(
     folder = claims if claims is not None else _folder(evidence)
     declared, lab = load_claims(folder), load_lab(folder)
     if unknown := [name for name in only if name not in declared]:
-        raise UsageError("these claims are not declared here", given=", ".join(unknown))
+        raise no_such("these claims are not declared here", unknown, declared)
     wanted = chosen(evidence, only)
     present = [declared[name] for name in wanted if name in declared]
     if not present:
@@ -144,4 +146,5 @@ def settings_of(evidence: Evidence, lab: Lab, report: Path | None = None) -> Set
         precision=study.precision,
         factors=parse_factors(",".join(study.factors), lab),
         looks=study.looks,
+        given={"looks": ",".join(map(str, study.looks))} if study.looks else {},
     )

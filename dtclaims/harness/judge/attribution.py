@@ -3,14 +3,22 @@
 From each end (`published`, `corrected`) a claim is tested again with one switch at its other value. If no single
 switch flips the verdict, switches are added in the order of how far each moved the effect, until one does: the set
 found is the smallest of those tried, not of all there are.
+
+That a verdict changes does not show that the switch moved anything: where the interval of the effect straddles what was
+claimed, noise changes the verdict too. So each set comes with the interval of the difference that it makes, seed by
+seed (`Moved`), and only where that leaves 0 out a set is called enough.
 """
 
+import math
+import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from dtclaims.harness.judge.entries import Attribution, Entry, Variant
+from dtclaims.harness.judge.entries import Attribution, Effect, Entry, Moved, Variant
 from dtclaims.harness.judge.words import UNDECIDED
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.plan.plan import Plan
+from dtclaims.harness.stats.composites import OWN
+from dtclaims.harness.stats.intervals import FEWEST_SEEDS, t_quantile
 
 Verdicts = Callable[[Cell], Entry]
 Flipped = Callable[[Sequence[str]], Entry]
@@ -67,8 +75,13 @@ def explained(factors: Iterable[str], under: Flipped, tried: int) -> Attribution
         under: the entry with some switches flipped; with none it is the one to explain.
         tried: how many switches the largest set tried had; at least 1.
     """
-    order = ordered(factors, under)
-    return Attribution({switch: _variant(under([switch])) for switch in order}, tuple(_smallest(order, under, tried)))
+    order, base = ordered(factors, under), under([])
+    smallest = _smallest(order, under, tried)
+    return Attribution(
+        {switch: _variant(base, under([switch])) for switch in order},
+        tuple(smallest),
+        moved(base, under(smallest)) if smallest else None,
+    )
 
 
 def larger_sets(cell: Cell, singles: Iterable[str], judge: Verdicts, tried: int) -> list[Cell]:
@@ -89,9 +102,14 @@ def ordered(factors: Iterable[str], under: Flipped) -> list[str]:
 
 
 def _smallest(order: list[str], under: Flipped, tried: int) -> list[str]:
-    """The first set that flips the verdict: of single switches, then of the foremost 2, 3, … up to `tried`; or none."""
-    verdict = under([]).verdict
-    sets = [[switch] for switch in order] + [order[:size] for size in range(2, tried + 1)]
+    """The first set that flips the verdict: of single switches, then of the foremost 2, 3, … up to `tried`; or none.
+
+    Single switches whose difference is shown come first.
+    """
+    base = under([])
+    verdict = base.verdict
+    singles = sorted(order, key=lambda switch: not moved(base, under([switch])).shown)
+    sets = [[switch] for switch in singles] + [order[:size] for size in range(2, tried + 1)]
     for one in sets:
         if under(one).verdict not in {*UNDECIDED, verdict}:
             return one
@@ -109,5 +127,44 @@ def _flipped(cell: Cell, switches: Iterable[str]) -> Cell:
     return cell.under(protocol)
 
 
-def _variant(entry: Entry) -> Variant:
-    return Variant(entry.effect.mean, entry.effect.low, entry.effect.high, entry.verdict)
+def _variant(base: Entry, entry: Entry) -> Variant:
+    return Variant(entry.effect.mean, entry.effect.low, entry.effect.high, entry.verdict, moved(base, entry))
+
+
+NOTHING = Moved(None, None, None)
+
+
+def moved(base: Entry, other: Entry) -> Moved:
+    """By how much the effect that decided one entry is moved in another: paired by seed, a t interval at its level.
+
+    There is a mean wherever both measured the same quantity on a seed, and an interval from three seeds on; none where
+    several seeds share what is to be counted as one, since entries do not say which (`Over.unit`).
+
+    Args:
+        base: a claim's entry under a protocol.
+        other: the same with some switches flipped.
+    """
+    before, after = _decisive(base, other)
+    if before is None or after is None or (before.name, before.unit) != (after.name, after.unit):
+        return NOTHING
+    differences = [value - before.per_seed[seed] for seed, value in after.per_seed.items() if seed in before.per_seed]
+    if not differences:
+        return NOTHING
+    n, mean = len(differences), statistics.fmean(differences)
+    shared = any(one.over is not None and one.over.unit != "seed" for one in (base, other))
+    if n < FEWEST_SEEDS or base.statistics is None or shared:
+        return Moved(mean, None, None)
+    half = t_quantile(1 - base.statistics.level, n - 1) * statistics.stdev(differences) / math.sqrt(n)
+    return Moved(mean, mean - half, mean + half)
+
+
+def _decisive(base: Entry, other: Entry) -> tuple[Effect | None, Effect | None]:
+    """The effect that an entry's verdict came from, in both; None where it came from its parts."""
+    if base.parts and OWN not in base.decided_by:
+        return None, None
+    if not base.components and not other.components:
+        return base.effect, other.effect
+    for name in base.decided_by:
+        if name in base.components and name in other.components:
+            return base.components[name].effect, other.components[name].effect
+    return None, None

@@ -42,6 +42,11 @@ PARTS = TrendShown("parts", "all parts hold")
 PARTS_UNIT, PARTS_NAME = "none of its own", "its parts' verdicts"
 
 
+OTHERWISE = "measured otherwise than in the paper"
+ELSEWHERE = "this protocol tests another quantity than the paper reports"
+"""Reasons why the paper's value is of another quantity than ours."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Declared:
     """What an entry says whatever the verdict: a claim under one protocol at one scale."""
@@ -333,6 +338,13 @@ def _said(entry: Entry) -> Said:
     return Said(entry.verdict, entry.reason, entry.provisional, entry.n, entry.p_value, entry.turn, **said)
 
 
+def _paper(declared: Declared) -> PaperValue:
+    """What the paper reports; its numbers stand beside ours only where they are of the same quantity."""
+    if not declared.incomparable.startswith((OTHERWISE, ELSEWHERE)):
+        return declared.paper
+    return replace(declared.paper, numbers=(), otherwise=declared.incomparable)
+
+
 def _bare(declared: Declared, basis: Basis) -> Entry:
     trends = [TrendShown.of(one) for one in declared.trends.values()]
     return Entry(
@@ -356,7 +368,7 @@ def _bare(declared: Declared, basis: Basis) -> Entry:
         over=declared.over,
         warnings=declared.warnings,
         rule=declared.rule,
-        paper_value=declared.paper,
+        paper_value=_paper(declared),
         deviations=declared.deviations,
         switches=declared.switches,
         measured=declared.measured,

@@ -11,8 +11,9 @@ import dtclaims
 from dtclaims.errors import UsageError
 from dtclaims.harness import times
 from dtclaims.harness.described import Must
-from dtclaims.harness.judge.entries import Base, Entry, Level, Name
+from dtclaims.harness.judge.entries import Base, Count, Entry, Level, Name
 from dtclaims.harness.judge.exhibits import Figure, Id, Table
+from dtclaims.harness.judge.pages import Kind, Page
 from dtclaims.harness.judge.regime import RegimeRow
 from dtclaims.harness.judge.words import Words
 from dtclaims.harness.records import ABSENT, REQUIRED, WRITTEN, Record
@@ -50,6 +51,27 @@ class Registration(Record):
     """Choices of the session (`seeds`) and ids of claims that were judged as declared otherwise."""
 
 
+@dataclass(frozen=True)
+class FromEvidence(Record):
+    """The file of evidence that a report was judged from: results are as old as it is, whenever they are judged."""
+
+    name: Name
+    date: Created
+    """When it was made."""
+    commit: str | None
+    """That it was made at; null where the file does not say."""
+
+
+@dataclass(frozen=True)
+class Family(Record):
+    """What the claims of a report are some of, or all."""
+
+    claims: Count
+    """Declared beside each other."""
+    headlines: Count
+    """Of them, those that feed a headline of the paper."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportProvenance(Record):
     """What made the report."""
@@ -67,15 +89,28 @@ class ReportProvenance(Record):
     store: str | None
     versions: Mapping[str, str]
     commit: str | None = None
-    """Of the claims and this software."""
+    """Of the claims."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """The lab's own options that were given, folders by their names: what is measured under others is not the same."""
+    evidence: FromEvidence | None = None
+    """null where a store was judged."""
     code: Mapping[str, str] | None = field(default=None, metadata=ABSENT)
     """Digests of the modules that the runs and measurements depend on."""
     rules: tuple[str, ...] = ()
     """Editions of the rule that its verdicts were made by."""
     registration: Registration | None = None
     """null where none was named."""
+    tasks: tuple[str, ...] = ()
+    """That claims could be judged on; empty where the lab has none, or in reports from before it was said."""
+    family: Family | None = None
+    """null in reports from before it was said."""
     label: Name
     """What these verdicts are and are not, in one line that every rendering repeats."""
+
+    @property
+    def dated(self) -> str:
+        """How old its results are: the evidence's date, else when they were judged."""
+        return self.created if self.evidence is None else self.evidence.date
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +131,8 @@ class Document(Record):
     """What the lab calls things."""
     regime: tuple[RegimeRow, ...] = ()
     """How the runs trained, beside the paper's."""
+    pages: Mapping[Kind, Page] = field(default_factory=dict)
+    """What explains the items of the audit, and the paper's words."""
 
 
 def made_now(
@@ -109,8 +146,12 @@ def made_now(
     store: Path,
     versions: Mapping[str, str],
     label: str,
+    tasks: Sequence[str] = (),
+    family: Family | None = None,
     rules: Sequence[str] = (),
     registration: Registration | None = None,
+    commit: str | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> ReportProvenance:
     """The provenance of a report that this process makes.
 
@@ -124,8 +165,12 @@ def made_now(
         store: where results are.
         versions: of the packages that results depend on.
         label: what the verdicts are evidence of.
+        tasks: of the session.
+        family: what its claims are some of.
         rules: editions of the rule that made the verdicts.
         registration: that the results were made under, if one was named.
+        commit: of the claims, where they are under git.
+        options: the lab's own that were given, as typed.
     """
     return ReportProvenance(
         dtclaims=dtclaims.__version__,
@@ -140,8 +185,13 @@ def made_now(
         store=_home_relative(store),
         versions={**versions, "python": platform.python_version()},
         label=label,
+        tasks=tuple(tasks),
+        family=family,
         rules=tuple(rules),
         registration=registration,
+        commit=commit,
+        # Where a folder lay says nothing elsewhere, and may name its user.
+        options={name: Path(given).name for name, given in (options or {}).items()},
     )
 
 

@@ -254,6 +254,8 @@ class PaperValue(Record):
     text: str
     numbers: tuple[float, ...] = field(default=(), kw_only=True, metadata=WRITTEN)
     """The paper's effect, to mark in the plot: of one component each of its seeds', else one each, in their order."""
+    otherwise: str = field(default="", kw_only=True)
+    """Why none of its numbers can stand on an axis of ours: it measured something else; empty where it did not."""
 
 
 @dataclass(frozen=True)
@@ -278,6 +280,21 @@ class Part(Record):
 
 
 @dataclass(frozen=True)
+class Moved(Record):
+    """By how much switches move an effect: the mean of what each seed moves, with its interval."""
+
+    mean: float | None
+    """None where another quantity is measured, or nothing: then there is no difference."""
+    low: float | None
+    high: float | None
+
+    @property
+    def shown(self) -> bool:
+        """Whether the interval of the difference leaves 0 out. Without an interval nothing is shown."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True)
 class Variant(Record):
     """The claim with one switch set as the other protocol sets it."""
 
@@ -285,6 +302,8 @@ class Variant(Record):
     low: float | None
     high: float | None
     verdict: Status
+    moved: Moved | None = None
+    """From the entry's own effect, seed by seed; null in reports from before this was asked."""
 
     @property
     def mean(self) -> float | None:
@@ -299,7 +318,10 @@ class Attribution(Record):
     variants: Mapping[str, Variant]
     """By switch, from this entry's protocol."""
     smallest: tuple[str, ...] | None
-    """The smallest set that flips the verdict; empty if no tried set does, null if not asked."""
+    """The smallest set that flips the verdict; empty if no tried set does, null if not asked. Of several single ones
+    the first whose difference is shown."""
+    moved: Moved | None = None
+    """By how much that set moves the effect. It is enough to change the verdict only where this is shown."""
 
 
 def _was_judged(entry: "Entry") -> bool:

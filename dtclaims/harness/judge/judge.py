@@ -1,14 +1,14 @@
 """From stored results to the entries of a report. Needs nothing heavy."""
 
-import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from dtclaims.errors import DtclaimsError, StoreError
 from dtclaims.harness.declare.claim import SINGLE, Form
 from dtclaims.harness.judge.builder import (
+    ELSEWHERE,
+    OTHERWISE,
     Basis,
     Checked,
     Declared,
@@ -27,6 +27,7 @@ from dtclaims.harness.judge.factors import factors_of
 from dtclaims.harness.judge.looks import look
 from dtclaims.harness.judge.reachable import reach_of, testable, tested
 from dtclaims.harness.lab import Lab, Provenance
+from dtclaims.harness.plan.again import again
 from dtclaims.harness.plan.cells import Cell, Name
 from dtclaims.harness.plan.plan import Plan
 from dtclaims.harness.stats.reach import Reach as Reachable
@@ -46,8 +47,6 @@ class Judge:
     plan: Plan
     store: Results
     alpha: float
-    options: Mapping[str, str] = field(default_factory=dict)
-    """The lab's own that the user gave: a remedy repeats them."""
     failures: Mapping[str, str] = field(default_factory=dict)
     """Key of a job → what went wrong in this session."""
     looks: tuple[int, ...] | None = None
@@ -230,15 +229,16 @@ class Judge:
         return {name: sum(values) / len(values) for name, values in found.items()}
 
     def _remedy(self, cell: Cell) -> str:
-        listed = ",".join(map(str, self.plan.seeds))
-        words = [f"pytest {_folder(cell)}", *(["-m gpu"] if cell.scale.needs_gpu else [])]
-        words += [f"--scale {cell.scale.name}", f"--protocol {cell.protocol.base}"]
-        if self.lab.tasks:
-            words.append(f"--task {'all' if set(cell.tasks) == set(self.lab.tasks) else ','.join(cell.tasks)}")
-        own = [f"--{name.replace('_', '-')} {shlex.quote(value)}" for name, value in self.options.items()]
-        if self.looks is not None:
-            own.append(f"--looks {','.join(map(str, self.looks))}")
-        return " ".join([*words, f"--seeds {listed},", *own, f"--claim {cell.claim.id}"])
+        every = set(cell.tasks) == set(self.lab.tasks)
+        return again(
+            cell.claim.file.parent,
+            cell.scale,
+            self.plan.given,
+            protocol=cell.protocol.base,
+            task="all" if every and self.lab.tasks else ",".join(cell.tasks),
+            seeds=self.plan.seeds,
+            claims=[cell.claim.id],
+        )
 
 
 class NotMeasured(Exception):
@@ -281,13 +281,13 @@ def _incomparable(cell: Cell) -> str:
     """Why the paper's value says nothing about the size of ours; empty where it does."""
     form = cell.form
     if form is not None and form is not cell.claim.form:
-        return "this protocol tests another quantity than the paper reports"
+        return ELSEWHERE
     if form is not None:
         quantities = {need.quantity for need in form.needs.values()}
         obeyed = dict.fromkeys(name for one in sorted(quantities) for name in cell.lab.quantities[one].switches)
         moved = [name for name in obeyed if cell.protocol.corrects(name)]
         if moved:
-            return f"measured otherwise than in the paper: {', '.join(moved)} corrected"
+            return f"{OTHERWISE}: {', '.join(moved)} corrected"
     return cell.scale.apart
 
 
@@ -334,12 +334,6 @@ def _paper_numbers(sizes: Mapping[str, tuple[float, ...]], components: Collectio
     if len(components) == 1:
         return list(next(iter(sizes.values()), ()))
     return [sizes[name][0] for name in components] if sizes.keys() == set(components) else []
-
-
-def _folder(cell: Cell) -> str:
-    """The claim's folder as it is named on a command line here."""
-    folder = cell.claim.file.parent.resolve()
-    return shlex.quote(str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder))
 
 
 def _explain(error: Exception) -> str:

@@ -48,6 +48,8 @@ class Plan:
     seeds: tuple[int, ...]
     device: str
     precision: str = "float32"
+    given: Mapping[str, str] = field(default_factory=dict)
+    """What the user typed, by the names of options: a remedy repeats it."""
     jobs: dict[str, PlannedJob] = field(default_factory=dict)
     """By key; what a job needs stands before it."""
     readings: dict[str, PlannedReading] = field(default_factory=dict)

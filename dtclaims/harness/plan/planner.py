@@ -10,6 +10,7 @@ from dtclaims.closure import code_of
 from dtclaims.device import device_class
 from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.lab import Circumstances, Cost, Job, Lab, Need, Reading, Session, Unavailable
+from dtclaims.harness.plan.again import again
 from dtclaims.harness.plan.cells import WHOLE, Cell
 from dtclaims.harness.plan.estimate import Machine, steady
 from dtclaims.harness.plan.plan import Plan, PlannedJob, PlannedReading
@@ -56,10 +57,12 @@ def make_plan(
     store: Results,
     precision: str = "float32",
     recorded: Recorded | None = None,
+    given: Mapping[str, str] | None = None,
 ) -> Plan:
     """The union of what the cells and their parts need, looked up in the store.
 
-    With `recorded`, results are those that it knows, under the code and on the data that they were made with.
+    With `recorded`, results are those that it knows, under the code and on the data that they were made with. `given`
+    is what the user typed: the commands of remedies repeat it.
 
     A result that is damaged, or may not be read, is noted (`Plan.faults`) and stops nothing else.
 
@@ -67,8 +70,9 @@ def make_plan(
         UsageError: a need that the lab cannot understand, or a part that is no claim.
         DtclaimsError: data or weights that were asked for are not there, or break their format.
     """
-    planner = _Planner(Plan(tuple(seeds), device, precision), lab, session, store, recorded)
     cells = list(cells)
+    bases = frozenset(cell.protocol.base for cell in cells)
+    planner = _Planner(Plan(tuple(seeds), device, precision, given or {}), lab, session, store, recorded, bases)
     for cell in cells:
         planner.add(cell)
     for cell in cells:
@@ -83,12 +87,22 @@ _Resolved = list[tuple[int, str, str, Reading]]
 
 
 class _Planner:
-    def __init__(self, plan: Plan, lab: Lab, session: Session, store: Results, recorded: Recorded | None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        lab: Lab,
+        session: Session,
+        store: Results,
+        recorded: Recorded | None,
+        bases: frozenset[str],
+    ) -> None:
         self.plan = plan
         self._lab = lab
         self._session = session
         self._store = store
         self._recorded = recorded
+        self._bases = bases
+        """Protocols of the session."""
         self._timings = Timings(store)
         self._keys: dict[int, tuple[Job, str]] = {}
         """By identity of the object: a lab gives the same job to every reading of it."""
@@ -163,7 +177,8 @@ class _Planner:
             return Unavailable("a limitation that the paper states, not a claim", "Nothing is to be run.")
         if cell.protocol.base not in claim.protocols:
             only = claim.protocols[0]
-            return Unavailable(f"only the {only} protocol can test it", f"Run it with --protocol {only}.")
+            there = "It is judged there." if only in self._bases else f"Run it with --protocol {only}."
+            return Unavailable(f"only the {only} protocol can test it", there)
         if form is None:
             return None
         needs = [*form.needs.values(), *(need for check in form.checks for need in check.needs.values())]
@@ -172,19 +187,24 @@ class _Planner:
         named = cell.declared_tasks or tuple(dict.fromkeys(need.task for need in form.needs.values() if need.task))
         absent = [task for task in named if task not in cell.tasks]
         if absent and (not cell.declared_tasks or len(absent) == len(named)):
-            return Unavailable(f"it needs {' and '.join(absent)} too, and --task leaves them out", "Add --task all.")
+            has = " and ".join(cell.tasks) or "none"
+            needed = " and ".join(absent)
+            return Unavailable(f"it needs {needed} too, and this session is on {has} only", "Add --task all.")
         for need in needs:
             offered = self._lab.quantities[need.quantity].scales
             if offered is not None and cell.scale.name not in offered:
                 return Unavailable(
                     f"{need.quantity} is not measured at scale {cell.scale.name}: it needs {' or '.join(offered)}",
-                    f"pytest claims -m gpu --scale {offered[0]} --claim {claim.id}",
+                    again(claim.file.parent, self._lab.scales[offered[0]], self.plan.given, claims=[claim.id]),
                 )
         if cell.scale.needs_gpu and device_class(self.plan.device) != "cuda":
+            # Not on the device that was asked for here.
+            given = {name: value for name, value in self.plan.given.items() if name not in ("device", "precision")}
+            there = again(claim.file.parent, cell.scale, given, seeds=self.plan.seeds)
             return Unavailable(
                 f"scale {cell.scale.name} needs a CUDA device and this machine has none",
-                "Run `pytest claims -m gpu --seeds 5` on a machine with a GPU, or judge a store made there "
-                "with `pytest claims -m gpu --judge-only --store DIR`.",
+                f"Run `{there}` on a machine with a GPU, or judge a store made there with the same and "
+                "`--judge-only --store DIR`.",
             )
         return None
 

@@ -1,126 +1,23 @@
-"""What stands beside a verdict, in sentences: what was claimed, what decided, how large it is, what the paper's own
-data say, and what so many seeds could have said. The same in HTML, in Markdown and in the terminal."""
+"""What stands beside a verdict, in sentences: what was claimed, how large it is, what the paper's own data say, and
+what so many seeds could have said. The same in HTML, in Markdown and in the terminal. What decided it: `decided`."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from dtclaims.harness.judge.document import Registration
 from dtclaims.harness.judge.entries import (
     Component,
-    Effect,
     Entry,
-    Key,
     PaperReading,
     Reach,
     Size,
-    Statistics,
     TrendShown,
 )
 from dtclaims.harness.judge.words import word
+from dtclaims.harness.report.decided import OURS, decided_alone, deciders, is_ours
 from dtclaims.harness.report.wording import count, interval, number, p_value
 from dtclaims.harness.stats.composites import OWN
 from dtclaims.harness.stats.editions import TODAY
-
-OURS = {
-    "contrast": "smallest effect of interest",
-    "equivalence": "margin",
-    "non-inferiority": "margin",
-    "level": "bound",
-    "share": "share of seeds",
-    "rate": "rate",
-    "existence": "rate",
-}
-"""What the number of ours in a trend is, by its kind."""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """The number that a verdict came from."""
-
-    effect: Effect
-    trend: TrendShown
-    statistics: Statistics | None
-    n: int
-    paper: tuple[float, ...]
-    through: tuple[str, ...] = ()
-    """What it is of, outermost first: parts and a component; empty where it is an effect of the claim itself."""
-
-    @property
-    def name(self) -> str:
-        """`through` as text."""
-        return ", ".join(self.through)
-
-
-def shown(entry: Entry, entries: Mapping[Key, Entry]) -> Shown | None:
-    """The number that an entry's verdict came from.
-
-    Args:
-        entry: of a report.
-        entries: of the same report, by key.
-
-    Returns:
-        None where nothing was measured, or where several things decided and none of them stands for all: then they are
-        counted (`wording.gist`). A refuted claim shows the first that refuted it.
-    """
-    deciding = deciders(entry)
-    if entry.parts and OWN not in deciding:
-        if entry.verdict != "refuted" and len(deciding) > 1:
-            return None
-        # Without this entry: a report from elsewhere may hold a claim that is a part of itself.
-        others = {key: one for key, one in entries.items() if key != entry.key}
-        for name in deciding:
-            part = others.get((name, entry.protocol, entry.scale))
-            found = None if part is None else shown(part, others)
-            if found is not None:
-                return replace(found, through=(name, *found.through))
-        return None
-    if not entry.components:
-        if entry.effect.mean is None:
-            return None
-        return Shown(entry.effect, entry.trend, entry.statistics, entry.n, entry.paper_value.numbers)
-    named = [name for name in deciding if name in entry.components]
-    if entry.parts:
-        # Its own effect decided: through the components that say what it says.
-        named = [name for name, one in entry.components.items() if one.verdict == entry.verdict and not one.reported]
-    if not named or (entry.verdict != "refuted" and len(named) > 1):
-        return None
-    component = entry.components[named[0]]
-    if component.effect.mean is None:
-        return None
-    paper = papers(entry)[named[0]]
-    return Shown(component.effect, component.trend, component.statistics, entry.n, paper, (named[0],))
-
-
-def deciders(entry: Entry) -> tuple[str, ...]:
-    """What an entry's verdict came from. A report of schema 1 did not say: there it is what has the same verdict."""
-    if entry.decided_by:
-        return entry.decided_by
-    alike = [part.id for part in entry.parts if part.verdict == entry.verdict]
-    alike += [name for name, part in entry.components.items() if part.verdict == entry.verdict]
-    return tuple(alike) or ((OWN,) if entry.parts else ())
-
-
-def decided_alone(entry: Entry) -> bool:
-    """Whether the verdict came from the one effect that the entry has, not from one of several."""
-    return not entry.components and (not entry.parts or OWN in deciders(entry))
-
-
-def papers(entry: Entry) -> dict[str, tuple[float, ...]]:
-    """The paper's numbers to mark in the plot of each component."""
-    numbers, names = entry.paper_value.numbers, list(entry.components)
-    return {name: (numbers[at],) if len(numbers) == len(names) else () for at, name in enumerate(names)}
-
-
-def value(entry: Entry, entries: Mapping[Key, Entry]) -> str:
-    """The number behind a verdict for a line of a table: `−5.7 [−8.5, −2.9] in walker2d, claimed > 5`."""
-    found = shown(entry, entries)
-    return "" if found is None else f"{measured(found)}, claimed {brief(found.trend)}"
-
-
-def measured(found: Shown) -> str:
-    """A number, and of what it is: `−5.7 [−8.5, −2.9] in walker2d`."""
-    return interval(found.effect) + (f" in {found.name}" if found.through else "")
 
 
 def verdict(entry: Entry) -> str:
@@ -129,10 +26,31 @@ def verdict(entry: Entry) -> str:
 
 
 def brief(trend: TrendShown) -> str:
-    """What was claimed, for a line of a table: of a contrast without the smallest effect of interest."""
+    """What was asked, ours told from what the paper says: `> 1, ours from 1.25`, `< 20 (our threshold)`."""
     if trend.kind == "contrast" and trend.null is not None:
-        return f"{'>' if trend.direction > 0 else '<'} {trend.null:g}"
-    return f"{trend.text} (our {OURS.get(trend.kind, 'choice')})" if trend.why else trend.text
+        sign = ">" if trend.direction > 0 else "<"
+        # As it is written where it decides, so that the two can be found in each other.
+        ours = f", ours from {trend.null + trend.direction * trend.interest:g}" if trend.interest else ""
+        return f"{sign} {trend.null:g}{ours}"
+    return f"{trend.text} (our {OURS.get(trend.kind, 'choice')})" if is_ours(trend) else trend.text
+
+
+def asked(trend: TrendShown) -> list[tuple[str, str]]:
+    """What was claimed, and what number of ours it was tested with, as (name, sentence) pairs.
+
+    Only a direction or a plain statement is *claimed*: the paper's sentence seldom has a number. What has one of ours
+    is *tested*.
+    """
+    text = said(trend) or trend.text
+    if not is_ours(trend):
+        return [("Claimed", text)]
+    name = f"Our {OURS.get(trend.kind, 'choice')}"
+    why = trend.why or "rule 1, which judged this, kept no reasons"
+    if trend.kind == "contrast" and trend.null is not None and trend.interest is not None:
+        least = number(trend.null + trend.direction * trend.interest)
+        from_null = f", {number(trend.interest)} from {number(trend.null)}" if trend.null else ""
+        return [("Claimed", text), (name, f"{least}{from_null}. {why}")]
+    return [("Tested", text), (name, f"{number(trend.bound)}. {why}")]
 
 
 def said(trend: TrendShown) -> str:
@@ -153,11 +71,11 @@ def said(trend: TrendShown) -> str:
 
 def ours(trend: TrendShown) -> str:
     """Which number of a trend is ours, and why it is what it is; nothing where none is."""
-    if not trend.why:
+    if not is_ours(trend):
         return ""
     chosen = trend.interest if trend.kind == "contrast" else trend.bound
     name = OURS.get(trend.kind, "number")
-    return f"{name} {number(chosen)} is our choice: {trend.why}"
+    return f"{name} {number(chosen)} is our choice: {trend.why or 'rule 1, which judged this, kept no reasons'}"
 
 
 def size(found: Size) -> str:
@@ -255,7 +173,7 @@ def facts(entry: Entry, needed: int | None = None) -> list[tuple[str, str]]:
         found.append(("Decided by", ", ".join(entry.decided_by)))
     if not decided_alone(entry) and not entry.components and entry.effect.mean is not None:
         claim = f"{interval(entry.effect)} {entry.effect.unit}".rstrip()
-        found.append(("Its own effect", f"{claim}, claimed {entry.trend.text}; that did not decide"))
+        found.append(("Its own effect", f"{claim}, asked: {brief(entry.trend)}; that did not decide"))
     elif entry.size is not None and not entry.components:
         found.append(("Size", size(entry.size)))
     found += [("Paper's own data", line) for line in paper_data(entry.paper_data)]

@@ -1,7 +1,7 @@
 """An RO-Crate beside the report: a Process Run Crate that says what was run, with what, on what.
 
-RO-Crate 1.1 with the Process Run Crate profile 0.5: each training run and the judging are a CreateAction with
-`instrument` (this software), `object` (data, weights, runs) and `result`.
+RO-Crate 1.1 with the Process Run Crate profile 0.5: each run and the judging are a CreateAction with
+`instrument` (this software), `object` (runs, and what they rest on) and `result`.
 """
 
 import json
@@ -118,7 +118,7 @@ def _file(name: str) -> Entity:
 
 
 def _run(use: listed.Use, words: Words) -> dict[str, Entity]:
-    """A training run as an action and what it left in the store."""
+    """A run as an action and what it left in the store."""
     run = use.run
     name = ", ".join([*words.condition(run.condition), f"seed {run.seed}"])
     key = "".join(char if char.isalnum() or char in "._-" else "-" for char in run.key)
@@ -131,7 +131,7 @@ def _run(use: listed.Use, words: Words) -> dict[str, Entity]:
     action: Entity = {
         "@id": f"#run-{key}",
         "@type": "CreateAction",
-        "name": f"Training: {name}",
+        "name": f"Run: {name}",
         "instrument": {"@id": "#dtclaims"},
         "result": [_ref(result)],
         "actionStatus": {"@id": "http://schema.org/CompletedActionStatus"},
@@ -145,7 +145,7 @@ def _origin(record: listed.Shared) -> Entity:
     return {
         "@id": f"#{record.anchor}",
         "@type": "CreativeWork",
-        "name": f"Data, weights and versions behind {count(record.used, 'verdict')}",
+        "name": f"What {count(record.used, 'verdict')} rest on",
         "description": "; ".join(f"{name}: {value}" for name, value in flat(record.content)),
     }
 

@@ -1,7 +1,8 @@
-"""A static site from histories: which claims hold over time, and the commit that changed a verdict."""
+"""A static site from histories: which claims hold over time, how large their effects are, and what changed when."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -9,109 +10,142 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from dtclaims.errors import ReportError
-from dtclaims.harness.judge.entries import Key
 from dtclaims.harness.judge.words import STATUSES, Status, word
-from dtclaims.harness.report import badge, html, view, wording
+from dtclaims.harness.report import badge, html, markdown, over_time, view, wording
 from dtclaims.harness.report.document import replace_all
-from dtclaims.harness.report.history import Line
+from dtclaims.harness.report.history import PAGES, Line, Track
 
-LONGEST = 60
-"""Commits that a sparkline shows; of more, the newest."""
+LISTED = 8
+"""Entries that a claim lists, the newest; the history has them all."""
 
-STEP, TALL = 6, 20
-"""Of a sparkline, in units of its viewBox."""
-
-MARKS: Mapping[Status, str] = {
-    "reproduced": "M{x} 1h4v9h-4z",
-    "refuted": "M{x} 10h4v9h-4z",
-    "inconclusive": "M{x} 8h4v4h-4z",
-    "not_evaluable": "M{x} 10l2-4 2 4-2 4z",
-    "not_run": "M{x} 9.5h4v1h-4z",
-    "error": "M{x} 7l4 6h1l-4 -6z",
-}
-"""Up: reproduced, down: refuted, between: neither. Position tells verdicts apart where colour does not."""
+Tracks = Mapping[Track, Sequence[Line]]
+"""The lines of each track, oldest first."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A verdict that is not the one of the commit before."""
+    """A verdict that is not the one of the entry before."""
 
     line: Line
     before: Status
 
 
 @dataclass(frozen=True)
-class Track:
-    """One claim under one protocol at one scale, oldest line first."""
+class Entry:
+    """What one commit brought to one world."""
 
     lines: Sequence[Line]
+    changes: Sequence[Change]
 
     @property
-    def latest(self) -> Line:
-        """The verdict that holds now."""
-        return self.lines[-1]
+    def first(self) -> Line:
+        """A line that speaks for all: commit, date, world and report."""
+        return self.lines[0]
 
     @property
-    def changes(self) -> list[Change]:
-        """Each line whose verdict differs from the one before it."""
-        pairs = zip(self.lines, self.lines[1:], strict=False)
-        return [Change(after, before.verdict) for before, after in pairs if before.verdict != after.verdict]
+    def seeds(self) -> str:
+        """All that were judged."""
+        return wording.ranges(seed for line in self.lines for seed in line.seeds)
 
     @property
-    def since(self) -> Line:
-        """The line that brought the verdict that holds now."""
-        return self.changes[-1].line if self.changes else self.lines[0]
+    def counts(self) -> dict[Status, int]:
+        """How often each verdict occurs."""
+        found = [line.verdict for line in self.lines]
+        return {verdict: found.count(verdict) for verdict in STATUSES if verdict in found}
 
 
-def render(lines: Sequence[Line], repository: str = "", known: Iterable[str] = ()) -> str:
+@dataclass(frozen=True)
+class World:
+    """All that was judged at one scale in one setting: comparable with itself and with nothing else."""
+
+    name: str
+    label: str
+    """What its verdicts are evidence of."""
+    tracks: Tracks
+    commits: Sequence[str]
+    columns: Sequence[view.Column]
+    groups: Sequence[view.Group[Line]]
+    counts: Mapping[view.Column, Mapping[Status, int]]
+    trends: Mapping[view.Column, Markup]
+
+    def lines(self, line: Line) -> Sequence[Line]:
+        """All lines of a line's track."""
+        return self.tracks[line.track]
+
+
+def changes_of(lines: Sequence[Line]) -> list[Change]:
+    """Each line of a track whose verdict differs from the one before it."""
+    pairs = itertools.pairwise(lines)
+    return [Change(after, before.verdict) for before, after in pairs if before.verdict != after.verdict]
+
+
+def since(lines: Sequence[Line]) -> Line:
+    """The line of a track that brought the verdict that holds now."""
+    changes = changes_of(lines)
+    return changes[-1].line if changes else lines[0]
+
+
+def render(lines: Sequence[Line], repository: str = "", kept: Iterable[str] = ()) -> str:
     """The site's page.
 
     Args:
         lines: of one paper, oldest first, as `history.merge` returns them.
-        repository: address under which `/commit/SHA` is a commit; links are made only if it is http or https.
-        known: scales in their order (`Words.scales`); others follow as they come.
+        repository: address under which `/commit/SHA` is a commit; links are made only if it is http or https. What
+            stands after a plus (`SHA+2026-11-30`, a commit that was judged again) is no part of it.
+        kept: pages of reports that lie beside the site's.
     """
     tracks = _tracks(lines)
-    commits = list(dict.fromkeys(line.commit for line in lines))
-    current = [track.latest for track in tracks.values()]
-    known = list(known)
-    columns = view.columns(current, known)
-    changes = [change for track in tracks.values() for change in track.changes]
-    changes.sort(key=lambda change: change.line.created, reverse=True)
+    worlds = [_world(name, tracks) for name in _order(lines)]
+    sections = [line.section for line in lines]
     context: dict[str, object] = {
         "paper": lines[-1].paper if lines else "",
         "lines": lines,
-        "commits": commits,
-        "columns": columns,
-        "groups": view.groups(current, known),
-        "tracks": tracks,
-        "counts": {column: view.counts(current, column) for column in columns},
-        "trends": {column: _trend(lines, commits, column) for column in columns},
-        "changes": changes,
-        "sections": list(dict.fromkeys(line.section for line in current)),
-        "protocols": list(dict.fromkeys(protocol for _, protocol in columns)),
+        "commits": list(dict.fromkeys(line.commit for line in lines)),
+        "worlds": worlds,
+        "entries": list(reversed(_entries(lines, tracks))),
+        "changed": {track.id for track, one in tracks.items() if changes_of(one)},
+        "sections": list(dict.fromkeys(sections)),
+        "protocols": list(dict.fromkeys(protocol for world in worlds for _, protocol in world.columns)),
         "repository": repository.rstrip("/") if repository.startswith(("https://", "http://")) else "",
-        "sparks": {key: spark(track, commits) for key, track in tracks.items()},
+        "kept": frozenset(kept),
+        "listed": LISTED,
         **html.script(),
     }
     text = _templates().get_template("dashboard.html.j2").render(context)
     return html.unindented(text).translate(wording.UNPRINTABLE)
 
 
-def write(lines: Sequence[Line], folder: Path, *, repository: str = "", known: Iterable[str] = ()) -> Path:
-    """Write the site: index.html, badge.json and a badge per claim, of the verdicts that hold now.
+def write(
+    lines: Sequence[Line],
+    folder: Path,
+    *,
+    repository: str = "",
+    beside: Iterable[Path] = (),
+) -> Path:
+    """Write the site: index.html, changes.md, reports/, badge.json and a badge per claim, of what holds now.
+
+    Args:
+        lines: as `render` takes them.
+        folder: of the site.
+        repository: likewise.
+        beside: folders of the histories, where the pages of their reports lie; one that is gone is not linked.
 
     Returns:
         The page.
 
     Raises:
-        ReportError: a folder that cannot be written to.
+        ReportError: a page of a report that cannot be read, or a folder that cannot be written to.
     """
     page = folder / "index.html"
-    known = list(known)
-    texts = {page: render(lines, repository, known)}
-    current = [track.latest for track in _tracks(lines).values()]
-    texts |= {folder / name: text for name, text in badge.files(current, known).items()}
+    pages = _pages(lines, beside)
+    tracks = _tracks(lines)
+    current = [replace(one[-1], scale=one[-1].world) for one in tracks.values()]
+    texts = {
+        page: render(lines, repository, pages),
+        folder / "changes.md": changes_page(lines),
+        **{folder / name: text for name, text in badge.files(current, _order(lines)).items()},
+        **{folder / name: text for name, text in pages.items()},
+    }
     try:
         for parent in {path.parent for path in texts}:
             parent.mkdir(parents=True, exist_ok=True)
@@ -121,38 +155,77 @@ def write(lines: Sequence[Line], folder: Path, *, repository: str = "", known: I
     return page
 
 
-def spark(track: Track, commits: Sequence[str]) -> Markup:
-    """A claim's verdicts, one mark per commit; a commit that did not judge it leaves a gap."""
-    shown = commits[-LONGEST:]
-    verdicts = {line.commit: line.verdict for line in track.lines}
-    marks = "".join(
-        f'<path class="{verdict}" d="{"".join(places)}"/>' for verdict, places in _places(verdicts, shown).items()
-    )
-    told = [f"{word(verdict)} {n} times" for verdict, n in _times(track)]
-    title = f"{', '.join(told)}; now {word(track.latest.verdict)}"
-    return Markup(
-        '<svg class="spark" viewBox="0 0 {} {}" width="{}" height="{}" role="img"><title>{}</title>{}</svg>'
-    ).format(STEP * len(shown), TALL, STEP * len(shown), TALL, title, Markup(marks))
+def changes_page(lines: Sequence[Line]) -> str:
+    """What the newest commit changed in each world, in Markdown, for the summary of a CI job.
+
+    Args:
+        lines: as `render` takes them.
+    """
+    entries = _entries(lines, _tracks(lines))
+    newest = {entry.first.world: entry for entry in entries}
+    said = ["# What changed", ""]
+    for world, entry in newest.items():
+        of = f"{wording.count(len(entry.lines), 'verdict')} at `{entry.first.commit[:10]}`, {entry.first.created[:10]}"
+        said += [
+            f"## {markdown.escape(world)}",
+            "",
+            *([f"_{markdown.escape(entry.first.label)}_", ""] if entry.first.label else []),
+        ]
+        said += [f"{of}; {wording.count(len(entry.changes), 'verdict')} changed.", ""]
+        said += [
+            f"- `{change.line.id.replace('`', '')}` ({change.line.protocol}): "
+            f"{word(change.before)} → **{word(change.line.verdict)}**{_effect(change.line)}"
+            for change in entry.changes
+        ]
+        said += [""] if entry.changes else []
+    if not newest:
+        said += ["The histories hold no verdicts.", ""]
+    return "\n".join(said).translate(wording.UNPRINTABLE)
 
 
-def _places(verdicts: Mapping[str, Status], shown: Sequence[str]) -> dict[Status, list[str]]:
-    found: dict[Status, list[str]] = {}
-    for index, commit in enumerate(shown):
-        if commit in verdicts:
-            found.setdefault(verdicts[commit], []).append(MARKS[verdicts[commit]].format(x=STEP * index + 1))
+def _effect(line: Line) -> str:
+    return "" if line.mean is None else f", {wording.interval(line)} {markdown.escape(line.unit)}".rstrip()
+
+
+def _pages(lines: Sequence[Line], beside: Iterable[Path]) -> dict[str, str]:
+    """The pages of reports that are there, by their name beside the history."""
+    folders, found = list(beside), {}
+    for name in dict.fromkeys(line.report for line in lines if line.report.startswith(f"{PAGES}/")):
+        path = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        try:
+            if path is not None:
+                found[name] = path.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise ReportError(f"cannot read the report's page {path}", given=error) from None
     return found
 
 
-def _times(track: Track) -> Iterator[tuple[Status, int]]:
-    for verdict in STATUSES:
-        n = sum(line.verdict == verdict for line in track.lines)
-        if n:
-            yield verdict, n
+def _order(lines: Sequence[Line]) -> list[str]:
+    """Worlds, those of small scales first; of one scale as they come."""
+    return list(dict.fromkeys(line.world for line in sorted(lines, key=lambda line: line.rank)))
+
+
+def _world(name: str, tracks: Tracks) -> World:
+    mine = {track: one for track, one in tracks.items() if one[0].world == name}
+    lines = sorted((line for one in mine.values() for line in one), key=lambda line: line.created)
+    current = [one[-1] for one in mine.values()]
+    columns = view.columns(current, ())
+    commits = list(dict.fromkeys(line.commit for line in lines))
+    return World(
+        name=name,
+        label=lines[-1].label,
+        tracks=mine,
+        commits=commits,
+        columns=columns,
+        groups=view.groups(current, ()),
+        counts={column: view.counts(current, column) for column in columns},
+        trends={column: _trend(lines, commits, column) for column in columns},
+    )
 
 
 def _trend(lines: Sequence[Line], commits: Sequence[str], column: view.Column) -> Markup:
     """How many claims had each verdict at each commit: a bar per commit, stacked in the order of `VERDICTS`."""
-    shown = commits[-LONGEST:]
+    shown = commits[-over_time.LONGEST :]
     by_commit: dict[str, list[Status]] = {commit: [] for commit in shown}
     for line in lines:
         if (line.scale, line.protocol) == column and line.commit in by_commit:
@@ -173,13 +246,25 @@ def _trend(lines: Sequence[Line], commits: Sequence[str], column: view.Column) -
     ).format(10 * len(shown), title, Markup(paths))
 
 
-def _tracks(lines: Sequence[Line]) -> dict[Key, Track]:
-    found: dict[Key, list[Line]] = {}
+def _tracks(lines: Sequence[Line]) -> dict[Track, list[Line]]:
+    found: dict[Track, list[Line]] = {}
     for line in lines:
-        found.setdefault(line.key[1], []).append(line)
-    return {key: Track(one) for key, one in found.items()}
+        found.setdefault(line.track, []).append(line)
+    return found
+
+
+def _entries(lines: Sequence[Line], tracks: Tracks) -> list[Entry]:
+    """What each commit brought to each world, oldest first."""
+    changes: dict[tuple[str, str], list[Change]] = {}
+    for one in tracks.values():
+        for change in changes_of(one):
+            changes.setdefault((change.line.commit, change.line.world), []).append(change)
+    found: dict[tuple[str, str], list[Line]] = {}
+    for line in lines:
+        found.setdefault((line.commit, line.world), []).append(line)
+    return [Entry(one, changes.get(key, ())) for key, one in found.items()]
 
 
 @cache
 def _templates() -> Environment:
-    return html.page_environment()
+    return html.page_environment(chart=over_time.chart, alike=over_time.alike, since=since, changes_of=changes_of)

@@ -5,7 +5,7 @@ A record is a whole report.json, or the short form that `record` makes: `{"schem
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +19,7 @@ from dtclaims.harness.judge.words import PROTOCOLS, Status, word
 from dtclaims.harness.records import REQUIRED
 from dtclaims.harness.report.causes import causes
 from dtclaims.harness.report.document import at, parse, read_json, replace_all, validate
+from dtclaims.harness.report.part import is_part
 
 ABSENT = "absent"
 """Stands for the verdict of an entry that one of two reports does not have."""
@@ -61,24 +62,65 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Since:
+    """What became of recorded verdicts, for a report to begin with."""
+
+    name: str
+    """Of the record, as the user named it."""
+    changed: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
 class Record:
     """Recorded verdicts by key, and the whole entries where the record is a report."""
 
     verdicts: Mapping[Key, str]
     entries: Mapping[Key, Entry] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, document: Document) -> "Record":
+        """A report as a record."""
+        entries = {entry.key: entry for entry in document.claims}
+        return cls({key: entry.verdict for key, entry in entries.items()}, entries)
+
     def difference(self, entry: Entry) -> Difference | None:
-        """How an entry's verdict differs from the recorded one; None if it does not, or if none was recorded."""
-        before = self.verdicts.get(entry.key, entry.verdict)
-        if before == entry.verdict:
+        """How an entry's verdict differs from the recorded one; None if it does not.
+
+        A verdict on a claim that is not recorded is a difference; that it was not run is none.
+        """
+        before = self.verdicts.get(entry.key, ABSENT)
+        if before == entry.verdict or neither(before, entry.verdict):
             return None
+        if before == ABSENT:
+            return Difference(*entry.key, before, entry.verdict, ("it is not recorded",))
         old = self.entries.get(entry.key)
         return Difference(*entry.key, before, entry.verdict, tuple(causes(old, entry)) if old else ())
 
+    def removed(self, declared: Collection[str], columns: Collection[tuple[str, str]]) -> list[Difference]:
+        """Verdicts on claims that are declared no more.
+
+        Args:
+            declared: ids of all claims, judged or not.
+            columns: (scale, protocol) pairs that are spoken of; of others nothing is known.
+        """
+        return [
+            Difference(*key, before, ABSENT, ("it is declared no more",))
+            for key, before in self.verdicts.items()
+            if key[0] not in declared and (key[2], key[1]) in columns and not neither(before, ABSENT)
+        ]
+
     def differences(self, document: Document) -> list[Difference]:
-        """`difference` of every entry of a report that has one, in the report's order."""
-        found = (self.difference(entry) for entry in document.claims)
-        return [difference for difference in found if difference is not None]
+        """`difference` of every entry of a report that has one, in its order; then `removed`, if all are in it."""
+        found = [difference for entry in document.claims if (difference := self.difference(entry)) is not None]
+        if is_part(document):
+            return found
+        columns = {(entry.scale, entry.protocol) for entry in document.claims}
+        return found + self.removed({entry.id for entry in document.claims}, columns)
+
+
+def neither(before: str, after: str) -> bool:
+    """Whether neither of two sides has run something."""
+    return {before, after} <= {"not_run", ABSENT}
 
 
 def read_record(path: Path) -> Record:
@@ -92,14 +134,13 @@ def read_record(path: Path) -> Record:
         if isinstance(content, dict) and "verdicts" in content:
             short = Short.from_json(content)
             return Record({_split(name): verdict for name, verdict in short.verdicts.items()})
-        entries = {entry.key: entry for entry in parse(content).claims}
+        return Record.of(parse(content))
     except ReportError as error:
         raise at(path, error) from None
-    return Record({key: entry.verdict for key, entry in entries.items()}, entries)
 
 
 def check_expectations(document: Document, path: Path) -> list[Difference]:
-    """The verdicts of a report that are not the recorded ones. Claims on one side only are no difference.
+    """The verdicts of a report that are not the recorded ones; claims on one side only, unless they were not run.
 
     Raises:
         ReportError: as `read_record`, or not a valid report.
@@ -120,6 +161,8 @@ def record(document: Document, path: Path) -> None:
 def compare(before: Document, after: Document) -> tuple[list[Difference], list[Difference]]:
     """What changed between two reports: verdicts, and entries whose verdict stayed though something behind it moved.
 
+    What neither side has run is left out.
+
     Raises:
         ReportError: not valid reports.
     """
@@ -133,6 +176,8 @@ def compare(before: Document, after: Document) -> tuple[list[Difference], list[D
 
 def _changes(old: Mapping[Key, Entry], new: Mapping[Key, Entry]) -> Iterator[Difference]:
     for key in dict.fromkeys((*old, *new)):
+        if neither(*(side[key].verdict if key in side else ABSENT for side in (old, new))):
+            continue
         if key not in new:
             yield Difference(*key, old[key].verdict, ABSENT, ("only in the first report",))
         elif key not in old:

@@ -1,11 +1,12 @@
-"""Figures as inline SVG: ours filled and solid, the paper's own values hollow and dashed, on one axis.
+"""Figures as inline SVG: ours in colour, filled and solid, the paper's own values grey, hollow and dashed, on one axis.
 
-Colours come from the page's style sheet by class, so that one drawing serves light, dark and print.
+What would lie over each other stands side by side: a panel becomes a facet for each name that shares its axis. Colours
+come from the page's style sheet by class, so that one drawing serves light, dark and print.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup, escape
 
@@ -13,17 +14,35 @@ from dtclaims.harness.judge.exhibits import Figure, Panel, Series
 from dtclaims.harness.report.axis import Axis, padded, px
 from dtclaims.harness.report.wording import number
 
-WIDTH, HEIGHT = 320, 198
-LEFT, RIGHT, TOP, BOTTOM = 46, 312, 22, 168
+WIDTH, HEIGHT = 320, 184
+LEFT, RIGHT, TOP, BOTTOM = 46, 312, 8, 154
 
 UNIT = 0.5
 """Data is drawn in whole multiples of this, which halves its text; the style sheet doubles its strokes."""
 
-COLOURS = 4
-"""Names that get a colour of their own; where a figure has more, all but the first two share a ramp."""
-
 FEW = 24
-"""Up to so many points each is a circle; more are dots and dashes."""
+"""Up to so many points each is a circle; more are dots and squares."""
+
+SHORT = 8
+"""A line of up to so many points has a dot at each: of a single one nothing else would be seen."""
+
+
+@dataclass(frozen=True)
+class Facet:
+    """One drawing: a panel, or what one name shows in it."""
+
+    panel: str
+    name: str
+    """Of the series; empty where the panel is drawn as a whole."""
+    unit: str
+    measured: bool
+    """Whether something of ours is in it."""
+    drawing: Markup
+
+    @property
+    def title(self) -> str:
+        """Panel and name; where a panel is called like its only name, once."""
+        return self.panel if self.name.lower() in ("", self.panel.lower()) else f"{self.panel}: {self.name}"
 
 
 def protocols(figure: Figure) -> list[str | None]:
@@ -32,31 +51,21 @@ def protocols(figure: Figure) -> list[str | None]:
     return [*sorted(found, reverse=True)] or [None]
 
 
-def names(figure: Figure) -> list[str]:
-    """The names of a figure's legend, in order of first appearance in the paper's series, then in ours."""
-    series = sorted(figure.series, key=lambda one: one.protocol is not None)
-    return list(dict.fromkeys(one.name for one in series))
-
-
-def legend(figure: Figure) -> list[tuple[str, Markup]]:
-    """Each name with the attributes that give its mark the colour of its series."""
-    return [(name, Markup(attributes)) for name, attributes in _colours(names(figure)).items()]
-
-
-def sources(figure: Figure, protocol: str | None) -> str:
-    """What is drawn, in words: whose values are shown how, and how many panels were not measured."""
-    measured = sum(any(s.protocol == protocol for s in panel.series) for panel in figure.panels)
-    if protocol is None or not measured:
-        return "The paper's own values; this report has none to set beside them."
+def sources(found: Sequence[Facet], figure: Figure, protocol: str | None) -> str:
+    """What is drawn, in words: whose values are shown how, and what was not measured."""
+    measured = {facet.panel for facet in found if facet.measured}
+    # A panel of which nothing is there is named once.
+    missing = dict.fromkeys(one.title if one.panel in measured else one.panel for one in found if not one.measured)
+    if not measured:
+        return "Not measured in this report: what is drawn is the paper's own values."
     seeds = {series.seed for series in figure.series if series.protocol == protocol}
     band = "over the seeds of this report" if seeds == {None} else "by seed"
-    missing = len(figure.panels) - measured
-    note = f" {missing} of {len(figure.panels)} panels were not measured." if missing else ""
-    return f"Ours {band}: filled and solid. The paper's own values: hollow and dashed.{note}"
+    note = f" Not measured here: {'; '.join(missing)}." if missing else ""
+    return f"Ours {band}: coloured, filled, solid. The paper's own values: grey, hollow, dashed.{note}"
 
 
-def draw(figure: Figure, protocol: str | None = None, anchor: str = "", *, spread: bool = True) -> Markup:
-    """The panels of a figure: one protocol's series over the paper's own.
+def facets(figure: Figure, protocol: str | None = None, anchor: str = "", *, spread: bool = True) -> list[Facet]:
+    """The drawings of a figure: one protocol's series over the paper's own.
 
     Args:
         figure: as in a report.
@@ -66,62 +75,70 @@ def draw(figure: Figure, protocol: str | None = None, anchor: str = "", *, sprea
         spread: whether lines and points have their bands and bars.
 
     Returns:
-        One `svg` per panel; nothing for a panel without any value.
+        Nothing for a panel without any value.
     """
-    colours = _colours(names(figure))
     first = protocol == protocols(figure)[0]
-    drawings = [
-        _panel(panel, protocol, colours, figure.title, f"{anchor}-{index}" if anchor else "", first)
-        for index, panel in enumerate(figure.panels if spread else map(_bare, figure.panels))
-    ]
-    return Markup("").join(drawings)
+    found = []
+    for index, panel in enumerate(figure.panels if spread else map(_bare, figure.panels)):
+        for place, name in enumerate(_names(panel)):
+            mine = [one for one in panel.series if name in ("", one.name) and one.protocol in (protocol, None)]
+            within = _Facet(panel, mine, f"{figure.title}: {panel.title}{', ' if name else ''}{name}")
+            drawing = within.draw(f"{anchor}-{index}-{place}" if anchor else "", first=first)
+            if drawing:
+                measured = protocol is not None and any(one.protocol == protocol and _drawn(one) for one in mine)
+                found.append(Facet(panel.title, name, panel.y_label, measured, drawing))
+    return found
 
 
-def _colours(found: Sequence[str]) -> dict[str, str]:
-    """HTML attributes by name: a class, and a hue where there are too many names for classes."""
-    if len(found) <= COLOURS:
-        return {name: f'class="s{index}"' for index, name in enumerate(found)}
-    rest = len(found) - 2
-    return {
-        name: f'class="s{index}"' if index < 2 else f'class="ramp" style="--h:{round(20 + 300 * (index - 2) / rest)}"'
-        for index, name in enumerate(found)
-    }
+def _drawn(series: Series) -> bool:
+    """Whether a series has anything to draw."""
+    return any(value is not None for value in series.y)
 
 
-def _panel(
-    panel: Panel, protocol: str | None, colours: Mapping[str, str], title: str, anchor: str, first: bool
-) -> Markup:
-    values = [value for series in panel.series for value in _values(series)]
-    xs = [x for series in panel.series for x in (*series.x, *(at for at, _ in series.fliers or ()))]
-    if not values:
-        return Markup()
-    shown = [series for series in panel.series if series.protocol in (protocol, None)]
-    categories = panel.x_names or ()
-    boxes = any(series.style == "box" for series in shown)
-    apart = 0.6 if categories or boxes else 0.0
-    ends, width = padded(min(values), max(values), 0.05), padded(min(xs) - apart, max(xs) + apart, 0.02)
-    if ends is None or width is None:
-        return Markup()
-    x, y = Axis(*width, LEFT, RIGHT), Axis(*ends, BOTTOM, TOP)
-    slots = _slots(shown)
-    ours, theirs = (
-        "".join(
-            _series(series, x, y, slots[id(series)], colours[series.name])
-            for series in shown
-            if (series.protocol is None) == paper
+def _names(panel: Panel) -> list[str]:
+    """The names that a panel is split by; `[""]` where no two of them share an x, so that nothing hides anything."""
+    places: dict[str, set[float]] = {}
+    for series in sorted(panel.series, key=lambda one: one.protocol is not None):
+        places.setdefault(series.name, set()).update(series.x)
+    shared = any(one & other for one, other in itertools.combinations(places.values(), 2))
+    return list(places) if shared else [""]
+
+
+@dataclass(frozen=True)
+class _Facet:
+    panel: Panel
+    shown: Sequence[Series]
+    label: str
+
+    def draw(self, anchor: str, *, first: bool) -> Markup:
+        """The drawing, on the axes that all of the panel's facets share."""
+        panel, shown = self.panel, self.shown
+        values = [value for series in panel.series for value in _values(series)]
+        xs = [x for series in panel.series for x in (*series.x, *(at for at, _ in series.fliers or ()))]
+        if not values or not any(True for series in shown for _ in _values(series)):
+            return Markup()
+        categories = panel.x_names or ()
+        boxes = any(series.style == "box" for series in panel.series)
+        apart = 0.6 if categories or boxes else 0.0
+        ends, width = padded(min(values), max(values), 0.05), padded(min(xs) - apart, max(xs) + apart, 0.02)
+        if ends is None or width is None:
+            return Markup()
+        x, y = Axis(*width, LEFT, RIGHT), Axis(*ends, BOTTOM, TOP)
+        slots = _slots(shown)
+        ours, theirs = (
+            "".join(_series(one, x, y, slots[id(one)]) for one in shown if (one.protocol is None) == paper)
+            for paper in (False, True)
         )
-        for paper in (False, True)
-    )
-    # Boxes stand beside ours, so their places depend on the protocol.
-    if anchor and theirs and not boxes:
-        theirs = f'<g id="{anchor}">{theirs}</g>' if first else f'<use href="#{anchor}"/>'
-    # The paper's last: its thin lines stay visible over our bands.
-    body = [_frame(panel, x, y, categories), f'<g transform="scale({UNIT})">{ours}{theirs}</g>']
-    label = f"{title}: {panel.title}, {panel.y_label} by {panel.x_label or 'group'}"
-    # Every piece is made of numbers and fixed words, and text was escaped where it entered.
-    return Markup('<svg class="fig" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, HEIGHT, label, Markup("".join(body))
-    )
+        # Boxes stand beside ours, so their places depend on the protocol.
+        if anchor and theirs and not boxes:
+            theirs = f'<g id="{anchor}">{theirs}</g>' if first else f'<use href="#{anchor}"/>'
+        # The paper's last: its thin lines stay visible over our bands.
+        body = [_frame(panel, x, y, categories), f'<g transform="scale({UNIT})">{ours}{theirs}</g>']
+        label = f"{self.label}, {panel.y_label} by {panel.x_label or 'group'}"
+        # Every piece is made of numbers and fixed words, and text was escaped where it entered.
+        return Markup('<svg class="fig" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+            WIDTH, HEIGHT, label, Markup("".join(body))
+        )
 
 
 def _bare(panel: Panel) -> Panel:
@@ -170,15 +187,13 @@ def _frame(panel: Panel, x: Axis, y: Axis, categories: Sequence[str]) -> str:
         below = "".join(f'<text x="{px(x(s))}" y="{BOTTOM + 13}">{number(s, decimals)}</text>' for s in stops)
     zero = f'<path class="axis" d="M{LEFT} {px(y(0))}H{RIGHT}"/>' if y.holds(0) else ""
     return (
-        f'<text class="head" x="0" y="10">{escape(panel.title)}</text>'
-        f'<text class="unit" x="{RIGHT}" y="10">{escape(panel.y_label)}</text>'
         f'<path class="zero" d="{lines}"/>{zero}<path class="axis" d="M{LEFT} {TOP}V{BOTTOM}H{RIGHT}"/>'
         f'<g class="yt">{texts}</g><g class="tick">{below}</g>'
         f'<text class="tick" x="{(LEFT + RIGHT) / 2:g}" y="{BOTTOM + 27}">{escape(panel.x_label)}</text>'
     )
 
 
-def _series(series: Series, x: Axis, y: Axis, slot: tuple[float, float], colour: str) -> str:
+def _series(series: Series, x: Axis, y: Axis, slot: tuple[float, float]) -> str:
     theirs = series.protocol is None
     kinds = ["theirs" if theirs else "ours"] + (["seed"] if series.seed is not None and not theirs else [])
     match series.style:
@@ -190,13 +205,15 @@ def _series(series: Series, x: Axis, y: Axis, slot: tuple[float, float], colour:
             body = _points(series, x, y)
     who = "the paper" if theirs else series.protocol
     seed = "" if series.seed is None else f", seed {series.seed}"
-    title = f"<title>{escape(series.name)}: {who}{seed}</title>"
-    return f'<g {colour}><g class="{" ".join(kinds)}">{title}{body}</g></g>'
+    return f'<g class="{" ".join(kinds)}"><title>{escape(series.name)}: {who}{seed}</title>{body}</g>'
 
 
 def _line(series: Series, x: Axis, y: Axis) -> str:
-    line = "".join(_path(stretch) for stretch in _stretches(series, series.y, x, y))
-    return f'{_band(series, x, y)}<path class="line" d="{line}"/>' if line else ""
+    stretches = list(_stretches(series, series.y, x, y))
+    line = "".join(map(_path, stretches))
+    places = [place for stretch in stretches for place in stretch]
+    dots = f'<path class="specks" d="{_path(places, "h0", "m")}"/>' if 0 < len(places) <= SHORT else ""
+    return f'{_band(series, x, y)}<path class="line" d="{line}"/>{dots}' if line else ""
 
 
 def _band(series: Series, x: Axis, y: Axis) -> str:
@@ -218,9 +235,8 @@ def _points(series: Series, x: Axis, y: Axis) -> str:
         )
         bars = f'<path class="whisker" d="{drawn}"/>'
     if len(places) > FEW:
-        length = 5 if series.protocol is None else 0
-        return f'{bars}<path class="specks" d="{_path(places, f"h{length}", "m", -length)}"/>'
-    return bars + "".join(f'<circle cx="{_whole(left)}" cy="{_whole(top)}" r="8"/>' for left, top in places)
+        return f'{bars}<path class="specks" d="{_path(places, "h0", "m")}"/>'
+    return bars + "".join(f'<circle cx="{_whole(left)}" cy="{_whole(top)}" r="9"/>' for left, top in places)
 
 
 def _boxes(series: Series, x: Axis, y: Axis, slot: tuple[float, float]) -> str:
@@ -253,14 +269,13 @@ def _stretches(series: Series, values: Sequence[float | None], x: Axis, y: Axis)
             yield [(x(at), y(value)) for at, value in stretch if value is not None]
 
 
-def _path(points: Sequence[tuple[float, float]], mark: str = "", step: str = "l", back: int = 0) -> str:
+def _path(points: Sequence[tuple[float, float]], mark: str = "", step: str = "l") -> str:
     """A path through some points in whole `UNIT`s, each relative to the last to be short.
 
     Args:
         points: positions.
         mark: drawn at each point.
         step: how to get from one to the next: "l" draws a line, "m" none.
-        back: what the mark moved the pen, negated, in `UNIT`s.
     """
     text = ""
     last = (0, 0)
@@ -269,7 +284,7 @@ def _path(points: Sequence[tuple[float, float]], mark: str = "", step: str = "l"
         if not text:
             text = f"M{here[0]} {here[1]}{mark}"
         else:
-            across, down = here[0] - last[0] + back, here[1] - last[1]
+            across, down = here[0] - last[0], here[1] - last[1]
             text += f"{step}{across}{'' if down < 0 else ' '}{down}{mark}"
         last = here
     return text

@@ -1,10 +1,15 @@
-"""An append-only history: one JSON line per verdict and commit, which a dashboard reads."""
+"""An append-only history: one JSON line per verdict and commit, which a dashboard reads.
 
+Beside it, in `reports/`, lies the page of each report that was added, so that no number is without its report.
+"""
+
+import hashlib
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from filelock import FileLock
 
@@ -13,25 +18,40 @@ from dtclaims.files import parse_json, plain_text
 from dtclaims.harness import schema
 from dtclaims.harness.described import Must
 from dtclaims.harness.judge.document import Created, Document
-from dtclaims.harness.judge.entries import Base, Count, Effect, Key, Name, Part
+from dtclaims.harness.judge.entries import Base, Count, Entry, Key, Level, Name, Part, TrendShown
 from dtclaims.harness.judge.words import Status
 from dtclaims.harness.records import REQUIRED, Record
-from dtclaims.harness.report import beside
+from dtclaims.harness.report import decided, html, view
 from dtclaims.harness.report.document import at, replace_all, validate
 
-SCHEMA = 1
-"""The version of a line."""
+SCHEMAS = (1, 2)
+"""Versions of a line that can be read; the last is written."""
 
-NOTHING = Effect.none("", "")
+PAGES = "reports"
+"""The folder of pages, beside the history."""
+
+Link = Annotated[str, Must(pattern=rf"^($|https?://\S+$|{PAGES}/[A-Za-z0-9._-]+\.html$)")]
+"""Where a report can be read: a page beside the history or an address; empty where it was not kept."""
+
+
+class Track(NamedTuple):
+    """What is followed over time."""
+
+    id: str
+    protocol: str
+    scale: str
+    setting: str
+    """What is measured under other options of the lab is not the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line(Record):
     """One verdict at one commit."""
 
-    schema: Literal[1] = field(default=1, metadata=REQUIRED)
+    schema: Literal[1, 2] = field(default=2, metadata=REQUIRED)
     commit: Annotated[str, Must(pattern=r"^\S+$")]
     created: Created
+    """How old the results are: a file of evidence has its own date, whenever it is judged."""
     paper: Name
     id: Name
     section: str
@@ -47,11 +67,43 @@ class Line(Record):
     unit: str
     claimed: str
     dtclaims: str
+    title: str = ""
+    quote: str = ""
+    """The claim's sentence."""
+    seeds: tuple[int, ...] = ()
+    """Judged."""
+    of: str = ""
+    """Which component or part the effect is of; empty where it is the claim's own."""
+    why: str = ""
+    """What decided it."""
+    level: Level | None = None
+    """Of the interval, on each side."""
+    trend: TrendShown | None = None
+    """What was declared of the effect; null where there is none, and in lines of schema 1."""
+    setting: str = ""
+    """The lab's own options that were given, as in `simulator gym-v2`."""
+    rank: Count = 0
+    """Of the scale among the lab's, from the smallest."""
+    label: str = ""
+    """What verdicts there are evidence of."""
+    report: Link = ""
+    anchor: str = ""
+    """Of this verdict on its report's page."""
 
     @property
-    def key(self) -> tuple[str, Key]:
-        """What identifies a line: the commit, and the entry it judged."""
-        return self.commit, (self.id, self.protocol, self.scale)
+    def track(self) -> Track:
+        """What the line is a point of."""
+        return Track(self.id, self.protocol, self.scale, self.setting)
+
+    @property
+    def key(self) -> tuple[str, Track]:
+        """What identifies a line: the commit, and what it judged."""
+        return self.commit, self.track
+
+    @property
+    def world(self) -> str:
+        """Scale and setting: verdicts of two worlds are never put side by side."""
+        return f"{self.scale}, {self.setting}" if self.setting else self.scale
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -59,18 +111,26 @@ class Line(Record):
         return ()
 
 
-def lines_of(document: Document, commit: str) -> list[Line]:
+def lines_of(document: Document, commit: str, report: str = "") -> list[Line]:
     """The lines that a report adds to a history.
 
+    Args:
+        document: a report.
+        commit: what was judged.
+        report: where it can be read.
+
     Raises:
-        ReportError: not a valid report, or a commit that is empty or holds white space.
+        ReportError: not a valid report, a commit that is empty or holds white space, or an address that is none.
     """
     provenance = validate(document).provenance
-    own = {entry.key: entry.effect if beside.decided_alone(entry) else NOTHING for entry in document.claims}
+    entries = {entry.key: entry for entry in document.claims}
+    ranks = list(document.words.scales)
+    anchors = view.anchors(view.groups(document.claims, document.words.scales)) if report else {}
+    setting = ", ".join(f"{name.replace('_', ' ')} {given}" for name, given in provenance.options.items())
     found = [
         Line(
             commit=commit,
-            created=provenance.created,
+            created=provenance.dated,
             paper=document.paper.title,
             id=entry.id,
             section=entry.section,
@@ -80,17 +140,43 @@ def lines_of(document: Document, commit: str) -> list[Line]:
             verdict=entry.verdict,
             provisional=entry.provisional,
             n=entry.n,
-            # Of several components there is no one effect, and one that did not decide is not the verdict's.
-            mean=own[entry.key].mean,
-            low=own[entry.key].low,
-            high=own[entry.key].high,
-            unit=entry.effect.unit,
             claimed=entry.trend.text,
             dtclaims=provenance.dtclaims,
+            title=entry.title or "",
+            quote=entry.quote,
+            why=decided.decided(entry, entries).line,
+            setting=setting,
+            rank=ranks.index(entry.scale) if entry.scale in ranks else 0,
+            label=provenance.label,
+            report=report,
+            anchor=anchors.get(entry.key, ""),
+            **_measured(entry, entries),
         )
         for entry in document.claims
     ]
     return [Line.from_json(line.to_json(), "history") for line in found]
+
+
+def _measured(entry: Entry, entries: Mapping[Key, Entry]) -> dict[str, Any]:
+    """The number that a verdict came from; of several that decided together there is none."""
+    found = decided.shown(entry, entries)
+    if found is None:
+        return {"mean": None, "low": None, "high": None, "unit": entry.effect.unit, "seeds": _seeds(entry)}
+    return {
+        "mean": found.effect.mean,
+        "low": found.effect.low,
+        "high": found.effect.high,
+        "unit": found.effect.unit,
+        "seeds": tuple(found.effect.per_seed) or _seeds(entry),
+        "of": found.name,
+        "level": None if found.statistics is None else found.statistics.level,
+        "trend": found.trend,
+    }
+
+
+def _seeds(entry: Entry) -> tuple[int, ...]:
+    effects = [entry.effect, *(component.effect for component in entry.components.values())]
+    return tuple(sorted({seed for effect in effects for seed in effect.per_seed}))
 
 
 def read(path: Path) -> list[Line]:
@@ -105,7 +191,7 @@ def read(path: Path) -> list[Line]:
     except (OSError, ValueError) as error:
         raise ReportError(f"cannot read the history {path}", given=error) from None
     found: list[Line] = []
-    seen: dict[tuple[str, Key], int] = {}
+    seen: dict[tuple[str, Track], int] = {}
     for number, one in enumerate(text.split("\n"), 1):
         if not one and number > text.count("\n"):
             break
@@ -133,7 +219,7 @@ def merge(histories: Iterable[Sequence[Line]]) -> list[Line]:
     Raises:
         ReportError: histories of different papers, or with different verdicts on one claim at one commit.
     """
-    found: dict[tuple[str, Key], Line] = {}
+    found: dict[tuple[str, Track], Line] = {}
     for line in (line for history in histories for line in history):
         known = found.setdefault(line.key, line)
         if known.verdict != line.verdict:
@@ -148,10 +234,16 @@ def merge(histories: Iterable[Sequence[Line]]) -> list[Line]:
     return sorted(found.values(), key=lambda line: line.created)
 
 
-def add(document: Document, path: Path, commit: str) -> int:
-    """Append a report's verdicts to a history, which is made if there is none.
+def add(document: Document, path: Path, commit: str, link: str = "") -> int:
+    """Append a report's verdicts to a history, which is made if there is none, and keep its page beside it.
 
     What the history holds is read first and never changed. A commit added before, with the same verdicts, adds nothing.
+
+    Args:
+        document: the report.
+        path: of the history.
+        commit: what was judged.
+        link: where the report can be read; no page is kept then.
 
     Returns:
         The number of lines added.
@@ -160,7 +252,8 @@ def add(document: Document, path: Path, commit: str) -> int:
         ReportError: as `lines_of` and `read`, another paper's history, another verdict on a claim at the same commit,
             or a file that cannot be written.
     """
-    new = lines_of(document, commit)
+    page = "" if link else html.render(document)
+    new = lines_of(document, commit, link or f"{PAGES}/{_name(commit, document, page)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # Two jobs may end at the same time.
@@ -171,12 +264,22 @@ def add(document: Document, path: Path, commit: str) -> int:
             fresh = [line for line in new if line.key not in known]
             if fresh:
                 before = path.read_text(encoding="utf-8") if old else ""
-                replace_all(
-                    {path: before + "".join(f"{json.dumps(line.to_json(), ensure_ascii=False)}\n" for line in fresh)}
-                )
+                added = "".join(f"{json.dumps(line.to_json(), ensure_ascii=False)}\n" for line in fresh)
+                texts = {path: before + added}
+                if page:
+                    kept = path.parent / fresh[0].report
+                    kept.parent.mkdir(exist_ok=True)
+                    texts[kept] = page
+                replace_all(texts)
     except OSError as error:
         raise ReportError("cannot write the history", given=f"{error.strerror}: {error.filename}") from None
     return len(fresh)
+
+
+def _name(commit: str, document: Document, page: str) -> str:
+    """A page's: of commit and scale for people, and of its text, so that no page is ever written over another."""
+    words = re.sub(r"[^A-Za-z0-9]+", "-", f"{commit[:12]}-{document.provenance.scale}").strip("-")
+    return f"{words}-{hashlib.sha256(page.encode()).hexdigest()[:12]}.html"
 
 
 def _line(text: str, place: str) -> Line:
@@ -186,11 +289,11 @@ def _line(text: str, place: str) -> Line:
         raise ReportError(f"{place} is broken: no JSON", given=str(error), remedy="Remove or mend that line.") from None
     if not isinstance(content, dict):
         raise ReportError(f"{place} is broken: no verdict", given=schema.shown(content))
-    if "schema" in content and (content["schema"] != SCHEMA or isinstance(content["schema"], bool)):
+    if "schema" in content and (content["schema"] not in SCHEMAS or isinstance(content["schema"], bool)):
         raise ReportError(
             f"{place}: schema is a version this dtclaims does not know",
             given=schema.shown(content["schema"]),
-            expected=SCHEMA,
+            expected=" or ".join(map(str, SCHEMAS)),
             remedy="Read the history with the dtclaims that wrote it.",
         )
     try:
@@ -200,4 +303,4 @@ def _line(text: str, place: str) -> Line:
 
 
 def _told(line: Line) -> str:
-    return " ".join((line.commit, line.id, line.protocol, line.scale))
+    return " ".join((line.commit, line.id, line.protocol, line.world))

@@ -13,10 +13,13 @@ from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.words import PROTOCOLS, VERDICTS, word
 from dtclaims.harness.report import beside, figures, listed, regime, stripplot, view, wording
+from dtclaims.harness.report.decided import another_measure, decided, decided_alone, papers
 from dtclaims.harness.report.document import validate
+from dtclaims.harness.report.expect import Since
+from dtclaims.harness.report.terms import Terms, coded
 
-MAX_BYTES = 1_500_000
-"""A page stays below this if leaving out `DETAILS` can achieve it. 128 claims under two protocols take 1.35 MB."""
+MAX_BYTES = 2_000_000
+"""A page stays below this if leaving out `DETAILS` can achieve it. 128 claims under two protocols take 1.5 MB."""
 
 DETAILS = (
     "the list of runs",
@@ -28,13 +31,17 @@ DETAILS = (
 """What goes first from a page that is too large. The page says what is missing; report.json keeps everything."""
 
 
-def render(document: Document) -> str:
+def render(document: Document, since: Since | None = None) -> str:
     """The report as HTML text, with as much detail as fits into `MAX_BYTES`.
+
+    Args:
+        document: a report.
+        since: what became of recorded verdicts; the page begins with it.
 
     Raises:
         ReportError: not a valid report.
     """
-    context = _context(validate(document))
+    context = _context(validate(document)) | {"since": since}
     for omitted in range(len(DETAILS) + 1):
         text = _environment().get_template("report.html.j2").render(context, omit=DETAILS[:omitted], details=DETAILS)
         # Indentation is for readers of the template; a full report has hundreds of cards.
@@ -48,6 +55,7 @@ def _context(document: Document) -> dict[str, object]:
     groups = view.groups(document.claims, document.words.scales)
     matrix = view.matrix(document)
     runs = listed.runs(document)
+    terms = Terms(document.pages)
     return {
         "document": document,
         **vars(matrix),
@@ -62,6 +70,10 @@ def _context(document: Document) -> dict[str, object]:
         "switches": listed.shared(document, "switches"),
         "origins": listed.shared(document, "provenance"),
         "figures": document.figures,
+        "made_of": listed.made_of(document),
+        "explained": terms.sections,
+        "audit": terms.audit,
+        "linked": terms.linked,
         "tables": {name: listed.table(table) for name, table in document.tables.items()},
         **script(),
     }
@@ -101,11 +113,14 @@ def page_environment(**names: object) -> Environment:
 def _environment() -> Environment:
     return page_environment(
         plot=stripplot.plot,
+        decided=decided,
+        decided_alone=decided_alone,
+        another_measure=another_measure,
+        coded=coded,
         minis=_minis,
         one_scope=view.one_scope,
         fingerprint=listed.fingerprint,
-        draw=figures.draw,
-        legend=figures.legend,
+        facets=figures.facets,
         sources=figures.sources,
         figure_protocols=figures.protocols,
     )
@@ -113,7 +128,7 @@ def _environment() -> Environment:
 
 def _minis(entry: Entry) -> dict[str, Markup]:
     """A small plot for each component, on one axis where their units allow it."""
-    components, paper = entry.components, beside.papers(entry)
+    components, paper = entry.components, papers(entry)
     plots = {}
     for name, component in components.items():
         alike = [other for other in components if components[other].effect.unit == component.effect.unit]

@@ -1,7 +1,7 @@
 """What a page shows once for many verdicts: shared records, tables as texts, runs with their use."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -95,3 +95,56 @@ def runs(document: Document) -> list[Use]:
 def conditions(found: Sequence[Use]) -> list[str]:
     """The names of what tells runs apart, in order of first use."""
     return list(dict.fromkeys(name for use in found for name in use.run.condition))
+
+
+def made_of(document: Document) -> list[tuple[str, str]]:
+    """What the runs behind a report were made of, as (name, text) pairs: simulator, data, weights, in the lab's words.
+
+    Of each thing its name, and what is said of it in words: `Data: hopper (collected, medium)`. Numbers and digests are
+    in the provenance.
+    """
+    simulators: dict[str, None] = {}
+    things: dict[str, dict[str, None]] = {}
+    for entry in document.claims:
+        for content in _simulators(entry.provenance):
+            plain = {key: value for key, value in content.items() if isinstance(value, str)}
+            name = plain.pop("name", "")
+            said = ", ".join(f"{key} {value}" for key, value in plain.items())
+            simulators[": ".join(filter(None, [name, said]))] = None
+        for part, found in entry.provenance.items():
+            if not isinstance(found, Mapping) or part in ("simulator", "versions", "code"):
+                continue
+            each = {key: one for key, one in found.items() if isinstance(one, Mapping)} or {"": found}
+            texts = [_thing(str(key), one) for key, one in each.items()]
+            things.setdefault(part, {}).update(dict.fromkeys(filter(None, texts)))
+    told = {"simulator": simulators, **things}
+
+    def words(text: str) -> str:
+        return text.replace("_", " ")
+
+    return [
+        (name.replace("_", " ").capitalize(), "; ".join(found).replace("_", " "))
+        for name, found in told.items()
+        if found
+    ]
+
+
+def _simulators(content: object) -> Iterator[Mapping[str, object]]:
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            if key == "simulator" and isinstance(value, Mapping):
+                yield value
+            else:
+                yield from _simulators(value)
+
+
+def _thing(key: str, content: Mapping[str, object]) -> str:
+    name = str(content.get("name", key))
+    said = [
+        value
+        for place, value in content.items()
+        if isinstance(value, str) and "sha256" not in place and value not in (name, key) and len(value) < 32
+    ]
+    if not name:
+        return ", ".join(said)
+    return f"{name} ({', '.join(said)})" if said else name

@@ -69,7 +69,7 @@ def _provenance(parts: Sequence[ReportProvenance], scale: str) -> ReportProvenan
     versions = parts[0].versions.items()
     return ReportProvenance(
         dtclaims=side_by_side(lambda part: part.dtclaims),
-        created=max(part.created for part in parts),
+        created=max(part.dated for part in parts),
         command=side_by_side(lambda part: part.command),
         seeds=tuple(sorted({seed for part in parts for seed in part.seeds})),
         scale=scale,
@@ -80,6 +80,8 @@ def _provenance(parts: Sequence[ReportProvenance], scale: str) -> ReportProvenan
         store=common(lambda part: part.store),
         versions={name: value for name, value in versions if all(p.versions.get(name) == value for p in parts)},
         commit=common(lambda part: part.commit),
+        options=common(lambda part: part.options) or {},
+        evidence=common(lambda part: part.evidence),
         code=common(lambda part: part.code),
         rules=tuple(sorted({rule for part in parts for rule in part.rules})),
         registration=common(lambda part: part.registration),

@@ -11,7 +11,8 @@ from markupsafe import Markup, escape
 
 from dtclaims.harness.judge.entries import Effect, TrendShown
 from dtclaims.harness.report.axis import Axis, padded, px
-from dtclaims.harness.report.wording import number
+from dtclaims.harness.report.decided import OURS, is_ours
+from dtclaims.harness.report.wording import count, interval, number
 
 WIDTH = 320
 """Units of the viewBox; the page scales the drawing to its column."""
@@ -141,12 +142,12 @@ def mini(part: Drawn, paper: Sequence[float], ends: tuple[float, float] | None, 
 
 
 def _svg(body: Iterable[str], height: int, effect: Effect, paper: Sequence[float]) -> Markup:
-    told = f"; paper {', '.join(map(number, paper))}" if paper else ""
-    seeds = ", ".join(f"{seed}: {number(value)}" for seed, value in effect.per_seed.items())
+    told = f"; the paper's {', '.join(map(number, paper))}" if paper else ""
+    name = f"Plot of {count(len(effect.per_seed), 'seed')}: mean {interval(effect)}{told}"
     # Every piece is made of numbers and fixed words, and text was escaped where it entered.
-    # A title is the name that is read out and what hovering shows.
+    # A title is the name that is read out; each seed's effect stands below as text.
     return Markup('<svg viewBox="0 0 {} {}" role="img"><title>{}</title>{}</svg>').format(
-        WIDTH, height, f"By seed {seeds}{told}", Markup("".join(body))
+        WIDTH, height, name, Markup("".join(body))
     )
 
 
@@ -174,14 +175,17 @@ def _cut_label(trend: TrendShown, axis: Axis) -> str:
     if span is None:
         return ""
     low, high = span
+    # What the paper says is claimed; a number of ours is not the paper's.
+    ours = is_ours(trend) and trend.kind != "contrast"
+    name = f"our {OURS.get(trend.kind, 'choice')}:" if ours else "claimed"
     if math.isfinite(low) and math.isfinite(high):
-        text, at = f"claimed {number(low)} to {number(high)}", (axis(low) + axis(high)) / 2
+        text, at = f"{name} {number(low)} to {number(high)}", (axis(low) + axis(high)) / 2
     elif math.isfinite(low):
-        text, at = f"claimed {'≥' if trend.kind == 'holds_in' else '>'} {number(low)}", axis(low)
+        text, at = f"{name} {'≥' if trend.kind == 'holds_in' else '>'} {number(low)}", axis(low)
     else:
-        text, at = f"claimed < {number(high)}", axis(high)
+        text, at = f"{name} < {number(high)}", axis(high)
     if (interest := least(trend)) is not None:
-        text += f"; of interest from {number(interest)}"
+        text += f"; ours: of interest from {number(interest)}"
     # Half of the text, at about 5.6 units a letter, must fit on either side.
     half = 2.8 * len(text)
     return f'<text class="lab" x="{px(min(max(at, axis.start + half), WIDTH - half))}" y="9">{escape(text)}</text>'

@@ -1,115 +1,122 @@
-"""The verdicts as plain lines for a terminal; colour is the caller's business."""
+"""The verdicts as plain lines for a terminal; colour is the caller's business.
 
+What a reader wants last stands last, since that is what a terminal shows: how many of each verdict, the headlines by
+name, what to do next. Nothing is cut: what is too wide goes on in the next line, further in.
+"""
+
+import re
+import shlex
+import shutil
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry, Key
-from dtclaims.harness.judge.words import word
+from dtclaims.harness.judge.words import VERDICTS, Status, word
 from dtclaims.harness.report import beside, regime, view, wording
+from dtclaims.harness.report.causes import report_causes
+from dtclaims.harness.report.decided import decided
 from dtclaims.harness.report.document import validate
+from dtclaims.harness.report.expect import compare
+from dtclaims.harness.stats.intervals import FULL_SEEDS
 
 NARROWEST = 80
+WITHOUT = 120
+"""Columns where there is no terminal to ask."""
 
-COLUMNS = ("claim", "protocol", "scale", "verdict", "effect", "claimed", "n", "paper")
+LEGEND = ", ".join(f"{said.letter} {word(verdict)}" for verdict, said in VERDICTS.items())
+"""Of pytest's line of progress."""
 
-MILD = (("effect", 30), ("claimed", 12), ("paper", 14))
-HARD = (("effect", 30), ("claimed", 7), ("paper", 0), ("effect", 18), ("claim", 14))
-"""Columns that give way where a table is too wide, in this order, and how far. At 0 the column is left out.
-A number is whole before what it is of is; ids give way last: they are what a reader searches for."""
+MOST_SEEDS = 50
+"""A number of seeds that nobody will run is no advice."""
 
 
-def summary_lines(document: Document, width: int = 120) -> list[str]:
-    """The report's label, one line per verdict, headline claims first, then the counts per protocol.
+def summary_lines(
+    document: Document,
+    width: int | None = None,
+    *,
+    again: str = "",
+    letters: bool = False,
+    news: Sequence[str] = (),
+) -> list[str]:
+    """A line for each verdict, what was not judged by its reason, then `closing_lines`.
 
     Args:
         document: a report.
-        width: columns of the terminal, 80 at least. Where the table is too wide its texts are cut with "...", then
-            its words are abbreviated, and last the paper's value goes.
+        width: columns, 80 at least; those of the terminal if not given.
+        again: the command that judges these claims again; empty where nothing can be done, as of a file of evidence.
+        letters: whether to explain the letters in pytest's line of progress.
+        news: lines to say before `closing_lines`.
 
     Raises:
         ReportError: not a valid report.
     """
     validate(document)
-    width = max(width, NARROWEST)
-    known = document.words.scales
-    entries = [
-        panel.entry for group in view.groups(document.claims, known) for card in group.cards for panel in card.panels
-    ]
-    by_key = {entry.key: entry for entry in document.claims}
-    full, short = [[_row(entry, by_key, short=short) for entry in entries] for short in (False, True)]
-    lines: list[str] = []
-    for rows, gap, least in ((full, 2, MILD), (short, 1, MILD), (short, 1, HARD)):
-        lines = _table(rows, width, gap, least)
-        if all(len(line) <= width for line in lines):
-            break
-    for scale, protocol in view.columns(document.claims, known):
-        counts = view.counts(document.claims, (scale, protocol))
-        text = ", ".join(f"{n} {word(verdict)}" for verdict, n in counts.items() if n)
-        if stand := view.holm(document.claims, (scale, protocol), document.provenance.alpha):
-            text += f"; {stand.told}"
-        told = [text, *view.tallies(document.claims, (scale, protocol))]
-        lines += textwrap.wrap(clean(f"{protocol} ({scale}): {'; '.join(told)}"), width, subsequent_indent="  ")
-    lines += [line for entry in entries for line in _warnings(entry, width)]
-    if registered := document.provenance.registration:
-        lines += textwrap.wrap(clean(beside.registration(registered)), width, subsequent_indent="  ")
-    for row in document.regime:
-        lines += textwrap.wrap(clean(f"regime: {regime.line(row)}"), width, subsequent_indent="  ")
-    # First what the verdicts are of: where runs were evaluated is known before a number is read.
-    return textwrap.wrap(clean(document.provenance.label), width) + lines
-
-
-def _warnings(entry: Entry, width: int) -> list[str]:
-    """What must be known before a verdict is believed, and that the paper's own data fail what they refuted."""
-    told = [*entry.warnings, *filter(None, [beside.shared(entry)])]
-    name = f"{entry.id} ({entry.protocol}, {entry.scale})"
-    return textwrap.wrap(clean(f"{name}: {'; '.join(told)}"), width, subsequent_indent="  ") if told else []
-
-
-def _row(entry: Entry, entries: Mapping[Key, Entry], *, short: bool) -> dict[str, str]:
-    found = beside.shown(entry, entries)
-    verdict = word(entry.verdict).upper()
-    if entry.turn and not short:
-        verdict += f": {entry.turn}"
-    if entry.provisional:
-        verdict += " [prov.]" if short else " [provisional]"
-    return {
-        "claim": clean(entry.id),
-        "protocol": entry.protocol[:4] if short else entry.protocol,
-        "scale": entry.scale,
-        "verdict": verdict,
-        "effect": clean(beside.measured(found) if found else wording.gist(entry) or "-"),
-        "claimed": clean(beside.brief(found.trend if found else entry.trend)),
-        "n": str(entry.n),
-        "paper": clean(entry.paper_value.text),
-    }
-
-
-def _table(rows: Sequence[Mapping[str, str]], width: int, gap: int, least: Sequence[tuple[str, int]]) -> list[str]:
-    """The rows under their names, as close to `width` columns as the columns can give way."""
-    if not rows:
-        return []
-    # The names stand above abbreviated words too.
-    names = {name: name[: max(len(row[name]) for row in rows)] if name == "protocol" else name for name in COLUMNS}
-    lines = [names, *rows]
-    widths = {name: max(len(line[name]) for line in lines) for name in COLUMNS}
-    for name, size in least:
-        excess = sum(widths.values()) + gap * (len(widths) - 1) - width
-        widths[name] = max(min(widths[name], size), widths[name] - max(excess, 0))
-        if excess > 0 and not size:
-            del widths[name]
+    width = max(terminal_width() if width is None else width, NARROWEST)
     return [
-        (" " * gap).join(_cut(name, line[name], size).ljust(size) for name, size in widths.items()).rstrip()
-        for line in lines
+        # First what the verdicts are of: where runs were evaluated is known before a number is read.
+        *wrapped(document.provenance.label, width),
+        *_background(document, width),
+        *_judged(document, width),
+        *_must_know(document, width),
+        *_attributions(document, width),
+        *_not_judged(document, width),
+        *news,
+        *closing_lines(document, width, again=again, letters=letters),
     ]
 
 
-def _cut(name: str, text: str, size: int) -> str:
-    if len(text) <= size:
-        return text
-    # Ids of one section differ at their ends.
-    tail = (size - 3) // 2 if name == "claim" else 0
-    return text[: size - 3 - tail] + "..." + text[len(text) - tail :]
+def terminal_width() -> int:
+    """Columns of the terminal, where there is one."""
+    return shutil.get_terminal_size((WITHOUT, 24)).columns
+
+
+def closing_lines(document: Document, width: int, *, again: str = "", letters: bool = False) -> list[str]:
+    """What stands last: the legend, how often each verdict occurs, the headlines by name, what to do next.
+
+    Args:
+        document: a valid report.
+        width: columns.
+        again: as in `summary_lines`.
+        letters: likewise.
+    """
+    if not document.claims:
+        return []
+    return [
+        *([LEGEND] if letters else ()),
+        *(line for column in _columns(document) for line in wrapped(_counted(document, column), width)),
+        *(line for column in _columns(document) for line in wrapped(_headlines(document, column), width)),
+        *(line for text, command in _next(document, again) for line in _advice(f"next: {text}", command, width)),
+    ]
+
+
+def diff_lines(before: Document, after: Document, width: int | None = None) -> list[str]:
+    """What changed between two reports: of the reports themselves, of verdicts, and behind verdicts that stayed.
+
+    Raises:
+        ReportError: not valid reports.
+    """
+    width = terminal_width() if width is None else width
+    differ, moved = compare(before, after)
+    behind = list(report_causes(before.provenance, after.provenance))
+    lines = ["between the reports"] * bool(behind)
+    lines += [line for text in behind for line in wrapped(text, width, "  ", "    ")]
+    for title, found in (("verdicts differ", differ), ("same verdict, something else changed", moved)):
+        lines += [f"{title}: {len(found)}"] * bool(found)
+        for one in found:
+            lines += wrapped(one.change, width, "  ")
+            lines += [line for why in one.why for line in wrapped(why, width, "    ", "      ")]
+    return lines if differ or moved else [*lines, "the reports agree"]
+
+
+def written_lines(written: Mapping[str, Path]) -> list[str]:
+    """Where a report lies: the file that people read first, what lies beside it after it."""
+    if not written:
+        return []
+    first = "html" if "html" in written else next(iter(written))
+    others = [path.name for name, path in written.items() if name != first]
+    return [f"report: {written[first]}" + (f" (beside it {', '.join(others)})" if others else "")]
 
 
 def clean(text: str) -> str:
@@ -119,3 +126,282 @@ def clean(text: str) -> str:
         .replace(wording.MINUS, "-")
         .replace("–", "-")
     )
+
+
+def wrapped(text: str, width: int, first: str = "", others: str = "    ") -> list[str]:
+    """A text in lines of at most `width` columns; only a word that is longer makes a longer line: paths are copied.
+
+    Args:
+        text: anything.
+        width: columns.
+        first: before the first line.
+        others: before the others.
+    """
+    # An interval stays in one line, and so do ids, paths and options: they are searched for and copied.
+    held = re.sub(r"\[[^][]{,40}\]", lambda found: found[0].replace(" ", HELD), clean(text))
+    lines = textwrap.wrap(
+        held,
+        width,
+        initial_indent=first,
+        subsequent_indent=others,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return [line.replace(HELD, " ") for line in lines]
+
+
+HELD = "\N{NO-BREAK SPACE}"
+
+
+def _columns(document: Document) -> list[view.Column]:
+    return view.columns(document.claims, document.words.scales)
+
+
+def _ordered(document: Document) -> list[Entry]:
+    """Headline claims first, the protocols of one claim together."""
+    groups = view.groups(document.claims, document.words.scales)
+    return [panel.entry for group in groups for card in group.cards for panel in card.panels]
+
+
+def _where(document: Document) -> Callable[[Entry], str]:
+    """What tells the entries of one claim apart: protocol, and scale where there are several."""
+    several = len({entry.scale for entry in document.claims}) > 1
+    return lambda entry: f"{entry.protocol}, {entry.scale}" if several else entry.protocol
+
+
+def _judged(document: Document, width: int) -> Iterator[str]:
+    """A line for each verdict that was reached, with what decided it."""
+    entries, by_key = _ordered(document), {entry.key: entry for entry in document.claims}
+    rows = [entry for entry in entries if entry.decided]
+    if not rows:
+        return
+    where, seeds = _where(document), len(document.provenance.seeds)
+    level = wording.percent(1 - 2 * document.provenance.alpha)
+    few = [entry.provisional for entry in rows if entry.verdict in ("reproduced", "refuted")]
+    once = f"; with fewer than {FULL_SEEDS} seeds each is provisional" if few and all(few) else ""
+    yield from wrapped(
+        f"claim, protocol, verdict, and what decided it over {wording.count(seeds, 'seed')} ({level} intervals, unless "
+        f"looks or parts are paid for){once}:",
+        width,
+    )
+    cells = [(clean(entry.id), clean(where(entry)), word(entry.verdict).upper()) for entry in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for entry, texts in zip(rows, cells, strict=True):
+        head = "  ".join(text.ljust(size) for text, size in zip(texts, widths, strict=True))
+        told = [decided(entry, by_key).text.lstrip(" :")]
+        told += ["provisional"] * (entry.provisional and entry.verdict != "inconclusive" and not once)
+        told += [f"n={entry.n}"] * (entry.n != seeds)
+        yield from _row(head, clean("; ".join(filter(None, told))), width)
+
+
+def _row(head: str, text: str, width: int) -> list[str]:
+    """Columns, and behind them a text; in lines of its own where it is too long for that."""
+    whole = f"{head}  {text}"
+    if len(whole) <= width:
+        return [whole.rstrip()]
+    first = [head.rstrip()] if len(head.rstrip()) <= width else wrapped(head, width)
+    return [*first, *wrapped(text, width, "    ", "    ")]
+
+
+def _must_know(document: Document, width: int) -> Iterator[str]:
+    """What must be known before a verdict is believed, and that the paper's own data fail what they refuted."""
+    for entry in _ordered(document):
+        if told := [*entry.warnings, *filter(None, [beside.shared(entry)])]:
+            yield from wrapped(f"{_name(document, entry)}: {'; '.join(told)}", width)
+
+
+def _name(document: Document, entry: Entry) -> str:
+    return f"{entry.id} ({_where(document)(entry)})"
+
+
+def _attributions(document: Document, width: int) -> Iterator[str]:
+    """What `--attribute` and `--factor` found: how far each switch moves an effect, and the verdict that makes."""
+    asked = [entry for entry in _ordered(document) if entry.attribution is not None and entry.attribution.variants]
+    if asked:
+        yield from wrapped(
+            "each switch alone at its other value, and by how much it moves the effect, seed by seed:", width
+        )
+    for entry in asked:
+        assert entry.attribution is not None
+        moves = [
+            f"{switch} {wording.moved(one.moved)}"
+            + (f" -> {word(one.verdict)}" if one.verdict != entry.verdict else "")
+            for switch, one in entry.attribution.variants.items()
+        ]
+        said = f"{_name(document, entry)} {word(entry.verdict)}: {'; '.join(moves)}."
+        yield from wrapped(f"{said} {wording.attribution(entry.attribution)}", width)
+
+
+def _not_judged(document: Document, width: int) -> Iterator[str]:
+    """What has no verdict of its own, by why, each reason once with the claims that it is true of."""
+    for verdict in ("error", "not_evaluable", "not_run"):
+        found = [entry for entry in _ordered(document) if entry.verdict == verdict]
+        groups: dict[str, list[Entry]] = {}
+        for entry in found:
+            groups.setdefault(_kind(entry), []).append(entry)
+        for entries in sorted(groups.values(), key=len, reverse=True):
+            remedy = _common([entry.remedy for entry in entries if entry.remedy])
+            told = f"{word(verdict)}, {len(entries)}: {_reason(entries).rstrip('.')}: {_listed(document, entries)}"
+            yield from wrapped(told, width)
+            if remedy.startswith("pytest "):
+                yield from _advice("", remedy, width)
+            elif remedy:
+                yield from wrapped(remedy, width, "    ")
+
+
+NUMBER = re.compile(r"(?<![\w.+-])\d+(?![\w+-]|\.\d)")
+"""One that stands alone, not in a name."""
+
+
+def _kind(entry: Entry) -> str:
+    """What entries of one reason have in common: claims that wait for their parts are of one kind."""
+    if entry.verdict == "error":
+        return entry.reason
+    if entry.parts:
+        return "parts"
+    if entry.verdict == "not_evaluable":
+        return ", ".join(entry.decided_by) or entry.reason
+    return NUMBER.sub("#", entry.reason)
+
+
+def _reason(entries: Sequence[Entry]) -> str:
+    first = entries[0]
+    if first.verdict != "error" and first.parts:
+        return f"what it is made of was {word(first.verdict)}"
+    if first.verdict == "not_evaluable" and first.decided_by:
+        return f"what it presupposes was not shown: {', '.join(first.decided_by)}"
+    found = [[int(number) for number in NUMBER.findall(entry.reason)] for entry in entries]
+    ends = iter([(min(column), max(column)) for column in zip(*found, strict=True)])
+
+    def spread(_: re.Match[str]) -> str:
+        low, high = next(ends)
+        return str(low) if low == high else f"{low} to {high}"
+
+    return NUMBER.sub(spread, first.reason) if all(len(one) == len(found[0]) for one in found) else first.reason
+
+
+def _listed(document: Document, entries: Iterable[Entry]) -> str:
+    """Ids, with their protocol where not all of the report's entries of that claim are meant."""
+    every: dict[str, set[Key]] = {}
+    for entry in document.claims:
+        every.setdefault(entry.id, set()).add(entry.key)
+    meant: dict[str, list[Entry]] = {}
+    for entry in entries:
+        meant.setdefault(entry.id, []).append(entry)
+    where = _where(document)
+    return ", ".join(
+        id_ if {one.key for one in some} == every[id_] else f"{id_} ({'; '.join(map(where, some))})"
+        for id_, some in meant.items()
+    )
+
+
+def _common(remedies: Sequence[str]) -> str:
+    """One remedy for all: of commands what they have in common, which does at least what each of them does."""
+    distinct = list(dict.fromkeys(remedies))
+    if len(distinct) < 2:
+        return "".join(distinct)
+    if not all(one.startswith("pytest ") for one in distinct):
+        return f"{distinct[0]} (of the first; others likewise)"
+    first, *others = (list(_units(one)) for one in distinct)
+    return shlex.join(word for unit in first if all(unit in other for other in others) for word in unit)
+
+
+def _units(command: str) -> Iterator[tuple[str, ...]]:
+    """A command's words, each option with its value."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        # Of a report from elsewhere.
+        words = command.split()
+    while words:
+        taken = 2 if words[0].startswith("-") and len(words) > 1 and not words[1].startswith("--") else 1
+        yield tuple(words[:taken])
+        words = words[taken:]
+
+
+def _background(document: Document, width: int) -> Iterator[str]:
+    if registered := document.provenance.registration:
+        yield from wrapped(beside.registration(registered), width)
+    for row in document.regime:
+        yield from wrapped(f"regime: {regime.line(row)}", width)
+
+
+def _counted(document: Document, column: view.Column) -> str:
+    scale, protocol = column
+    counts = view.counts(document.claims, column)
+    family, here = document.provenance.family, sum(counts.values())
+    of = f"{here} of {family.claims} claims" if family is not None and family.claims >= here else f"{here} claims"
+    told = [f"{of}: " + ", ".join(f"{n} {word(verdict)}" for verdict, n in counts.items() if n)]
+    if stand := view.holm(document.claims, column, document.provenance.alpha):
+        told.append(stand.told)
+    told += view.tallies(document.claims, column)
+    return f"{protocol} ({scale}): {'; '.join(told)}"
+
+
+def _headlines(document: Document, column: view.Column) -> str:
+    """The headline claims by verdict, by name."""
+    groups = view.groups(document.claims, document.words.scales)
+    if not groups or groups[0].name != view.HEADLINES:
+        return ""
+    found: dict[Status, list[str]] = {}
+    for card in groups[0].cards:
+        if (panel := card.at(column)) is not None:
+            found.setdefault(panel.entry.verdict, []).append(card.id)
+    told = [f"{word(verdict)} {', '.join(found[verdict])}" for verdict in VERDICTS if verdict in found]
+    return f"headlines, {column[1]} ({column[0]}): {'; '.join(told)}"
+
+
+def _advice(text: str, command: str, width: int) -> list[str]:
+    """A text, and below it a command that can be copied as it stands, over several lines where it is long."""
+    parts: list[str] = []
+    for unit in map(shlex.join, _units(clean(command))):
+        if parts and len(parts[-1]) + 1 + len(unit) <= width - 6:
+            parts[-1] += f" {unit}"
+        else:
+            parts.append(unit)
+    return [*wrapped(text, width), *(f"    {part}{' ' + chr(92) if part != parts[-1] else ''}" for part in parts)]
+
+
+def _next(document: Document, again: str) -> list[tuple[str, str]]:
+    """What to do now and by what command, most pressing first; no more than three things."""
+    if not again:
+        return []
+    found = []
+    entries = [entry for entry in document.claims if not entry.parts]
+    of = {verdict: [entry for entry in entries if entry.verdict == verdict] for verdict in VERDICTS}
+    if of["error"]:
+        found.append(("mend what the errors name, then go on; what is finished is kept:", again))
+    missing: dict[str, list[str]] = {}
+    for entry in of["not_run"]:
+        if entry.remedy and entry.remedy.startswith("pytest "):
+            missing.setdefault(_kind(entry), []).append(entry.remedy)
+    if missing:
+        # Of several kinds, such as what another scale is needed for, the one that most claims wait for.
+        most = max(missing.values(), key=len)
+        found.append((f"run what {len(most)} of {sum(map(len, of.values()))} verdicts wait for:", _common(most)))
+    if few := _more_seeds(document, of["inconclusive"]):
+        told, seeds = few
+        found.append((f"{told}:", f"{re.sub(r' --seeds [^ ]+', '', again)} --seeds {seeds}"))
+    asked = any(entry.attribution is not None for entry in entries)
+    if of["refuted"] and not asked and len(found) < 3:
+        found.append(("see which switches a verdict hangs on:", f"{again} --attribute"))
+    if not found and any(entry.decided for entry in entries):
+        found.append(("keep this report.json, and be told of changes with --compare", ""))
+    return found[:3]
+
+
+def _more_seeds(document: Document, open_: Sequence[Entry]) -> tuple[str, int] | None:
+    """How many seeds would help the inconclusive ones, in words and as a number; None where none would."""
+    n = len(document.provenance.seeds)
+    if n < FULL_SEEDS and open_:
+        return f"{len(open_)} inconclusive; from {FULL_SEEDS} seeds on no verdict is provisional", FULL_SEEDS
+    needed = sorted(
+        one.statistics.seeds_needed
+        for one in open_
+        if one.statistics is not None and one.statistics.seeds_needed and n < one.statistics.seeds_needed <= MOST_SEEDS
+    )
+    if not needed:
+        return None
+    half = needed[len(needed) // 2]
+    helped = sum(one <= half for one in needed)
+    return f"{half} seeds are expected to decide {helped} of {len(open_)} inconclusive", half

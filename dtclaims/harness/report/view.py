@@ -14,6 +14,9 @@ from dtclaims.harness.stats.standing import seeds_to_stand
 Column = tuple[str, str]
 """(scale, protocol)."""
 
+HEADLINES = "Headline claims"
+"""Name of the group that comes first."""
+
 
 class Judged(Protocol):
     """As much of a verdict as its place on a page needs: an entry of a report, or a line of a history."""
@@ -169,7 +172,7 @@ def groups(entries: Sequence[E], known: Iterable[str]) -> list[Group[E]]:
     for card in cards:
         if card.id not in first:
             sections.setdefault(card.entry.section, []).append(card)
-    begin = [Group("Headline claims", headline)] if headline else []
+    begin = [Group(HEADLINES, headline)] if headline else []
     return begin + [Group(section_name(section), some) for section, some in sections.items()]
 
 
@@ -196,11 +199,14 @@ class Standing:
     """Without assumptions; None where that was not asked."""
     needed: int
     """Fewest seeds with which a claim of this family can stand without assumptions."""
+    family: int
+    """Headline claims that were judged: those that the correction is over."""
 
     @property
     def told(self) -> str:
-        """How many stand: `after Holm 2 of 3 reproduced headlines stand`, and under what assumptions."""
-        told = f"after Holm {self.stand} of {self.of} reproduced headlines stand"
+        """How many stand, of what family, and under what assumptions."""
+        over = "the 1 headline" if self.family == 1 else f"the {self.family} headlines"
+        told = f"after Holm over {over} judged here, {self.stand} of {self.of} reproduced stand"
         if self.stand_free is None:
             return told
         could = f" (n ≥ {self.needed} could)" if self.stand_free < self.of else ""
@@ -222,7 +228,7 @@ def holm(entries: Iterable[Entry], column: Column, alpha: float) -> Standing | N
     free = [one.holm_free for one in asked if one.holm_free is not None]
     family = sum(one.verdict not in ("not_run", "error") for one in headlines)
     needed = seeds_to_stand(max(family, 1), alpha)
-    return Standing(len(asked), sum(bool(one.holm) for one in asked), sum(free) if free else None, needed)
+    return Standing(len(asked), sum(bool(one.holm) for one in asked), sum(free) if free else None, needed, family)
 
 
 def tallies(entries: Iterable[Entry], column: Column) -> list[str]:

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from dtclaims.harness.judge.entries import Attribution, Component, Entry, Estimate, RunUsed, Statistics
+from dtclaims.harness.judge.entries import Attribution, Component, Effect, Entry, Estimate, Moved, RunUsed, Statistics
 from dtclaims.harness.judge.exhibits import Cell
 from dtclaims.harness.judge.words import Words
 
@@ -25,6 +25,11 @@ UNPRINTABLE = {
     if code not in (9, 10)
 } | {13: " "}
 """What stands in for control characters, which HTML forbids, and for marks that reorder the text around them."""
+
+TRUE_OR_FALSE = ("share", "rate", "existence", "holds_in")
+"""Kinds of trends whose effect is true (1) or false (0) in each seed."""
+
+TRUTH = (("true", 1), ("false", 0))
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -71,6 +76,20 @@ def interval(effect: Estimate) -> str:
 def mean(effect: Estimate) -> str:
     """The mean with the decimals its interval deserves."""
     return number(effect.mean, decimals(effect.low, effect.high))
+
+
+def per_seed(effect: Effect, kind: str = "") -> str:
+    """Each seed's effect, for reading: `0: 1.07, 1: 1.05`; of a statement, in which seeds it is true.
+
+    Args:
+        effect: of an entry.
+        kind: of its trend.
+    """
+    if kind in TRUE_OR_FALSE and set(effect.per_seed.values()) <= {0, 1}:
+        each = {said: [seed for seed, value in effect.per_seed.items() if value == true] for said, true in TRUTH}
+        return ", ".join(f"{said} in {ranges(seeds)}" for said, seeds in each.items() if seeds)
+    places = decimals(effect.low, effect.high)
+    return ", ".join(f"{seed}: {number(value, places)}" for seed, value in effect.per_seed.items())
 
 
 def basis(part: Entry | Component, seeds: int) -> str:
@@ -131,16 +150,30 @@ def cell_text(cell: Cell | None) -> str:
 
 
 def attribution(tried: Attribution) -> str:
-    """Which switches the verdict hangs on, in a sentence."""
-    match tried.smallest:
-        case None:
-            return "The verdict with one switch set as the other protocol sets it."
-        case ():
-            return "No set of switches that was tried changes the verdict."
-        case (name,):
-            return f"One switch is enough to change the verdict: {name}."
-        case names:
-            return f"The smallest set of switches that changes the verdict: {', '.join(names)}."
+    """Which switches the verdict hangs on, in a sentence: enough is a set only where the difference itself is shown."""
+    if tried.smallest is None:
+        return "The verdict with one switch set as the other protocol sets it."
+    if not tried.smallest:
+        return "No set of switches that was tried changes the verdict."
+    names, found = ", ".join(tried.smallest), tried.moved
+    one = len(tried.smallest) == 1
+    if found is not None and found.shown:
+        enough = "One switch is enough" if one else "The smallest set of switches that is enough"
+        return f"{enough} to change the verdict: {names}, which moves the effect by {moved(found)}."
+    changes = f"The verdict changes with {'one switch' if one else 'these switches'}, {names}"
+    if found is None:
+        return f"{changes}; whether the effect does was not asked."
+    if found.mean is None:
+        return f"{changes}, under which something else decides: no difference can be shown."
+    return f"{changes}, but the difference that makes is not shown: {interval(found)}."
+
+
+def moved(found: Moved | None) -> str:
+    """By how much a switch moves an effect: `+0.12 [0.08, 0.16]`, and whether that is shown."""
+    if found is None or found.mean is None:
+        return "not comparable" if found else "–"
+    sign = "+" if found.mean > 0 else ""
+    return f"{sign}{interval(found)}" + ("" if found.shown else " (not shown)")
 
 
 def diagnostics(values: Mapping[str, float | None]) -> list[tuple[str, str]]:
@@ -222,7 +255,7 @@ def cost(used: Sequence[RunUsed]) -> str:
     parts = [f"{stored} from the store"] if stored else []
     if fresh:
         parts.append(f"{len(fresh)} made now" + (f" in {duration(seconds)}" if seconds else ""))
-    return f"{count(len(used), 'run')}: {', '.join(parts)}" if parts else "no training runs"
+    return f"{count(len(used), 'run')}: {', '.join(parts)}" if parts else "no runs"
 
 
 def flat(value: object, name: str = "") -> list[tuple[str, str]]:

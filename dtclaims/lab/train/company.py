@@ -4,6 +4,7 @@ Each stays a run of its own: what it computes, logs and fails by depends on noth
 is a company of one.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -50,6 +51,7 @@ class Company:
         self._first = self.trainers[0]
         self._workers = physics_workers(self._first.device, cores)
         self._kept: LaneRollouts | None = None
+        self._updating = 0.0
 
     @cached_property
     def _steps(self) -> Steps:
@@ -75,9 +77,11 @@ class Company:
         """
         failures: Failures = {}
         said: dict[int, dict[str, float]] = {}
+        began = time.perf_counter()
         for index, logged in self.update(progress).items():
             with self._alone(index, failures):
                 said[index] = self.trainers[index].trained(logged)
+        self._updating = time.perf_counter() - began
         if not self.present:
             return failures
         seeds = self._of(self.present, [one.episode_seeds() for one in self.trainers])
@@ -87,6 +91,11 @@ class Company:
             with self._alone(index, failures):
                 self.trainers[index].evaluated(rollouts[index], errors[index], said[index])
         return failures
+
+    def spent(self) -> dict[str, float]:
+        """Seconds of the last epoch: its updates, and in roll-outs the waits for the networks and for the physics."""
+        waited = {} if self._kept is None else self._kept.waited
+        return {name: round(seconds, 3) for name, seconds in {"updates": self._updating, **waited}.items()}
 
     def update(self, progress: Sequence[Progress] | None = None) -> dict[int, Logged]:
         """The updates of one epoch, and nothing else: by run, what they logged."""

@@ -8,13 +8,14 @@ action token comes after the last state token and is not run; of the last block 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor
 
 from dtclaims.choice import Choice
 from dtclaims.lab.data.windows import Batch
+from dtclaims.lab.models import fused_stack
 from dtclaims.lab.models.attention import Attend
 from dtclaims.lab.models.decision_transformer import STATES, TOKENS_PER_STEP, DecisionTransformer
 from dtclaims.lab.models.keyed_dropout import keyed, keyed_attention
@@ -101,13 +102,17 @@ class StackForward:
         half: bool,
     ) -> Tensor:
         """See `Forward.actions`."""
-        x = networks.ask(embedded_now, networks.template, states, actions, returns_to_go, shared=(timesteps,))
-        keys = torch.zeros(networks.count, self.parts(networks), dtype=torch.int32, device=x.device)
+        model: Any = networks.template
+        x = networks.ask(embedded_now, model, states, actions, returns_to_go, shared=(timesteps,))
         rows = TOKENS_PER_STEP * step + 1
+        if half and fused_stack.offered(model.config, x.shape[2], x.device):
+            x = fused_stack.through(x, model.config, list(model.transformer.h), networks.of("transformer."))
+            return cast(Tensor, networks.ask(action_at, model, x.index_select(2, rows)))
+        keys = torch.zeros(networks.count, self.parts(networks), dtype=torch.int32, device=x.device)
         x = _through(networks, x, keys, None if networks.compiling else rows, half)
         if networks.compiling:
             x = x.index_select(2, rows)
-        found: Tensor = networks.ask(action_at, networks.template, x)
+        found: Tensor = networks.ask(action_at, model, x)
         return found
 
 

@@ -31,6 +31,9 @@ class Desk(Protocol):
     def note(self, text: str) -> None:
         """What the user should read."""
 
+    def spent(self, seconds: Mapping[str, float]) -> None:
+        """What an epoch of all runs of the group was spent on."""
+
     def tell(self, epoch: int, values: Mapping[str, float]) -> None:
         """Every epoch's number and the last value of each curve."""
 
@@ -118,6 +121,7 @@ def train_runs(
             leave(index, error)
         share = (time.monotonic() - began) / len(busy)
         each(company.present, lambda index: made[index].after_epoch(share))  # noqa: B023
+        runs[busy[0]].desk.spent({**company.spent(), "all": round(time.monotonic() - began, 3)})
 
 
 class _Made:

@@ -4,6 +4,7 @@ One loop serves every path; what differs is the lane that asks the network: one 
 and one that asks the networks of several runs at once (`stacked_lanes`).
 """
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -76,6 +77,8 @@ class LaneRollouts(ABC):
         self.network, self.env, self.views, self.device = model, env, list(views), device
         # Only blocks have products to round.
         self.precision: Precision = precision if model.kind == "stack" else "float32"
+        self.waited = {"networks": 0.0, "physics": 0.0}
+        """Seconds of the last roll-outs."""
 
     @torch.inference_mode()
     def run(self, seeds: Sequence[Sequence[int]], max_steps: int = MAX_EPISODE_STEPS) -> list[Rollouts]:
@@ -108,12 +111,17 @@ class LaneRollouts(ABC):
         lane.begin(np.arange(count))
         lane.ask(states, remaining)
         moving = asked
+        self.waited = dict.fromkeys(self.waited, 0.0)
         for step in range(max_steps):
+            began = time.perf_counter()
             actions[lane.slots] = lane.answer()
+            asked_physics = time.perf_counter()
             unsound = moving & ~np.isfinite(actions).all(axis=1)
             broken |= unsound
             moving &= ~unsound
             states, rewards, terminated = self.env.step(actions, moving)
+            self.waited["networks"] += asked_physics - began
+            self.waited["physics"] += time.perf_counter() - asked_physics
             np.add(returns, rewards, out=returns, where=moving)
             np.subtract(remaining, rewards / RETURN_SCALE, out=remaining, where=moving)
             lengths += moving

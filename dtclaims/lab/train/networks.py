@@ -65,9 +65,12 @@ class Networks:
         for index, block in enumerate(self.blocks):
             self._parts[id(block)] = self._part(block, f"transformer.h.{index}.")
 
+    def of(self, prefix: str) -> dict[str, Tensor]:
+        """The leaves of a part, by their names in it."""
+        return {name.removeprefix(prefix): leaf for name, leaf in self.leaves.items() if name.startswith(prefix)}
+
     def _part(self, module: nn.Module, prefix: str) -> tuple[nn.Module, dict[str, Tensor]]:
-        own = {name.removeprefix(prefix): leaf for name, leaf in self.leaves.items() if name.startswith(prefix)}
-        return _Part(module), {f"module.{name}": leaf for name, leaf in own.items()}
+        return _Part(module), {f"module.{name}": leaf for name, leaf in self.of(prefix).items()}
 
     def ask(
         self,

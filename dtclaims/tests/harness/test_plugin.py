@@ -2,7 +2,6 @@
 
 import errno
 import json
-import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -55,18 +54,31 @@ def report(pytester: pytest.Pytester) -> dict[str, Any]:
 
 
 def test_judging_a_filled_store(run: Any, filled: Path, pytester: pytest.Pytester) -> None:
-    """Refuted claims fail the run; the verdict table, the report's place and all twelve entries are there."""
+    """Refuted claims fail the run; verdicts, the report's place and all twelve entries are there.
+
+    What counts stands last, below all that pytest says: counts, headlines, what to do next, the report. No claim is in
+    pytest's own failures or short summary, whose lines know no ids and no reasons that are shared.
+    """
     result = run("--store", str(filled))
     assert result.ret == EXIT_FAILED
     result.stdout.fnmatch_lines(
         [
             "dtclaims: scale mini (auto: without -m gpu), published and corrected, hopper, seeds 0,1,2, device cpu,*",
             "*SAMPLE-fails*REPRODUCED*",
-            "*report.json",
-            "*report.html",
-            "*report.md",
+            "not run, 2: it needs walker2d too, and this session is on hopper only:*",
+            "R reproduced, X refuted, *",
+            "published (mini): 6 of 6 claims: *",
+            "headlines, published (mini): refuted SAMPLE-whole",
+            "next: *",
+            "report: claims-report/report.html (beside it report.json, report.md)",
+            "=* failed, * passed, * skipped in *",
         ]
     )
+    said = result.stdout.str()
+    assert said.count("= claims =") == 1
+    assert "short test summary" not in said
+    assert "FAILURES" not in said
+    assert max(len(line) for line in said.partition("= claims =")[2].splitlines()) <= 80
     result.stdout.no_fnmatch_line("*runs to train*")
     claims = report(pytester)["claims"]
     assert len({(entry["id"], entry["protocol"]) for entry in claims}) == 12
@@ -103,7 +115,7 @@ def test_plan_prints_and_stops(run: Any, pytester: pytest.Pytester) -> None:
             "measurement *number *stored *alone",
             "9 runs: 0 cached, 9 to train; * measurements: *, about * on *",
             "the first headline verdict after about *",
-            "not run: 2 claims: it needs walker2d too, *(SAMPLE-tasks). Add --task all.",
+            "not run: 2 claims: it needs walker2d too, and this session is on hopper only (SAMPLE-tasks). Add *",
         ]
     )
     result.stdout.no_fnmatch_line("*/seed0/mini")
@@ -271,12 +283,116 @@ def test_recorded_verdicts(run: Any, filled: Path, pytester: pytest.Pytester) ->
     recorded = pytester.path / "claims-report" / "report.json"
     recorded.rename(pytester.path / "recorded.json")
     assert run("--store", str(filled), "--expect", "recorded.json").ret == EXIT_OK
-    other = {"schema": 1, "verdicts": {"SAMPLE-fails/published/mini": "refuted"}}
+    other = {"schema": 1, "verdicts": {"SAMPLE-fails/published/mini": "refuted", "GONE/published/mini": "refuted"}}
     (pytester.path / "other.json").write_text(json.dumps(other))
-    result = run("--store", str(filled), "--expect", "other.json")
+    result = run("--store", str(filled), "--expect", "other.json", "--claim", "SAMPLE-fails")
     assert result.ret == EXIT_FAILED
-    result.stdout.fnmatch_lines(["*SAMPLE-fails*refuted*reproduced*"])
+    result.stdout.fnmatch_lines(
+        [
+            "not as recorded: 3",
+            "*SAMPLE-fails (published, mini): refuted -> reproduced",
+            "*SAMPLE-fails (corrected, mini): absent -> reproduced; it is not recorded",
+            "*GONE (published, mini): refuted -> absent; it is declared no more",
+        ]
+    )
+    # People's pages begin with it.
+    part = pytester.path / "claims-report" / "part"
+    summary = (part / "report.md").read_text(encoding="utf-8")
+    assert "not as recorded in other.json" in summary
+    assert summary.index("<b>SAMPLE-fails</b> (published, mini) | refuted | ✓ reproduced") < summary.index(
+        "## Verdicts"
+    )
+    assert "not as recorded in other.json" in (part / "report.html").read_text(encoding="utf-8")
     assert run("--store", str(filled), "--expect", "absent.json").ret == EXIT_USAGE
+    # What is gone fails a session in which nothing else does.
+    (pytester.path / "other.json").write_text(json.dumps({"schema": 1, "verdicts": {"GONE/corrected/mini": "refuted"}}))
+    assert run("--store", str(filled), "--expect", "other.json", "--claim", "SAMPLE-tasks").ret == EXIT_FAILED
+    published = ("--claim", "SAMPLE-tasks", "--protocol", "published")
+    assert run("--store", str(filled), "--expect", "other.json", *published).ret == EXIT_OK
+
+
+def test_a_session_compared_with_an_earlier_report(run: Any, filled: Path, pytester: pytest.Pytester) -> None:
+    """`--compare` runs, says what differs, and that is the exit code: refuted or not, 0 where no verdict differs."""
+    run("--store", str(filled))
+    path = pytester.path / "claims-report" / "report.json"
+    result = run("--store", str(filled), "--compare", "claims-report/report.json")
+    assert result.ret == EXIT_OK
+    result.stdout.fnmatch_lines(["compared with *report.json:", "the reports agree", "report: *"])
+    earlier = json.loads(path.read_text())
+    for entry in earlier["claims"]:
+        if (entry["id"], entry["protocol"]) == ("SAMPLE-fails", "published"):
+            entry["verdict"] = "refuted"
+    (pytester.path / "earlier.json").write_text(json.dumps(earlier))
+    result = run("--store", str(filled), "--compare", "earlier.json")
+    assert result.ret == EXIT_FAILED
+    result.stdout.fnmatch_lines(["verdicts differ: 1", "  SAMPLE-fails (published, mini): refuted -> reproduced"])
+    # Of a part only what it judged is compared.
+    other = ("--claim", "SAMPLE-ratio", "--report", "other")
+    assert run("--store", str(filled), "--compare", "earlier.json", *other).ret == EXIT_OK
+
+
+@pytest.mark.parametrize("option", ["--compare", "--expect"])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot read the report before.json"),
+        ("{", "before.json is damaged: no JSON"),
+        ('{"schema": 9, "claims": []}', "before.json: schema is a version this dtclaims does not know"),
+    ],
+)
+def test_what_to_compare_with_is_read_first(
+    run: Any, filled: Path, pytester: pytest.Pytester, option: str, content: str | None, message: str
+) -> None:
+    """A record that is missing, damaged or of another schema is one line and a usage error; no report is touched."""
+    (pytester.path / "claims-report").mkdir()
+    (pytester.path / "claims-report" / "report.json").write_text("kept")
+    if content is not None:
+        (pytester.path / "before.json").write_text(content)
+    result = run("--store", str(filled), option, "before.json")
+    assert result.ret == EXIT_USAGE
+    result.stderr.fnmatch_lines([f"ERROR: {message}*"])
+    assert (pytester.path / "claims-report" / "report.json").read_text() == "kept"
+
+
+def test_a_part_leaves_the_whole_report_alone(run: Any, filled: Path, pytester: pytest.Pytester) -> None:
+    """Some claims, one protocol, fewer seeds, or an empty store: the report goes beside the whole one, and that is
+    said."""
+    run("--store", str(filled))
+    whole = pytester.path / "claims-report" / "report.json"
+    kept = whole.read_bytes()
+    for words, why in (
+        (("--claim", "SAMPLE-fails"), "1 of 6 claims"),
+        (("-k", "test_ratio"), "1 of 6 claims"),
+        (("--protocol", "corrected"), "corrected only"),
+        (("--seeds", "2"), "2 of 3 seeds"),
+    ):
+        result = run("--store", str(filled), *words)
+        result.stdout.fnmatch_lines([f"a part ({why}): *", "report: claims-report/part/report.html*"])
+        assert whole.read_bytes() == kept
+    run("--judge-only").stdout.fnmatch_lines(["a part (nothing was judged in it): *"])
+    assert whole.read_bytes() == kept
+    assert main(["report", "--claims", "claims", "--store", str(filled), "--claim", "SAMPLE-fails"]) == 0
+    assert whole.read_bytes() == kept
+
+
+@pytest.mark.parametrize("word", ["test_ratio", "SAMPLE-ratio", "sample-RATIO"])
+def test_claims_are_found_by_their_test_and_their_id(run: Any, word: str) -> None:
+    """`-k` knows the id, the name of the test, and the section."""
+    assert run("--collect-only", "-q", "-k", word).parseoutcomes()["deselected"] == 10
+
+
+def test_remedies_repeat_the_sessions_own_options(run: Any, pytester: pytest.Pytester) -> None:
+    """What would run a claim is said with the store and the options of this session, and blames none that was not
+    given."""
+    run("--judge-only", "--store", "my store", "--looks", "3,5", "--seeds", "3")
+    remedies = {
+        entry["id"]: entry["remedy"] for entry in report(pytester)["claims"] if entry["protocol"] == "published"
+    }
+    assert remedies["SAMPLE-fails"] == (
+        "pytest claims --scale mini --protocol published --task hopper --seeds 3 --looks 3,5 --store 'my store' "
+        "--claim SAMPLE-fails"
+    )
+    assert not any("--task leaves" in entry["reason"] for entry in report(pytester)["claims"])
 
 
 def test_a_session_under_a_registration(run: Any, filled: Path, pytester: pytest.Pytester) -> None:
@@ -290,8 +406,9 @@ def test_a_session_under_a_registration(run: Any, filled: Path, pytester: pytest
     assert (said["matches"], said.get("differs", [])) == (True, [])
     spent = {one["statistics"]["spent"] for one in report(pytester)["claims"] if one["statistics"]}
     assert list(spent) == [pytest.approx(0.035)]
-    run(*declared, "--seeds", "2")
-    assert report(pytester)["provenance"]["registration"]["differs"] == ["seeds"]
+    run(*declared, "--seeds", "2", "--report", "fewer")
+    fewer = json.loads((pytester.path / "fewer" / "report.json").read_text())
+    assert fewer["provenance"]["registration"]["differs"] == ["seeds"]
     (pytester.path / "plan.json").write_text("{}")
     result = run(*declared, "--seeds", "3")
     assert result.ret == EXIT_USAGE
@@ -371,8 +488,10 @@ def test_a_damaged_run_is_named(run: Any, filled: Path) -> None:
     file.write_text(file.read_text()[:-20])
     result = run("--store", str(filled), "-vv")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert f"{file} is damaged" in re.sub(r"\s*\n\s*", " ", result.stdout.str())
-    result.stdout.fnmatch_lines(["*verify --repair*", "report: *report.html"])
+    said = " ".join(result.stdout.str().split())
+    assert f"{file} is damaged" in said
+    assert "verify --repair" in said
+    result.stdout.fnmatch_lines(["report: *report.html*"])
     assert file.exists()
 
 

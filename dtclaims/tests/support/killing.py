@@ -86,7 +86,7 @@ def train_job(
             report(event.done, event.total)
         elif isinstance(event, Noted):
             note(event.text)
-        else:
+        elif isinstance(event, Ended):
             ended.append(event)
 
     def failure(key: str, error: BaseException, *failed: Any) -> Ended:

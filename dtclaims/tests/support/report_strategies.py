@@ -20,7 +20,7 @@ HOSTILE = (
 texts = st.one_of(
     st.just(HOSTILE), st.just(""), st.text(st.characters(exclude_categories=["Cs"]), max_size=12), st.just("plain")
 )
-names = texts.filter(str.strip)
+names = texts.map(lambda text: text if text.strip() else f"{text}x")
 numbers = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False), st.integers(-5, 5), st.floats(-100, 100), st.sampled_from([0, 1])
 )

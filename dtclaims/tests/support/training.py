@@ -45,6 +45,7 @@ class Desk:
     folder: Path
     report: Callable[[int, int], None] = lambda done, total: None
     note: Callable[[str], None] = lambda text: None
+    spent: Callable[[Mapping[str, float]], None] = lambda seconds: None
     tell: Callable[[int, Mapping[str, float]], None] = lambda epoch, values: None
     check: Callable[[], None] = lambda: None
 

@@ -90,7 +90,7 @@ def test_costs_of_a_lab_that_tells_no_kinds(evidence: Path, capsys: pytest.Captu
     ("arguments", "said"),
     [
         (["--curve", "loss"], "no such curve"),
-        (["--curve", "score", "--claims", str(TOY)], "no such curve: got 'score', expected one of none"),
+        (["--curve", "score", "--claims", str(TOY)], "no such curve: got 'score', expected none"),
         (["--curve", "clipped"], "no run has such a curve"),
         (["--curve", "saturated", "--arm", "gpt"], "no run has this arm: got gpt, expected mlp, random_init"),
         (["--curve", "saturated", "--where", "head"], "expected FIELD=VALUE"),

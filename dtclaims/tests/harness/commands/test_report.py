@@ -98,7 +98,7 @@ def test_history_and_dashboard(reports: tuple[Path, Path], tmp_path: Path, capsy
         assert run("history", "add", report, "--to", tmp_path / "h.jsonl", "--commit", commit) == 0
     assert run("dashboard", tmp_path / "h.jsonl", "--out", tmp_path / "site") == 0
     assert capsys.readouterr().out.endswith(f"dashboard: {tmp_path / 'site' / 'index.html'}\n")
-    assert "reproduced → refuted" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    assert "reproduced → **refuted**" in (tmp_path / "site" / "changes.md").read_text(encoding="utf-8")
 
 
 def test_a_broken_history_makes_no_site(reports: tuple[Path, Path], tmp_path: Path) -> None:
@@ -125,6 +125,27 @@ def test_the_commit_is_ci_s_or_gits(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="no commit to record"):
         run("history", "add", reports[0], "--to", tmp_path / "h.jsonl")
+
+
+def test_a_report_says_which_commit_it_is_of(
+    reports: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it was judged at, or the evidence was made at, comes before today's; evidence that names none is asked."""
+    monkeypatch.setenv("GITHUB_SHA", "today")
+    content = report_example.content()
+    evidence = {"name": "e.json", "date": "2026-01-02T03:04:05Z", "commit": "0ld"}
+    for name, provenance in {"own": {"commit": "its"}, "judged": {"evidence": evidence, "commit": "its"}}.items():
+        content["provenance"] |= provenance
+        report = write(parse(content), tmp_path / f"{name}.json")
+        run("history", "add", report, "--to", tmp_path / f"{name}.jsonl")
+    first = [json.loads((tmp_path / f"{name}.jsonl").read_text().splitlines()[0]) for name in ("own", "judged")]
+    assert [line["commit"] for line in first] == ["its", "0ld"]
+    assert first[1]["created"] == "2026-01-02T03:04:05Z"
+    evidence["commit"] = None
+    report = write(parse(content), tmp_path / "unknown.json")
+    with pytest.raises(UsageError, match=r"no commit to record: got the evidence e\.json, which names none"):
+        run("history", "add", report, "--to", tmp_path / "unknown.jsonl")
+    assert not (tmp_path / "unknown.jsonl").exists()
 
 
 def test_other_commands_are_left_alone() -> None:

@@ -1,13 +1,21 @@
 """`paper.json`: which paper a folder of claims is about."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dtclaims.errors import UsageError
-from dtclaims.harness.declare.papers import Publication, changed_since_inventory, common_publication, read_publication
+from dtclaims.harness.declare.papers import (
+    Publication,
+    changed_since_inventory,
+    common_publication,
+    pages_here,
+    pages_of,
+    read_publication,
+)
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER
 
 GOOD: dict[str, Any] = {
@@ -29,11 +37,15 @@ def test_a_paper_is_read(tmp_path: Path) -> None:
     assert found.to_json() == {name: GOOD[name] for name in ("title", "authors", "venue", "year", "url")}
 
 
-def test_a_folder_without_one_is_called_by_its_name(tmp_path: Path) -> None:
-    """A title, no year, and words that say what is missing."""
-    found = read_publication(tmp_path / "mine")
-    assert (found.title, found.year, found.label, found.figures) == ("mine", None, None, False)
-    assert "paper.json" in found.venue
+def test_a_folder_without_one_is_told_what_to_write(tmp_path: Path) -> None:
+    """One error names the file, and the text it shows is a file that is read."""
+    with pytest.raises(UsageError, match=r"no paper\.json beside the claims") as caught:
+        read_publication(tmp_path)
+    assert str(tmp_path / "paper.json") in str(caught.value)
+    shown = re.search(r"\{.*?\}", str(caught.value))
+    assert shown is not None
+    (tmp_path / "paper.json").write_text(shown[0])
+    assert read_publication(tmp_path).lab == "my_lab:LAB"
 
 
 def test_our_own_paper_has_figures() -> None:
@@ -98,3 +110,48 @@ def test_a_report_is_about_one_paper(tmp_path: Path) -> None:
     assert common_publication([tmp_path / "a", tmp_path / "b", tmp_path / "a"]).title == "A"
     with pytest.raises(UsageError, match="a report is about one paper: got A and C"):
         common_publication([tmp_path / "a", tmp_path / "c"])
+
+
+def paper_with_pages(folder: Path, text: str = "## DEV-01\n\nA fault.\n") -> Path:
+    folder.mkdir(parents=True)
+    (folder / "audit.md").write_text(text)
+    named = {"audit": "audit.md", "glossary": "https://example.org/words"}
+    (folder / "paper.json").write_text(json.dumps({**GOOD, **named}))
+    return folder
+
+
+def test_pages_are_read_beside_the_claims(tmp_path: Path) -> None:
+    """A path is read, an address is passed on; what is not named is not there, and none is part of the paper."""
+    folder = paper_with_pages(tmp_path / "mine")
+    pages = pages_of(folder)
+    assert pages["audit"].items["dev-01"].text == ("A fault.",)
+    assert (pages["glossary"].url, pages["glossary"].items) == ("https://example.org/words", {})
+    assert read_publication(folder).to_json() == {
+        name: GOOD[name] for name in ("title", "authors", "venue", "year", "url")
+    }
+    (folder / "paper.json").write_text(json.dumps(GOOD))
+    assert pages_of(folder) == {}
+
+
+@pytest.mark.parametrize(("text", "message"), [(None, "cannot be read"), ("# No items\n", "explains nothing")])
+def test_a_page_that_says_nothing_is_an_error(tmp_path: Path, text: str | None, message: str) -> None:
+    """Before any run: one error with the page's name, not a report with links that lead nowhere."""
+    folder = paper_with_pages(tmp_path / "mine", text or "")
+    if text is None:
+        (folder / "audit.md").unlink()
+    with pytest.raises(UsageError, match=message) as caught:
+        pages_of(folder)
+    assert "audit.md" in str(caught.value)
+
+
+def test_pages_of_recorded_results_are_those_of_their_own_paper(tmp_path: Path) -> None:
+    """Evidence finds its pages where its claims are here; not another paper's, a broken one's, or some outside."""
+    folder = paper_with_pages(tmp_path / "mine")
+    same = read_publication(folder).to_json()
+    assert list(pages_here("mine", same, [tmp_path / "nowhere", tmp_path])) == ["audit", "glossary"]
+    assert pages_here("mine", {**same, "title": "Another"}, [tmp_path]) == {}
+    assert pages_here("theirs", same, [tmp_path]) == {}
+    for outside in ("../mine", str(folder), ""):
+        assert pages_here(outside, same, [tmp_path / "nowhere", folder]) == {}
+    (folder / "audit.md").unlink()
+    assert pages_here("mine", same, [tmp_path]) == {}

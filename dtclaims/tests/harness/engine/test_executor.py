@@ -24,6 +24,7 @@ from dtclaims.harness.engine.executor import LOOK, make_engine
 from dtclaims.harness.engine.loggers import LOGGERS, telling
 from dtclaims.harness.engine.processes import Processes
 from dtclaims.harness.engine.progress import Display, clock
+from dtclaims.harness.engine.timeline import read
 from dtclaims.harness.engine.work import Order, ended_by
 from dtclaims.harness.lab import STATE, Wish
 from dtclaims.harness.plan.explain import explain
@@ -48,7 +49,7 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_plan_is_carried_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs are trained in workers and measured; the next plan finds everything and starts no process.
 
-    Progress carries an ETA for the run and for the plan.
+    Progress carries an ETA for the run and for the plan; the timeline says what each epoch's time went into.
     """
     monkeypatch.setattr("dtclaims.harness.engine.progress.LINE_EVERY", 0.0)
     store = Store(tmp_path / "store")
@@ -57,6 +58,15 @@ def test_a_plan_is_carried_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert outcome.failures == {}
     assert (outcome.trained, outcome.measured) == (2, 2)
     assert "plan eta" in output.getvalue()
+    (log,) = (store.root / "logs").glob("timeline-*.jsonl")
+    spent = [line for line in read(log) if line["what"] == "spent"]
+    assert {line["name"] for line in spent} == {run.job.name for run in plan_for(store, *IDS).runs.values()}
+    for line in spent:
+        seconds = line["seconds"]
+        parts = [seconds[name] for name in ("updates", "networks", "physics")]
+        assert min(parts) >= 0
+        assert sum(parts) > 0
+        assert sum(parts) <= seconds["all"] + 0.01
     again = plan_for(store, *IDS)
     assert again.missing() == []
     silent = io.StringIO()

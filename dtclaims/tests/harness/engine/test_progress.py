@@ -70,6 +70,23 @@ def test_the_end_is_as_long_as_its_longest_run(at: Clock) -> None:
     assert display.eta() == pytest.approx(99)
 
 
+def test_the_last_epoch_of_a_run_says_nothing_of_the_whole(at: Clock) -> None:
+    """A run taken up near its end loads, ends and saves like a whole one: forty times that is not what forty epochs
+    take, and neither the machine's timings nor the estimates of others are led by it."""
+    display = Display(io.StringIO())
+    display.begin(runs(400, 400, 400), slots=2)
+    for key, done in (("0", 39), ("1", 10)):
+        display.start(key)
+        display.advance(key, done, 40)
+    at(1100.0)
+    display.advance("0", 40, 40)
+    assert display.finish("0") == 0
+    display.advance("1", 20, 40)
+    assert display.eta() == pytest.approx(400)
+    at(1300.0)
+    assert display.finish("1") == pytest.approx(300 / 0.75)
+
+
 def test_a_run_that_was_taken_up_has_its_own_pace(at: Clock) -> None:
     """What an earlier session did does not count as done in no time."""
     display = Display(io.StringIO())

@@ -1,6 +1,7 @@
 """Evidence: a store's results in one file, which says what the store said, wherever and whenever it is judged."""
 
 import contextlib
+import html
 import io
 import json
 import os
@@ -35,7 +36,7 @@ from dtclaims.lab import laboratory
 from dtclaims.lab.design.scales import SCALES
 from dtclaims.lab.inputs import Unavailable
 from dtclaims.places import ROOT
-from dtclaims.tests.support import report_example
+from dtclaims.tests.support import matrix, report_example
 from dtclaims.tests.support.examples import SAMPLE_CLAIMS, damaged, fill_store
 from dtclaims.tests.support.studies import CLAIMS, RETURNS, entries, filled, settings_of, study, value_of
 
@@ -144,7 +145,8 @@ def test_a_file_is_judged_without_torch_store_data_and_backbones(file: Path, tmp
         env={**os.environ, "DTCLAIMS_HOME": str(home)},
     )
     assert done.returncode == 0, done.stderr
-    assert "sample.json: scale mini, published and corrected, hopper, seeds 0-2" in done.stdout
+    # Lines are as wide as a terminal, whatever the path.
+    assert "sample.json: scale mini, published and corrected, hopper, seeds 0-2" in " ".join(done.stdout.split())
     assert "REPRODUCED" in done.stdout
     assert not home.exists()
     document = read(out / "report.json")
@@ -179,7 +181,7 @@ def test_results_of_a_gpu_are_judged_without_one(tmp_path: Path, capsys: pytest.
     assert expected["SAMPLE-fails", "published"].verdict == "reproduced"
     scale = ("--scale", "small", "--task", "hopper", "--protocol", "published")
     assert main(["judge", *SAMPLE, "--store", str(tmp_path / "store"), *scale]) == 0
-    assert re.search(r"SAMPLE-fails +published +small +REPRODUCED", capsys.readouterr().out)
+    assert re.search(r"SAMPLE-fails +published +REPRODUCED", capsys.readouterr().out)
     file = export(tmp_path, *scale, "--device", "cuda")
     assert (read_evidence(file).study.device, read_evidence(file).study.precision) == ("cuda", "bfloat16")
     assert judged(file) == expected
@@ -518,12 +520,10 @@ def test_the_matrix_for_a_page(file: Path, capsys: pytest.CaptureFixture[str]) -
     assert main(["judge", str(file), "--format", "markdown"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("<b>sample.json: mini scale, hopper, seeds 0–2, ")
-    assert "| claim | published | corrected |" in lines
+    assert "| Claim | published | corrected |" in lines
     rows = {line.split(" | ")[0].strip("| "): line for line in lines if line.startswith("| ")}
-    assert (
-        "✓ reproduced (provisional): 0.933 [0.885, 0.982], claimed &#60; 10 (our bound), 3 of 3"
-        in rows["<b>SAMPLE-fails</b>"]
-    )
+    said = "✓ reproduced (provisional): 0.933 [0.885, 0.982] lies below 10 (our threshold)"
+    assert said in html.unescape(rows["<b>SAMPLE-fails</b>"])
     assert rows["SAMPLE-corrected-only"].split(" | ")[1] == "–"
     assert "SAMPLE-tasks" not in rows
     assert lines[-1] == "- not run under either protocol: 1 claim."
@@ -532,24 +532,37 @@ def test_the_matrix_for_a_page(file: Path, capsys: pytest.CaptureFixture[str]) -
 # --- what is committed ------------------------------------------------------------------------------------------------
 
 
-def between(text: str) -> str | None:
-    """What the README shows of the evidence."""
-    found = re.findall(r"<!-- evidence: begin -->\n(.*?)<!-- evidence: end -->", text, re.DOTALL)
-    assert len(found) == text.count("<!-- evidence: begin -->") == text.count("<!-- evidence: end -->") <= 1
-    return found[0] if found else None
-
-
-def test_the_readme_shows_what_the_evidence_says(capsys: pytest.CaptureFixture[str]) -> None:
-    """The README's matrix is, to the letter, what the committed evidence is judged to say; there is none without.
+def test_the_matrix_shows_what_the_evidence_says() -> None:
+    """The page is, to the letter, what the committed evidence is judged to say (`support/matrix.py` writes it again).
 
     Every committed file names its commit, holds no error and stays below 1.5 MB.
     """
-    shown = between((ROOT / "README.md").read_text(encoding="utf-8"))
-    assert (shown is not None) == bool(EVIDENCE)
-    if shown is not None:
-        assert main(["judge", *map(str, EVIDENCE), "--format", "markdown"]) == 0
-        assert shown.strip() == capsys.readouterr().out.strip()
+    page = matrix.PAGE.read_text(encoding="utf-8")
+    assert matrix.written(page) == page
+    assert EVIDENCE
     for path in EVIDENCE:
         assert read_evidence(path).made.commit, path.name
         assert path.stat().st_size < 1_600_000, path.name
         assert "error" not in {entry.verdict for entry in judged(path).values()}, path.name
+
+
+def test_the_readme_counts_what_the_evidence_says() -> None:
+    """The one sentence of README on the verdicts at `small` has the numbers of the file that is committed."""
+    judged_at_small = judged(ROOT / "claims" / "evidence" / "hopper-small.json")
+    entries = judged_at_small.values()
+    counts = {
+        (protocol, verdict): sum(one.protocol == protocol and one.verdict == verdict for one in entries)
+        for protocol in ("published", "corrected")
+        for verdict in ("reproduced", "refuted", "inconclusive")
+    }
+    first, second = (
+        [counts[protocol, verdict] for verdict in ("reproduced", "refuted", "inconclusive")]
+        for protocol in ("published", "corrected")
+    )
+    said = f"Published: {first[0]} reproduced, {first[1]} refuted, {first[2]} inconclusive; corrected: "
+    said += f"{second[0]}, {second[1]} and {second[2]}; the rest was not run."
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    assert said in text
+    recorded, declared = {id for id, _ in judged_at_small}, set(load_claims())
+    assert recorded < declared
+    assert f"{len(recorded)} of today's {len(declared)} claims were declared" in text

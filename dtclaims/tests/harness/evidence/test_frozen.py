@@ -117,7 +117,7 @@ def test_a_file_is_judged_and_drawn_without_lab_claims_and_libraries(tmp_path: P
     )
     assert done.returncode == 0, done.stderr
     assert "judged as declared on 2026-11-27, rule 1" in done.stdout
-    assert "published (full): 5 reproduced, 2 refuted, 3 inconclusive, 4 not run" in done.stdout
+    assert "published (full): 14 of 14 claims: 5 reproduced, 2 refuted, 3 inconclusive, 4 not run" in done.stdout
     assert not list(empty.iterdir())
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "K1-untied-head-rescues" in page
@@ -409,3 +409,11 @@ def test_what_is_read_is_written_back(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cells is missing"):
         write_evidence({n: v for n, v in json.loads(HOPPER.read_text("utf-8")).items() if n != "cells"}, path)
     assert path.read_bytes() == HOPPER.read_bytes()
+
+
+def test_what_is_not_evaluable_needs_no_measurement() -> None:
+    """A claim whose presupposition fails by today's declaration is judged, though its effect was never measured."""
+    found = judge_evidence(read_evidence(HOPPER), restated=True)
+    verdicts = {(one.id, one.protocol): one.verdict for one in found.document.claims}
+    assert verdicts["S5.2-mi-igpt-none", "published"] == "not_evaluable"
+    assert "S5.2-mi-igpt-none" in found.differing

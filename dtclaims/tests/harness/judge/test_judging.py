@@ -261,7 +261,8 @@ def test_claims_that_need_a_gpu_say_so(tmp_path: Path) -> None:
         for entry in entries(study(tmp_path, ["SAMPLE-fails", "SAMPLE-ratio"], scale=scale, device="cpu")).values():
             assert entry.verdict == "not_run"
             assert "CUDA" in entry.reason
-            assert "pytest claims -m gpu --seeds 5" in entry.remedy
+            assert f"-m gpu --scale {scale} --seeds 5 --store {tmp_path / 'store'} " in entry.remedy
+            assert "--device" not in entry.remedy
 
 
 def test_judging_needs_no_torch(tmp_path: Path) -> None:

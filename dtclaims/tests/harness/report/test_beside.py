@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from dtclaims.harness.judge.entries import Entry, Key, PaperReading, Reach, TrendShown
+from dtclaims.harness.judge.entries import Entry, PaperReading, Reach, TrendShown
 from dtclaims.harness.report import beside
 from dtclaims.harness.stats.composites import OWN
 from dtclaims.harness.stats.trends import above, equivalent, exists, in_most_seeds, level_below, not_below
-from dtclaims.tests.support.report_example import component, effect, effect_of, entry, statistics
+from dtclaims.tests.support.report_example import component, effect_of, entry, statistics
 
 MEASURED = effect_of(3.0, 2.0, 4.0, [3.0] * 5, "points", "score")
 
@@ -19,89 +19,16 @@ def judged(id_: str, verdict: str = "refuted", **fields: Any) -> Entry:
     return entry(id_, **{"verdict": verdict, "n": 5, "effect": MEASURED.to_json(), **fields})
 
 
-def through(one: Entry, *others: Entry) -> str | None:
-    """What the number beside an entry's verdict is of; None where it has none."""
-    entries: dict[Key, Entry] = {other.key: other for other in (one, *others)}
-    found = beside.shown(one, entries)
-    return None if found is None else found.name
-
-
 def part(verdict: str, id_: str = "part") -> dict[str, str]:
     """A part of a composite."""
     return {"id": id_, "verdict": verdict}
 
 
-def test_a_claim_of_one_effect_shows_it() -> None:
-    """Whatever the verdict; without a mean there is nothing to show."""
-    assert through(judged("a")) == ""
-    assert through(judged("a", "inconclusive")) == ""
-    assert through(entry("a")) is None
-
-
-def test_a_composite_refuted_through_a_part_shows_that_parts_number() -> None:
-    """Its own number, which did not decide, never stands beside the verdict."""
-    whole = judged("whole", parts=[part("refuted")], decided_by=["part"])
-    theirs = judged("part", effect=effect(-1.0, -2.0, -0.5, [-1.0] * 5, "points", "theirs"))
-    found = beside.shown(whole, {one.key: one for one in (whole, theirs)})
-    assert found is not None
-    assert found.effect.name == "theirs"
-    assert beside.measured(found) == "−1.00 [−2.00, −0.50] in part"
-    assert through(whole) is None
-    assert not beside.decided_alone(whole)
-
-
-def test_the_way_to_the_number_is_told() -> None:
-    """A part may itself be refuted through a part, and that one through a component."""
-    leaf = judged("leaf", components={"walker2d": component(verdict="refuted").to_json()}, decided_by=["walker2d"])
-    middle = judged("middle", parts=[part("refuted", "leaf")], decided_by=["leaf"])
-    top = judged("top", parts=[part("refuted", "middle")], decided_by=["middle"])
-    assert through(top, middle, leaf) == "middle, leaf, walker2d"
-    # A report from elsewhere may hold a claim that is a part of itself.
-    assert through(judged("a", parts=[part("refuted", "a")], decided_by=["a"])) is None
-
-
-def test_own_effect_is_shown_where_it_decided() -> None:
-    """So it is if parts decided with it."""
-    whole = judged("whole", parts=[part("refuted")], decided_by=[OWN, "part"])
-    assert through(whole) == ""
-    assert beside.decided_alone(whole)
-
-
 def test_an_effect_of_its_own_that_did_not_decide_is_said_to_be_that() -> None:
-    """It stands among the facts, not beside the verdict; where its components decided, theirs is the number."""
+    """It stands among the facts, not beside the verdict."""
     whole = judged("whole", parts=[part("refuted")], decided_by=["part"])
-    assert ("Its own effect", "3.0 [2.0, 4.0] points, claimed > 0; that did not decide") in beside.facts(whole)
+    assert ("Its own effect", "3.0 [2.0, 4.0] points, asked: > 0; that did not decide") in beside.facts(whole)
     assert "Its own effect" not in dict(beside.facts(replace(whole, decided_by=(OWN,))))
-    both = {"hopper": component().to_json(), "walker2d": component(verdict="refuted").to_json()}
-    assert through(judged("whole", parts=[part("reproduced")], decided_by=[OWN], components=both)) == "walker2d"
-
-
-def test_of_several_that_decided_none_stands_for_all() -> None:
-    """Reproduced by every component, or open because of several: no one number is that verdict's. One refutes."""
-    both = {name: component().to_json() for name in ("hopper", "walker2d")}
-    assert through(judged("a", "reproduced", components=both, decided_by=["hopper", "walker2d"])) is None
-    assert through(judged("a", "inconclusive", components=both, decided_by=["walker2d"])) == "walker2d"
-    assert through(judged("a", "refuted", components=both, decided_by=["walker2d", "hopper"])) == "walker2d"
-    parts = [part("inconclusive", "a"), part("inconclusive", "b")]
-    assert through(judged("w", "inconclusive", parts=parts, decided_by=["a", "b"]), judged("a", "inconclusive")) is None
-
-
-def test_where_a_report_does_not_say_what_decided_it_is_what_has_the_verdict() -> None:
-    """Reports of schema 1."""
-    parts = [part("reproduced", "a"), part("refuted", "b")]
-    assert beside.deciders(judged("w", parts=parts)) == ("b",)
-    assert beside.deciders(judged("w", "inconclusive", parts=parts)) == (OWN,)
-    assert beside.deciders(judged("w")) == ()
-
-
-def test_the_papers_number_goes_with_its_component() -> None:
-    """One number each, in their order; where their numbers differ in count, none can be told."""
-    both = {name: component().to_json() for name in ("hopper", "walker2d")}
-    one = judged("a", components=both, decided_by=["walker2d"], paper_value={"text": "", "numbers": [1.0, 2.0]})
-    found = beside.shown(one, {})
-    assert found is not None
-    assert found.paper == (2.0,)
-    assert beside.papers(replace(one, paper_value=replace(one.paper_value, numbers=(1.0,))))["walker2d"] == ()
 
 
 @pytest.mark.parametrize(
@@ -110,7 +37,7 @@ def test_the_papers_number_goes_with_its_component() -> None:
         (above(), "> 0", "the effect is above 0", ""),
         (
             above(1.0, interest=0.2, why="noise"),
-            "> 1",
+            "> 1, ours from 1.2",
             "the effect is above 1",
             "smallest effect of interest 0.2 is our choice: noise",
         ),
@@ -128,9 +55,9 @@ def test_the_papers_number_goes_with_its_component() -> None:
         ),
         (
             level_below(0.3, why="half"),
-            "< 0.3 (our bound)",
+            "< 0.3 (our threshold)",
             "the effect is below 0.3",
-            "bound 0.3 is our choice: half",
+            "threshold 0.3 is our choice: half",
         ),
         (in_most_seeds(), "true in most seeds", "", ""),
         (

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
+from rocrate.rocrate import ROCrate
 
 from dtclaims.harness.report import crate, parse, render
 from dtclaims.tests.support import report_example
@@ -51,6 +52,28 @@ def test_it_is_a_process_run_crate() -> None:
     assert all(action["result"] for action in actions)
     assert {ref["@id"] for ref in root["mentions"]} == {action["@id"] for action in actions}
     assert found["#dtclaims"]["softwareVersion"] == "0.1.0"
+
+
+def test_the_library_of_ro_crate_reads_it(tmp_path: Path) -> None:
+    """`rocrate` finds the files, the profile, and from the judging the software, the results and what they rest on."""
+    document = report_example.document()
+    render(document, tmp_path / "report", ["json", "html", "md", "csv", "badge", "crate"])
+    found = ROCrate(tmp_path / "report")
+    root = found.root_dataset
+    assert document.paper.title in root["name"]
+    assert root["conformsTo"].id == crate.PROFILE
+    assert found.metadata["conformsTo"] == "https://w3id.org/ro/crate/1.1"
+    files = {entity.id for entity in found.data_entities if entity.type == "File"}
+    assert files == {"report.json", "report.html", "report.md", "report.csv", "badge.json"}
+    judging = found.get("#judging")
+    assert judging["instrument"]["softwareVersion"] == document.provenance.dtclaims
+    assert {entity.id for entity in judging["result"]} == files
+    made = [one for action in found.get_by_type("CreateAction") if action is not judging for one in action["result"]]
+    runs = {run.key for entry in document.claims for run in entry.runs}
+    assert {one["identifier"] for one in made} == runs
+    # What the library writes of it says the same.
+    found.write(tmp_path / "again")
+    assert {one.id for one in ROCrate(tmp_path / "again").get_entities()} == {one.id for one in found.get_entities()}
 
 
 @settings(max_examples=30)

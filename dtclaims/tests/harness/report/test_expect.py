@@ -49,15 +49,34 @@ def test_a_report_meets_its_own_record(before: Content, tmp_path: Path) -> None:
 
 
 def test_only_verdicts_that_changed_are_reported(before: Content, tmp_path: Path) -> None:
-    """A claim that only one side knows is no difference; a changed verdict is, in words."""
+    """A changed verdict is a difference, in words."""
     record(parse(before), tmp_path / "short.json")
     entry(before)["verdict"] = "refuted"
-    before["claims"] = [*before["claims"][3:], report_example.claim("new", verdict="inconclusive")]
     (difference,) = check_expectations(parse(before), tmp_path / "short.json")
     assert str(difference) == f"{KEY[0]} (published, mini): reproduced -> refuted"
     assert difference.to_json() == {
         "id": KEY[0], "protocol": "published", "scale": "mini", "before": "reproduced", "after": "refuted", "why": [],
     }  # fmt: skip
+
+
+def test_unrecorded_and_removed_claims_are_noticed(before: Content, tmp_path: Path) -> None:
+    """A verdict on a claim that is not recorded is a difference, and so is a recorded one whose claim is declared no
+    more; a claim that neither side ran is none, and of a part of the claims nothing is said to be gone."""
+    record(parse(before), tmp_path / "short.json")
+    gone = before["claims"][0]
+    every = [one for one in before["claims"] if one["id"] == gone["id"] and one["verdict"] != "not_run"]
+    before["claims"] = [one for one in before["claims"] if one["id"] != gone["id"]]
+    new = [report_example.claim("new", verdict="inconclusive", n=3), report_example.claim("idle", verdict="not_run")]
+    before["claims"] += new
+    found = check_expectations(parse(before), tmp_path / "short.json")
+    assert [(one.id, one.before, one.after, one.why) for one in found] == [
+        ("new", "absent", "inconclusive", ("it is not recorded",)),
+        *((gone["id"], one["verdict"], "absent", ("it is declared no more",)) for one in every),
+    ]
+    before["provenance"]["family"] = {"claims": 99, "headlines": 9}
+    assert [one.id for one in check_expectations(parse(before), tmp_path / "short.json")] == ["new"]
+    (short,) = (read_record(tmp_path / "short.json"),)
+    assert short.removed(set(), {("another scale", "published")}) == []
 
 
 def test_against_a_whole_report_a_difference_says_why(before: Content, tmp_path: Path) -> None:
@@ -109,11 +128,12 @@ def test_equal_reports_agree(before: Content, after: Content) -> None:
 
 def test_a_claim_of_one_report_only_is_a_difference(before: Content, after: Content) -> None:
     """What is gone and what is new are told apart."""
-    after["claims"] = [*before["claims"][1:], report_example.claim("new")]
+    new = [report_example.claim("new", verdict="inconclusive", n=3), report_example.claim("idle", verdict="not_run")]
+    after["claims"] = [*before["claims"][1:], *new]
     differ, moved = compare(parse(before), parse(after))
     assert [(one.id, one.before, one.after, one.why) for one in differ] == [
         ("ABS-no-context", "refuted", "absent", ("only in the first report",)),
-        ("new", "absent", "not_run", ("only in the second report",)),
+        ("new", "absent", "inconclusive", ("only in the second report",)),
     ]
     assert moved == []
 

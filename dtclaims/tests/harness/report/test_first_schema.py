@@ -89,7 +89,7 @@ def test_what_decided_is_found_by_its_verdict(first: Document) -> None:
     assert entry.verdict == "refuted"
     assert entry.effect.mean == pytest.approx(0.3474, abs=1e-4)
     published = line.split(" | ")[1]
-    assert "in S5.1-cka-gpt2-low" in published
+    assert " by S5.1-cka-gpt2-low: " in published
     assert "0.347" not in published
 
 

@@ -32,13 +32,71 @@ def test_one_line_per_verdict_and_commit(content: dict[str, Any], path: Path) ->
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert [line["id"] for line in lines] == [claim["id"] for claim in content["claims"]]
     assert lines[3] | {"created": "", "paper": "", "dtclaims": ""} == {
-        "schema": 1, "commit": "c0ffee", "created": "", "paper": "", "id": "S5.1-cka-random-higher-gpt2",
+        "schema": 2, "commit": "c0ffee", "created": "", "paper": "", "id": "S5.1-cka-random-higher-gpt2",
         "section": "5.1", "headline": False, "protocol": "published", "scale": "mini", "verdict": "reproduced",
         "provisional": True, "n": 3, "mean": 0.054, "low": 0.0369, "high": 0.0711, "unit": "",
         "claimed": "> 0, of interest from 0.02",
-        "dtclaims": "",
+        "dtclaims": "", "title": "Random networks keep more of their initial representation",
+        "quote": content["claims"][3]["quote"], "seeds": [0, 1, 2], "level": 0.05, "why": lines[3]["why"],
+        "trend": content["claims"][3]["trend"], "label": content["provenance"]["label"],
+        "report": lines[0]["report"], "anchor": "claim-S5.1-cka-random-higher-gpt2--published-mini",
     }  # fmt: skip
+    assert lines[3]["why"] == "0.054 [0.037, 0.071] lies above 0"
     assert [line.to_json() for line in history.read(path)] == lines
+
+
+def test_the_page_of_the_report_is_kept_beside_it(content: dict[str, Any], path: Path) -> None:
+    """Lines name the page and their place on it; another report never replaces it; a link keeps none."""
+    (page,) = (path.parent / "reports").iterdir()
+    line = history.read(path)[0]
+    assert line.report == f"reports/{page.name}"
+    assert f'id="{line.anchor}"' in page.read_text(encoding="utf-8")
+    before = page.read_bytes()
+    content["provenance"]["created"] = "2026-11-23T00:00:00Z"
+    history.add(parse(content), path, "decaf")
+    assert len(list(page.parent.iterdir())) == 2
+    assert page.read_bytes() == before
+    history.add(parse(content), path, "cafe", "https://example.org/r.html")
+    assert len(list(page.parent.iterdir())) == 2
+    assert history.read(path)[-1].report == "https://example.org/r.html"
+
+
+@pytest.mark.parametrize("link", ["javascript:alert(1)", "../../etc/passwd", "reports/../x.html", "/etc/passwd"])
+def test_a_link_that_is_no_address_is_refused(link: str, content: dict[str, Any], tmp_path: Path) -> None:
+    """Neither a script nor a file elsewhere can be named, on adding or in a line from elsewhere."""
+    with pytest.raises(ReportError, match="report is not of the form"):
+        history.add(parse(content), tmp_path / "h", "c0ffee", link)
+    assert not list(tmp_path.iterdir())
+
+
+def test_evidence_is_as_old_as_it_is(content: dict[str, Any], tmp_path: Path) -> None:
+    """A file of evidence that is judged today has its own date."""
+    content["provenance"]["evidence"] = {"name": "e.json", "date": "2026-01-02T03:04:05+00:00", "commit": "0ld"}
+    history.add(parse(content), tmp_path / "h", "0ld")
+    assert {line.created for line in history.read(tmp_path / "h")} == {"2026-01-02T03:04:05+00:00"}
+
+
+def test_settings_of_one_scale_are_tracks_of_their_own(content: dict[str, Any], path: Path) -> None:
+    """What was measured under other options of the lab is neither a contradiction nor a change."""
+    content["provenance"]["options"] = {"simulator": "old"}
+    content["claims"][3]["verdict"] = "refuted"
+    assert history.add(parse(content), path, "c0ffee") == len(content["claims"])
+    lines = history.read(path)
+    assert lines[-1].world == "mini, simulator old"
+    assert lines[-1].track != lines[len(lines) // 2 - 1].track
+
+
+def test_lines_of_the_first_schema_are_read(path: Path) -> None:
+    """A history that an older dtclaims began is gone on with, its lines as they are."""
+    new = {"title", "quote", "seeds", "of", "why", "level", "trend", "setting", "rank", "label", "report", "anchor"}
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    old = [{name: value for name, value in row.items() if name not in new} | {"schema": 1} for row in rows]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in old), encoding="utf-8")
+    assert [line.to_json() for line in history.read(path)] == old
+    before = path.read_bytes()
+    history.add(report_example.document(), path, "decaf")
+    assert path.read_bytes().startswith(before)
+    assert history.read(path)[0].quote == ""
 
 
 def test_adding_keeps_what_was_there(content: dict[str, Any], path: Path) -> None:
@@ -80,7 +138,7 @@ def test_the_history_of_another_paper_is_refused(content: dict[str, Any], path: 
         ("", "line 4 is broken: no JSON"),
         ("7", "line 4 is broken: no verdict"),
         ("{}", "line 4: schema is missing"),
-        ('{"schema": 2}', "line 4: schema is a version this dtclaims does not know: got int 2, expected 1"),
+        ('{"schema": 3}', "line 4: schema is a version this dtclaims does not know: got int 3, expected 1 or 2"),
         ("REPEAT", "line 4 is a second verdict .* the first is line 1"),
         ("NAN", "line 4 is broken: no JSON: got NaN is not JSON"),
     ],

@@ -32,3 +32,18 @@ def test_a_table_has_a_line_for_each_source_that_has_values() -> None:
     assert found.columns == ["random", "language"]
     (row,) = found.rows
     assert row.lines == [("paper", ["67.7 ± 3.0", "−0.24"]), ("published", ["65.1 [60.2, 70.0], n=5", "–"])]
+
+
+def test_what_runs_were_made_of_is_told_in_words() -> None:
+    """Simulator, data and weights by name and kind; digests, numbers and code are left to the provenance."""
+    made = {
+        "device": "cpu",
+        "versions": {"numpy": "2"},
+        "data": {"hopper": {"kind": "collected", "seed": 0, "sha256": "9f", "simulator": {"mujoco": "3.3.7"}}},
+        "weights_used": {"w": {"name": "language", "kind": "own"}},
+    }
+    assert listed.made_of(document(claims=[claim("a", provenance=made)])) == [
+        ("Simulator", "mujoco 3.3.7"),
+        ("Data", "hopper (collected)"),
+        ("Weights used", "language (own)"),
+    ]

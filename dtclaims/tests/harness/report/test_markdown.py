@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from dtclaims.errors import ReportError
-from dtclaims.harness.report import markdown, parse
+from dtclaims.harness.report import Difference, Since, markdown, parse
 from dtclaims.harness.report.wording import UNPRINTABLE
 from dtclaims.tests.support import report_example
 from dtclaims.tests.support.pages import hostile
@@ -55,63 +55,82 @@ def test_escaped_text_holds_no_active_character(text: str) -> None:
     assert not set(escaped) & set("\\`*_{}[]<>#|~&@$\n")
 
 
-def test_the_table_comes_first_and_the_rest_is_folded() -> None:
-    """Counts and verdicts stand open; each claim, and each table of the paper, follows in a closed block."""
-    text = markdown.render(report_example.document())
-    assert text.index(
-        "| published, mini | 3 | 1 | 2 | 1 | 0 | 0 | 1 of 1 stand if seeds are normal, 0 without assumptions |"
-    ) < text.index("<details>")
-    ids = {claim.id for claim in report_example.document().claims}
-    assert text.count("<details>") == text.count("</details>") == len(ids) + 1
-    assert (
-        "| S5.5-k1-gpt2-eq-k20 | ✓ <b>reproduced</b><br>0.6 &#91;−2.0, 3.2&#93;, claimed &#124;effect&#124; &#60; 5 "
-        "(our margin) | ⚠ <b>error</b> | +1.8 |" in text
-    )
+SINCE = Since(
+    "expected.json",
+    (
+        Difference("S5.5-k1-gpt2-eq-k20", "corrected", "mini", "reproduced", "error", ("a run failed",)),
+        Difference("ABS-no-context", "published", "mini", "inconclusive", "refuted"),
+        Difference("gone", "published", "mini", "refuted", "absent", ("it is declared no more",)),
+    ),
+)
+"""Three verdicts that are not as recorded."""
 
 
-def test_both_tables_of_a_claim_are_tables() -> None:
-    """Overview, counts, parts of two claims and the paper's table are parsed as tables, and blocks do not leak."""
-    tokens = [token.type for token in PARSER.parse(markdown.render(report_example.document()))]
-    assert tokens.count("table_open") == 5
-    assert tokens.count("blockquote_open") == len({claim.id for claim in report_example.document().claims})
-    assert tokens.count("heading_open") == 1
+def test_what_changed_comes_first() -> None:
+    """Before counts and verdicts stands each verdict that is not as recorded: what it was, what decided it now, why."""
+    text = markdown.render(report_example.document(), SINCE)
+    told = entities.unescape(text)
+    assert "## 3 verdicts not as recorded in expected.json" in told
+    assert "| <b>S5.5-k1-gpt2-eq-k20</b> (corrected, mini) | reproduced | ⚠ error: " in told
+    assert "| <b>ABS-no-context</b> (published, mini) | inconclusive | ✗ refuted by walker2d: −5.7 " in told
+    assert "| <b>gone</b> (published, mini) | refuted | absent | it is declared no more |" in told
+    assert told.index("not as recorded") < told.index("## Verdicts")
+    assert "Every verdict is as recorded in x." in markdown.render(report_example.document(), Since("x", ()))
+    assert "recorded" not in markdown.render(report_example.document())
 
 
-def test_a_claim_not_run_shows_its_command() -> None:
-    """The command that would run it is in the summary."""
-    assert "- To run it: <code>pytest claims -k 'ABS-no-context'</code>" in markdown.render(report_example.document())
-
-
-def test_details_give_way_before_the_table_does() -> None:
-    """Above the limit, details stay for the headlines only, then go, then the table is cut; it says so."""
+def test_headlines_stand_open_and_all_claims_are_folded() -> None:
+    """Counts, then headlines with what decided them; every claim once in a closed block, and the paper's tables."""
     document = report_example.document()
-    ids = {claim.id for claim in document.claims}
+    text = entities.unescape(markdown.render(document))
+    assert "| published, mini | 3 | 1 | 2 | 1 | 0 | 0 | over the " in text
+    open_, folded = text[: text.index("<details>")], text[text.index("<details>") :]
+    for id_ in {claim.id for claim in document.claims}:
+        assert folded.count(f"| {id_} |") + folded.count(f"| <b>{id_}</b> |") == 1
+    assert "| <b>ABS-no-context</b> | ✗ refuted by walker2d: −5.7 [−8.5, −2.9]" in open_
+    assert "| S5.5-k1-gpt2-eq-k20 |" not in open_
+    assert "<summary>All 7 claims</summary>" in folded
+    assert text.count("<details>") == text.count("</details>") == 3
 
-    def sizes(text: str) -> tuple[int, int]:
-        return text.count("<details>") - text.count("<b>Table 1</b>"), sum(
-            f"{id_} |" in text or f"{id_}</b> |" in text for id_ in ids
-        )
 
-    full = markdown.render(document)
-    assert sizes(full) == (len(ids), len(ids))
-    headlines = markdown.render(document, len(full.encode()) - 1)
-    assert sizes(headlines) == (1, len(ids))
-    assert "Details follow for the headline claims only. A job summary holds 1 MiB" in headlines
-    table = markdown.render(document, len(headlines.encode()) - 1)
-    assert sizes(table) == (0, len(ids))
-    assert "Details are left out. A job summary holds 1 MiB" in table
-    half = markdown.render(document, len(table.encode()) - 1)
-    assert sizes(half) == (0, len(ids) // 2)
-    assert f"The first {len(ids) // 2} of {len(ids)} claims. A job summary holds 1 MiB" in half
-    assert sizes(markdown.render(document, 0)) == (0, 0)
+def test_scale_simulator_weights_and_data_are_the_first_lines() -> None:
+    """And what the verdicts are evidence of, before any of them."""
+    made = {"simulator": {"mujoco": "3.3.7"}, "data": {"hopper": {"kind": "collected", "sha256": "9f2c"}}}
+    text = entities.unescape(
+        markdown.render(report_example.document(claims=[report_example.claim("a", provenance=made)]))
+    )
+    lines = text.splitlines()
+    assert lines[2] == f"<b>{report_example.LABEL}</b>"
+    assert lines[4].startswith("- Scale: mini, toy size: the pipeline works")
+    assert lines[5:7] == ["- Simulator: mujoco 3.3.7", "- Data: hopper (collected)"]
+    assert text.index("- Data: ") < text.index("## Verdicts")
+
+
+def test_all_tables_are_tables() -> None:
+    """Counts, headlines, claims and the paper's table are parsed as tables, and blocks do not leak."""
+    tokens = [token.type for token in PARSER.parse(markdown.render(report_example.document(), SINCE))]
+    assert tokens.count("table_open") == 5
+    assert tokens.count("heading_open") == 4
+
+
+@pytest.mark.parametrize("claims", [119, 400])
+def test_a_summary_stays_below_300_lines(claims: int) -> None:
+    """Of more claims than fit the last are left to report.html, and the summary says so."""
+    document = parse(report_example.large(claims))
+    many = Since("old.json", tuple(Difference(*one.key, "refuted", one.verdict) for one in document.claims))
+    for since in (None, many):
+        text = markdown.render(document, since)
+        assert text.count("\n") < markdown.MAX_LINES
+    assert (f"All {claims} claims, of which the first" in text) == (claims == 400)
+    assert f"{2 * claims - markdown.CHANGED} more are in report.html." in text
 
 
 def test_a_summary_never_passes_the_limit() -> None:
     """However long the texts of a report are, the summary is short enough to be kept."""
     entries = [report_example.claim(f"{index}{HOSTILE * 40}", quote=HOSTILE * 500) for index in range(60)]
-    text = markdown.render(report_example.document(claims=entries), 60_000)
-    assert len(text.encode()) <= 60_000
-    assert "of 60 claims. A job summary holds 1 MiB" in text
+    text = markdown.render(report_example.document(claims=entries), limit=30_000)
+    assert len(text.encode()) <= 30_000
+    assert "of which the first" in text
 
 
 def test_an_empty_report_is_a_summary() -> None:
@@ -125,10 +144,9 @@ def test_an_invalid_report_is_refused() -> None:
         markdown.render({"claims": []})  # type: ignore[arg-type]
 
 
-def test_the_regime_is_told_before_the_verdicts() -> None:
-    """A line for each row, as in the terminal; a report without one has no heading for it."""
+def test_the_regime_is_told() -> None:
+    """A line for each row, as in the terminal, folded; a report without one has no heading for it."""
     text = markdown.render(report_example.document(regime=report_example.REGIME))
     told = entities.unescape(text)
     assert f"- {report_example.REGIME_LINE}\n" in told
-    assert told.index("Regime:") < told.index("| Protocol |")
     assert "Regime:" not in markdown.render(report_example.document())

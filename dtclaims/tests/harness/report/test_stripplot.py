@@ -23,10 +23,10 @@ def drawn(svg: str, name: str) -> list[ElementTree.Element]:
 
 
 def test_every_seed_is_a_dot_at_its_value() -> None:
-    """Dots keep the order and the spacing of the effects, and the title tells seeds and values."""
+    """Dots keep the order and the spacing of the effects, and the title tells the mean and the paper's number."""
     svg = stripplot.plot(PART, [66.7])
     (title,) = drawn(svg, "title")
-    assert title.text == "By seed 0: 60.4, 1: 66, 2: 71.2, 3: 63.5, 4: 64.4; paper 66.7"
+    assert title.text == "Plot of 5 seeds: mean 65.1 [60.2, 70.0]; the paper's 66.7"
     dots = drawn(svg, "circle")
     at = [float(dot.get("cx", "")) for dot in dots]
     assert (at[1] - at[0]) / (at[2] - at[0]) == pytest.approx((66.0 - 60.4) / (71.2 - 60.4), abs=0.02)
@@ -60,10 +60,10 @@ def of(kind: str, **numbers_: Any) -> dict[str, Any]:
         (of("existence", bound=0.05), (0.05, INF), "claimed > 0.05"),
         (of("rate", bound=0.1), (0.1, 0.9), "claimed 0.1 to 0.9"),
         # Of the first edition of the rule.
-        (of("above", bound=20, null=0), (20, INF), "claimed > 20"),
-        (of("below", bound=10, direction=-1), (-INF, 10), "claimed < 10"),
-        (of("equivalent", bound=5), (-5, 5), "claimed −5 to 5"),
-        (of("holds_in", bound=0.8), (0.8, INF), "claimed ≥ 0.8"),
+        (of("above", bound=20, null=0), (20, INF), "our threshold: > 20"),
+        (of("below", bound=10, direction=-1), (-INF, 10), "our threshold: < 10"),
+        (of("equivalent", bound=5), (-5, 5), "our margin: −5 to 5"),
+        (of("holds_in", bound=0.8), (0.8, INF), "our share of seeds: ≥ 0.8"),
     ],
 )
 def test_claimed_side_is_shaded_and_named(trend: dict[str, Any], span: tuple[float, float], label: str) -> None:
@@ -103,7 +103,7 @@ def test_the_smallest_effect_of_interest_is_dotted_and_named() -> None:
         axis = Axis(*ends, start=42, end=stripplot.WIDTH - 8)
         assert float(re.findall(r"M(-?[\d.]+)", least.get("d", ""))[0]) == pytest.approx(axis(at), abs=0.06)
         (label,) = ["".join(node.itertext()) for node in drawn(svg, "lab")]
-        assert label.endswith(f"; of interest from {at:g}")
+        assert label.endswith(f"; ours: of interest from {at:g}")
     assert not drawn(stripplot.plot(component(trend=of("contrast", null=70)), []), "least")
 
 

@@ -1,83 +1,151 @@
-"""Behaviour of `dtclaims.harness.report.terminal`: one aligned line per verdict."""
+"""Behaviour of `dtclaims.harness.report.terminal`: a line per verdict, nothing cut, what matters last."""
+
+import re
+from pathlib import Path
 
 import pytest
 
 from dtclaims.errors import ReportError
-from dtclaims.harness.report import summary_lines
+from dtclaims.harness.report import summary_lines, written_lines
+from dtclaims.harness.report.terminal import LEGEND
 from dtclaims.tests.support.report_example import (
     LABEL,
     PROVENANCE,
     REGIME,
     REGIME_LINE,
-    above,
     claim,
     content,
     document,
 )
 from dtclaims.tests.support.report_strategies import HOSTILE
 
-WORDS = {"REPRODUCED", "REFUTED", "INCONCLUSIVE", "NOT EVALUABLE", "NOT RUN", "ERROR"}
+WIDTHS = [80, 100, 120]
+AGAIN = "pytest claims --scale mini --store 'my store' --seeds 3"
+SAID = re.compile(r"^(\S+) +(published|corrected) +(REPRODUCED|REFUTED|INCONCLUSIVE)\b")
 
 
-def test_a_wide_terminal_gets_every_column_in_full() -> None:
-    """Each line has id, protocol, scale, verdict, effect with interval, trend, n and the paper's value."""
-    lines = summary_lines(document(), 200)
-    assert lines[0] == LABEL
-    assert lines[1].split() == ["claim", "protocol", "scale", "verdict", "effect", "claimed", "n", "paper"]
-    (line,) = [line for line in lines if line.startswith("S5.1-cka") and "published" in line]
-    assert [cell.strip() for cell in line.split("  ") if cell] == [
-        "S5.1-cka-random-higher-gpt2",
-        "published",
-        "mini",
-        "REPRODUCED [provisional]",
-        "0.054 [0.037, 0.071]",
-        "> 0",
-        "3",
-        "666: +0.055; 42: +0.039",
-    ]
+def text_of(*lines: str) -> str:
+    return " ".join(" ".join(lines).split())
 
 
-@pytest.mark.parametrize("width", [80, 90, 100, 120, 132, 160])
-def test_columns_are_aligned_and_fit(width: int) -> None:
-    """At any width the verdicts stand in one column, every verdict word is whole, and no line is longer."""
+def not_run(id_: str, reason: str, remedy: str, protocol: str = "published") -> dict[str, object]:
+    return claim(id_, protocol, reason=reason, remedy=remedy)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_each_verdict_has_a_line_with_its_id_and_what_decided_it(width: int) -> None:
+    """Verdicts that were reached stand below each other; what decided each is whole, in the same line or the next."""
     lines = summary_lines(document(), width)
-    table = lines[1 : 2 + len(document().claims)]
-    start = table[0].index("verdict")
-    assert {next(word for word in WORDS if line[start:].startswith(word)) for line in table[1:]} == WORDS
-    assert all(line[start - 1] == " " for line in table)
+    rows = [line for line in lines if SAID.match(line)]
+    judged = [entry for entry in document().claims if entry.decided]
+    assert len(rows) == len(judged)
+    assert len({SAID.match(line).start(3) for line in rows}) == 1  # type: ignore[union-attr]
+    assert "0.054 [0.037, 0.071] lies above 0" in text_of(*lines)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_nothing_is_cut(width: int) -> None:
+    """No line is wider than the terminal, no text ends in dots, and narrow or wide the same is said."""
+    lines = summary_lines(document(), width, again=AGAIN, letters=True)
     assert max(map(len, lines)) <= width
+    assert "..." not in "".join(lines)
+    assert text_of(*lines).replace("\\ ", "") == text_of(*summary_lines(document(), 400, again=AGAIN, letters=True))
 
 
 def test_headlines_come_first_and_protocols_stand_together() -> None:
     """The composites lead; the two protocols of one claim are neighbours."""
-    lines = summary_lines(document(claims=content()["claims"][::-1]), 200)[2:]
-    assert [line.split()[:2] for line in lines[:2]] == [
-        ["ABS-no-context", "published"],
-        ["ABS-no-context", "corrected"],
-    ]
+    lines = summary_lines(document(claims=content()["claims"][::-1]), 200)
+    found = [SAID.match(line).groups()[:2] for line in lines if SAID.match(line)]  # type: ignore[union-attr]
+    assert found[0] == ("ABS-no-context", "published")
+    at = found.index(("S5.1-cka-random-higher-gpt2", "published"))
+    assert found[at + 1] == ("S5.1-cka-random-higher-gpt2", "corrected")
 
 
-def test_label_and_counts_enclose_the_summary() -> None:
-    """What these verdicts are of comes first; after the claims come the counts of each protocol."""
-    lines = summary_lines(document(), 120)
-    assert lines[-6:-3] == [
-        "published (mini): 3 reproduced, 1 refuted, 2 inconclusive, 1 not evaluable; after Holm 1 of 1 reproduced "
-        "headlines stand",
-        "  if seeds are normal, 0 without assumptions (n ≥ 5 could); size: 1 smaller; checks passed: random-fails 0 "
-        "of 1",
-        "corrected (mini): 1 refuted, 1 not run, 1 error",
-    ]
+def test_counts_and_headlines_stand_last() -> None:
+    """After all claims come, by protocol, how often each verdict occurs and of what family, then headlines by name."""
+    told = {**PROVENANCE, "family": {"claims": 128, "headlines": 50}}
+    lines = summary_lines(document(provenance=told), 400, letters=True)
     assert lines[0] == LABEL
+    assert lines[-5:] == [
+        LEGEND,
+        "published (mini): 7 of 128 claims: 3 reproduced, 1 refuted, 2 inconclusive, 1 not evaluable; after Holm over "
+        "the 1 headline judged here, 1 of 1 reproduced stand if seeds are normal, 0 without assumptions (n ≥ 5 could); "
+        "size: 1 smaller; checks passed: random-fails 0 of 1",
+        "corrected (mini): 3 of 128 claims: 1 refuted, 1 not run, 1 error",
+        "headlines, published (mini): refuted ABS-no-context",
+        "headlines, corrected (mini): not run ABS-no-context",
+    ]
+    assert len(LEGEND) <= 80
+
+
+def test_a_reason_stands_once_with_all_that_it_is_true_of() -> None:
+    """What was not run and what was not evaluable are apart; counts in a reason do not make another of it, and a
+    protocol is named only where it is not meant of all."""
+    missing = "runs are not in the store"
+    run = "pytest claims --scale mini --protocol {} --seeds 3 --store s --claim {}"
+    claims = [
+        not_run("A", f"6 of 6 {missing}", run.format("published", "A")),
+        not_run("A", f"9 of 9 {missing}", run.format("corrected", "A"), "corrected"),
+        not_run("B", f"3 of 6 {missing}", run.format("published", "B")),
+        not_run("B", "only the published protocol can test it", "It is judged there.", "corrected"),
+        claim("C", verdict="not_evaluable", reason="random-fails: 0.9", decided_by=["random-fails"]),
+    ]
+    lines = summary_lines(document(claims=claims), 100, again=AGAIN)
+    at = lines.index("not run, 3: 3 to 9 of 6 to 9 runs are not in the store: A, B (published)")
+    assert lines[at + 1] == "    pytest claims --scale mini --seeds 3 --store s"
+    assert "not run, 1: only the published protocol can test it: B (corrected)" in lines
+    assert "not evaluable, 1: what it presupposes was not shown: random-fails: C" in lines
+    assert sum(missing in line for line in lines) == 1
+
+
+def test_what_to_do_next_is_a_command_of_this_session() -> None:
+    """Missing runs, seeds and switches each have the command, with the options that the session had; it can be copied
+    from several lines, and a file of evidence, of which nothing can be done, has none."""
+    left_out = ("error", "not_run")
+    claims = [one for one in content()["claims"] if one["verdict"] not in left_out and not one.get("parts")]
+    for entry in claims:
+        entry.pop("attribution", None)
+    claims += [not_run("A", "3 of 3 runs are not in the store", "pytest claims --store s --claim A")]
+    lines = summary_lines(document(claims=claims, provenance={**PROVENANCE, "seeds": [0, 1, 2]}), 80, again=AGAIN)
+    start = next(index for index, line in enumerate(lines) if line.startswith("next: "))
+    commands = text_of(*lines[start:]).replace("\\ ", "")
+    waits = f"next: run what 1 of {len(claims)} verdicts wait for: pytest claims --store s --claim A next: "
+    assert waits in commands
+    # A number of seeds replaces the session's own.
+    assert ": pytest claims --scale mini --store 'my store' --seeds 5" in commands
+    assert commands.endswith("hangs on: pytest claims --scale mini --store 'my store' --seeds 3 --attribute")
+    assert not any(line.startswith("next:") for line in summary_lines(document(), 80))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_switches_do_is_told(width: int) -> None:
+    """Of each claim that was asked: by how much every switch moves the effect, to what verdict, and what is enough."""
+    shown, straddling = {"mean": 0.12, "low": 0.08, "high": 0.16}, {"mean": -0.01, "low": -0.05, "high": 0.03}
+    one = {"effect": 0.2, "low": 0.1, "high": 0.3}
+    variants = {
+        "head": {**one, "verdict": "refuted", "moved": shown},
+        "seeding": {**one, "verdict": "reproduced", "moved": straddling},
+    }
+    claims = content()["claims"]
+    for entry in claims:
+        entry.pop("attribution", None)
+    claims[3]["attribution"] = {"variants": variants, "smallest": ["head"], "moved": shown}
+    text = text_of(*summary_lines(document(claims=claims), width))
+    assert (
+        "S5.1-cka-random-higher-gpt2 (published) reproduced: head +0.120 [0.080, 0.160] -> refuted; seeding "
+        "-0.010 [-0.050, 0.030] (not shown). One switch is enough to change the verdict: head, which moves the effect "
+        "by +0.120 [0.080, 0.160]."
+    ) in text
 
 
 def test_what_must_be_known_of_a_verdict_is_said() -> None:
-    """Warnings, and refutations that the paper's own data share, stand below the table."""
-    text = " ".join(line.strip() for line in summary_lines(document(), 120))
+    """Warnings, and refutations that the paper's own data share, stand below the verdicts."""
+    text = text_of(*summary_lines(document(), 120))
     assert (
-        "S5.1-cka-random-higher-gpt2 (corrected, mini): its bound was 0.1 when 3 of these seeds were first looked at; "
+        "S5.1-cka-random-higher-gpt2 (corrected): its bound was 0.1 when 3 of these seeds were first looked at; "
         "The paper's own seed 42 fails this too." in text
     )
-    assert "ABS-no-context (published, mini): The paper's own seed 42 fails this too: S5.5-elsewhere." in text
+    assert "ABS-no-context (published): The paper's own seed 42 fails this too: S5.5-elsewhere." in text
 
 
 def test_a_registration_is_told() -> None:
@@ -90,31 +158,14 @@ def test_a_registration_is_told() -> None:
     )
 
 
-def test_narrow_terminals_keep_what_tells_ids_apart() -> None:
-    """Where ids are cut they keep both ends."""
-    example = document(claims=[claim(f"S5.2-mi-{'x' * 60}-{arm}") for arm in ("gpt2", "igpt")])
-    ids = [line.split()[0] for line in summary_lines(example, 80)[2:4]]
-    assert len(set(ids)) == 2
-    assert all(id_.startswith("S5.2-mi-") and "..." in id_ for id_ in ids)
-
-
-def test_a_table_that_cannot_fit_is_shown_all_the_same() -> None:
-    """No verdict is dropped for want of room."""
-    long = claim("a" * 40, n=10**19, paper_value={"text": "x" * 99}, trend={**above(0), "text": "y" * 99})
-    example = document(claims=[long])
-    assert any(line.startswith("aaa") and "NOT RUN" in line for line in summary_lines(example, 80))
-
-
 def test_hostile_text_neither_breaks_lines_nor_colours() -> None:
     """Newlines and escape sequences of a report's text do not reach the terminal."""
-    example = document(claims=[claim(HOSTILE, paper_value={"text": "\x1b[2J\r\n\u202e"})])
-    lines = summary_lines(example, 400)
-    assert len(lines) == 4
-    assert all(line.isprintable() for line in lines)
+    example = document(claims=[claim(HOSTILE, reason="\x1b[2J\r\n\u202e")])
+    assert all(line.isprintable() for line in summary_lines(example, 400, again=AGAIN))
 
 
 def test_an_empty_report_is_its_label() -> None:
-    """Without claims there is no table."""
+    """Without claims there is nothing to list."""
     assert summary_lines(document(claims=[])) == [LABEL]
 
 
@@ -127,3 +178,10 @@ def test_an_invalid_report_is_refused() -> None:
 def test_the_regime_is_told() -> None:
     """Ours beside the paper's, below the label."""
     assert summary_lines(document(claims=[], regime=REGIME), 400) == [LABEL, f"regime: {REGIME_LINE}"]
+
+
+def test_where_the_report_lies_is_one_line() -> None:
+    """The page that people read first; what lies beside it is named."""
+    paths = {name: Path("r") / f"report.{name}" for name in ("json", "html", "md")}
+    assert written_lines(paths) == ["report: r/report.html (beside it report.json, report.md)"]
+    assert written_lines({"json": paths["json"]}) == ["report: r/report.json"]

@@ -102,7 +102,7 @@ def test_holm_counts_only_those_that_were_asked() -> None:
     entries = [claim("a", holm=True, **both), claim("b", holm=False, **both)]
     found = view.holm(report(*entries, judged("c", "published", "refuted")).claims, column, 0.05)
     assert found is not None
-    assert found.told == "after Holm 1 of 2 reproduced headlines stand"
+    assert found.told == "after Holm over the 2 headlines judged here, 1 of 2 reproduced stand"
     assert view.holm(report(judged("c", "published", "refuted", holm=None)).claims, column, 0.05) is None
 
 
@@ -116,7 +116,8 @@ def test_holm_is_told_twice_with_the_seeds_that_it_takes() -> None:
     stands = found.holm[column]
     assert stands is not None
     assert stands.told == (
-        "after Holm 49 of 49 reproduced headlines stand if seeds are normal, 3 without assumptions (n ≥ 10 could)"
+        "after Holm over the 49 headlines judged here, 49 of 49 reproduced stand if seeds are normal, "
+        "3 without assumptions (n ≥ 10 could)"
     )
     assert found.needed[column] == 10
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dtclaims.harness.judge.entries import Attribution, Component, Effect, Part, RunUsed
+from dtclaims.harness.judge.entries import Attribution, Component, Effect, Moved, Part, RunUsed
 from dtclaims.harness.judge.exhibits import Cell
 from dtclaims.harness.judge.words import Status, Words
 from dtclaims.harness.report import wording
@@ -180,7 +180,7 @@ def test_runs_are_grouped_and_their_cost_is_what_was_spent_now() -> None:
         "dt · hopper · K=1 · seed 0",
     ]
     assert wording.cost(runs) == "4 runs: 3 from the store, 1 made now in 42 s"
-    assert wording.cost([]) == "no training runs"
+    assert wording.cost([]) == "no runs"
 
 
 def test_free_form_records_are_flattened_in_order() -> None:
@@ -198,18 +198,43 @@ def test_free_form_records_are_flattened_in_order() -> None:
     assert wording.flat({}) == []
 
 
+SHOWN, STRADDLING = Moved(0.12, 0.08, 0.16), Moved(-0.01, -0.05, 0.03)
+
+
 @pytest.mark.parametrize(
-    ("smallest", "text"),
+    ("smallest", "moved", "text"),
     [
-        (None, "The verdict with one switch set as the other protocol sets it."),
-        ((), "No set of switches that was tried changes the verdict."),
-        (("head",), "One switch is enough to change the verdict: head."),
-        (("head", "adam_eps"), "The smallest set of switches that changes the verdict: head, adam_eps."),
+        (None, None, "The verdict with one switch set as the other protocol sets it."),
+        ((), None, "No set of switches that was tried changes the verdict."),
+        (
+            ("head",),
+            SHOWN,
+            "One switch is enough to change the verdict: head, which moves the effect by +0.120 [0.080, 0.160].",
+        ),
+        (
+            ("head",),
+            STRADDLING,
+            "The verdict changes with one switch, head, but the difference that makes is not shown: "
+            "−0.010 [−0.050, 0.030].",
+        ),
+        (
+            ("head", "adam_eps"),
+            SHOWN,
+            "The smallest set of switches that is enough to change the verdict: head, adam_eps, which moves the effect "
+            "by +0.120 [0.080, 0.160].",
+        ),
+        (
+            ("head",),
+            Moved(None, None, None),
+            "The verdict changes with one switch, head, under which something else decides: "
+            "no difference can be shown.",
+        ),
+        (("head",), None, "The verdict changes with one switch, head; whether the effect does was not asked."),
     ],
 )
-def test_attribution_is_a_sentence(smallest: tuple[str, ...] | None, text: str) -> None:
-    """Not asked, none found, one and several are told apart."""
-    assert wording.attribution(Attribution({}, smallest)) == text
+def test_attribution_is_a_sentence(smallest: tuple[str, ...] | None, moved: Moved | None, text: str) -> None:
+    """Enough is said only of a set whose own difference is shown, whatever the verdict does."""
+    assert wording.attribution(Attribution({}, smallest, moved)) == text
 
 
 @pytest.mark.parametrize(

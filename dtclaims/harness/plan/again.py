@@ -1,0 +1,54 @@
+"""The command that does a session again, or what it lacks: a remedy repeats what its user chose."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dtclaims.harness.lab import Scale
+
+OWN = ("scale", "protocol", "task", "seeds", "expect", "compare", "fail_on")
+"""Options that a remedy has its own word on, or that only say when a test fails."""
+
+
+def again(
+    folder: Path,
+    scale: Scale,
+    given: Mapping[str, str],
+    *,
+    protocol: str = "",
+    task: str = "",
+    seeds: Sequence[int] = (),
+    claims: Sequence[str] = (),
+) -> str:
+    """A command line of pytest, in the order in which its help lists the options.
+
+    Args:
+        folder: of the claims.
+        scale: to be judged at.
+        given: what the user typed, by the names of options.
+        protocol: if not both.
+        task: as `--task` takes it; where nothing is said, the scale's own.
+        seeds: as many as the scale takes if none are named.
+        claims: ids; all if none are named.
+    """
+    words = ["pytest", shown(folder), *(["-m", "gpu"] if scale.needs_gpu else []), "--scale", scale.name]
+    own = {"protocol": protocol, "task": task, "seeds": _seeds(seeds)}
+    repeated = {name: value for name, value in given.items() if name not in OWN}
+    for name, value in {**own, **repeated}.items():
+        if value:
+            words += [f"--{name.replace('_', '-')}", value]
+    for one in claims:
+        words += ["--claim", one]
+    return shlex.join(words)
+
+
+def shown(folder: Path) -> str:
+    """A folder of claims as it is named on a command line here."""
+    folder = folder.resolve()
+    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    if tuple(seeds) == tuple(range(len(seeds))):
+        return str(len(seeds)) if seeds else ""
+    return ",".join(map(str, seeds)) + ("," if len(seeds) == 1 else "")
