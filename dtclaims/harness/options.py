@@ -115,12 +115,27 @@ def parse_folder(text: str) -> Path | None:
     """A folder or file; None if none was named.
 
     Raises:
-        UsageError: `~` where there is no home.
+        UsageError: `~` where there is no home, or a name that no file can have.
     """
     try:
-        return Path(text).expanduser() if text else None
+        path = Path(text).expanduser() if text else None
+        if path is not None:
+            path.exists()
     except RuntimeError as error:
         raise UsageError("the folder cannot be found", given=text, expected=str(error)) from None
+    except PermissionError:
+        # What cannot be looked at has a name all the same; who needs it says what is wrong.
+        pass
+    except (OSError, ValueError) as error:
+        given = text if len(text) < LONG else f"{text[:LONG]}… of {len(text)} characters"
+        raise UsageError(
+            "no folder or file can be called that", given=f"{given}: {getattr(error, 'strerror', None) or error}"
+        ) from None
+    return path
+
+
+LONG = 100
+"""Characters of a name that a message shows."""
 
 
 def words(text: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The command line: `dtclaims --help` lists its commands, `table` holds them."""
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,8 +14,11 @@ from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_lab
 from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.lab import Command, Lab, Progress
-from dtclaims.harness.options import did_you_mean, told, value_of
+from dtclaims.harness.options import LONG, did_you_mean, told, value_of
 from dtclaims.harness.printable import printable
+
+NAMES = (errno.ENAMETOOLONG, errno.ELOOP)
+"""What the system says of a name that means nothing."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,6 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of a pipe has seen enough.
         sys.stderr.close()
         return 0
+    except OSError as error:
+        # Names that no file can have are refused by the first call that meets them, whichever that is.
+        if error.errno not in NAMES:
+            raise
+        print(f"dtclaims: {str(error.filename)[:LONG]}: {error.strerror}", file=sys.stderr)
+        return 2
 
 
 def _run(command: Command, options: argparse.Namespace) -> int:
@@ -84,7 +94,7 @@ def _lab(arguments: Sequence[str]) -> Lab | None:
             folder = Path(word.partition("=")[2])
     try:
         return load_lab(folder)
-    except DtclaimsError:
+    except (DtclaimsError, OSError):
         # The commands that need a lab say what is wrong with it; the others can do without.
         return None
 

@@ -33,8 +33,13 @@ def find_folder(given: str, *, download: bool = False) -> Path:
     Raises:
         BackboneError: neither a folder nor a checkpoint that `hub_folder` finds.
     """
-    folder = Path(given).expanduser()
-    if given and folder.is_dir():
+    try:
+        folder = Path(given).expanduser()
+        is_folder = bool(given) and folder.is_dir()
+    except (OSError, ValueError, RuntimeError):
+        # `~` of nobody, or a name that no folder can have.
+        raise _no_folder(given) from None
+    if is_folder:
         # The hub's own folder of a repository, whose snapshots are meant.
         return (_snapshot(folder) or folder) if (folder / "snapshots").is_dir() else folder
     if given.startswith(("~", os.sep)) or folder.is_file():
@@ -170,7 +175,7 @@ def _answers(endpoint: str) -> bool:
 def _no_folder(given: str) -> BackboneError:
     return BackboneError(
         "no such backbone folder",
-        given=repr(given),
+        given=repr(given[:200]),
         expected=f"a folder with {WEIGHTS[0]} and card.json or {CONFIG}, or a name on Hugging Face's hub",
     )
 

@@ -103,3 +103,25 @@ def test_what_cannot_be_read_is_said_at_once(
     # A session in which a claim has no data says which, and judges what it can.
     assert code == 2 or ("--data" in command and code == 0), said.out + said.err
     assert len(said.err) < 3000
+
+
+PLACES = [("judge", "--store", "FILE"), ("judge", "--claims", "FILE"), ("report", "--report", "FILE")]
+
+
+@pytest.mark.usefixtures("bounded")
+@pytest.mark.parametrize("name", ["x" * 300, "x/" * 3000, "~nobody-of-that-name/x"], ids=["long", "deep", "nobody"])
+@pytest.mark.parametrize("command", [*COMMANDS, *PLACES], ids=" ".join)
+def test_a_name_that_no_file_can_have_is_said_in_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    name: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Too long, or in the home of nobody: one line and exit code 2, whatever the file is for."""
+    monkeypatch.chdir(tmp_path)
+    words = [{"FILE": name, "OUT": str(tmp_path / "out")}.get(word, word) for word in command]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("dtclaims: ")
+    assert error.count("\n") == 1
