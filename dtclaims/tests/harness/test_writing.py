@@ -82,7 +82,7 @@ def verdicts(folder: Path) -> list[str]:
     return [one["verdict"] for one in json.loads((folder / "r" / "report.json").read_text())["claims"]]
 
 
-@pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.parametrize("refusal", ["EDQUOT", "EROFS", "EIO"])
 @pytest.mark.parametrize(
     "part", ["/measurements/", "/looks/", "report.json", "timings.jsonl", "timeline-", "store.json"]
 )

@@ -24,19 +24,19 @@ COMMANDS = [
     ("judge", "--language-model", "FILE"),
     ("report", "FILE"),
     ("report", "diff", "FILE", "FILE"),
-    ("report", "merge", "FILE", "--out", "OUT"),
-    ("report", "expect", "FILE", "--out", "OUT"),
-    ("history", "add", "FILE", "--to", "OUT"),
+    ("report", "merge", "FILE", "--out", "OUT.json"),
+    ("report", "expect", "FILE", "--out", "OUT.json"),
+    ("history", "add", "FILE", "--to", "OUT.jsonl"),
     ("dashboard", "FILE", "--out", "OUT"),
     ("curves", "--curve", "return_mean", "FILE"),
     ("costs", "FILE"),
     ("costs", EVIDENCE, "--sessions", "FILE"),
-    ("evidence", "OUT", "--upgrade", "FILE"),
+    ("evidence", "OUT.json", "--upgrade", "FILE"),
     ("register", "--check", "FILE"),
     ("store", "import", "FILE"),
     ("store", "timeline", "FILE"),
     ("data", "info", "FILE"),
-    ("data", "export", "FILE", "--to", "hdf5", "--out", "OUT"),
+    ("data", "export", "FILE", "--to", "hdf5", "--out", "OUT.hdf5"),
     ("pretrain", "language", "--corpus", "FILE", "--out", "OUT"),
     ("pretrain", "image", "--corpus", "FILE", "--out", "OUT"),
 ]
@@ -96,7 +96,7 @@ def test_what_cannot_be_read_is_said_at_once(
     waiting and without taking their size in memory."""
     path = tmp_path / "given.json"
     KINDS[kind](path)
-    words = [{"FILE": str(path), "OUT": str(tmp_path / "out")}.get(word, word) for word in command]
+    words = [str(path) if word == "FILE" else word.replace("OUT", str(tmp_path / "out")) for word in command]
     code = main(words)
     said = capsys.readouterr()
     assert "Traceback" not in said.err + said.out
@@ -120,7 +120,7 @@ def test_a_name_that_no_file_can_have_is_said_in_one_line(
 ) -> None:
     """Too long, or in the home of nobody: one line and exit code 2, whatever the file is for."""
     monkeypatch.chdir(tmp_path)
-    words = [{"FILE": name, "OUT": str(tmp_path / "out")}.get(word, word) for word in command]
+    words = [name if word == "FILE" else word.replace("OUT", str(tmp_path / "out")) for word in command]
     assert main(words) == 2
     error = capsys.readouterr().err
     assert error.startswith("dtclaims: ")
