@@ -10,6 +10,7 @@ pytest_plugins = ["dtclaims.harness.plugin", "pytester"]
 collect_ignore = [
     "dtclaims/tests/support/sample_claims",
     "dtclaims/tests/support/tiny_paper",
+    "dtclaims/tests/support/bread_paper",
     "dtclaims/tests/light",
     "dtclaims/examples",
     "claims/k1_head",
