@@ -106,7 +106,9 @@ def _lab_options(config: pytest.Config) -> Iterable[Option]:
 
 def asked_folders(config: pytest.Config) -> list[Path]:
     """Folders of papers among the arguments, or where pytest looks if there are none, and right below them."""
-    words = [str(word).partition("::")[0] for word in config.invocation_params.args if not str(word).startswith("-")]
+    # Before pytest has read its command line, what stands on it: a value of an option may then be taken for a place.
+    given = config.args or [str(word) for word in config.invocation_params.args if not str(word).startswith("-")]
+    words = [word.partition("::")[0] for word in given]
     places = [place for word in words if (place := config.invocation_params.dir / word).exists()]
     if not places:
         places = [config.rootpath / name for name in config.getini("testpaths")] or [config.invocation_params.dir]

@@ -4,7 +4,7 @@ from typing import get_args
 
 from dtclaims.harness.judge.words import STATUSES, VERDICTS, Words, option, word
 from dtclaims.harness.report.badge import COLOURS
-from dtclaims.harness.report.dashboard import MARKS
+from dtclaims.harness.report.over_time import MARKS
 from dtclaims.harness.stats import Outcome
 
 
