@@ -27,7 +27,15 @@ def checked_card(folder: Path) -> dict[str, Any]:
     Raises:
         FixtureError: as `read_card`; or the card says something else than when it was written.
     """
-    card = read_card(folder)
+    try:
+        card = read_card(folder)
+    except (AttributeError, TypeError) as error:
+        raise FixtureError(
+            f"{folder / 'card.json'} is no card",
+            given=repr(error),
+            expected="an object whose `files` name what was written beside it",
+            remedy=f"Restore it: `git checkout -- {folder}`.",
+        ) from None
     if DIGEST in card and with_digest(card)[DIGEST] != card[DIGEST]:
         raise FixtureError(
             f"{folder / 'card.json'} is not as it was written",

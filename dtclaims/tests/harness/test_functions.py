@@ -275,7 +275,10 @@ def test_the_second_time_nothing_is_taken(tmp_path: Path, monkeypatch: pytest.Mo
     assert last_line(more) == "12 experiments: 9 cached, 3 to take"
     entry = more.judge(more.cells[0])
     assert entry.verdict == "not_run"
-    assert entry.remedy == f"pytest {folder} --scale all --protocol published --seeds 0,1,2,3, --claim ONE"
+    assert entry.remedy == (
+        f"pytest {folder} --scale all --protocol published --seeds 4 --store {folder}-store --report {folder}-report "
+        "--claim ONE"
+    )
     assert last_line(study(folder, scale="all", protocol="published", seeds="0,1,2,3,")) == (
         "8 experiments: 6 cached, 2 to take"
     )

@@ -507,7 +507,7 @@ def test_several_files_are_judged_one_after_the_other(file: Path, capsys: pytest
     other.write_bytes(file.read_bytes())
     out = file.parent / "out"
     assert main(["judge", str(file), str(other), "--report", str(out)]) == 0
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
     assert said.index("sample.json: scale") < said.index("other.json: scale")
     for name in ("sample", "other"):
         assert sorted(path.name for path in (out / name).iterdir()) == ["report.html", "report.json", "report.md"]

@@ -312,7 +312,7 @@ def old(tmp_path: Path) -> Path:
 def test_a_file_without_declarations_is_judged_by_todays(old: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It says the same, and its header says so and names the command that adds the declarations."""
     assert main(["judge", str(old)]) == 0
-    said = capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
     assert "judged as declared today, by today's rule: the file holds no declarations (`dtclaims evidence" in said
     assert "5 reproduced, 2 refuted, 3 inconclusive, 4 not run" in said
     assert main(["judge", str(old), "--restated"]) == 0
