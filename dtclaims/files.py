@@ -165,15 +165,13 @@ def read_bytes(path: Path, most: int, remedy: str = AGAIN) -> bytes:
         NotThere, NotPermitted, StoreError: see `reading`.
         Damaged: it is no plain file, or too large.
     """
-    with reading(path), open(path, "rb", opener=_without_waiting) as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise Damaged(f"{path} is damaged", given="no plain file", remedy=remedy)
-        if found.st_size > most:
-            raise Damaged(
-                f"{path} is damaged", given=f"{found.st_size} bytes", expected=f"at most {most}", remedy=remedy
-            )
-        return file.read(most + 1)
+    with reading(path):
+        found = _read_plain(path, most)
+    if found is None:
+        raise Damaged(f"{path} is damaged", given="no plain file", remedy=remedy)
+    if isinstance(found, int):
+        raise Damaged(f"{path} is damaged", given=f"{found} bytes", expected=f"at most {most}", remedy=remedy)
+    return found
 
 
 def plain_bytes(path: Path, most: int = LARGEST_JSON) -> bytes:
@@ -183,13 +181,12 @@ def plain_bytes(path: Path, most: int = LARGEST_JSON) -> bytes:
         OSError: of the system.
         ValueError: no plain file, or more than `most` bytes.
     """
-    with open(path, "rb", opener=_without_waiting) as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError("no plain file")
-        if found.st_size > most:
-            raise ValueError(f"{found.st_size:,} bytes, and at most {most:,} are read")
-        return file.read(most + 1)
+    found = _read_plain(path, most)
+    if found is None:
+        raise ValueError("no plain file")
+    if isinstance(found, int):
+        raise ValueError(f"{found:,} bytes, and at most {most:,} are read")
+    return found
 
 
 def plain_text(path: Path, most: int = LARGEST_JSON) -> str:
@@ -200,6 +197,15 @@ def plain_text(path: Path, most: int = LARGEST_JSON) -> str:
         ValueError: no plain file, more than `most` bytes, or no UTF-8.
     """
     return plain_bytes(path, most).decode("utf-8")
+
+
+def _read_plain(path: Path, most: int) -> bytes | int | None:
+    """The content of a plain file; how many bytes it has where they are more than `most`, None of what is none."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            return None
+        return found.st_size if found.st_size > most else file.read(most + 1)
 
 
 def _without_waiting(path: str, flags: int) -> int:

@@ -3,6 +3,7 @@
 Apart from `dtclaims.places.read_card`, which checks the files that a card names and lies in the addresses of runs.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,13 @@ def with_digest(card: Mapping[str, Any]) -> dict[str, Any]:
     """A card as it is written."""
     said = {name: value for name, value in card.items() if name != DIGEST}
     return {**said, DIGEST: checksum(said)}
+
+
+def write_card(folder: Path, card: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a policy's card, sealed, beside its weights; what was written."""
+    sealed = with_digest(card)
+    (folder / "card.json").write_text(json.dumps(sealed, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return sealed
 
 
 def checked_card(folder: Path) -> dict[str, Any]:

@@ -1,12 +1,15 @@
-"""Commands about claims as they are declared, before any run: `claims`, `calibrate`."""
+"""Commands about claims as they are declared, before any run: `claims`, `calibrate`; and what commands share."""
 
 import argparse
 import json
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
 
 from dtclaims.harness.commands.parser import FOLDER
 from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.declare.registry import load_claims, load_lab
+from dtclaims.harness.judge.document import Document
 from dtclaims.harness.lab import Argument, Command, Lab, protocols_of
 from dtclaims.harness.options import OPTIONS, no_such
 from dtclaims.harness.plan.cells import Cell
@@ -45,6 +48,29 @@ def chosen(options: argparse.Namespace) -> list[Claim]:
     if unknown := [name for name in options.claim if name not in claims]:
         raise no_such("unknown claim", unknown, claims)
     return [claims[name] for name in options.claim] or list(claims.values())
+
+
+def write_report(
+    document: Document, folder: Path, formats: Sequence[str] = ("json", "html", "md"), to: TextIO | None = None
+) -> None:
+    """Write a report where no whole one is lost, and say where that is.
+
+    Args:
+        document: a report.
+        folder: that was asked for.
+        formats: as `dtclaims.harness.report.render` takes them.
+        to: where it is said; standard output if nothing is named.
+
+    Raises:
+        ReportError: as `render`.
+    """
+    from dtclaims.harness.report import render, written_lines
+    from dtclaims.harness.report.part import place
+
+    where = place(document, folder)
+    if where.told:
+        print(where.told, file=to)
+    print(*written_lines(render(document, where.folder, formats)), sep="\n", file=to)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

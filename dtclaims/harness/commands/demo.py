@@ -6,7 +6,6 @@ A first minute with what every installation has: no torch, no GPU, no network.
 import argparse
 import copy
 import io
-import textwrap
 import time
 import webbrowser
 from collections.abc import Iterator
@@ -69,9 +68,10 @@ def _heading(number: int, text: str) -> None:
 
 
 def _say(text: str, indent: int) -> None:
+    from dtclaims.harness.report.terminal import wrapped
+
     margin = " " * indent
-    wrapped = textwrap.fill(text, WIDTH, initial_indent=margin, subsequent_indent=margin, break_on_hyphens=False)
-    print(wrapped, flush=True)
+    print(*wrapped(text, WIDTH, margin, margin), sep="\n", flush=True)
 
 
 def _judge(file: Path, folder: Path) -> Path:

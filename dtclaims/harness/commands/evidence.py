@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from dtclaims.errors import StoreError, UsageError
+from dtclaims.harness.commands.declared import write_report
 from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.engine.room import size
 from dtclaims.harness.plan.cells import cells_of
@@ -98,9 +99,8 @@ def judge(options: argparse.Namespace, given: Sequence[str]) -> None:
         StoreError: a file that is damaged or no evidence.
     """
     from dtclaims.harness.evidence import judge_evidence, read_evidence
-    from dtclaims.harness.report import render, summary_lines, written_lines
+    from dtclaims.harness.report import summary_lines
     from dtclaims.harness.report.markdown import matrix
-    from dtclaims.harness.report.part import place
     from dtclaims.harness.report.terminal import terminal_width, wrapped
 
     _refuse(given, "--restated, --claims, --claim, --report and --format")
@@ -117,10 +117,7 @@ def judge(options: argparse.Namespace, given: Sequence[str]) -> None:
             head = [line for text in judged.header() for line in wrapped(text, terminal_width())]
             print(*head, *summary_lines(judged.document), sep="\n")
         if folder is not None:
-            where = place(judged.document, folder)
-            print(where.told, end="\n" * bool(where.told), file=_aside(options.format))
-            written = render(judged.document, where.folder)
-            print(*written_lines(written), sep="\n", file=_aside(options.format))
+            write_report(judged.document, folder, to=_aside(options.format))
 
 
 def _refuse(given: Sequence[str], beside: str) -> None:

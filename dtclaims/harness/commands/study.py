@@ -9,7 +9,7 @@ from typing import Any
 from dtclaims.errors import UsageError
 from dtclaims.harness.commands import declared, registration
 from dtclaims.harness.commands import evidence as evidence_commands
-from dtclaims.harness.commands.declared import HERE, ONLY, chosen, settings_of
+from dtclaims.harness.commands.declared import HERE, ONLY, chosen, settings_of, write_report
 from dtclaims.harness.commands.parser import FOLDER, ending, option
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER
 from dtclaims.harness.judge.document import Document
@@ -154,8 +154,7 @@ def _print_verdicts(study: Study, form: str = "lines") -> Document:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from dtclaims.harness.report import check_formats, read, render, written_lines
-    from dtclaims.harness.report.part import place
+    from dtclaims.harness.report import check_formats, read
 
     formats = check_formats(words(options.formats))
     if options.file is not None:
@@ -163,10 +162,7 @@ def _report(options: argparse.Namespace) -> None:
     else:
         study = _study(options, stored=True)
         document, folder = _print_verdicts(study), study.settings.report
-    where = place(document, folder)
-    print(*([where.told] if where.told else ()), sep="\n", end="\n" if where.told else "")
-    written = render(document, where.folder, formats)
-    print(*written_lines(written), sep="\n")
+    write_report(document, folder, formats)
 
 
 def _explain(options: argparse.Namespace) -> None:

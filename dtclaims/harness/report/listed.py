@@ -122,11 +122,7 @@ def made_of(document: Document) -> list[tuple[str, str]]:
     def words(text: str) -> str:
         return text.replace("_", " ")
 
-    return [
-        (name.replace("_", " ").capitalize(), "; ".join(found).replace("_", " "))
-        for name, found in told.items()
-        if found
-    ]
+    return [(words(name).capitalize(), words("; ".join(found))) for name, found in told.items() if found]
 
 
 def _simulators(content: object) -> Iterator[Mapping[str, object]]:

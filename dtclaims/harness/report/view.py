@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar, get_args
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry, Key, Part, SizeWord
 from dtclaims.harness.judge.words import PROTOCOLS, STATUSES, Status
-from dtclaims.harness.report.wording import section_name
+from dtclaims.harness.report.wording import count, section_name
 from dtclaims.harness.stats.standing import seeds_to_stand
 
 Column = tuple[str, str]
@@ -205,8 +205,8 @@ class Standing:
     @property
     def told(self) -> str:
         """How many stand, of what family, and under what assumptions."""
-        over = "the 1 headline" if self.family == 1 else f"the {self.family} headlines"
-        told = f"after Holm over {over} judged here, {self.stand} of {self.of} reproduced stand"
+        over = count(self.family, "headline")
+        told = f"after Holm over the {over} judged here, {self.stand} of {self.of} reproduced stand"
         if self.stand_free is None:
             return told
         could = f" (n ≥ {self.needed} could)" if self.stand_free < self.of else ""

@@ -1,7 +1,6 @@
 """Train policies, keep snapshots on the way, and write the chosen one with its card."""
 
 import hashlib
-import json
 import math
 import os
 import time
@@ -16,7 +15,7 @@ import torch
 
 from dtclaims import __version__
 from dtclaims.errors import UsageError
-from dtclaims.lab.cards import with_digest
+from dtclaims.lab.cards import write_card
 from dtclaims.lab.data.policy import WEIGHTS_FILE, Policy
 from dtclaims.lab.data.policy_selection import (
     Level,
@@ -229,9 +228,7 @@ def write_policy(
         },
         "files": {WEIGHTS_FILE: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}},
     }
-    card = with_digest(card)
-    (out / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return card
+    return write_card(out, card)
 
 
 def _snap(trainer: SacTrainer, recent: Sequence[Sequence[Episode]]) -> list[Snapshot]:

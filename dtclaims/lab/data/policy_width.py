@@ -6,7 +6,6 @@ width is chosen as a snapshot would be, by `medium_distance`, in two rounds.
 """
 
 import hashlib
-import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 
 from dtclaims import __version__
 from dtclaims.errors import UsageError
-from dtclaims.lab.cards import checked_card, with_digest
+from dtclaims.lab.cards import checked_card, write_card
 from dtclaims.lab.data.collect import policy_folder
 from dtclaims.lab.data.policy import WEIGHTS_FILE, Policy
 from dtclaims.lab.data.policy_selection import FRESH_EPISODES, Measured, measure_policy, medium_distance, rounded
@@ -155,6 +154,4 @@ def fit_policy(
         },
         "files": {WEIGHTS_FILE: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}},
     }
-    card = with_digest(card)
-    (out / "card.json").write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return card
+    return write_card(out, card)

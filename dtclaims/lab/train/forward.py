@@ -8,7 +8,7 @@ action token comes after the last state token and is not run; of the last block 
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -105,12 +105,13 @@ class StackForward:
         model: Any = networks.template
         x = networks.ask(embedded_now, model, states, actions, returns_to_go, shared=(timesteps,))
         rows = TOKENS_PER_STEP * step + 1
-        if half and fused_stack.offered(model.config, x.shape[2], x.device):
+        fused = half and fused_stack.offered(model.config, x.shape[2], x.device)
+        if fused:
             x = fused_stack.through(x, model.config, list(model.transformer.h), networks.of("transformer."))
-            return cast(Tensor, networks.ask(action_at, model, x.index_select(2, rows)))
-        keys = torch.zeros(networks.count, self.parts(networks), dtype=torch.int32, device=x.device)
-        x = _through(networks, x, keys, None if networks.compiling else rows, half)
-        if networks.compiling:
+        else:
+            keys = torch.zeros(networks.count, self.parts(networks), dtype=torch.int32, device=x.device)
+            x = _through(networks, x, keys, None if networks.compiling else rows, half)
+        if fused or networks.compiling:
             x = x.index_select(2, rows)
         found: Tensor = networks.ask(action_at, model, x)
         return found

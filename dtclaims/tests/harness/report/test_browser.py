@@ -4,8 +4,6 @@ The browser is the system's: `DTCLAIMS_BROWSER`, or chromium, chromium-browser o
 are kept in build/screenshots/.
 """
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,18 +12,14 @@ import pytest
 
 from dtclaims.harness.report import dashboard, history, parse, render
 from dtclaims.lab.figures import paper_values
-from dtclaims.places import ROOT
-from dtclaims.tests.support import report_example
+from dtclaims.tests.support import report_example, screens
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `test`)")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `test`)")
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-BROWSER = os.environ.get("DTCLAIMS_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
+pytestmark = pytest.mark.skipif(
+    screens.chromium() is None, reason=f"no browser: none of {', '.join(screens.CHROMIUM)} is on the PATH"
+)
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason=f"no browser: none of {', '.join(NAMES)} is on the PATH")
-
-SCREENSHOTS = ROOT / "build" / "screenshots"
-WIDTHS = {"desktop": 1280, "phone": 390}
 PAGES = ("report", "dashboard")
 
 OUTLINE = """() => {
@@ -35,16 +29,6 @@ OUTLINE = """() => {
 """Of what has the focus; of a filter, whose button is invisible, the label shows it."""
 
 Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """The browser, once for all tests."""
-    with playwright.sync_playwright() as driver:
-        # As root, as in most containers, Chromium has no sandbox.
-        instance = driver.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield instance
-        instance.close()
 
 
 @pytest.fixture(scope="module")
@@ -98,14 +82,14 @@ def shown(page: Any, selector: str = "tr[data-claim]") -> list[str]:
 @pytest.mark.parametrize("name", PAGES)
 def test_pages_fit_their_screen_without_complaint(name: str, width: str, scheme: str, open_page: Open) -> None:
     """No console message, no sideways scrolling, at a desk in light, on a phone in the dark; screenshots are kept."""
-    page = open_page(name, width=WIDTHS[width], color_scheme=scheme)
-    assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width]
+    page = open_page(name, width=screens.WIDTHS[width], color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= screens.WIDTHS[width]
     ground, ink = page.evaluate(
         "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
     )
     assert (sum(_channels(ground)) < sum(_channels(ink))) == (scheme == "dark")
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    target = SCREENSHOTS / f"{name}-{width}-{scheme}.png"
+    screens.SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    target = screens.SCREENSHOTS / f"{name}-{width}-{scheme}.png"
     page.screenshot(path=target, full_page=True)
     assert target.stat().st_size > 10_000
 

@@ -1,7 +1,6 @@
 """The dashboard over five entries as people meet it: pictures, contrast, names, keyboard, phone, no scripts, links."""
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,24 +38,6 @@ def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         history.add(parse(content), folder / "history.jsonl", f"{day:040x}")
     lines = history.read(folder / "history.jsonl")
     return dashboard.write(lines, folder / "site", repository="https://example.org/repo", beside=[folder])
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium, once for all tests."""
-    with screens.driven() as instance:
-        yield instance
-
-
-@pytest.fixture(params=[("desktop", "light"), ("phone", "dark")], ids="-".join)
-def page(request: pytest.FixtureRequest, browser: Any, page_path: Path) -> Iterator[Any]:
-    """The dashboard at a desk in light, and on a phone in the dark."""
-    width, scheme = request.param
-    context = browser.new_context(viewport={"width": screens.WIDTHS[width], "height": 900}, color_scheme=scheme)
-    opened = context.new_page()
-    opened.goto(page_path.as_uri())
-    yield opened
-    context.close()
 
 
 def test_pictures_are_kept(page_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The report as people meet it: pictures at every width in every scheme, contrast, names, and where links land."""
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,24 +42,6 @@ def page_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     figures, tables = paper_values.complete({"own": report_example.figure()}, {})
     document = report_example.document(figures=figures, tables=tables, pages=PAGES, regime=report_example.REGIME)
     return render(document, folder, ["html"], since=SINCE)["html"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium, once for all tests."""
-    with screens.driven() as instance:
-        yield instance
-
-
-@pytest.fixture(params=[("desktop", "light"), ("phone", "dark")], ids="-".join)
-def page(request: pytest.FixtureRequest, browser: Any, page_path: Path) -> Iterator[Any]:
-    """The report at a desk in light, and on a phone in the dark."""
-    width, scheme = request.param
-    context = browser.new_context(viewport={"width": screens.WIDTHS[width], "height": 900}, color_scheme=scheme)
-    opened = context.new_page()
-    opened.goto(page_path.as_uri())
-    yield opened
-    context.close()
 
 
 def test_pictures_are_kept(page_path: Path) -> None:
