@@ -1,4 +1,4 @@
-"""CUDA graphs of several runs in one process: captures take turns, and each run draws from a generator of its own."""
+"""CUDA graphs of several runs in one process, whose captures take turns, and marks to wait for without a core."""
 
 import threading
 from collections.abc import Iterator
@@ -16,3 +16,8 @@ def captured(graph: torch.cuda.CUDAGraph, device: torch.device) -> Iterator[None
     stream = torch.cuda.current_stream(device)
     with CAPTURING, torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
         yield
+
+
+def mark() -> torch.cuda.Event:
+    """An event whose wait sleeps: CUDA's own way keeps a core busy, and physics processes want every core."""
+    return torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]

@@ -20,7 +20,7 @@ from dtclaims.lab.data.windows import Batch, PooledWindows
 from dtclaims.lab.design.spec import Budget
 from dtclaims.lab.models.keyed_dropout import keys
 from dtclaims.lab.models.transformer import Conv1D
-from dtclaims.lab.train.capture import captured
+from dtclaims.lab.train.capture import captured, mark
 from dtclaims.lab.train.flat_adamw import FlatAdamW, update_
 from dtclaims.lab.train.forward import FORWARDS, Forward, compiled
 from dtclaims.lab.train.networks import Networks
@@ -109,6 +109,11 @@ class StackedSteps:
             self.adam.taken.copy_(torch.tensor(done, dtype=torch.float32))
             with float32_products(self.precision):
                 self._steps(count, report)
+            if self.on_gpu:
+                # A copy would wait awake.
+                over = mark()
+                over.record()
+                over.synchronize()
             log = self.log[:count].cpu()
         if self.stream is not None:
             torch.cuda.current_stream(self.device).wait_stream(self.stream)
@@ -155,7 +160,7 @@ class StackedSteps:
                 self.graph.replay()
             if step % REPORTED == 0:
                 if self.on_gpu:
-                    marks.append(torch.cuda.Event())  # type: ignore[no-untyped-call]
+                    marks.append(mark())
                     marks[-1].record()
                     # One report behind, so that the GPU always has work queued.
                     if len(marks) == 1:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from dtclaims.lab.train.capture import captured
+from dtclaims.lab.train.capture import captured, mark
 from dtclaims.lab.train.forward import FORWARDS, Forward
 from dtclaims.lab.train.lanes import LaneRollouts
 from dtclaims.lab.train.networks import Networks
@@ -103,7 +103,7 @@ class StackedLane:
         self.columns = torch.arange(self.context, device=device)
         self.warm = False
         self.graph: torch.cuda.CUDAGraph | None = None
-        self.done = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
+        self.done = mark() if on_gpu else None
 
     def begin(self, slots: npt.NDArray[np.int64]) -> None:
         """See `Lane.begin`."""
