@@ -48,6 +48,25 @@ CASES: list[tuple[str, dict[str, Any], set[str]]] = [
     ("K1-language-over-permuted", {"language": 42.6, "permuted": 38.0}, set()),
     ("K1-language-over-synthetic", {"language": 42.6, "synthetic": 30.0}, ONE),
     ("K1-language-over-synthetic", {"language": 42.6, "synthetic": 42.0}, set()),
+    ("K1-language-learns-tied", {"language": 60.0}, ONE),
+    ("K1-language-learns-tied", {"language": 4.0}, set()),
+    ("K1-language-saturated-tied", {"saturated": 0.05}, ONE),
+    ("K1-language-saturated-tied", {"saturated": 1.0}, set()),
+    *(
+        case
+        for control, heads in {
+            "language-over-matched": ("tied", "low"),
+            "language-over-permuted": ("tied", "low"),
+            "language-over-moments": ("tied", "low", "untied"),
+            "language-over-markov": ("tied", "low"),
+            "markov-over-matched": ("tied", "low", "untied"),
+        }.items()
+        for head in heads
+        for case in (
+            (f"K1-{control}-{head}", {"more": 42.6, "less": 30.0}, ONE),
+            (f"K1-{control}-{head}", {"more": 42.6, "less": 42.0}, set()),
+        )
+    ),
 ]
 
 
@@ -63,9 +82,9 @@ def test_every_claim_has_cases_on_both_sides() -> None:
         assert {bool(parts) for case, _, parts in CASES if case == name} == {True, False}, name
 
 
-def specifications(claim: Claim, store: Path) -> dict[str, dict[str, Any]]:
-    """By need, the specification of its run at full size."""
-    session = LAB.session(Wish("full", (), False, {}))
+def specifications(claim: Claim, store: Path, scale: str = "full") -> dict[str, dict[str, Any]]:
+    """By need, the specification of its run."""
+    session = LAB.session(Wish(scale, (), False, {}))
     cell = Cell(claim, PROTOCOLS["published"], session.scale, LAB, ("hopper",))
     plan = make_plan([cell], lab=LAB, session=session, seeds=[0], device="cuda", store=Store(store))
     (by_task,) = plan.needs[cell.name].values()
@@ -89,6 +108,15 @@ def test_a_rescue_changes_one_thing(name: str, field: str, value: object, tmp_pa
     assert changed[field] == value
     assert (published["head"], published["architecture"], published["adam_eps"]) == ("tied", "reference", 1e-8)
     assert (published["context"], published["epochs"], published["budget"]["epochs"]) == (1, 10, 40)
+
+
+@pytest.mark.parametrize(("name", "head"), [("tied", "tied"), ("low", "tied_low_scale"), ("untied", "untied")])
+def test_a_contrast_of_weights_differs_in_nothing_else(name: str, head: str, tmp_path: Path) -> None:
+    """The runs of a head start differ in arm only: fresh weights in the other's own network, under the head named."""
+    found = specifications(CLAIMS[f"K1-markov-over-matched-{name}"], tmp_path, "mini")
+    more, less = found["more"], found["less"]
+    assert {one for one in more if more[one] != less[one]} == {"arm", "architecture"}
+    assert (more["head"], more["adam_eps"], less["architecture"]) == (head, 1e-8, "matched")
 
 
 def test_the_experiment_is_not_among_the_papers_claims() -> None:
