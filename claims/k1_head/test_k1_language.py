@@ -13,6 +13,7 @@ Runs are the first 10 of the paper's 40 epochs. Declared before any run of a lan
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from dtclaims import Claim, Need, Paper, above, claim, level_above, level_below
 from dtclaims.lab.design.tasks import ALL_TASKS
@@ -37,12 +38,12 @@ HEAD_START = above(
 )
 
 
-def run(measurement: str, arm: str, head: str, parameters: dict[str, object]) -> Need:
+def run(measurement: str, arm: str, head: str, parameters: dict[str, Any]) -> Need:
     """A measurement of ten epochs without context, with equal epsilon."""
     return Need(measurement, arm=arm, context=1, epochs=10, parameters=parameters, head=NAMES[head], adam_eps=EQUAL_EPS)
 
 
-def score(arm: str, head: str, span: dict[str, object]) -> Need:
+def score(arm: str, head: str, span: dict[str, Any]) -> Need:
     """Mean normalised score over epochs."""
     return run("score_span", arm, head, span)
 

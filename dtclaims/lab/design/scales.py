@@ -91,7 +91,7 @@ SCALES: dict[str, Scale] = {
                 fresh_episodes=100,
             ),
             needs_gpu=True,
-            per_gpu=5,
+            per_gpu=8,
             label="small: reduced networks, self-pre-trained backbone, self-collected data. "
             "A conceptual replication; it is not the paper's own verdict.",
             # Fitted to one arm, the others are where they are.

@@ -51,7 +51,7 @@ class Company:
         self._first = self.trainers[0]
         self._workers = physics_workers(self._first.device, cores)
         self._kept: LaneRollouts | None = None
-        self._updating = 0.0
+        self._spent: dict[str, float] = {}
 
     @cached_property
     def _steps(self) -> Steps:
@@ -81,21 +81,24 @@ class Company:
         for index, logged in self.update(progress).items():
             with self._alone(index, failures):
                 said[index] = self.trainers[index].trained(logged)
-        self._updating = time.perf_counter() - began
+        self._spent = {"updates": time.perf_counter() - began}
         if not self.present:
             return failures
         seeds = self._of(self.present, [one.episode_seeds() for one in self.trainers])
-        rollouts = self._rollouts().run(seeds, self._horizon)
+        lanes = self._rollouts()
+        rollouts = lanes.run(seeds, self._horizon)
+        began = time.perf_counter()
         errors = self._steps.errors([one.held_out for one in self.trainers])
         for index in self.present:
             with self._alone(index, failures):
                 self.trainers[index].evaluated(rollouts[index], errors[index], said[index])
+        self._spent |= {**lanes.waited, "held out": time.perf_counter() - began}
         return failures
 
     def spent(self) -> dict[str, float]:
-        """Seconds of the last epoch: its updates, and in roll-outs the waits for the networks and for the physics."""
-        waited = {} if self._kept is None else self._kept.waited
-        return {name: round(seconds, 3) for name, seconds in {"updates": self._updating, **waited}.items()}
+        """Seconds of the last epoch: its updates, in roll-outs the waits for the networks and for the physics, and the
+        error on what is held out, with a copy of what is best so far."""
+        return {name: round(seconds, 3) for name, seconds in self._spent.items()}
 
     def update(self, progress: Sequence[Progress] | None = None) -> dict[int, Logged]:
         """The updates of one epoch, and nothing else: by run, what they logged."""

@@ -119,9 +119,12 @@ def train_runs(
             continue
         for index, error in company.run_epoch([run.desk.report for run in runs]).items():
             leave(index, error)
-        share = (time.monotonic() - began) / len(busy)
+        made_by = time.monotonic()
+        share = (made_by - began) / len(busy)
         each(company.present, lambda index: made[index].after_epoch(share))  # noqa: B023
-        runs[busy[0]].desk.spent({**company.spent(), "all": round(time.monotonic() - began, 3)})
+        seconds = {"files": time.monotonic() - made_by, "all": time.monotonic() - began}
+        told = {name: round(one, 3) for name, one in seconds.items()}
+        runs[busy[0]].desk.spent({**company.spent(), **told})
 
 
 class _Made:

@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -257,7 +257,8 @@ class Trainer:
 
     def parameters(self) -> dict[str, Tensor]:
         """The model's parameters, copied to the CPU."""
-        return {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+        copies: dict[str, Tensor] = _copied(dict(self.model.state_dict()))
+        return copies
 
     def state(self) -> dict[str, Any]:
         """All that the rest of the run depends on: tensors (copies, on the CPU), numbers and lists of them."""
@@ -282,8 +283,37 @@ class Trainer:
 
 def _copied(state: Any) -> Any:
     """The same nest of dicts and lists with every tensor copied to the CPU."""
+    copies = iter(_on_cpu(list(_tensors(state))))
+
+    def same(one: Any) -> Any:
+        if isinstance(one, Tensor):
+            return next(copies)
+        if isinstance(one, dict):
+            return {key: same(value) for key, value in one.items()}
+        return [same(value) for value in one] if isinstance(one, list | tuple) else one
+
+    return same(state)
+
+
+def _tensors(state: Any) -> Iterator[Tensor]:
+    """Of a nest, in order."""
     if isinstance(state, Tensor):
-        return state.detach().cpu().clone()
-    if isinstance(state, dict):
-        return {key: _copied(value) for key, value in state.items()}
-    return [_copied(value) for value in state] if isinstance(state, list | tuple) else state
+        yield state
+    elif isinstance(state, dict | list | tuple):
+        for one in state.values() if isinstance(state, dict) else state:
+            yield from _tensors(one)
+
+
+def _on_cpu(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Copies, in order; those of a GPU as one of each kind, because each copy waits for all that others have queued."""
+    kinds: dict[tuple[torch.device, torch.dtype], list[int]] = {}
+    for place, one in enumerate(tensors):
+        kinds.setdefault((one.device, one.dtype), []).append(place)
+    copies: dict[int, Tensor] = {}
+    for places in kinds.values():
+        own = [tensors[place].detach() for place in places]
+        flat = torch.cat([one.reshape(-1) for one in own]).cpu()
+        parts = torch.split(flat, [one.numel() for one in own])
+        # Each in memory of its own, as files want them.
+        copies |= {place: part.view(one.shape).clone() for place, part, one in zip(places, parts, own, strict=True)}
+    return [copies[place] for place in range(len(tensors))]
