@@ -49,7 +49,7 @@ class Company:
         self.left: set[int] = set()
         """Runs that have failed or are over. Their networks stay where they are, and nobody asks what they do."""
         self._first = self.trainers[0]
-        self._workers = physics_workers(self._first.device, cores)
+        self._cores = cores
         self._kept: LaneRollouts | None = None
         self._spent: dict[str, float] = {}
 
@@ -155,7 +155,8 @@ class Company:
         first = self._first
         count = episodes or first.spec.budget.evaluation_episodes
         slots = count * len(self.trainers)
-        env = BatchedEnv(first.task, slots, self._workers, simulator=first.spec.simulator)
+        workers = physics_workers(first.device, slots, self._cores)
+        env = BatchedEnv(first.task, slots, workers, simulator=first.spec.simulator)
         precision: Precision = "bfloat16" if first.precision == "bfloat16" else "float32"
         views = [one.view for one in self.trainers]
         made: LaneRollouts = ROLLOUTS[first.path](networks or self._steps.networks, env, views, first.device, precision)

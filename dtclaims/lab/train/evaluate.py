@@ -1,5 +1,7 @@
 """What evaluates models, by path (protocol §5)."""
 
+import math
+
 import torch
 
 from dtclaims.choice import Choice
@@ -11,11 +13,19 @@ ROLLOUTS = Choice(
 """By path: the roll-outs of models, see `LaneRollouts`."""
 
 
-def physics_workers(device: torch.device | str, cores: int | None = None) -> int:
+SLOTS_EACH = 25
+"""Of a process that steps physics, at least: a lock step waits for every process, and twice as many with half the slots
+each were hardly faster (docs/engine.md)."""
+
+
+def physics_workers(device: torch.device | str, slots: int, cores: int | None = None) -> int:
     """Processes that step the physics of roll-outs: none but the run's own beside other CPU workers.
 
     Args:
         device: of the network.
+        slots: of the environment.
         cores: that the run may use beside a GPU; None for all there are.
     """
-    return max(1, cores or cpu_count()) if torch.device(device).type == "cuda" else 1
+    if torch.device(device).type != "cuda":
+        return 1
+    return min(max(1, cores or cpu_count()), math.ceil(slots / SLOTS_EACH))

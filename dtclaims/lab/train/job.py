@@ -94,7 +94,7 @@ def train_runs(
     Raises:
         UsageError: a precision that is not offered on the device.
     """
-    made = [_Made(run, Trainer(run.spec, run.data, run.backbones, device, precision)) for run in runs]
+    made = [_Made(run, Trainer(run.spec, run.data, run.backbones, device, precision), len(runs)) for run in runs]
     company = Company([one.trainer for one in made], cores, rehearses=runs[0].rehearses)
 
     def leave(index: int, what: Any) -> None:
@@ -130,11 +130,11 @@ def train_runs(
 class _Made:
     """A run that is being made."""
 
-    def __init__(self, run: Asked, trainer: Trainer) -> None:
+    def __init__(self, run: Asked, trainer: Trainer, runs: int) -> None:
         assert run.desk.folder is not None
         self.run, self.trainer, self.folder = run, trainer, run.desk.folder
         self.past, self.kept = _take_up(trainer, self.folder, run.desk.note)
-        self.saving = Saving(self.folder)
+        self.saving = Saving(self.folder, runs)
 
     def after_epoch(self, seconds: float) -> None:
         """Keep what an epoch of so many seconds left."""

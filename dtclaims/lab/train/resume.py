@@ -34,10 +34,11 @@ class Saving:
 
     Args:
         folder: of the run.
+        runs: that are trained together and saved one after the other, this one among them: the pause is for all.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, runs: int = 1) -> None:
+        self._folder, self._pause = folder, PAUSE * runs
         self._not_before = -math.inf
 
     def save(
@@ -58,7 +59,7 @@ class Saving:
             return
         save_state(self._folder, state(), past, kept)
         ended = time.monotonic()
-        self._not_before = ended + PAUSE * (ended - began)
+        self._not_before = ended + self._pause * (ended - began)
 
 
 def save_state(

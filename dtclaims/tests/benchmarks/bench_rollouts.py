@@ -34,7 +34,7 @@ def network(width: int, heads: int, device: str) -> DecisionTransformer:
 def ours(
     model: DecisionTransformer, episodes: int, steps: int, device: str, precision: str, context: int = CONTEXT
 ) -> np.ndarray:
-    env = BatchedEnv(TASK, episodes, physics_workers(device))
+    env = BatchedEnv(TASK, episodes, physics_workers(device, episodes))
     view = View(TASK.target, context, MEAN, STD, TASK.action_dim)
     asked = model if device == "cpu" else together([model], precision)
     made = ROLLOUTS[path_of(device)](asked, env, [view], torch.device(device), precision)

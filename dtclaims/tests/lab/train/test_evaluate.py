@@ -393,10 +393,11 @@ def test_lanes_count_finished_episodes_once(path: str) -> None:
 
 
 def test_physics_workers_are_those_that_the_run_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One on a CPU; beside a GPU as many as it has cores, all of them if nobody says."""
+    """One on a CPU; beside a GPU as many as it has cores, all of them if nobody says, and as its slots keep busy."""
     monkeypatch.setattr("dtclaims.lab.train.evaluate.cpu_count", lambda: 12)
-    assert [physics_workers("cpu", cores) for cores in (None, 1, 32)] == [1, 1, 1]
-    assert [physics_workers("cuda", cores) for cores in (None, 1, 3, 32)] == [12, 1, 3, 32]
+    assert [physics_workers("cpu", 1000, cores) for cores in (None, 1, 32)] == [1, 1, 1]
+    assert [physics_workers("cuda", 1000, cores) for cores in (None, 1, 3, 32)] == [12, 1, 3, 32]
+    assert [physics_workers("cuda", slots, 32) for slots in (1, 25, 26, 100, 400)] == [1, 1, 2, 4, 16]
 
 
 def test_reduced_precision_is_refused_where_it_is_not_offered() -> None:

@@ -101,12 +101,18 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert not train_job(store, tiny_job(), lambda *_: None)
 
 
-def test_saving_takes_a_twentieth_of_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first epoch is saved; then no state is made or written before 20 times the last save's duration is over."""
-    monkeypatch.setattr(resume, "PAUSE", 20.0)
+@pytest.mark.parametrize(("pause", "runs"), [(20.0, 1), (5.0, 4)])
+def test_saving_takes_a_twentieth_of_the_time(
+    pause: float, runs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first epoch is saved; then no state is made or written before 20 times the last save's duration is over.
+
+    Runs that are trained together wait for each other's saves, so that each pauses for all of them.
+    """
+    monkeypatch.setattr(resume, "PAUSE", pause)
     now, made = 100.0, 0
     monkeypatch.setattr("dtclaims.lab.train.resume.time.monotonic", lambda: now)
-    saving = Saving(tmp_path)
+    saving = Saving(tmp_path, runs)
 
     def state() -> dict[str, Any]:
         nonlocal now, made
