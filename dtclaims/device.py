@@ -83,12 +83,12 @@ def runs_per_gpu(most: int | None, cores: int | None = None) -> int:
 
 
 def cores_each(workers: int, cores: int) -> int:
-    """Cores that each of some workers may use: half of all, or twice its share where that is more.
+    """Cores that each of some workers may use: a quarter of all, or twice its share where that is more.
 
     Its neighbours seldom want theirs at once: with twice its share, 32 workers kept 25 of 64 cores busy while all were
     at work, and in the end, when few were left, eight.
     """
-    return min(cores, max(-(-cores // 2), -(-2 * cores // workers)))
+    return min(cores, max(-(-cores // 4), -(-2 * cores // workers)))
 
 
 def worker_count(most: int | None, workers: int | None, gpus: int, cores: int) -> int:

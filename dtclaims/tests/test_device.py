@@ -74,7 +74,8 @@ def test_version_1_is_read_too(machine: Path) -> None:
     assert cpu_count() == 5
 
 
-def test_a_worker_may_use_half_of_the_cores() -> None:
-    """One worker, or two, may use all; many may use half each, since few of them step physics at once."""
-    assert [cores_each(workers, 16) for workers in (1, 2, 3, 4, 8, 64)] == [16, 16, 11, 8, 8, 8]
+def test_a_worker_may_use_a_quarter_of_the_cores() -> None:
+    """One worker, or two, may use all; many may use a quarter each, since few of them step physics at once."""
+    assert [cores_each(workers, 16) for workers in (1, 2, 3, 4, 8, 64)] == [16, 16, 11, 8, 4, 4]
+    assert cores_each(32, 64) == 16
     assert [cores_each(workers, 1) for workers in (1, 2, 5)] == [1, 1, 1]
