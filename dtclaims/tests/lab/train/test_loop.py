@@ -1,12 +1,14 @@
 """The training loop: the reference's optimiser steps, and the properties its claims rest on."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 from dtclaims.errors import RunFailed, UsageError
 from dtclaims.lab.data.windows import Batch, WindowSampler
@@ -220,3 +222,26 @@ def test_a_loss_that_is_not_finite_ends_the_run(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(StackAlone, "error", poisoned)
     with pytest.raises(RunFailed, match="step 5 of 12"):
         finished(replace(tiny_spec(), context=2), made_up([30, 40]), BACKBONES)
+
+
+def test_a_state_is_a_copy(tmp_path: Path) -> None:
+    """Parameters and Adam's state keep kind and shape, share memory with nothing, and stay as they were when read."""
+    trainer = Trainer(tiny_spec(), made_up([30, 40]), BACKBONES)
+    trainer.train_epoch()
+    state, parameters = trainer.state(), trainer.parameters()
+    own = trainer.model.state_dict()
+    copies = [*parameters.values(), *state["model"].values()]
+    copies += [one for of in state["optimizer"]["state"].values() for one in of.values()]
+    assert {name: (one.dtype, one.shape) for name, one in parameters.items()} == {
+        name: (one.dtype, one.shape) for name, one in own.items()
+    }
+    for name, one in own.items():
+        assert torch.equal(parameters[name], one), name
+        assert torch.equal(state["model"][name], one), name
+    places = {one.untyped_storage().data_ptr() for one in copies}
+    assert len(places) == len(copies)
+    assert not places & {one.untyped_storage().data_ptr() for one in own.values()}
+    save_file(parameters, tmp_path / "parameters.safetensors")
+    before = {name: one.clone() for name, one in parameters.items()}
+    trainer.train_epoch()
+    assert all(torch.equal(parameters[name], one) for name, one in before.items())
