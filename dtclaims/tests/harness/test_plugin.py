@@ -143,8 +143,8 @@ def test_a_machine_that_is_not_here_can_be_planned_for(run: Any, monkeypatch: py
         return seconds, machine
 
     one, four = planned("-m", "gpu"), planned("-m", "gpu", "--gpus", "4", "--cores", "64")
-    assert one[1] == "5 processes, 1 GPU and 16 cores"
-    assert four[1] == "20 processes, 4 GPUs and 64 cores"
+    assert one[1] == "8 processes, 1 GPU and 16 cores"
+    assert four[1] == "32 processes, 4 GPUs and 64 cores"
     assert one[0] > 2 * four[0] > 0
     assert planned("--device", "cuda", "--scale", "mini", "--cores", "2")[1] == "2 processes, 1 GPU and 2 cores"
     assert run("--device", "cuda").ret == EXIT_USAGE

@@ -455,8 +455,8 @@ def test_a_full_disk_is_told_by_whatever_meets_it(tmp_path: Path) -> None:
     ("device", "scale", "workers", "machine", "places", "cores"),
     [
         ("cpu", "mini", 3, 8, [None] * 3, 6),
-        ("cuda", "mini", None, 64, ["4", "7"] * 16, 4),
-        ("cuda", "mini", None, 20, ["4", "7"] * 10, 2),
+        ("cuda", "mini", None, 64, ["4", "7"] * 16, 16),
+        ("cuda", "mini", None, 20, ["4", "7"] * 10, 5),
         ("cuda", "paper", None, 64, ["4", "7"] * 2, 32),
         ("cuda:1", "paper", None, 64, ["7"] * 2, 64),
         ("cuda", "paper", None, 1, ["4", "7"], 1),
