@@ -59,14 +59,20 @@ class PhysicsPool:
         self.closed = False
 
     def processes(self, count: int) -> list[WorkerProcess]:
-        """So many of them; those that are missing are started.
+        """So many of them, or as many as the machine lets be; those that are missing are started.
 
         Raises:
-            SimulatorError: one cannot be started.
+            SimulatorError: not even one can be started.
         """
         with self._safely():
             while len(self._processes) < count:
-                self._processes.append(self._start())
+                try:
+                    self._processes.append(self._start())
+                except SimulatorError:
+                    # A limit on processes makes physics slower; nothing else depends on how many there are.
+                    if not self._processes:
+                        raise
+                    break
             return self._processes[:count]
 
     @property

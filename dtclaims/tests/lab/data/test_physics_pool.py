@@ -152,6 +152,27 @@ def test_interrupted_waiting_ends_the_processes(pool: PhysicsPool, monkeypatch: 
         env.step(STILL)
 
 
+def test_a_machine_without_room_for_more_steps_with_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a limit on processes is met, those that are there do it all, to the same bits; without any, an error."""
+    room = 2
+
+    def start() -> WorkerProcess:
+        if len(pool._processes) == room:
+            raise SimulatorError("a physics process cannot be started", given="Resource temporarily unavailable")
+        return WorkerProcess()
+
+    pool = PhysicsPool(start)
+    monkeypatch.setattr(physics_pool, "_pools", lambda start: [pool])
+    env, alone = BatchedEnv(HOPPER, 4, 3), BatchedEnv(HOPPER, 4, 1)
+    assert len(pool._processes) == 2
+    np.testing.assert_array_equal(env.reset([1, 2, 3, 4]), alone.reset([1, 2, 3, 4]))
+    np.testing.assert_array_equal(env.step(STILL)[0], alone.step(STILL)[0])
+    pool.close()
+    room, pool = 0, PhysicsPool(start)
+    with pytest.raises(SimulatorError, match="cannot be started"):
+        BatchedEnv(HOPPER, 4, 3)
+
+
 def test_memory_that_is_not_there_is_told_of(pool: PhysicsPool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A container whose shared memory is full ends in a message, not in a fatal signal."""
 
