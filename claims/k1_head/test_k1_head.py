@@ -12,27 +12,14 @@ it must be above 0, and the number is the smallest difference of interest.
     pytest claims/k1_head -m gpu --scale full --task hopper --protocol published --seeds 5
 """
 
-from collections.abc import Callable
 from typing import Any
 
-from dtclaims import Claim, Need, Paper, above, claim, level_above, level_below
+from spans import EARLY, EQUAL_EPS, HEAD_START, LATE, LIKE_CONTEXT, NO_NUMBER, POINTS, Declare
+
+from dtclaims import Need, Paper, above, claim, level_above, level_below
 from dtclaims.lab.design.tasks import ALL_TASKS
 
-Declare = Callable[[Callable[..., float]], Claim]
-
 RANDOM, MATCHED, LANGUAGE = "random_init", "random_matched", "language_pretrained"
-EQUAL_EPS = 1e-8
-LATE = {"first": 8, "last": 10}
-EARLY = {"first": 1, "last": 10}
-
-HEAD_START = above(
-    0.0,
-    interest=5,
-    why="About twice the spread of two seeds in Tables 1 and 2 for a model that learns (2.5 and 3 points).",
-)
-
-NO_NUMBER = Paper("not tested in the paper")
-POINTS = "normalised points"
 
 
 def run(measurement: str, arm: str, *, parameters: dict[str, Any] = LATE, **changes: Any) -> Need:
@@ -240,7 +227,7 @@ def over(name: str, arm: str, effect: str, deviations: tuple[int, ...]) -> Decla
     return claim(
         f"K1-language-over-{name}",
         section="5.5",
-        quote="already acquired some kind of context-like information through pre-training",
+        quote=LIKE_CONTEXT,
         scope="K=1, medium, epochs 1-10; untied head and equal epsilon",
         effect=f"mean score over ten epochs, language pre-trained minus {effect}",
         unit=POINTS,

@@ -12,30 +12,17 @@ Runs are the first 10 of the paper's 40 epochs. Declared before any run of a lan
     pytest claims/k1_head -m gpu --scale full --task hopper --protocol published --seeds 8
 """
 
-from collections.abc import Callable
 from typing import Any
 
-from dtclaims import Claim, Need, Paper, above, claim, level_above, level_below
-from dtclaims.lab.design.tasks import ALL_TASKS
+from spans import EARLY, EQUAL_EPS, HEAD_START, LATE, LIKE_CONTEXT, NO_NUMBER, POINTS, Declare
 
-Declare = Callable[[Callable[..., float]], Claim]
+from dtclaims import Need, Paper, claim, level_above, level_below
+from dtclaims.lab.design.tasks import ALL_TASKS
 
 LANGUAGE, MATCHED, MARKOV = "language_pretrained", "random_matched", "synthetic_markov"
 PERMUTED, MOMENTS = "language_permuted", "language_moments"
-EQUAL_EPS = 1e-8
-LATE = {"first": 8, "last": 10}
-EARLY = {"first": 1, "last": 10}
 HEADS = {"tied": "tied head", "low": "tied head, its weight a tenth at the start", "untied": "untied head"}
 NAMES = {"tied": "tied", "low": "tied_low_scale", "untied": "untied"}
-POINTS = "normalised points"
-NO_NUMBER = Paper("not tested in the paper")
-LIKE_CONTEXT = "already acquired some kind of context-like information through pre-training"
-
-HEAD_START = above(
-    0.0,
-    interest=5,
-    why="About twice the spread of two seeds in Tables 1 and 2 for a model that learns (2.5 and 3 points).",
-)
 
 
 def run(measurement: str, arm: str, head: str, parameters: dict[str, Any]) -> Need:
@@ -87,9 +74,19 @@ def test_language_saturated_tied(saturated: float) -> float:
     return saturated
 
 
-def beyond(head: str, name: str, arms: tuple[str, str], words: str, *, headline: bool = False) -> Declare:
+CONTRASTS = {
+    "language-over-matched": (LANGUAGE, MATCHED, "language pre-trained minus matched random init"),
+    "language-over-permuted": (LANGUAGE, PERMUTED, "language pre-trained minus its permuted weights"),
+    "language-over-moments": (LANGUAGE, MOMENTS, "language pre-trained minus Gaussian weights of its moments"),
+    "language-over-markov": (LANGUAGE, MARKOV, "pre-trained on language minus pre-trained on a Markov chain"),
+    "markov-over-matched": (MARKOV, MATCHED, "pre-trained on a Markov chain minus matched random init"),
+}
+"""By name: the arm that is to have a head start, the one that it is to have it on, and both in words."""
+
+
+def contrast(name: str, head: str, *, headline: bool = False) -> Declare:
     """Declare that one arm has a head start on another of the same network under one head."""
-    more, less = arms
+    more, less, words = CONTRASTS[name]
     return claim(
         f"K1-{name}-{head}",
         section="5.5",
@@ -107,120 +104,73 @@ def beyond(head: str, name: str, arms: tuple[str, str], words: str, *, headline:
     )
 
 
-def over_matched(head: str) -> Declare:
-    """Declare the head start of a language model on its own network with fresh weights."""
-    return beyond(
-        head,
-        "language-over-matched",
-        (LANGUAGE, MATCHED),
-        "language pre-trained minus matched random init",
-        headline=True,
-    )
-
-
-@over_matched("tied")
+@contrast("language-over-matched", "tied", headline=True)
 def test_language_over_matched_tied(more: float, less: float) -> float:
     """The paper's comparison, at equal architecture and epsilon: both start saturated."""
     return more - less
 
 
-@over_matched("low")
+@contrast("language-over-matched", "low", headline=True)
 def test_language_over_matched_low(more: float, less: float) -> float:
     """What is left of it where neither starts saturated (an untied head: K1-language-faster-untied)."""
     return more - less
 
 
-def over_permuted(head: str) -> Declare:
-    """Declare the head start of a language model on its permuted weights."""
-    return beyond(
-        head, "language-over-permuted", (LANGUAGE, PERMUTED), "language pre-trained minus its permuted weights"
-    )
-
-
-@over_permuted("tied")
+@contrast("language-over-permuted", "tied")
 def test_language_over_permuted_tied(more: float, less: float) -> float:
     """Whether it takes what was learned, or the sizes of the weights, to learn through the saturated head."""
     return more - less
 
 
-@over_permuted("low")
+@contrast("language-over-permuted", "low")
 def test_language_over_permuted_low(more: float, less: float) -> float:
     """The same where the head starts sound (an untied head: K1-language-over-permuted)."""
     return more - less
 
 
-def over_moments(head: str) -> Declare:
-    """Declare the head start of a language model on Gaussian weights of its moments."""
-    return beyond(
-        head, "language-over-moments", (LANGUAGE, MOMENTS), "language pre-trained minus Gaussian weights of its moments"
-    )
-
-
-@over_moments("tied")
+@contrast("language-over-moments", "tied")
 def test_language_over_moments_tied(more: float, less: float) -> float:
     """Whether mean and spread of each tensor do as well through the saturated head."""
     return more - less
 
 
-@over_moments("low")
+@contrast("language-over-moments", "low")
 def test_language_over_moments_low(more: float, less: float) -> float:
     """The same where the head starts sound."""
     return more - less
 
 
-@over_moments("untied")
+@contrast("language-over-moments", "untied")
 def test_language_over_moments_untied(more: float, less: float) -> float:
     """The same with a head of its own."""
     return more - less
 
 
-def over_markov(head: str) -> Declare:
-    """Declare the head start of a language model on a network pre-trained on a Markov chain."""
-    return beyond(
-        head,
-        "language-over-markov",
-        (LANGUAGE, MARKOV),
-        "pre-trained on language minus pre-trained on a Markov chain",
-        headline=head == "tied",
-    )
-
-
-@over_markov("tied")
+@contrast("language-over-markov", "tied", headline=True)
 def test_language_over_markov_tied(more: float, less: float) -> float:
     """Whether it takes language, or any pre-training, to learn through the saturated head."""
     return more - less
 
 
-@over_markov("low")
+@contrast("language-over-markov", "low")
 def test_language_over_markov_low(more: float, less: float) -> float:
     """The same where the head starts sound (an untied head: K1-language-over-synthetic)."""
     return more - less
 
 
-def markov_over_matched(head: str) -> Declare:
-    """Declare the head start of pre-training on a Markov chain on fresh weights."""
-    return beyond(
-        head,
-        "markov-over-matched",
-        (MARKOV, MATCHED),
-        "pre-trained on a Markov chain minus matched random init",
-        headline=head == "tied",
-    )
-
-
-@markov_over_matched("tied")
+@contrast("markov-over-matched", "tied", headline=True)
 def test_markov_over_matched_tied(more: float, less: float) -> float:
     """Whether pre-training on tokens without meaning is enough to learn through the saturated head."""
     return more - less
 
 
-@markov_over_matched("low")
+@contrast("markov-over-matched", "low")
 def test_markov_over_matched_low(more: float, less: float) -> float:
     """What such pre-training brings where the head starts sound."""
     return more - less
 
 
-@markov_over_matched("untied")
+@contrast("markov-over-matched", "untied")
 def test_markov_over_matched_untied(more: float, less: float) -> float:
     """What such pre-training brings with a head of its own."""
     return more - less

@@ -51,7 +51,9 @@ class Company:
         self._first = self.trainers[0]
         self._cores = cores
         self._kept: LaneRollouts | None = None
-        self._spent: dict[str, float] = {}
+        self.spent: dict[str, float] = {}
+        """Seconds of the last epoch: its updates, in roll-outs the waits for the networks and for the physics, and the
+        error on what is held out, with a copy of what is best so far."""
 
     @cached_property
     def _steps(self) -> Steps:
@@ -81,7 +83,7 @@ class Company:
         for index, logged in self.update(progress).items():
             with self._alone(index, failures):
                 said[index] = self.trainers[index].trained(logged)
-        self._spent = {"updates": time.perf_counter() - began}
+        self.spent = {"updates": time.perf_counter() - began}
         if not self.present:
             return failures
         seeds = self._of(self.present, [one.episode_seeds() for one in self.trainers])
@@ -92,13 +94,8 @@ class Company:
         for index in self.present:
             with self._alone(index, failures):
                 self.trainers[index].evaluated(rollouts[index], errors[index], said[index])
-        self._spent |= {**lanes.waited, "held out": time.perf_counter() - began}
+        self.spent |= {**lanes.waited, "held out": time.perf_counter() - began}
         return failures
-
-    def spent(self) -> dict[str, float]:
-        """Seconds of the last epoch: its updates, in roll-outs the waits for the networks and for the physics, and the
-        error on what is held out, with a copy of what is best so far."""
-        return {name: round(seconds, 3) for name, seconds in self._spent.items()}
 
     def update(self, progress: Sequence[Progress] | None = None) -> dict[int, Logged]:
         """The updates of one epoch, and nothing else: by run, what they logged."""

@@ -119,12 +119,12 @@ def train_runs(
             continue
         for index, error in company.run_epoch([run.desk.report for run in runs]).items():
             leave(index, error)
-        made_by = time.monotonic()
-        share = (made_by - began) / len(busy)
+        trained = time.monotonic()
+        share = (trained - began) / len(busy)
         each(company.present, lambda index: made[index].after_epoch(share))  # noqa: B023
-        seconds = {"files": time.monotonic() - made_by, "all": time.monotonic() - began}
-        told = {name: round(one, 3) for name, one in seconds.items()}
-        runs[busy[0]].desk.spent({**company.spent(), **told})
+        over_at = time.monotonic()
+        seconds = {**company.spent, "files": over_at - trained, "all": over_at - began}
+        runs[busy[0]].desk.spent({name: round(one, 3) for name, one in seconds.items()})
 
 
 class _Made:

@@ -109,11 +109,6 @@ class StackedSteps:
             self.adam.taken.copy_(torch.tensor(done, dtype=torch.float32))
             with float32_products(self.precision):
                 self._steps(count, report)
-            if self.on_gpu:
-                # A copy would wait awake.
-                over = mark()
-                over.record()
-                over.synchronize()
             log = self.log[:count].cpu()
         if self.stream is not None:
             torch.cuda.current_stream(self.device).wait_stream(self.stream)
@@ -168,6 +163,9 @@ class StackedSteps:
                     marks.pop(0).synchronize()
                 if report is not None:
                     report(step - REPORTED * self.on_gpu)
+        # What copies the log would wait awake.
+        for one in marks:
+            one.synchronize()
 
     def _update(self) -> Callable[..., None]:
         return compiled(update_) if self.compiling else update_
