@@ -151,6 +151,9 @@ def _carry_out(agenda: Agenda, engine: Engine, background: Background, display: 
     running: dict[str, tuple[Order, Group]] = {}
 
     def hear(event: Event) -> None:
+        if event.key not in running and not isinstance(event, Ended):
+            # A group speaks through one of its jobs, which may be over before the others.
+            return
         if isinstance(event, Advanced):
             display.advance(event.key, event.done, event.total)
         elif isinstance(event, Noted):

@@ -46,8 +46,9 @@ class WorkerProcess:
                 env={**os.environ, **self._variables(), **threads},
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                # Ctrl-C reaches the whole process group; the parent decides when they leave.
-                start_new_session=True,
+                # Ctrl-C reaches the whole process group; the parent decides when they leave. No session of their own:
+                # Linux gives each session an equal share of a busy core, and theirs would starve the workers'.
+                process_group=0,
             )
         except OSError as error:
             self.pipe.close()

@@ -5,7 +5,7 @@ Importing this package does not import torch: judging stored results must not ne
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dtclaims.harness.lab import Stored
@@ -30,6 +30,21 @@ CHUNK = 100
 
 ALL_SCALES = ("mini", "small", "full", "paper")
 BEYOND_MINI = ALL_SCALES[1:]
+
+
+# A worker takes many measurements of runs on the same data, one after the other: they share what is made of them.
+@lru_cache(maxsize=4)
+def _trained_on(data: "Trajectories", seed: int, min_steps: int) -> "Trajectories":
+    from dtclaims.lab.data.split import split_trajectories
+
+    return split_trajectories(data, seed=seed, min_steps=min_steps)[0]
+
+
+@lru_cache(maxsize=2)
+def _sampler(data: "Trajectories", device: str) -> Any:
+    from dtclaims.lab.data.windows import WindowSampler
+
+    return WindowSampler(data, ANALYSIS_CONTEXT, device)
 
 
 @dataclass(frozen=True)
@@ -66,10 +81,8 @@ class Bench:
         """The trajectories the run was trained on; all of them without a run."""
         if self.run is None or not self.spec["held_out"]:
             return self.all_data
-        from dtclaims.lab.data.split import split_trajectories
-
         # The trainer's own split: it normalised with the statistics of this part (DEV-12).
-        return split_trajectories(self.all_data, seed=self.spec["seed"], min_steps=self.budget.held_out_steps)[0]
+        return _trained_on(self.all_data, self.spec["seed"], self.budget.held_out_steps)
 
     def state(self, paper_epoch: int) -> "dict[str, torch.Tensor]":
         """The run's parameters at the epoch that stands for one of the paper's, on the CPU; epoch 0 is rebuilt."""
@@ -118,9 +131,7 @@ class Bench:
     @cached_property
     def sampler(self) -> Any:
         """The window sampler of the run's training data at K = 20."""
-        from dtclaims.lab.data.windows import WindowSampler
-
-        return WindowSampler(self.data, ANALYSIS_CONTEXT, self.device)
+        return _sampler(self.data, self.device)
 
     def windows(
         self, count: int, *, full: bool, per_seed: bool, purpose: str = "analysis", chunk: int = CHUNK

@@ -15,7 +15,7 @@ from dtclaims.lab.models import Backbone
 from dtclaims.lab.train.company import Company
 from dtclaims.lab.train.loop import Trainer
 from dtclaims.lab.train.precision import TrainPrecision
-from dtclaims.lab.train.resume import Saving, load_state, save_checkpoint
+from dtclaims.lab.train.resume import Pauses, load_state, save_checkpoint, save_state
 
 
 class Desk(Protocol):
@@ -72,7 +72,7 @@ def train_runs(
     Each has a folder, which holds while it trains and afterwards:
 
         epoch_NNN.safetensors   the model's parameters at each of `spec.kept_epochs`
-        state.safetensors       all that the rest of the run depends on, after one of the last epochs (`Saving`)
+        state.safetensors       all that the rest of the run depends on, after one of the last epochs (`Pauses`)
 
     Files of other names are the caller's and are left alone. A state that is damaged or of another version, or beside
     which a checkpoint is damaged, is told, and the run starts again; one that may not be read ends the run.
@@ -94,7 +94,8 @@ def train_runs(
     Raises:
         UsageError: a precision that is not offered on the device.
     """
-    made = [_Made(run, Trainer(run.spec, run.data, run.backbones, device, precision), len(runs)) for run in runs]
+    made = [_Made(run, Trainer(run.spec, run.data, run.backbones, device, precision)) for run in runs]
+    pauses = Pauses()
     company = Company([one.trainer for one in made], cores, rehearses=runs[0].rehearses)
 
     def leave(index: int, what: Any) -> None:
@@ -121,7 +122,8 @@ def train_runs(
             leave(index, error)
         trained = time.monotonic()
         share = (trained - began) / len(busy)
-        each(company.present, lambda index: made[index].after_epoch(share))  # noqa: B023
+        with pauses.saving() as due:
+            each(company.present, lambda index: made[index].after_epoch(share, save=due))  # noqa: B023
         over_at = time.monotonic()
         seconds = {**company.spent, "files": over_at - trained, "all": over_at - began}
         runs[busy[0]].desk.spent({name: round(one, 3) for name, one in seconds.items()})
@@ -130,22 +132,21 @@ def train_runs(
 class _Made:
     """A run that is being made."""
 
-    def __init__(self, run: Asked, trainer: Trainer, runs: int) -> None:
+    def __init__(self, run: Asked, trainer: Trainer) -> None:
         assert run.desk.folder is not None
         self.run, self.trainer, self.folder = run, trainer, run.desk.folder
         self.past, self.kept = _take_up(trainer, self.folder, run.desk.note)
-        self.saving = Saving(self.folder, runs)
 
-    def after_epoch(self, seconds: float) -> None:
-        """Keep what an epoch of so many seconds left."""
+    def after_epoch(self, seconds: float, *, save: bool) -> None:
+        """Keep what an epoch of so many seconds left, its state too if it is time to."""
         trainer, spec, desk = self.trainer, self.run.spec, self.run.desk
         self.past["seconds"] += seconds
         desk.check()
         if trainer.epoch in spec.kept_epochs:
             name = f"epoch_{trainer.epoch:03d}.safetensors"
             self.kept[name] = save_checkpoint(self.folder / name, trainer.parameters())
-        if trainer.epoch < spec.epochs:
-            self.saving.save(trainer.state, self.past, self.kept)
+        if save and trainer.epoch < spec.epochs:
+            save_state(self.folder, trainer.state(), self.past, self.kept)
         desk.tell(trainer.epoch, {name: values[-1] for name, values in trainer.curves.items()})
 
     def result(self, fresh: Mapping[str, Any], seconds: float) -> dict[str, Any]:

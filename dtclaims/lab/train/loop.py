@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from dtclaims.lab.train.company import Company, Progress
 
 HELD_OUT_CHUNK = 512
-"""Held-out windows that go through a network at once."""
+"""Held-out windows that go through a network at once, at least."""
+HELD_OUT_STEPS = 2560
+"""Steps of short windows that do, at least."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,8 @@ def _windows(data: Trajectories, seed: int | None, min_steps: int, context: int)
     sampler = WindowSampler(kept, context, statistics_of=train)
     count = math.ceil(min_steps / context)
     starts = sampler.draw(count, generator(seed, "held_out"))
-    batches = tuple(sampler.gather(starts[i : i + HELD_OUT_CHUNK]) for i in range(0, count, HELD_OUT_CHUNK))
+    chunk = max(HELD_OUT_CHUNK, HELD_OUT_STEPS // context)
+    batches = tuple(sampler.gather(starts[i : i + chunk]) for i in range(0, count, chunk))
     return _Windows(train, WindowSampler(train, context), batches)
 
 

@@ -1,6 +1,6 @@
 """A run between two epochs, on disk: what a killed worker leaves for the next one.
 
-    STORE/work/KEY/state.safetensors     the trainer's state after one of the last finished epochs (`Saving`)
+    STORE/work/KEY/state.safetensors     the trainer's state after one of the last finished epochs (`Pauses`)
     STORE/work/KEY/epoch_NNN.safetensors checkpoints kept so far
 
 The state is one file, replaced by one rename: tensors as safetensors, all else as JSON in its header, with checksums of
@@ -11,7 +11,8 @@ import json
 import math
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,40 +27,27 @@ from dtclaims.harness.lab import STATE
 from dtclaims.states import SCHEMA, check_state, digest
 
 PAUSE = 20.0
-"""How many times as long as the last save took no other is made: about 5 % of a run at most go into saving."""
+"""How many times as long as the last saves took no others are made: about 5 % of a run at most go into saving."""
 
 
-class Saving:
-    """Saves the state of a run after its first epoch, and then as often as `PAUSE` lets.
+class Pauses:
+    """When runs that are trained together are saved: all after their first epoch, and then as often as `PAUSE` lets.
 
-    Args:
-        folder: of the run.
-        runs: that are trained together and saved one after the other, this one among them: the pause is for all.
+    One clock for all of them: saved after the same epochs, a stopped group is taken up in step.
     """
 
-    def __init__(self, folder: Path, runs: int = 1) -> None:
-        self._folder, self._pause = folder, PAUSE * runs
+    def __init__(self) -> None:
         self._not_before = -math.inf
 
-    def save(
-        self, state: Callable[[], Mapping[str, Any]], past: Mapping[str, Any], kept: Mapping[str, Mapping[str, Any]]
-    ) -> None:
-        """Write the state, if it is time.
-
-        Args:
-            state: makes it; that takes time too.
-            past: see `save_state`.
-            kept: see `save_state`.
-
-        Raises:
-            StoreError: see `save_state`.
-        """
+    @contextmanager
+    def saving(self) -> Iterator[bool]:
+        """Whether it is time to save, for a block that saves all of them then."""
         began = time.monotonic()
-        if began < self._not_before:
-            return
-        save_state(self._folder, state(), past, kept)
-        ended = time.monotonic()
-        self._not_before = ended + self._pause * (ended - began)
+        due = began >= self._not_before
+        yield due
+        if due:
+            ended = time.monotonic()
+            self._not_before = ended + PAUSE * (ended - began)
 
 
 def save_state(

@@ -131,7 +131,8 @@ class StackedSteps:
             count = together.mask.sum(dim=(1, 2))
             total += self.forward.errors(masters, together, keys, half=False)[0] * count
             steps += count
-        return list(map(float, total / steps))
+        found: list[float | None] = (total / steps).tolist()
+        return found
 
     def with_parameters(self, states: Sequence[Mapping[str, Tensor]]) -> Networks:
         """See `Steps.with_parameters`."""

@@ -19,8 +19,9 @@ import pytest
 
 from dtclaims.errors import StoreError, UsageError
 from dtclaims.files import writing
-from dtclaims.harness.engine.engine import Ended, Event, Noted
+from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted, Spent
 from dtclaims.harness.engine.executor import LOOK, make_engine
+from dtclaims.harness.engine.inline import Inline
 from dtclaims.harness.engine.loggers import LOGGERS, telling
 from dtclaims.harness.engine.processes import Processes
 from dtclaims.harness.engine.progress import Display, clock
@@ -391,6 +392,25 @@ def test_what_is_made_is_timed(tmp_path: Path) -> None:
     assert len(timings) == outcome.trained + outcome.measured == 4
     assert {one.kind for one in timings} == {"run", "measurement"}
     assert all(0 < one.seconds < 60 and (one.workers, one.together, one.gpus) == (1, 1, 0) for one in timings)
+
+
+def test_a_word_of_a_job_that_is_over_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group speaks through its first job, also after that one failed alone; the others go on."""
+    hear = Inline.wait
+
+    def wait(self: Inline, timeout: float | None, listen: Callable[[Event], None]) -> None:
+        def twice(event: Event) -> None:
+            listen(event)
+            if isinstance(event, Ended):
+                listen(Spent(event.key, {"all": 1.0}))
+                listen(Noted(event.key, "late"))
+                listen(Advanced(event.key, 1, 2))
+
+        hear(self, timeout, twice)
+
+    monkeypatch.setattr(Inline, "wait", wait)
+    store, plan = Store(tmp_path / "store"), tiny_plan(2)
+    assert execute(plan, store, Display(io.StringIO()), executor="inline").trained == 2
 
 
 def test_a_full_disk_ends_the_session_at_the_first_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,6 +152,18 @@ def test_interrupted_waiting_ends_the_processes(pool: PhysicsPool, monkeypatch: 
         env.step(STILL)
 
 
+def test_workers_share_the_cores_fairly() -> None:
+    """A session of their own would give each physics process as much of a core as all others together; Ctrl-C is not
+    theirs, though."""
+    worker = WorkerProcess()
+    try:
+        assert os.getsid(worker.process.pid) == os.getsid(0)
+        assert os.getpgid(worker.process.pid) != os.getpgid(0)
+    finally:
+        worker.stop()
+        worker.wait()
+
+
 def test_a_machine_without_room_for_more_steps_with_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a limit on processes is met, those that are there do it all, to the same bits; without any, an error."""
     room = 2

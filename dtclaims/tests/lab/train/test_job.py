@@ -13,11 +13,12 @@ from dtclaims.errors import UsageError
 from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.metrics import parameter_similarity
 from dtclaims.lab.models.displacement import block_parameters
-from dtclaims.lab.train import resume
+from dtclaims.lab.train import job, loop, resume
+from dtclaims.lab.train.job import Asked, train_runs
 from dtclaims.lab.train.loop import Trainer
 from dtclaims.tests.support.examples import TINY_BUDGET, made_up, tiny_backbone, tiny_spec
 from dtclaims.tests.support.tiny_benches import backbones
-from dtclaims.tests.support.training import finished, train_run
+from dtclaims.tests.support.training import Desk, finished, train_run
 
 BACKBONES = {"language": tiny_backbone()}
 DATA = made_up([30, 40, 25, 35])
@@ -155,6 +156,39 @@ def test_a_stopped_run_goes_on(tmp_path: Path) -> None:
     assert notes == ["goes on after epoch 2 of 6", "goes on after epoch 3 of 6"]
     assert result["resumed"] == [2, 3]
     assert result["curves"] == finished(SPEC, DATA, BACKBONES).curves
+
+
+def test_runs_that_train_together_are_saved_after_the_same_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the saves of each take: a group that was stopped is taken up in step."""
+    now = 0.0
+    monkeypatch.setattr(loop, "path_of", lambda device: "stacked")
+    monkeypatch.setattr("dtclaims.lab.train.resume.time.monotonic", lambda: now)
+    monkeypatch.setattr(resume, "PAUSE", 1.0)
+    told: dict[int, list[int]] = {seed: [] for seed in range(3)}
+    saved: dict[int, list[int]] = {seed: [] for seed in range(3)}
+
+    def save(folder: Path, *_: Any) -> None:
+        nonlocal now
+        seed = int(folder.name)
+        now += 0.1 * (1 + seed)
+        saved[seed].append(len(told[seed]) + 1)
+
+    def tell(seed: int, epoch: int) -> None:
+        nonlocal now
+        told[seed].append(epoch)
+        now += 0.15
+
+    monkeypatch.setattr(job, "save_state", save)
+    asked = []
+    for seed in range(3):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        desk = Desk(folder, tell=lambda epoch, _, seed=seed: tell(seed, epoch))  # type: ignore[misc]
+        asked.append(Asked(replace(SPEC, seed=seed), DATA, BACKBONES, desk))
+    train_runs(asked, lambda *_: None)
+    assert saved == {seed: [1, 5] for seed in range(3)}
 
 
 def test_a_damaged_state_starts_the_run_again(tmp_path: Path) -> None:
