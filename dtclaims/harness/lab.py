@@ -6,6 +6,7 @@ Types only: this module imports neither floor.
 """
 
 import argparse
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -235,6 +236,8 @@ class Cost:
     to be each job's own and one the group's."""
     spread: float = 0.0
     """Core seconds that are spread over the cores of its worker, such as physics."""
+    cores: float = math.inf
+    """Over so many of them at most; of jobs that are done together, the sum."""
     once: tuple[Once, ...] = ()
     """What has to be made before, and serves others too."""
     unit: str = "steps"

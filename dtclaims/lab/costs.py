@@ -13,7 +13,7 @@ from typing import Any
 from dtclaims.device import device_class
 from dtclaims.errors import FixtureError
 from dtclaims.harness.lab import Cost, Once
-from dtclaims.lab.data.simulators import V4, missing, simulator_of_data
+from dtclaims.lab.data.simulators import SLOTS_EACH, V4, missing, simulator_of_data
 from dtclaims.lab.design.kinds import network
 from dtclaims.lab.design.spec import RunSpec
 from dtclaims.lab.inputs import Inputs
@@ -101,6 +101,7 @@ def run_cost(spec: RunSpec, inputs: Inputs, device: str) -> Cost:
         accelerator=alone[1],
         shared=tuple(others),
         spread=physics / rates["share_of_cores"],
+        cores=budget.evaluation_episodes / SLOTS_EACH,
         once=(*once, compiled),
     )
 

@@ -106,7 +106,7 @@ def wall(costs: Sequence[Cost], cores: int) -> tuple[float, float, float]:
     """
     gpu = sum(one.accelerator_of(len(costs)) for one in costs)
     alone, spread = sum(one.seconds for one in costs), sum(one.spread for one in costs)
-    return alone + gpu + spread / cores, gpu, alone + spread
+    return alone + gpu + spread / max(1, min(cores, sum(one.cores for one in costs))), gpu, alone + spread
 
 
 def steady(cost: Cost, size: int, machine: Machine) -> float:

@@ -19,6 +19,10 @@ SIMULATORS = (V4, GYM_V2)
 D4RL_SIMULATOR = GYM_V2
 """Of D4RL's own sets and score constants, and so of the paper's data."""
 
+SLOTS_EACH = 25
+"""Of a process that steps physics, at least: a lock step waits for every process, and twice as many with half the slots
+each were hardly faster (docs/engine.md)."""
+
 WORLDS = Choice(v4="dtclaims.lab.data.simulators:Present", gym_v2="dtclaims.lab.data.simulators:Legacy")
 """By name, a dash written as an underscore: what steps physics. A job's address follows its own only."""
 

@@ -6,16 +6,12 @@ import torch
 
 from dtclaims.choice import Choice
 from dtclaims.device import cpu_count
+from dtclaims.lab.data.simulators import SLOTS_EACH
 
 ROLLOUTS = Choice(
     plain="dtclaims.lab.train.plain_lanes:PlainRollouts", stacked="dtclaims.lab.train.stacked_lanes:StackedRollouts"
 )
 """By path: the roll-outs of models, see `LaneRollouts`."""
-
-
-SLOTS_EACH = 25
-"""Of a process that steps physics, at least: a lock step waits for every process, and twice as many with half the slots
-each were hardly faster (docs/engine.md)."""
 
 
 def physics_workers(device: torch.device | str, slots: int, cores: int | None = None) -> int:

@@ -72,6 +72,12 @@ def test_training_and_physics_of_workers_overlap(workers: int, gpus: int, took: 
     assert steady(cost, 1, machine) == pytest.approx(each)
 
 
+@pytest.mark.parametrize(("size", "took"), [(1, 40), (5, 5 * 10), (20, 20 * 40 / 16)])
+def test_physics_of_few_runs_is_on_few_cores(size: int, took: float) -> None:
+    """However many cores a worker has: each run keeps 0.8 of one busy, and one is always there."""
+    assert wall([Cost(seconds=0.0, spread=40.0, cores=0.8)] * size, 16)[0] == pytest.approx(took)
+
+
 def test_a_group_costs_less_than_its_jobs() -> None:
     """Between two measured sizes a part is each job's own and a part the group's; beyond them nothing more is gained.
 
