@@ -86,15 +86,13 @@ class Company:
         self.spent = {"updates": time.perf_counter() - began}
         if not self.present:
             return failures
-        seeds = self._of(self.present, [one.episode_seeds() for one in self.trainers])
-        lanes = self._rollouts()
-        rollouts = lanes.run(seeds, self._horizon)
+        rollouts = self.roll_out()
         began = time.perf_counter()
         errors = self._steps.errors([one.held_out for one in self.trainers])
         for index in self.present:
             with self._alone(index, failures):
                 self.trainers[index].evaluated(rollouts[index], errors[index], said[index])
-        self.spent |= {**lanes.waited, "held out": time.perf_counter() - began}
+        self.spent |= {**self._rollouts().waited, "held out": time.perf_counter() - began}
         return failures
 
     def update(self, progress: Sequence[Progress] | None = None) -> dict[int, Logged]:
@@ -113,6 +111,12 @@ class Company:
             None if progress is None else report,
         )
         return {index: logged[index] for index in self.present}
+
+    def roll_out(self) -> list[Rollouts]:
+        """The episodes of one epoch, and nothing else; those of runs that have left are empty."""
+        return self._rollouts().run(
+            self._of(self.present, [one.episode_seeds() for one in self.trainers]), self._horizon
+        )
 
     def evaluate_afresh(self, which: Sequence[int] = (0,)) -> dict[int, dict[str, dict[str, Any]]]:
         """The best epoch's checkpoint and the last's, each on episodes that no epoch was chosen by.

@@ -233,6 +233,10 @@ class Trainer:
         """
         return self.trained(self._alone.update(None if progress is None else [progress])[0])
 
+    def roll_out(self) -> Rollouts:
+        """See `Company.roll_out`."""
+        return self._alone.roll_out()[0]
+
     def evaluate_afresh(self) -> dict[str, dict[str, Any]]:
         """See `Company.evaluate_afresh`."""
         return self._alone.evaluate_afresh()[0]

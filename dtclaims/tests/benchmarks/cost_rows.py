@@ -19,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -92,14 +92,12 @@ def kind(spec: RunSpec, device: str, rate: float) -> dict[str, float]:
     trainer.train_epoch()
     first = time.perf_counter() - start
     update = timed(trainer.train_epoch)
-    roll = cast(Any, trainer)._roll_out
     start = time.perf_counter()
-    roll(0)
+    trainer.roll_out()
     first += time.perf_counter() - start
-    start, done, lock, epoch = time.perf_counter(), 0, 0, 0
+    start, done, lock = time.perf_counter(), 0, 0
     while time.perf_counter() - start < 2.0:
-        epoch += 1
-        lengths = roll(epoch).lengths
+        lengths = trainer.roll_out().lengths
         done, lock = done + int(lengths.sum()), lock + int(lengths.max())
     waited = time.perf_counter() - start - done / rate
     return {

@@ -7,6 +7,8 @@ import pytest
 
 from dtclaims.errors import FixtureError
 from dtclaims.harness.lab import Once, protocols_of
+from dtclaims.harness.plan.planner import expected_of
+from dtclaims.harness.store.timings import Timing, add_timing
 from dtclaims.lab import costs
 from dtclaims.lab.costs import measurement_cost, run_cost, shape_of, table
 from dtclaims.lab.design.scales import SCALES
@@ -14,6 +16,8 @@ from dtclaims.lab.design.spec import RunSpec, resolve
 from dtclaims.lab.design.switches import SWITCHES
 from dtclaims.lab.design.tasks import ALL_TASKS
 from dtclaims.lab.inputs import Inputs, find_data
+from dtclaims.tests.benchmarks import cost_rows
+from dtclaims.tests.support.examples import made_up
 
 ARMS = (("random_init", 1), ("random_init", 20), ("image_native", 20), ("mlp", 1), ("block_3_language", 1))
 
@@ -115,3 +119,28 @@ def test_a_broken_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (tmp_path / "costs.json").write_text(content)
     with pytest.raises(FixtureError, match=r"costs.json is no table of costs.*git checkout"):
         table()
+
+
+def test_a_run_that_is_done_alone_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `python -m dtclaims.tests.benchmarks.cost_rows` writes into the table: updates and roll-out steps."""
+    monkeypatch.setattr(Inputs, "load_data", lambda self, progress=None: made_up([30, 40, 25, 35]))
+    found = cost_rows.kind(cost_rows.spec_of("mini", "random_init", 1, "hopper"), "cpu", 1e9)
+    assert set(found) == {"update_ms", "forward_ms", "begin_s", "compile_s"}
+    assert 0 < found["forward_ms"] < found["update_ms"]
+
+
+def test_rows_are_what_jobs_of_a_store_took(tmp_path: Path) -> None:
+    """Runs that took twice their row make it twice as long, and a measurement's is the median."""
+    row = table()["devices"]["cpu"]["runs"]["mini stack of 12 blocks K=1"]
+    expected = expected_of(
+        run_cost(cost_rows.spec_of("mini", "random_init", 1, "hopper"), Inputs("hopper", {}, {}), "cpu"),
+        Timing("run", ("mini stack of 12 blocks K=1", "hopper"), "cpu", 10, 1.0, 1, 2, 0, 2),
+    )
+    for factor in (1.0, 2.0, 2.0):
+        run = Timing("run", ("mini stack of 12 blocks K=1", "hopper"), "cpu", 10, factor * expected, 1, 2, 0, 2)
+        add_timing(tmp_path, run)
+        add_timing(tmp_path, Timing("measurement", ("cka", "mini"), "cpu", 1, 3 * factor, 1, 2, 0, 2))
+    found = cost_rows.from_store(tmp_path, "cpu")["devices"]["cpu"]
+    for name in ("update_ms", "forward_ms"):
+        assert found["runs"]["mini stack of 12 blocks K=1"][name]["1"] == pytest.approx(2 * row[name]["1"], abs=1e-3)
+    assert found["measurements"]["mini"]["cka"] == 6
