@@ -90,12 +90,12 @@ def test_published_learns_nothing(ratio: float) -> float:
     return ratio
 
 
-def rescue(name: str, quote: str, arm: str = RANDOM, **changes: Any) -> Declare:
+def rescue(name: str, quote: str, arm: str = RANDOM, *, headline: bool = False, **changes: Any) -> Declare:
     """Declare that one change makes the random arm better."""
     return claim(
         f"K1-{name}",
         section="5.5",
-        headline=True,
+        headline=headline,
         quote=quote,
         scope="K=1, medium, epochs 8-10; this one change, the rest as published",
         effect="score with the change minus as published",
@@ -123,13 +123,15 @@ def test_adam_eps_rescues(changed: float, published: float) -> float:
     return changed - published
 
 
-@rescue("low-scale-head-rescues", "(the tied head, its weight a tenth at the start)", head="tied_low_scale")
+@rescue(
+    "low-scale-head-rescues", "(the tied head, its weight a tenth at the start)", headline=True, head="tied_low_scale"
+)
 def test_low_scale_head_rescues(changed: float, published: float) -> float:
     """What a tied head that does not start saturated alone gives the random arm (DEV-11)."""
     return changed - published
 
 
-@rescue("untied-head-rescues", "(an action head of its own)", head="untied")
+@rescue("untied-head-rescues", "(an action head of its own)", headline=True, head="untied")
 def test_untied_head_rescues(changed: float, published: float) -> float:
     """What the original Decision Transformer's head alone gives the random arm (DEV-11)."""
     return changed - published
@@ -140,7 +142,6 @@ def works(name: str, quote: str, arm: str = RANDOM, **changes: Any) -> Declare:
     return claim(
         f"K1-{name}",
         section="5.5",
-        headline=True,
         quote=quote,
         scope="K=1, medium, epochs 8-10",
         effect="score",

@@ -50,8 +50,28 @@ CASES: list[tuple[str, dict[str, Any], set[str]]] = [
     ("K1-language-over-synthetic", {"language": 42.6, "synthetic": 42.0}, set()),
     ("K1-language-learns-tied", {"language": 60.0}, ONE),
     ("K1-language-learns-tied", {"language": 4.0}, set()),
-    ("K1-language-saturated-tied", {"saturated": 0.05}, ONE),
-    ("K1-language-saturated-tied", {"saturated": 1.0}, set()),
+    ("K1-language-learns-as-published", {"language": 60.0}, ONE),
+    ("K1-language-learns-as-published", {"language": 4.0}, set()),
+    ("K1-matched-fails-tied", {"matched": 1.0}, ONE),
+    ("K1-matched-fails-tied", {"matched": 30.0}, set()),
+    ("K1-language-unsaturated-tied", {"saturated": 0.05}, ONE),
+    ("K1-language-unsaturated-tied", {"saturated": 1.0}, set()),
+    *(
+        case
+        for name in ("markov-as-well-tied", "markov-as-well-untied", "matched-as-well-untied")
+        for case in (
+            (f"K1-{name}", {"one": 38.0, "other": 42.6}, ONE),
+            (f"K1-{name}", {"one": 30.0, "other": 42.6}, set()),
+        )
+    ),
+    *(
+        case
+        for name in ("language", "markov")
+        for case in (
+            (f"K1-{name}-fits-sooner-untied", {"slower": 0.11, "faster": 0.09}, ONE),
+            (f"K1-{name}-fits-sooner-untied", {"slower": 0.09, "faster": 0.11}, set()),
+        )
+    ),
     *(
         case
         for control, heads in {
@@ -60,6 +80,7 @@ CASES: list[tuple[str, dict[str, Any], set[str]]] = [
             "language-over-moments": ("tied", "low", "untied"),
             "language-over-markov": ("tied", "low"),
             "markov-over-matched": ("tied", "low", "untied"),
+            "moments-over-matched": ("tied",),
         }.items()
         for head in heads
         for case in (

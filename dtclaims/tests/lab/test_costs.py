@@ -16,7 +16,7 @@ from dtclaims.lab.design.spec import RunSpec, resolve
 from dtclaims.lab.design.switches import SWITCHES
 from dtclaims.lab.design.tasks import ALL_TASKS
 from dtclaims.lab.inputs import Inputs, find_data
-from dtclaims.tests.benchmarks import cost_rows
+from dtclaims.tests.support import cost_rows
 from dtclaims.tests.support.examples import made_up
 
 ARMS = (("random_init", 1), ("random_init", 20), ("image_native", 20), ("mlp", 1), ("block_3_language", 1))
@@ -122,7 +122,7 @@ def test_a_broken_table_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_run_that_is_done_alone_is_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `python -m dtclaims.tests.benchmarks.cost_rows` writes into the table: updates and roll-out steps."""
+    """What `python -m dtclaims.tests.support.cost_rows` writes into the table: updates and roll-out steps."""
     monkeypatch.setattr(Inputs, "load_data", lambda self, progress=None: made_up([30, 40, 25, 35]))
     found = cost_rows.kind(cost_rows.spec_of("mini", "random_init", 1, "hopper"), "cpu", 1e9)
     assert set(found) == {"update_ms", "forward_ms", "begin_s", "compile_s"}

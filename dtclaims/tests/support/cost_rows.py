@@ -1,7 +1,7 @@
 """Rows of `fixtures/costs.json`, measured.
 
-    python -m dtclaims.tests.benchmarks.cost_rows --device cpu --scale mini       times runs that are done alone here
-    python -m dtclaims.tests.benchmarks.cost_rows --store DIR [--device cuda]     reads what jobs took in a store
+    python -m dtclaims.tests.support.cost_rows --device cpu --scale mini       times runs that are done alone here
+    python -m dtclaims.tests.support.cost_rows --store DIR [--device cuda]     reads what jobs took in a store
 
 The first prints what an update and a roll-out step of each kind of run take, the physics of each task on one core, and
 what it takes to start a worker. The second takes the rows that there are and scales those of each kind of run, for each
