@@ -12,6 +12,8 @@ from dtclaims.errors import FixtureError
 from dtclaims.files import checksum
 from dtclaims.places import read_card
 
+WEIGHTS = "model.safetensors"
+"""What every checkpoint and policy has beside its card."""
 DIGEST = "digest"
 """The field that holds it: SHA-256 of all others. Cards of before have none."""
 
@@ -33,15 +35,19 @@ def checked_card(folder: Path) -> dict[str, Any]:
     """The card in a folder, after checking what it says and the files that it names.
 
     Raises:
-        FixtureError: as `read_card`; or the card says something else than when it was written.
+        FixtureError: as `read_card`; or the card does not name the weights, holds no objects where there are some, or
+            says something else than when it was written.
     """
     try:
         card = read_card(folder)
-    except (AttributeError, TypeError) as error:
+        for said in (card["files"][WEIGHTS], card.get("config", {}), card.get("settings", {})):
+            if not isinstance(said, dict):
+                raise TypeError(f"{said!r} is no object")
+    except (AttributeError, KeyError, TypeError) as error:
         raise FixtureError(
             f"{folder / 'card.json'} is no card",
             given=repr(error),
-            expected="an object whose `files` name what was written beside it",
+            expected=f"an object whose `files` name what was written beside it, {WEIGHTS} among them",
             remedy=f"Restore it: `git checkout -- {folder}`.",
         ) from None
     if DIGEST in card and with_digest(card)[DIGEST] != card[DIGEST]:

@@ -21,8 +21,6 @@ TELLING = 0.1
 TELLS_OF_THE_WHOLE = 0.5
 """Share of a job that has to be seen for it to say what the whole takes: it starts and ends once, however little of it
 was left when it was taken up. Ours."""
-THIN = 2.0
-"""Seconds of jobs that were seen below which they say little of others that are unlike them. Ours."""
 ROWS = 12
 """Jobs with a bar of their own; on many GPUs the others are in the first bar alone."""
 
@@ -96,22 +94,14 @@ class Expected(NamedTuple):
 
 
 class _Factors:
-    """By how much jobs miss their estimates: like ones, else those of a kind, else all.
+    """By how much jobs miss their estimates: like ones, else those of a kind, else all."""
 
-    What is unlike all that was seen is off as the sum of that: a session that begins with the smallest of its jobs
-    learns little from them of the others.
-    """
-
-    def __init__(self, seen: Iterable[tuple[str, str, float, float]]) -> None:
-        alike: dict[tuple[str, ...], list[float]] = defaultdict(list)
-        sums: dict[tuple[str, ...], tuple[float, float]] = defaultdict(lambda: (THIN, THIN))
-        for kind, like, missed, estimate in seen:
-            alike[kind, like].append(missed)
-            for name in ((kind,), ()):
-                took, expected = sums[name]
-                sums[name] = (took + missed * estimate, expected + estimate)
-        self._found = {name: statistics.median(missed) for name, missed in alike.items()}
-        self._found |= {name: took / expected for name, (took, expected) in sums.items()}
+    def __init__(self, seen: Iterable[tuple[str, str, float]]) -> None:
+        found: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        for kind, like, missed in seen:
+            for name in ((kind, like), (kind,), ()):
+                found[name].append(missed)
+        self._found = {name: statistics.median(missed) for name, missed in found.items()}
 
     def __call__(self, job: _Job) -> float:
         names: tuple[tuple[str, ...], ...] = ((job.kind, job.like), (job.kind,), ())
@@ -257,9 +247,8 @@ class Display:
         """Looked up once a second: some report often."""
         known = self._known
         if known is None or now - known[0] >= 1.0:
-            told = ((job, job.missed()) for job in self._jobs.values())
-            seen = ((job.kind, job.like, one, job.estimate) for job, one in told if one is not None)
-            known = self._known = (now, _Factors(seen))
+            told = ((job.kind, job.like, job.missed()) for job in self._jobs.values())
+            known = self._known = (now, _Factors((kind, like, one) for kind, like, one in told if one is not None))
         return known[1]
 
     def _left(self, job: _Job) -> float:

@@ -55,6 +55,25 @@ def test_a_changed_card_is_named(tmp_path: Path, change: Callable[[dict[str, Any
         Inputs("hopper", {}, {"language": {"kind": "given", "path": str(folder)}}).load_backbones()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda card: card["files"].clear(),
+        lambda card: card.update(files=[]),
+        lambda card: card["files"].update({"model.safetensors": {}}),
+        lambda card: card.update(config=[1]),
+        lambda card: card.update(settings=3),
+    ],
+)
+def test_a_card_of_another_form_is_named(tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Whatever it leaves out or holds instead, sealed or not."""
+    folder = edited(tmp_path / "language-mini", lambda card: (change(card), card.pop("digest")))
+    with pytest.raises(FixtureError, match=r"language-mini/card.json is no card"):
+        find_backbone("language", SCALES["mini"], str(folder))
+    with pytest.raises(FixtureError, match="is no card"):
+        Inputs("hopper", {}, {"language": {"kind": "given", "path": str(folder)}}).load_backbones()
+
+
 def test_cards_of_before_and_those_that_were_sealed_again_are_read(tmp_path: Path) -> None:
     """A card without a digest, as all had none, and one that somebody changed on purpose."""
     folder = edited(tmp_path / "old", lambda card: (card.pop("digest"), card.update(licence="another")))

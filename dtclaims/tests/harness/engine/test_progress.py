@@ -113,20 +113,6 @@ def test_measurements_count(at: Clock) -> None:
     assert "1/1 runs, 1/2 measurements, plan eta 0:30 · cka of a done" in output.getvalue()
 
 
-def test_the_smallest_jobs_say_little_of_the_others(at: Clock) -> None:
-    """Three runs of a tenth of their third of a second do not turn an hour into six minutes."""
-    display = Display(io.StringIO())
-    small = {f"s{i}": Expected(f"s{i}", "train", 0.3, "small") for i in range(3)}
-    display.begin({**small, **{f"l{i}": Expected(f"l{i}", "train", 60.0, "large") for i in range(60)}}, slots=1)
-    for key in small:
-        display.start(key)
-        at(1000.03)
-        display.finish(key)
-    left = display.eta()
-    assert left is not None
-    assert 0.6 < left / 3600 <= 1
-
-
 def test_a_run_that_another_process_makes_waits(at: Clock) -> None:
     """Put off, it counts as not begun."""
     display = Display(io.StringIO())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dtclaims.errors import BackboneError, DtclaimsError
@@ -174,6 +174,7 @@ def test_sound_pickles_of_both_forms_pass(tmp_path: Path, older: bool) -> None:
         ).map(lambda value: json.dumps(value).encode()),
     ),
 )
+@example(name="card.json", content=b'{"files":{}}')
 def test_any_content_is_a_typed_error(tmp_path_factory: pytest.TempPathFactory, name: str, content: bytes) -> None:
     """Whatever one of a checkpoint's files holds."""
     folder = hub_checkpoint(tmp_path_factory.mktemp("any"))
