@@ -1,4 +1,4 @@
-"""What the experiments without context have in common: spans, units, and what a head start is."""
+"""What the experiments without context have in common: spans, units, sentences, and what a head start is."""
 
 from collections.abc import Callable
 
@@ -18,4 +18,8 @@ HEAD_START = above(
 
 NO_NUMBER = Paper("not tested in the paper")
 POINTS = "normalised points"
+IMITATED = 10.0
+WHY_IMITATED = "A quarter of what the data score (40 and more): below it they are hardly imitated."
+FASTER = "GPT2 reaches the high mean return much faster than the randomly initialized model"
+FAILS = "the randomly initialized model fails to learn the trajectory for a dataset (Hopper)"
 LIKE_CONTEXT = "already acquired some kind of context-like information through pre-training"

@@ -14,7 +14,20 @@ it must be above 0, and the number is the smallest difference of interest.
 
 from typing import Any
 
-from spans import EARLY, EQUAL_EPS, HEAD_START, LATE, LIKE_CONTEXT, NO_NUMBER, POINTS, Declare
+from spans import (
+    EARLY,
+    EQUAL_EPS,
+    FAILS,
+    FASTER,
+    HEAD_START,
+    IMITATED,
+    LATE,
+    LIKE_CONTEXT,
+    NO_NUMBER,
+    POINTS,
+    WHY_IMITATED,
+    Declare,
+)
 
 from dtclaims import Need, Paper, above, claim, level_above, level_below
 from dtclaims.lab.design.tasks import ALL_TASKS
@@ -39,12 +52,12 @@ AS_PUBLISHED = late_score(RANDOM)
     "K1-published-fails",
     section="5.5",
     headline=True,
-    quote="the randomly initialized model fails to learn the trajectory for a dataset (Hopper)",
+    quote=FAILS,
     scope="Hopper, medium, K=1, epochs 8-10",
     effect="score of the random arm as published",
     unit=POINTS,
     needs={"random": AS_PUBLISHED},
-    trend=level_below(10.0, why="A quarter of what the data score (40 and more): below it they are hardly imitated."),
+    trend=level_below(IMITATED, why=WHY_IMITATED),
     paper=Paper("-0.24, the best of 40 epochs (seed 666, Table 2)"),
     deviations=(3, 4, 11),
     protocols=("published",),
@@ -179,7 +192,7 @@ def test_low_scale_head_works(score: float) -> float:
     "K1-language-faster-as-published",
     section="5.5",
     headline=True,
-    quote="GPT2 reaches the high mean return much faster than the randomly initialized model",
+    quote=FASTER,
     scope="K=1, medium, epochs 1-10, as published",
     effect="mean score over ten epochs, language pre-trained minus random init",
     unit=POINTS,
@@ -207,7 +220,7 @@ def untied(arm: str) -> Need:
     "K1-language-faster-untied",
     section="5.5",
     headline=True,
-    quote="GPT2 reaches the high mean return much faster than the randomly initialized model",
+    quote=FASTER,
     scope="K=1, medium, epochs 1-10; same architecture, untied head and epsilon for both",
     effect="mean score over ten epochs, language pre-trained minus matched random init",
     unit=POINTS,

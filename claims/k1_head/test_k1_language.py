@@ -17,21 +17,30 @@ weights; and of the sound heads the untied one, which feels it least, comes firs
 
 from typing import Any
 
-from spans import EARLY, EQUAL_EPS, HEAD_START, LATE, LIKE_CONTEXT, NO_NUMBER, POINTS, Declare
+from spans import (
+    EARLY,
+    EQUAL_EPS,
+    FAILS,
+    FASTER,
+    HEAD_START,
+    IMITATED,
+    LATE,
+    LIKE_CONTEXT,
+    NO_NUMBER,
+    POINTS,
+    WHY_IMITATED,
+    Declare,
+)
 
-from dtclaims import Check, Need, Paper, above, check, claim, level_above, level_below, not_below
+from dtclaims import Check, Need, Paper, Trend, above, check, claim, level_above, level_below, not_below
 from dtclaims.lab.design.tasks import ALL_TASKS
 
 EFFICIENTLY = "GPT2 can learn efficiently even without the context provided"
 LANGUAGE, MATCHED, MARKOV = "language_pretrained", "random_matched", "synthetic_markov"
 PERMUTED, MOMENTS = "language_permuted", "language_moments"
-ARMS = {"language": LANGUAGE, "matched": MATCHED, "markov": MARKOV}
 HEADS = {"tied": "tied head", "low": "tied head, its weight a tenth at the start", "untied": "untied head"}
 NAMES = {"tied": "tied", "low": "tied_low_scale", "untied": "untied"}
 
-
-IMITATED = 10.0
-WHY_IMITATED = "A quarter of what the data score (40 and more): below it they are hardly imitated."
 AS_WELL = not_below(
     0.0, margin=10.0, why="A quarter of what the data score, as of a rescue: what keeps within it does as well."
 )
@@ -50,40 +59,32 @@ def score(arm: str, head: str, span: dict[str, Any]) -> Need:
     return run("score_span", arm, head, span)
 
 
-@claim(
-    "K1-language-learns-tied",
-    section="5.5",
-    headline=True,
-    quote=EFFICIENTLY,
-    scope="K=1, medium, epochs 8-10; tied head, epsilon 1e-8",
-    effect="score of the language arm",
-    unit=POINTS,
-    needs={"language": score(LANGUAGE, "tied", LATE)},
-    trend=level_above(IMITATED, why=WHY_IMITATED),
-    tasks=ALL_TASKS,
-    paper=Paper("83.7 / 41.9 / 71.9, the best of 40 epochs (seed 666, Table 2), Hopper / HalfCheetah / Walker2d"),
-    deviations=(10, 11),
-    protocols=("published",),
-)
+def learns(name: str, adam_eps: float, deviations: tuple[int, ...], *, headline: bool = False) -> Declare:
+    """Declare that the language arm learns through the tied head."""
+    return claim(
+        f"K1-language-learns-{name}",
+        section="5.5",
+        headline=headline,
+        quote=EFFICIENTLY,
+        scope=f"K=1, medium, epochs 8-10; tied head, epsilon {adam_eps:.0e}".replace("e-0", "e-"),
+        effect="score of the language arm",
+        unit=POINTS,
+        needs={"language": run("score_span", LANGUAGE, "tied", LATE, adam_eps)},
+        trend=level_above(IMITATED, why=WHY_IMITATED),
+        tasks=ALL_TASKS,
+        paper=Paper("83.7 / 41.9 / 71.9, the best of 40 epochs (seed 666, Table 2), Hopper / HalfCheetah / Walker2d"),
+        deviations=deviations,
+        protocols=("published",),
+    )
+
+
+@learns("tied", EQUAL_EPS, (10, 11), headline=True)
 def test_language_learns_tied(language: float) -> float:
     """Whether a language model learns through the tied head: the converse of K1-published-fails."""
     return language
 
 
-@claim(
-    "K1-language-learns-as-published",
-    section="5.5",
-    quote=EFFICIENTLY,
-    scope="K=1, medium, epochs 8-10; tied head, epsilon 1e-6",
-    effect="score of the language arm",
-    unit=POINTS,
-    needs={"language": run("score_span", LANGUAGE, "tied", LATE, 1e-6)},
-    trend=level_above(IMITATED, why=WHY_IMITATED),
-    tasks=ALL_TASKS,
-    paper=Paper("83.7 / 41.9 / 71.9, the best of 40 epochs (seed 666, Table 2), Hopper / HalfCheetah / Walker2d"),
-    deviations=(3, 10, 11),
-    protocols=("published",),
-)
+@learns("as-published", 1e-6, (3, 10, 11))
 def test_language_learns_as_published(language: float) -> float:
     """The same with the paper's own epsilon: before anything is concluded of an arm that fails with the other."""
     return language
@@ -93,7 +94,7 @@ def test_language_learns_as_published(language: float) -> float:
     "K1-matched-fails-tied",
     section="5.5",
     headline=True,
-    quote="the randomly initialized model fails to learn the trajectory for a dataset (Hopper)",
+    quote=FAILS,
     scope="Hopper, medium, K=1, epochs 8-10; GPT-2's architecture, tied head, epsilon 1e-8",
     effect="score of the matched random arm",
     unit=POINTS,
@@ -138,39 +139,46 @@ def learns_tied(language: float) -> float:
     return language
 
 
+def compared(name: str, head: str, span: str, trend: Trend, **declared: Any) -> Declare:
+    """Declare something of two arms of the same network under one head: what they have in common."""
+    return claim(
+        f"K1-{name}-{head}",
+        section="5.5",
+        scope=f"K=1, medium, {span}; {HEADS[head]}, equal epsilon",
+        trend=trend,
+        tasks=ALL_TASKS,
+        paper=NO_NUMBER,
+        deviations=(3, 4, 11),
+        protocols=("published",),
+        **declared,
+    )
+
+
 CONTRASTS = {
     "language-over-matched": (LANGUAGE, MATCHED, "language pre-trained minus matched random init"),
     "language-over-permuted": (LANGUAGE, PERMUTED, "language pre-trained minus its permuted weights"),
     "language-over-moments": (LANGUAGE, MOMENTS, "language pre-trained minus Gaussian weights of its moments"),
     "language-over-markov": (LANGUAGE, MARKOV, "pre-trained on language minus pre-trained on a Markov chain"),
     "markov-over-matched": (MARKOV, MATCHED, "pre-trained on a Markov chain minus matched random init"),
-    "moments-over-matched": (
-        MOMENTS,
-        MATCHED,
-        "Gaussian weights of language's moments minus matched random init",
-    ),
+    "moments-over-matched": (MOMENTS, MATCHED, "Gaussian weights of language's moments minus matched random init"),
 }
 """By name: the arm that is to have a head start, the one that it is to have it on, and both in words."""
 
 
 def contrast(name: str, head: str, *, headline: bool = False, checks: tuple[Check, ...] = ()) -> Declare:
-    """Declare that one arm scores more than another of the same network under one head."""
+    """Declare that one arm scores more than another."""
     more, less, words = CONTRASTS[name]
-    return claim(
-        f"K1-{name}-{head}",
-        section="5.5",
+    return compared(
+        name,
+        head,
+        "epochs 1-10",
+        HEAD_START,
         headline=headline,
         quote=LIKE_CONTEXT,
-        scope=f"K=1, medium, epochs 1-10; {HEADS[head]}, equal epsilon",
         effect=f"mean score over ten epochs, {words}",
         unit=POINTS,
         needs={"more": score(more, head, EARLY), "less": score(less, head, EARLY)},
-        trend=HEAD_START,
         checks=checks,
-        tasks=ALL_TASKS,
-        paper=NO_NUMBER,
-        deviations=(3, 4, 11),
-        protocols=("published",),
     )
 
 
@@ -252,72 +260,64 @@ def test_moments_over_matched_tied(more: float, less: float) -> float:
     return more - less
 
 
-def as_well(more: str, less: str, head: str, words: str, *, headline: bool = False, check: bool = False) -> Declare:
-    """Declare that one arm does as well as another of the same network under one head."""
-    return claim(
-        f"K1-{more}-as-well-{head}",
-        section="5.5",
+def as_well(
+    name: str, arm: str, head: str, words: str, *, headline: bool = False, checks: tuple[Check, ...] = ()
+) -> Declare:
+    """Declare that an arm does as well as language."""
+    return compared(
+        f"{name}-as-well",
+        head,
+        "epochs 1-10",
+        AS_WELL,
         headline=headline,
         quote=LIKE_CONTEXT,
-        scope=f"K=1, medium, epochs 1-10; {HEADS[head]}, equal epsilon",
-        effect=f"mean score over ten epochs, {words}",
+        effect=f"mean score over ten epochs, {words} minus language",
         unit=POINTS,
-        needs={"one": score(ARMS[more], head, EARLY), "other": score(ARMS[less], head, EARLY)},
-        trend=AS_WELL,
-        checks=(learns_tied,) if check else (),
-        tasks=ALL_TASKS,
-        paper=NO_NUMBER,
-        deviations=(3, 4, 11),
-        protocols=("published",),
+        needs={"one": score(arm, head, EARLY), "other": score(LANGUAGE, head, EARLY)},
+        checks=checks,
     )
 
 
-@as_well("markov", "language", "tied", "Markov chain minus language", headline=True, check=True)
+@as_well("markov", MARKOV, "tied", "Markov chain", headline=True, checks=(learns_tied,))
 def test_markov_as_well_tied(one: float, other: float) -> float:
     """Whether pre-training on tokens without meaning does as well through the tied head (Wang et al., ICLR 2024)."""
     return one - other
 
 
-@as_well("markov", "language", "untied", "Markov chain minus language")
+@as_well("markov", MARKOV, "untied", "Markov chain")
 def test_markov_as_well_untied(one: float, other: float) -> float:
     """The same with a head of its own."""
     return one - other
 
 
-@as_well("matched", "language", "untied", "matched random init minus language")
+@as_well("matched", MATCHED, "untied", "matched random init")
 def test_matched_as_well_untied(one: float, other: float) -> float:
     """Whether nothing that matters is left of language once the head is sound."""
     return one - other
 
 
-def fits_sooner(name: str, more: str, less: str, words: str) -> Declare:
-    """Declare that one arm fits the actions sooner than another where both learn."""
-    return claim(
-        f"K1-{name}-fits-sooner-untied",
-        section="5.5",
-        quote="GPT2 reaches the high mean return much faster than the randomly initialized model",
-        scope="K=1, medium, epochs 1-3; untied head, equal epsilon",
-        effect=f"mean training loss over three epochs, {words}",
+def fits_sooner(name: str, arm: str, words: str) -> Declare:
+    """Declare that an arm fits the actions sooner than matched random init where both learn."""
+    loss = {"curve": "loss_mean", "first": 1, "last": 3}
+    return compared(
+        f"{name}-fits-sooner",
+        "untied",
+        "epochs 1-3",
+        FITS_SOONER,
+        quote=FASTER,
+        effect=f"mean training loss over three epochs, matched random init minus {words}",
         unit="loss",
-        needs={
-            "slower": run("curve_span", less, "untied", {"curve": "loss_mean", "first": 1, "last": 3}),
-            "faster": run("curve_span", more, "untied", {"curve": "loss_mean", "first": 1, "last": 3}),
-        },
-        trend=FITS_SOONER,
-        tasks=ALL_TASKS,
-        paper=NO_NUMBER,
-        deviations=(3, 4, 11),
-        protocols=("published",),
+        needs={"slower": run("curve_span", MATCHED, "untied", loss), "faster": run("curve_span", arm, "untied", loss)},
     )
 
 
-@fits_sooner("language", LANGUAGE, MATCHED, "matched random init minus language")
+@fits_sooner("language", LANGUAGE, "language")
 def test_language_fits_sooner_untied(slower: float, faster: float) -> float:
     """Speed where random init learns too: by its third epoch it scores what it ever does, so no score can show it."""
     return slower - faster
 
 
-@fits_sooner("markov", MARKOV, MATCHED, "matched random init minus Markov chain")
+@fits_sooner("markov", MARKOV, "Markov chain")
 def test_markov_fits_sooner_untied(slower: float, faster: float) -> float:
     """The same of pre-training on tokens without meaning."""
     return slower - faster
