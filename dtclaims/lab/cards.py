@@ -12,7 +12,7 @@ from dtclaims.errors import FixtureError
 from dtclaims.files import checksum
 from dtclaims.places import read_card
 
-WEIGHTS = "model.safetensors"
+WEIGHTS_FILE = "model.safetensors"
 """What every checkpoint and policy has beside its card."""
 DIGEST = "digest"
 """The field that holds it: SHA-256 of all others. Cards of before have none."""
@@ -40,14 +40,14 @@ def checked_card(folder: Path) -> dict[str, Any]:
     """
     try:
         card = read_card(folder)
-        for said in (card["files"][WEIGHTS], card.get("config", {}), card.get("settings", {})):
+        for said in (card["files"][WEIGHTS_FILE], card.get("config", {}), card.get("settings", {})):
             if not isinstance(said, dict):
                 raise TypeError(f"{said!r} is no object")
     except (AttributeError, KeyError, TypeError) as error:
         raise FixtureError(
             f"{folder / 'card.json'} is no card",
             given=repr(error),
-            expected=f"an object whose `files` name what was written beside it, {WEIGHTS} among them",
+            expected=f"an object whose `files` name what was written beside it, {WEIGHTS_FILE} among them",
             remedy=f"Restore it: `git checkout -- {folder}`.",
         ) from None
     if DIGEST in card and with_digest(card)[DIGEST] != card[DIGEST]:

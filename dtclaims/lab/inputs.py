@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dtclaims.errors import BackboneError, DataError, UsageError, WrongTask
 from dtclaims.harness.lab import Unavailable
-from dtclaims.lab.cards import checked_card
+from dtclaims.lab.cards import WEIGHTS_FILE, checked_card
 from dtclaims.lab.data.simulators import GYM_V2, V4, missing, simulator_of_data, version_of
 from dtclaims.lab.design.arms import NORMS, get_arm
 from dtclaims.lab.design.checkpoints import FIRST, MADE_HERE, base_in, folder_name, number_in, number_of, numbered
@@ -253,7 +253,7 @@ def checkpoint_called(source: str, identity: Mapping[str, Any]) -> str:
 def _shipped() -> Mapping[str, str]:
     """SHA-256 of the weights of each shipped checkpoint → the name of its folder."""
     cards = sorted((fixture_dir() / "backbones").glob("*/card.json"))
-    return {checked_card(card.parent)["files"]["model.safetensors"]["sha256"]: card.parent.name for card in cards}
+    return {checked_card(card.parent)["files"][WEIGHTS_FILE]["sha256"]: card.parent.name for card in cards}
 
 
 def data_called(task: str, identity: Mapping[str, Any]) -> str:
@@ -276,7 +276,7 @@ def _folder_identity(folder: Path, name: str, source: str) -> dict[str, Any]:
     check_bounds(folder)
     if (folder / CARD).is_file():
         card = checked_card(folder)
-        sha256 = card["files"]["model.safetensors"]["sha256"]
+        sha256 = card["files"][WEIGHTS_FILE]["sha256"]
         shape = {name: stated for name, stated in card.get("config", {}).items() if name in ARCHITECTURE_FIELDS}
         _check_kind(shape, source, folder)
         own = {"kind": "self-pre-trained", "name": folder.name, "sha256": sha256}

@@ -17,7 +17,7 @@ from dtclaims.addresses import key_of
 from dtclaims.closure import code_of, resolved
 from dtclaims.device import cpu_count
 from dtclaims.errors import DataError, UsageError
-from dtclaims.lab.cards import checked_card
+from dtclaims.lab.cards import WEIGHTS_FILE, checked_card
 from dtclaims.lab.data.hdf5 import check_room, load_hdf5, save_hdf5
 from dtclaims.lab.data.physics import BatchedEnv
 from dtclaims.lab.data.policy import Policy
@@ -101,7 +101,7 @@ def shipped_recipe(task: str, *, level: str = "medium", steps: int, seed: int = 
             remedy=f"Train one: `dtclaims data train-policy {task}`.",
         )
     card = checked_card(policy_folder(task, level, simulator))
-    return Recipe(task, level, steps, seed, card["files"]["model.safetensors"]["sha256"], simulator)
+    return Recipe(task, level, steps, seed, card["files"][WEIGHTS_FILE]["sha256"], simulator)
 
 
 def collect(

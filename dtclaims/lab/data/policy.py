@@ -14,13 +14,12 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from dtclaims.errors import DataError
+from dtclaims.lab.cards import WEIGHTS_FILE
 from dtclaims.lab.design.tasks import Task
 
 Float32 = npt.NDArray[np.float32]
 
 LOG_STD_RANGE = (-20.0, 2.0)
-
-WEIGHTS_FILE = "model.safetensors"
 
 HIDDEN_LAYERS = ("hidden.0", "hidden.1")
 

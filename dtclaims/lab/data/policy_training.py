@@ -15,8 +15,8 @@ import torch
 
 from dtclaims import __version__
 from dtclaims.errors import UsageError
-from dtclaims.lab.cards import write_card
-from dtclaims.lab.data.policy import WEIGHTS_FILE, Policy
+from dtclaims.lab.cards import WEIGHTS_FILE, write_card
+from dtclaims.lab.data.policy import Policy
 from dtclaims.lab.data.policy_selection import (
     Level,
     Measured,

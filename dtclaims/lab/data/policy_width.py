@@ -15,9 +15,9 @@ import numpy as np
 
 from dtclaims import __version__
 from dtclaims.errors import UsageError
-from dtclaims.lab.cards import checked_card, write_card
+from dtclaims.lab.cards import WEIGHTS_FILE, checked_card, write_card
 from dtclaims.lab.data.collect import policy_folder
-from dtclaims.lab.data.policy import WEIGHTS_FILE, Policy
+from dtclaims.lab.data.policy import Policy
 from dtclaims.lab.data.policy_selection import FRESH_EPISODES, Measured, measure_policy, medium_distance, rounded
 from dtclaims.lab.data.simulators import world
 from dtclaims.lab.design.tasks import Task

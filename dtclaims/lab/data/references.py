@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from dtclaims import __version__
 from dtclaims.errors import UsageError
-from dtclaims.lab.cards import checked_card
+from dtclaims.lab.cards import WEIGHTS_FILE, checked_card
 from dtclaims.lab.data.collect import policy_folder
-from dtclaims.lab.data.policy import WEIGHTS_FILE, Policy
+from dtclaims.lab.data.policy import Policy
 from dtclaims.lab.data.policy_selection import Actor, measure_policy, rounded
 from dtclaims.lab.data.scores import references_command
 from dtclaims.lab.data.simulators import V4, world

@@ -1,6 +1,7 @@
 """A held-out part of a data set, by whole trajectories, for `corrected`."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ LEAST_TRAJECTORIES = 4
 """Two for each part: a sampler leaves one out (DEV-32)."""
 
 
+# Runs and measurements of one seed follow each other in a worker, and share it.
+@lru_cache(maxsize=16)
 def split_trajectories(
     data: Trajectories, share: float = 0.1, *, seed: int, min_steps: int = 10_000
 ) -> tuple[Trajectories, Trajectories]:

@@ -32,14 +32,7 @@ ALL_SCALES = ("mini", "small", "full", "paper")
 BEYOND_MINI = ALL_SCALES[1:]
 
 
-# A worker takes many measurements of runs on the same data, one after the other: they share what is made of them.
-@lru_cache(maxsize=4)
-def _trained_on(data: "Trajectories", seed: int, min_steps: int) -> "Trajectories":
-    from dtclaims.lab.data.split import split_trajectories
-
-    return split_trajectories(data, seed=seed, min_steps=min_steps)[0]
-
-
+# A worker takes many measurements of runs on the same data, one after the other.
 @lru_cache(maxsize=2)
 def _sampler(data: "Trajectories", device: str) -> Any:
     from dtclaims.lab.data.windows import WindowSampler
@@ -81,8 +74,10 @@ class Bench:
         """The trajectories the run was trained on; all of them without a run."""
         if self.run is None or not self.spec["held_out"]:
             return self.all_data
+        from dtclaims.lab.data.split import split_trajectories
+
         # The trainer's own split: it normalised with the statistics of this part (DEV-12).
-        return _trained_on(self.all_data, self.spec["seed"], self.budget.held_out_steps)
+        return split_trajectories(self.all_data, seed=self.spec["seed"], min_steps=self.budget.held_out_steps)[0]
 
     def state(self, paper_epoch: int) -> "dict[str, torch.Tensor]":
         """The run's parameters at the epoch that stands for one of the paper's, on the CPU; epoch 0 is rebuilt."""

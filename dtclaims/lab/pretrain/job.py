@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from dtclaims.errors import UsageError
+from dtclaims.lab.cards import WEIGHTS_FILE
 from dtclaims.lab.design.checkpoints import draws_of, folder_name, number_of
 from dtclaims.lab.pretrain.artefact import (
     CHECKPOINT,
@@ -22,8 +23,6 @@ from dtclaims.lab.pretrain.artefact import (
 from dtclaims.lab.pretrain.examples import Examples
 from dtclaims.lab.pretrain.network import Scale, TokenModel
 from dtclaims.lab.pretrain.training import Progress, Run
-
-WEIGHTS = "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -144,7 +143,7 @@ def run_job(
         run.restore(saved)
     run.train(out, progress)
 
-    save_file(prepared.model.backbone(job.preset.stored), out / WEIGHTS)
+    save_file(prepared.model.backbone(job.preset.stored), out / WEIGHTS_FILE)
     for name, content in prepared.assets.items():
         write_atomically(out / name, content)
     card = write_card(
@@ -165,7 +164,7 @@ def run_job(
             },
             "results": run.results(),
         },
-        [WEIGHTS, *prepared.assets],
+        [WEIGHTS_FILE, *prepared.assets],
         ["torch", *prepared.packages, "safetensors", "numpy"],
     )
     (out / CHECKPOINT).unlink()
