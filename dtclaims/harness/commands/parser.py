@@ -62,6 +62,21 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}. {meant or f'`{self.prog} --help` says what there is.'}\n")
 
 
+class _Several(argparse.Action):
+    """Values of an option that takes several, and may be given several times: argparse's own would keep the last."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Add to what was given before; the default is no part of it."""
+        before = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, list(values) if before is self.default else [*before, *values])
+
+
 def joined(arguments: Sequence[str], commands: Sequence[Command]) -> list[str]:
     """The arguments with a command of two words as one, where the first alone is a command with arguments too."""
     first = tuple(arguments[:2])
@@ -99,4 +114,5 @@ def _add(of: Any, name: str, command: Command) -> None:
     parser: argparse.ArgumentParser = of.add_parser(name, help=text, description=command.help)
     parser.set_defaults(command=command)
     for one in (*command.arguments, *map(option, command.options)):
-        parser.add_argument(*one.flags, **one.settings)
+        several = one.settings.get("nargs") == "+" and one.flags[0].startswith("-")
+        parser.add_argument(*one.flags, **({"action": _Several} if several else {}), **one.settings)

@@ -39,6 +39,13 @@ class EvidenceRun:
         return {**self.identity["what"], **how}
 
     @property
+    def beside_spec(self) -> Mapping[str, Any]:
+        """What else the run's address is the hash of: data, weights, versions, code, device."""
+        rest = {name: part for name, part in self.identity.items() if name not in ("spec", "what", "how")}
+        how = self.identity.get("how", {})
+        return rest | {name: how[name] for name in INPUTS if name in how}
+
+    @property
     def curves(self) -> Mapping[str, list[float]]:
         """Name → a value per epoch."""
         found: Mapping[str, list[float]] = self.result["curves"]

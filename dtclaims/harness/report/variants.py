@@ -110,8 +110,7 @@ def _flat(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_alike(run: EvidenceRun, other: EvidenceRun) -> None:
-    first, second = ({name: part for name, part in one.identity.items() if name != "spec"} for one in (other, run))
-    if found := differences(first, second):
+    if found := differences(other.beside_spec, run.beside_spec):
         raise PoolingError(
             "seeds of one variant differ in more than the seed",
             given="; ".join(f"{name} is {one} and {two}" for name, one, two in found),

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from dtclaims.harness.commands.main import main
+from dtclaims.harness.commands.parser import parser_of
+from dtclaims.harness.commands.table import commands_of
+from dtclaims.lab import LAB
 from dtclaims.places import PACKAGE
 from dtclaims.tests.support.evidence_example import run, write
 
@@ -54,6 +57,22 @@ def test_a_table(evidence: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "Made by: `dtclaims curves e.json --curve saturated --format table --against mlp`, "
         "from evidence of commit abc1234 (dtclaims 0.1.0)\n"
     )
+
+
+def test_an_option_may_be_given_several_times(evidence: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--where A --where B` and `--arm A --arm B` mean both, as `--where A B` does; of a default nothing is left."""
+    table = ["curves", str(evidence), "--curve", "saturated", "--format", "table"]
+    said = []
+    for extra in (["--arm", "mlp", "random_init"], ["--arm", "mlp", "--arm", "random_init"]):
+        assert main([*table, *extra, "--where", "seed=0", "--where", "task=hopper"]) == 0
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    assert said[0].count("| 1 | 0.25") == 2
+    parser = parser_of(commands_of(LAB))
+    rates = ["regime", "--rate", "1", "--rate", "2", "3"]
+    assert parser.parse_args(rates).rate == [1, 2, 3]
+    assert parser.parse_args([*rates, "--seed", "5"]).seed == [5]
+    assert list(parser.parse_args(rates).seed) == [900, 901]
 
 
 def test_several_files(evidence: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,10 +3,12 @@
 import pytest
 
 from dtclaims.errors import PoolingError, UsageError
+from dtclaims.harness.evidence import EvidenceRun, read_evidence
 from dtclaims.harness.lab import RunViews
 from dtclaims.harness.report.variants import select, variants
 from dtclaims.lab.design.tasks import get_task
 from dtclaims.lab.views import VIEWS
+from dtclaims.places import ROOT
 from dtclaims.tests.support.evidence_example import SHARED, run
 
 
@@ -63,6 +65,20 @@ def test_seeds_of_other_code_or_precision_are_refused(other: dict[str, object]) 
     for seed in (0, 1):
         with pytest.raises(PoolingError, match="differ in more than the seed"):
             variants([run(), run(seed=seed, shared=other)], "saturated", VIEWS)
+
+
+@pytest.mark.parametrize("name", ["k1-language", "small-seeds-5-9-published"])
+def test_seeds_of_committed_evidence_are_one_variant(name: str) -> None:
+    """Of runs made today, whose addresses tell what a run is from how it is made; other weights are refused there too."""
+    runs = read_evidence(ROOT / "claims" / "evidence" / f"{name}.json").runs
+    found = variants(list(runs), "saturated", VIEWS)
+    assert {len(one.runs) for one in found} == {8 if name == "k1-language" else 5}
+    one = next(run for run in runs if run.identity["how"]["backbones"])
+    how = {**one.identity["how"], "backbones": {"language": {"sha256": "other"}}}
+    what = {**one.identity["what"], "seed": 99}
+    other = EvidenceRun("other", {**one.identity, "what": what, "how": how}, one.result)
+    with pytest.raises(PoolingError, match="backbones"):
+        variants([one, other], "saturated", VIEWS)
 
 
 def test_runs_without_the_curve_are_left_out() -> None:
