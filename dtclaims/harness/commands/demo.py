@@ -84,7 +84,8 @@ def _judge(file: Path, folder: Path) -> Path:
     written = render(document, folder / file.stem)
     print(f"   {file.name}")
     _say(document.provenance.label, 5)
-    print(*(f"     {line}" for line in _counts(document)), sep="\n", flush=True)
+    for line in _counts(document):
+        _say(line, 5)
     return written["html"]
 
 

@@ -535,34 +535,32 @@ def test_the_matrix_for_a_page(file: Path, capsys: pytest.CaptureFixture[str]) -
 def test_the_matrix_shows_what_the_evidence_says() -> None:
     """The page is, to the letter, what the committed evidence is judged to say (`support/matrix.py` writes it again).
 
-    Every committed file names its commit, holds no error and stays below 1.5 MB.
+    Every committed file names its commit, holds no error and stays below 4 MB: five seeds of all claims on one task,
+    both protocols, would be five in one file.
     """
     page = matrix.PAGE.read_text(encoding="utf-8")
     assert matrix.written(page) == page
     assert EVIDENCE
     for path in EVIDENCE:
         assert read_evidence(path).made.commit, path.name
-        assert path.stat().st_size < 1_600_000, path.name
+        assert path.stat().st_size < 4_000_000, path.name
         assert "error" not in {entry.verdict for entry in judged(path).values()}, path.name
 
 
 def test_the_readme_counts_what_the_evidence_says() -> None:
-    """README's sentences on the verdicts at `small` have the numbers of the file that is committed, then and today."""
-    file = ROOT / "claims" / "evidence" / "hopper-small.json"
-    then = judged(file)
-    first, second = counted(then, "published"), counted(then, "corrected")
-    said = f"published: {first[0]} reproduced, {first[1]} refuted, {first[2]} inconclusive; corrected: "
-    said += f"{second[0]}, {second[1]} and {second[2]}; the rest was not run."
-    today = judged(file, restated=True)
-    first, second = counted(today, "published"), counted(today, "corrected")
-    said += f" By today's claims and rule (`--restated`), published: {first[0]}, {first[1]} and {first[2]}, "
-    said += f"{first[3]} not evaluable; corrected: {second[0]}, {second[1]} and {second[2]}."
-    assert second[3] == 0
-    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    assert said in text
-    recorded, declared = {id for id, _ in then}, set(load_claims())
-    assert recorded < declared
-    assert f"{len(recorded)} of today's {len(declared)} claims were declared" in text
+    """README's sentence on the verdicts at `small` has the numbers of the files that are committed."""
+    said = []
+    for protocol in ("published", "corrected"):
+        entries = judged(ROOT / "claims" / "evidence" / f"small-seeds-5-9-{protocol}.json")
+        assert len(entries) == len(load_claims())
+        said.append(counted(entries, protocol))
+    first, second = said
+    expected = f"Published: {first[0]} reproduced, {first[1]} refuted, {first[2]} inconclusive, {first[3]} not evaluable; "
+    expected += f"corrected: {second[0]}, {second[1]}, {second[2]} and {second[3]}; the rest needs other tasks."
+    assert expected in " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    older = {id for id, _ in judged(ROOT / "claims" / "evidence" / "hopper-small.json")}
+    text = (ROOT / "claims" / "evidence" / "README.md").read_text(encoding="utf-8")
+    assert f"{len(older)} of today's {len(load_claims())} claims, those that were declared then" in text
 
 
 def counted(entries: Mapping[tuple[str, str], Entry], protocol: str) -> list[int]:
