@@ -60,6 +60,8 @@ class Agenda:
         self._to_make = set(self._rank)
         self._headlines = {name: found for name, keys in plan.proofs.items() if (found := self._to_make & {*keys})}
         self._machine: Machine | None = None
+        self._slowed: dict[str, float] = {}
+        """By key, what the plan expects of the company that a job is in."""
         self._ready: list[tuple[int, int, Order]] = []
         """A heap: first what others waited for or what is tried again, then as planned."""
         self._after: dict[str, list[PlannedJob]] = defaultdict(list)
@@ -140,6 +142,7 @@ class Agenda:
         """
         self._machine = Machine(cpu_count(), max(1, workers), len(gpus_for(self._plan.device)))
         planned = self._plan.schedule(self._ordered, self._machine).jobs
+        self._slowed = {key: one.slowed for key, one in planned.items()}
         found = {}
         for key in sorted(planned, key=lambda key: planned[key].begin):
             job, at = self._plan.jobs[key].job, planned[key]
@@ -160,7 +163,8 @@ class Agenda:
             return
         device = device_class(self._plan.device)
         company = (together, machine.workers, machine.gpus, machine.cores)
-        add_timing(self._store.root, Timing(job.job.kind, cost.like, device, cost.steps, seconds, *company))
+        slowed = self._slowed.get(job.key)
+        add_timing(self._store.root, Timing(job.job.kind, cost.like, device, cost.steps, seconds, *company, slowed))
 
     def label(self, job: Order) -> str:
         """A job as people call it."""

@@ -54,6 +54,8 @@ class Scheduled:
     """Number of the group that it is in."""
     size: int
     """How many are in the group."""
+    slowed: float = 1.0
+    """By what factor it takes longer than it would if nobody else were there."""
 
     @property
     def seconds(self) -> float:
@@ -237,7 +239,8 @@ class _Simulation:
 
     def _end(self, group: _Group) -> None:
         for work in group.works:
-            self.result.jobs[work.key] = Scheduled(group.begin, self.now, group.number, len(group.works))
+            slowed = (self.now - group.starts) / group.alone
+            self.result.jobs[work.key] = Scheduled(group.begin, self.now, group.number, len(group.works), slowed)
             for one in self._after[work.key]:
                 self._waits[one.key].discard(work.key)
                 if not self._waits[one.key]:

@@ -12,7 +12,7 @@ from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.lab import Circumstances, Cost, Job, Lab, Need, Reading, Session, Unavailable
 from dtclaims.harness.plan.again import again
 from dtclaims.harness.plan.cells import WHOLE, Cell
-from dtclaims.harness.plan.estimate import Machine, steady
+from dtclaims.harness.plan.estimate import Machine, steady, wall
 from dtclaims.harness.plan.plan import Plan, PlannedJob, PlannedReading
 from dtclaims.harness.store.recorded import Recorded
 from dtclaims.harness.store.results import Results
@@ -279,8 +279,10 @@ class _Planner:
 class Timings:
     """What the lab says that jobs take, corrected by what jobs took that were made in the same store.
 
-    A timing is of a job in company: its figures are compared with what the lab's say of a group of as many, with all
-    workers of that session at such groups (`dtclaims.harness.plan.estimate.steady`).
+    A timing is of a job in company: it is compared with what the lab's figures say of a group of as many, slowed as the
+    plan of that session had it slowed by what others did meanwhile. All workers are never at groups of one kind: to
+    compare with that (`dtclaims.harness.plan.estimate.steady`, for timings that do not say how they were slowed) made a
+    session of 776 s on two GPUs one of 518.
     """
 
     def __init__(self, store: Results) -> None:
@@ -304,5 +306,8 @@ class Timings:
 
 def expected_of(cost: Cost, timing: Timing) -> float:
     """Wall seconds that a group like the timed one takes by a cost."""
-    machine = Machine(timing.cores, timing.workers, timing.gpus)
-    return steady(cost.times(timing.steps / cost.steps), timing.together, machine)
+    machine, one = Machine(timing.cores, timing.workers, timing.gpus), cost.times(timing.steps / cost.steps)
+    if timing.slowed is None:
+        return steady(one, timing.together, machine)
+    alone, _, _ = wall([one] * timing.together, machine.cores_each)
+    return alone * timing.slowed

@@ -1,7 +1,7 @@
 """What jobs took on the machines that worked on a store: STORE/timings.jsonl, a line per job, in no address.
 
     {"kind": "run", "like": ["small", "K1"], "device": "cuda", "steps": 40, "seconds": 21.3,
-     "together": 16, "workers": 4, "gpus": 1, "cores": 16}
+     "together": 16, "workers": 4, "gpus": 1, "cores": 16, "slowed": 1.7}
 
 A line is appended whole, so several sessions may write to one file; one that cannot be read is passed over. The file
 may be deleted at any time: estimates then come from the lab's own table.
@@ -35,6 +35,9 @@ class Timing:
     workers: int
     gpus: int
     cores: int
+    slowed: float | None = None
+    """By what factor the session's plan had it take longer than alone, for what others do meanwhile; None in files of
+    older versions."""
 
 
 def add_timing(root: Path, timing: Timing) -> None:
@@ -57,5 +60,6 @@ def read_timings(root: Path) -> Iterator[Timing]:
         for found in read_lines(root / NAME):
             with contextlib.suppress(ValueError, TypeError, KeyError):
                 timing = Timing(**{**found, "like": tuple(found["like"])})
-                if timing.seconds > 0 and timing.steps > 0 and timing.workers > 0 and timing.cores > 0:
+                numbers = (timing.seconds, timing.steps, timing.workers, timing.cores)
+                if all(one > 0 for one in (*numbers, 1.0 if timing.slowed is None else timing.slowed)):
                     yield timing

@@ -392,6 +392,7 @@ def test_what_is_made_is_timed(tmp_path: Path) -> None:
     assert len(timings) == outcome.trained + outcome.measured == 4
     assert {one.kind for one in timings} == {"run", "measurement"}
     assert all(0 < one.seconds < 60 and (one.workers, one.together, one.gpus) == (1, 1, 0) for one in timings)
+    assert all(one.slowed == pytest.approx(1) for one in timings)
 
 
 def test_a_word_of_a_job_that_is_over_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

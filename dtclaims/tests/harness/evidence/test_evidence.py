@@ -555,8 +555,9 @@ def test_the_readme_counts_what_the_evidence_says() -> None:
         assert len(entries) == len(load_claims())
         said.append(counted(entries, protocol))
     first, second = said
-    expected = f"Published: {first[0]} reproduced, {first[1]} refuted, {first[2]} inconclusive, {first[3]} not evaluable; "
-    expected += f"corrected: {second[0]}, {second[1]}, {second[2]} and {second[3]}; the rest needs other tasks."
+    expected = f"Published: {first[0]} reproduced, {first[1]} refuted, {first[2]} inconclusive, "
+    expected += f"{first[3]} not evaluable; corrected: {second[0]}, {second[1]}, {second[2]} and {second[3]}; "
+    expected += "the rest needs other tasks."
     assert expected in " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     older = {id for id, _ in judged(ROOT / "claims" / "evidence" / "hopper-small.json")}
     text = (ROOT / "claims" / "evidence" / "README.md").read_text(encoding="utf-8")

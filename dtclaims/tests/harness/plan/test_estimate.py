@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from dtclaims.harness.lab import Cost, Once
 from dtclaims.harness.plan.estimate import Machine, Work, schedule, steady, wall
+from dtclaims.harness.plan.planner import expected_of
+from dtclaims.harness.store.timings import Timing
 
 SECONDS = st.floats(0.0, 100.0)
 COSTS = st.builds(Cost, seconds=st.floats(0.1, 100.0), accelerator=SECONDS, spread=SECONDS)
@@ -70,6 +72,33 @@ def test_training_and_physics_of_workers_overlap(workers: int, gpus: int, took: 
     cost, machine = Cost(seconds=0.0, accelerator=10.0, spread=40.0), Machine(4 * workers, workers, gpus)
     assert schedule([Work(str(i), cost) for i in range(4)], machine).seconds == pytest.approx(took)
     assert steady(cost, 1, machine) == pytest.approx(each)
+
+
+@given(st.lists(st.tuples(COSTS, st.integers(1, 4)), min_size=1, max_size=8), MACHINES)
+def test_a_session_that_takes_what_its_plan_says_corrects_nothing(
+    groups: list[tuple[Cost, int]], machine: Machine
+) -> None:
+    """Whatever shares the machine meanwhile: what jobs took is compared with what their own company made of it."""
+    jobs = [
+        Work(f"{group}/{number}", cost, together=str(group), most=size)
+        for group, (cost, size) in enumerate(groups)
+        for number in range(size)
+    ]
+    planned, costs = schedule(jobs, machine).jobs, {one.key: one.cost for one in jobs}
+    for key, at in planned.items():
+        assert at.slowed >= 1 - 1e-9
+        company = (at.size, machine.workers, machine.gpus, machine.cores)
+        timing = Timing("run", (), "cuda", 1.0, at.seconds, *company, at.slowed)
+        assert expected_of(costs[key], timing) == pytest.approx(at.seconds, rel=1e-6)
+        assert expected_of(costs[key].times(2), timing) > at.seconds
+        assert expected_of(costs[key], replace(timing, slowed=None)) == steady(costs[key], at.size, machine)
+
+
+def test_what_a_group_waits_for_at_its_start_does_not_slow_it() -> None:
+    """A worker compiles first: what a job takes is told from its first step on."""
+    once = Once("kernels", 30.0, "worker")
+    found = schedule([Work("a", Cost(seconds=10.0, once=(once,)))], Machine(1, 1)).jobs["a"]
+    assert (found.seconds, found.slowed) == (pytest.approx(40), pytest.approx(1))
 
 
 @pytest.mark.parametrize(("size", "took"), [(1, 40), (5, 5 * 10), (20, 20 * 40 / 16)])

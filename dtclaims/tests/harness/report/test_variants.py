@@ -69,7 +69,7 @@ def test_seeds_of_other_code_or_precision_are_refused(other: dict[str, object]) 
 
 @pytest.mark.parametrize("name", ["k1-language", "small-seeds-5-9-published"])
 def test_seeds_of_committed_evidence_are_one_variant(name: str) -> None:
-    """Of runs made today, whose addresses tell what a run is from how it is made; other weights are refused there too."""
+    """Of runs whose addresses tell what a run is from how it is made; other weights are refused there too."""
     runs = read_evidence(ROOT / "claims" / "evidence" / f"{name}.json").runs
     found = variants(list(runs), "saturated", VIEWS)
     assert {len(one.runs) for one in found} == {8 if name == "k1-language" else 5}
