@@ -114,5 +114,7 @@ def _add(of: Any, name: str, command: Command) -> None:
     parser: argparse.ArgumentParser = of.add_parser(name, help=text, description=command.help)
     parser.set_defaults(command=command)
     for one in (*command.arguments, *map(option, command.options)):
-        several = one.settings.get("nargs") == "+" and one.flags[0].startswith("-")
-        parser.add_argument(*one.flags, **({"action": _Several} if several else {}), **one.settings)
+        settings = dict(one.settings)
+        if settings.get("nargs") == "+" and one.flags[0].startswith("-"):
+            settings["action"] = _Several
+        parser.add_argument(*one.flags, **settings)
