@@ -11,6 +11,7 @@ SHIPPED = (
     "claims/k1_head/*.py",
     "claims/k1_head/paper.json",
     "claims/evidence/*.json",
+    "claims/evidence/*.json.gz",
     "dtclaims/docs/*.md",
     "dtclaims/examples/**/*",
     "fixtures/costs.json",

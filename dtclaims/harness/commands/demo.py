@@ -28,7 +28,9 @@ WIDTH = 80
 
 def _demo(options: argparse.Namespace) -> None:
     folder: Path = options.folder
-    files = sorted(EVIDENCE.glob("*.json"))
+    from dtclaims.harness.evidence import files_in
+
+    files = files_in(EVIDENCE)
     if not files or not TOY.is_dir():
         raise FixtureError("what the demo shows is not here", expected=f"evidence in {EVIDENCE}, and {TOY}")
     started = time.perf_counter()
@@ -77,11 +79,11 @@ def _say(text: str, indent: int) -> None:
 def _judge(file: Path, folder: Path) -> Path:
     """Judge a file and write its report; the page."""
     # Only here: other commands start without the renderers.
-    from dtclaims.harness.evidence import judge_evidence, read_evidence
+    from dtclaims.harness.evidence import judge_evidence, name_of, read_evidence
     from dtclaims.harness.report import render
 
     document = judge_evidence(read_evidence(file)).document
-    written = render(document, folder / file.stem)
+    written = render(document, folder / name_of(file))
     print(f"   {file.name}")
     _say(document.provenance.label, 5)
     for line in _counts(document):

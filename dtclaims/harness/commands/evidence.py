@@ -140,7 +140,9 @@ def _folders(files: Sequence[Path], report: str | None) -> list[Path | None]:
         return [None] * len(files)
     if len(files) == 1:
         return [Path(report).expanduser()]
-    names = [file.stem for file in files]
+    from dtclaims.harness.evidence import name_of
+
+    names = [name_of(file) for file in files]
     if len(set(names)) < len(names):
         raise UsageError("two files would have their report in one folder", given=", ".join(map(str, files)))
     return [Path(report).expanduser() / name for name in names]

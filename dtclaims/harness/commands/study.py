@@ -85,7 +85,12 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
             "evidence",
             "write the stored results that verdicts rest on into one file; does no job",
             evidence,
-            Argument.of("out", type=ending(".json"), metavar="OUT.json", help="the file to write"),
+            Argument.of(
+                "out",
+                type=ending(".json", ".json.gz"),
+                metavar="OUT.json",
+                help="the file to write; .json.gz is packed",
+            ),
             Argument.of(
                 "--upgrade",
                 type=Path,

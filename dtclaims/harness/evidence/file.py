@@ -1,6 +1,8 @@
 """A file of evidence, read, checked and written; `dtclaims.harness.evidence.form` says what is in it."""
 
+import gzip
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -182,11 +184,41 @@ def load(path: Path) -> object:
     try:
         if path.is_dir():
             raise UsageError(f"cannot read {path}", given="a folder")
-        return parse_json(read_bytes(path, LARGEST, RESTORE))
+        return parse_json(_unpacked(read_bytes(path, LARGEST, RESTORE), path))
     except NotThere as error:
         raise UsageError(f"cannot read {path}", given=error.given) from None
     except ValueError as error:
         raise Damaged(f"{path} is damaged: no JSON", given=error, remedy=RESTORE) from None
+
+
+GZIP = b"\x1f\x8b"
+"""What a packed file begins with, whatever it is called."""
+
+
+def _unpacked(raw: bytes, path: Path) -> bytes:
+    """The text of a file that is packed by gzip, no more of it than evidence may have; of another, the file's own."""
+    if not raw.startswith(GZIP):
+        return raw
+    unpacking = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        text = unpacking.decompress(raw, LARGEST + 1)
+    except zlib.error as error:
+        raise Damaged(f"{path} is damaged", given=error, remedy=RESTORE) from None
+    if len(text) > LARGEST:
+        raise Damaged(f"{path} is too large", expected=f"at most {LARGEST} bytes, unpacked", remedy=RESTORE)
+    if not unpacking.eof or unpacking.unused_data:
+        raise Damaged(f"{path} is damaged: not the one packed text that was written", remedy=RESTORE)
+    return text
+
+
+def name_of(path: Path) -> str:
+    """What a file of evidence is called without its ending: `small` of `small.json` and of `small.json.gz`."""
+    return path.name.removesuffix(".gz").removesuffix(".json")
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files of evidence of a folder, packed or not, by name."""
+    return sorted((*folder.glob("*.json"), *folder.glob("*.json.gz")))
 
 
 def _run(content: Mapping[str, Any], line: Mapping[str, Any], path: str) -> EvidenceRun:
@@ -235,14 +267,17 @@ def _checked(key: str, identity: Mapping[str, Any], path: str) -> str:
 def write_evidence(content: Mapping[str, Any], path: Path) -> int:
     """Write a file of evidence whole or not at all, once it is known to be one that can be read; how many bytes.
 
+    One whose name ends in `.gz` is packed: the same bytes for the same content.
+
     Raises:
         StoreError: not of the form above, or the file cannot be written.
     """
     if content.get("schema") == VERSION:
         content = with_digests(content)
     check_evidence(content, path)
+    text = text_of(content).encode()
     with replacing(path) as partial:
-        partial.write_text(text_of(content), encoding="utf-8", newline="\n")
+        partial.write_bytes(gzip.compress(text, mtime=0) if path.suffix == ".gz" else text)
     return path.stat().st_size
 
 

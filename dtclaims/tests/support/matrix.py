@@ -4,6 +4,7 @@ import contextlib
 import io
 
 from dtclaims.harness.commands.main import main as dtclaims
+from dtclaims.harness.evidence import files_in
 from dtclaims.places import ROOT
 
 EVIDENCE = ROOT / "claims" / "evidence"
@@ -15,7 +16,7 @@ def said() -> str:
     """What the command says that the page names: `dtclaims judge claims/evidence/*.json --format markdown`."""
     text = io.StringIO()
     with contextlib.redirect_stdout(text):
-        code = dtclaims(["judge", *map(str, sorted(EVIDENCE.glob("*.json"))), "--format", "markdown"])
+        code = dtclaims(["judge", *map(str, files_in(EVIDENCE)), "--format", "markdown"])
     assert code == 0
     return text.getvalue().strip() + "\n"
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dtclaims.harness.evidence import files_in
 from dtclaims.places import ROOT
 
 SCREENSHOTS = ROOT / "build" / "screenshots"
@@ -192,7 +193,7 @@ def _found(names: Sequence[str]) -> str | None:
 
 def shipped(folder: Path) -> list[Shot]:
     """The report of the evidence that is shipped, judged into a folder: the page, a card, the figures."""
-    evidence = sorted((ROOT / "claims" / "evidence").glob("*.json"))
+    evidence = files_in(ROOT / "claims" / "evidence")
     command = [
         sys.executable,
         "-c",

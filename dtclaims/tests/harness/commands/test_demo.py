@@ -34,10 +34,10 @@ def test_a_first_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     said = capsys.readouterr().out
     assert "\x1b" not in said
     assert max(map(len, said.splitlines())) <= 80
-    for file in demo.EVIDENCE.glob("*.json"):
-        document = read(Path("dtclaims-demo", file.stem, "report.json"))
+    for file in evidence.files_in(demo.EVIDENCE):
+        document = read(Path("dtclaims-demo", evidence.name_of(file), "report.json"))
         assert document.claims == evidence.judge_evidence(evidence.read_evidence(file)).document.claims
-        assert f"  dtclaims-demo/{file.stem}/report.html\n" in said
+        assert f"  dtclaims-demo/{evidence.name_of(file)}/report.html\n" in said
     assert "published: 6 reproduced, 29 refuted, 22 inconclusive, 62 not run" in said
     assert "dtclaims-demo/changed.json: cells[0] is not as it was written" in said
     toy = read(Path("dtclaims-demo/toy/report.json"))

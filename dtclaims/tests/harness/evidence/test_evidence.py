@@ -1,6 +1,7 @@
 """Evidence: a store's results in one file, which says what the store said, wherever and whenever it is judged."""
 
 import contextlib
+import gzip
 import html
 import io
 import json
@@ -23,9 +24,11 @@ from dtclaims.errors import DtclaimsError, StoreError, UsageError
 from dtclaims.files import describe_file
 from dtclaims.harness.commands.main import main
 from dtclaims.harness.declare.registry import load_claims, load_lab
-from dtclaims.harness.evidence import judge_evidence, read_evidence
+from dtclaims.harness.evidence import files_in, judge_evidence, name_of, read_evidence
 from dtclaims.harness.evidence.export import rounded, same_verdicts
-from dtclaims.harness.evidence.file import with_digests
+from dtclaims.harness.evidence.file import load as read_content
+from dtclaims.harness.evidence.file import with_digests, write_evidence
+from dtclaims.harness.evidence.form import LARGEST
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.plan import planner
 from dtclaims.harness.report import read
@@ -40,7 +43,7 @@ from dtclaims.tests.support import matrix, report_example
 from dtclaims.tests.support.examples import SAMPLE_CLAIMS, damaged, fill_store
 from dtclaims.tests.support.studies import CLAIMS, RETURNS, entries, filled, settings_of, study, value_of
 
-EVIDENCE = sorted((ROOT / "claims" / "evidence").glob("*.json"))
+EVIDENCE = files_in(ROOT / "claims" / "evidence")
 SAMPLE = ("--claims", str(SAMPLE_CLAIMS))
 
 
@@ -527,6 +530,42 @@ def test_the_matrix_for_a_page(file: Path, capsys: pytest.CaptureFixture[str]) -
     assert rows["SAMPLE-corrected-only"].split(" | ")[1] == "–"
     assert "SAMPLE-tasks" not in rows
     assert lines[-1] == "- not run under either protocol: 1 claim."
+
+
+def test_a_packed_file_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`OUT.json.gz` is smaller, the same bytes for the same results, judged and reported under its name."""
+    filled(tmp_path)
+    plain, packed = export(tmp_path), export(tmp_path, name="sample.json.gz")
+    assert packed.stat().st_size < plain.stat().st_size / 3
+    assert judged(packed).keys() == judged(plain).keys()
+    assert [one.verdict for one in judged(packed).values()] == [one.verdict for one in judged(plain).values()]
+    assert files_in(tmp_path) == [plain, packed]
+    assert {name_of(plain), name_of(packed)} == {"sample"}
+    capsys.readouterr()
+    assert main(["judge", str(packed), "--report", str(tmp_path / "out")]) == 0
+    assert "sample.json.gz: scale mini" in " ".join(capsys.readouterr().out.split())
+    content = read_content(packed)
+    write_evidence(content, tmp_path / "again.json.gz")
+    assert (tmp_path / "again.json.gz").read_bytes() == packed.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda raw: raw[:-9], "not the one packed text"),
+        (lambda raw: raw + b"more", "not the one packed text"),
+        (lambda raw: raw[:40] + bytes([raw[40] ^ 255]) + raw[41:], "is damaged"),
+        (lambda raw: gzip.compress(b" " * (LARGEST + 1)), "too large"),
+        (lambda raw: gzip.compress(b"[" * 100_000), "no JSON"),
+    ],
+)
+def test_a_packed_file_is_unpacked_with_care(tmp_path: Path, spoil: Callable[[bytes], bytes], said: str) -> None:
+    """Cut off, with more behind it, changed, or a small file of far too much: one error, and no more is unpacked."""
+    filled(tmp_path)
+    packed = export(tmp_path, name="sample.json.gz")
+    packed.write_bytes(spoil(packed.read_bytes()))
+    with pytest.raises(StoreError, match=said):
+        read_evidence(packed)
 
 
 # --- what is committed ------------------------------------------------------------------------------------------------
