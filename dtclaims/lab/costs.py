@@ -107,7 +107,7 @@ def run_cost(spec: RunSpec, inputs: Inputs, device: str) -> Cost:
 
 
 def measurement_cost(quantity: str, scale: str, inputs: tuple[Inputs, ...], device: str) -> Cost:
-    """What a measurement takes: seconds of its worker, as they were timed.
+    """What a measurement takes: seconds of its worker, as they were timed, and of a GPU where it fills one.
 
     Args:
         quantity: what is measured.
@@ -121,7 +121,9 @@ def measurement_cost(quantity: str, scale: str, inputs: tuple[Inputs, ...], devi
     found = table()["devices"][device_class(device)]
     rows = found["measurements"].get(LIKE_PAPER.get(scale, scale), {})
     once = (*(one for of in inputs for one in _collected(of)), Once("worker", found["worker_start_s"], "worker"))
-    return Cost((quantity, scale), seconds=rows.get(quantity, rows.get(ANY, 1.0)), once=tuple(dict.fromkeys(once)))
+    row = rows.get(quantity, rows.get(ANY, 1.0))
+    seconds, accelerator = (row["seconds"], row["accelerator"]) if isinstance(row, Mapping) else (row, 0.0)
+    return Cost((quantity, scale), seconds=seconds, accelerator=accelerator, once=tuple(dict.fromkeys(once)))
 
 
 def _nearest(kind: str, shape: str) -> Mapping[str, Any]:

@@ -5,18 +5,19 @@
 
 The first prints what an update and a roll-out step of each kind of run take, the physics of each task on one core, and
 what it takes to start a worker. The second takes the rows that there are and scales those of each kind of run, for each
-number that were done together, by what such runs missed them by; measurements get their medians. Where physics or the
-GPU is what a session waits for, only the sum is seen: look whether the rows make sense. `--write` changes the file.
+number that were done together, by what such runs missed them by, and those of measurements likewise. Where physics or
+the GPU is what a session waits for, only the sum is seen: look whether the rows make sense. `--write` changes the file.
 """
 
 import argparse
 import copy
 import json
+import math
 import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,7 +28,7 @@ from dtclaims.device import device_class
 from dtclaims.harness.lab import Cost, protocols_of
 from dtclaims.harness.plan.planner import expected_of
 from dtclaims.harness.store.timings import read_timings
-from dtclaims.lab.costs import LIKE_PAPER, run_cost, shape_of, table
+from dtclaims.lab.costs import LIKE_PAPER, measurement_cost, run_cost, shape_of, table
 from dtclaims.lab.data.physics import BatchedEnv
 from dtclaims.lab.design.scales import get_scale
 from dtclaims.lab.design.spec import RunSpec, resolve
@@ -157,7 +158,8 @@ def from_store(store: Path, device: str) -> dict[str, Any]:
             continue
         if one.kind == "measurement":
             quantity, scale = one.like
-            values[LIKE_PAPER.get(scale, scale), quantity].append(one.seconds)
+            cost = measurement_cost(quantity, scale, (), device)
+            values[LIKE_PAPER.get(scale, scale), quantity].append(one.seconds / expected_of(cost, one))
             continue
         shape, task = one.like
         for arm, context in KINDS:
@@ -173,8 +175,26 @@ def from_store(store: Path, device: str) -> dict[str, Any]:
             known = Cost(accelerator=row[name]["1"], shared=tuple((size, row[name][str(size)]) for size in sizes[1:]))
             row[name][str(together)] = round(known.accelerator_of(together) * factor, 3)
         row.pop("guess", None)
-    for (scale, quantity), took in sorted(values.items()):
-        rows["measurements"].setdefault(scale, {})[quantity] = round(median(took), 2)
+    for shape in {shape for shape, _ in missed}:
+        for name in ("update_ms", "forward_ms"):
+            rows["runs"][shape][name] = sensible(rows["runs"][shape][name])
+    for (scale, quantity), factors in sorted(values.items()):
+        cost = measurement_cost(quantity, scale, (), device).times(median(factors))
+        seconds, gpu = round(cost.seconds, 2), round(cost.accelerator, 2)
+        row = {"seconds": seconds, "accelerator": gpu} if gpu else seconds
+        rows["measurements"].setdefault(scale, {})[quantity] = row
+    return found
+
+
+def sensible(by_size: Mapping[str, float]) -> dict[str, float]:
+    """Milliseconds of one run by how many are done together, as they can be: in a larger group one takes no longer, and
+    the group no less. What one session says of each size alone is noisier than that."""
+    found: dict[str, float] = {}
+    before, least = math.inf, 0.0
+    for size in sorted(by_size, key=int):
+        before = max(min(by_size[size], before), math.ceil(1000 * least / int(size)) / 1000)
+        least = before * int(size)
+        found[size] = before
     return found
 
 

@@ -124,7 +124,8 @@ def test_cores_of_processes_below_count() -> None:
     busy = "import time; until = time.process_time() + 0.3\nwhile time.process_time() < until: pass"
     before = core_seconds()
     subprocess.run([sys.executable, "-c", busy], check=True)
-    assert core_seconds() - before >= 0.3
+    # The system counts in hundredths.
+    assert core_seconds() - before >= 0.28
 
 
 def test_without_the_drivers_tool_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
