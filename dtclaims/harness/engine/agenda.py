@@ -4,7 +4,7 @@ import heapq
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dtclaims.device import cpu_count, device_class, gpus_for
@@ -140,14 +140,16 @@ class Agenda:
         Args:
             workers: how many jobs, or groups of them, are done at once.
         """
-        self._machine = Machine(cpu_count(), max(1, workers), len(gpus_for(self._plan.device)))
-        planned = self._plan.schedule(self._ordered, self._machine).jobs
-        self._slowed = {key: one.slowed for key, one in planned.items()}
+        machine = self._machine = Machine(cpu_count(), max(1, workers), len(gpus_for(self._plan.device)))
+        self._slowed = {key: one.slowed for key, one in self._plan.schedule(self._ordered, machine).jobs.items()}
+        # What fills a GPU is counted apart: what others take is what they would take without it.
+        planned = self._plan.schedule(map(_beside_none, self._ordered), machine).jobs
         found = {}
         for key in sorted(planned, key=lambda key: planned[key].begin):
-            job, at = self._plan.jobs[key].job, planned[key]
-            kind = TRAIN if job.keeps_files else job.kind
-            found[key] = Expected(job.name, kind, at.seconds, " ".join((job.kind, *job.cost.like)), at.group)
+            one, at = self._plan.jobs[key], planned[key]
+            kind, like = TRAIN if one.job.keeps_files else one.job.kind, " ".join((one.job.kind, *one.job.cost.like))
+            fills = one.cost.accelerator / one.cost.whole / machine.gpus if machine.gpus and _fills(one) else 0.0
+            found[key] = Expected(one.job.name, kind, at.seconds, like, at.group, fills)
         return found
 
     def timed(self, job: Order, seconds: float, together: int = 1) -> None:
@@ -247,6 +249,18 @@ class Agenda:
                 complete.append(name)
                 del self._headlines[name]
         return complete
+
+
+def _fills(one: PlannedJob) -> bool:
+    """Whether a job keeps others from its GPU: runs are small and many, and what may be done together leaves room."""
+    return one.cost.accelerator > 0 and not one.job.keeps_files and one.job.together is None
+
+
+def _beside_none(one: PlannedJob) -> PlannedJob:
+    """A job that takes nothing of a GPU from others."""
+    if not _fills(one):
+        return one
+    return replace(one, cost=replace(one.cost, seconds=one.cost.seconds + one.cost.accelerator, accelerator=0.0))
 
 
 def _has_value(plan: Plan, store: Store, one: PlannedJob) -> bool:

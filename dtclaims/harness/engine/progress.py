@@ -25,6 +25,13 @@ ROWS = 12
 """Jobs with a bar of their own; on many GPUs the others are in the first bar alone."""
 
 
+class _Moment(NamedTuple):
+    wall: float
+    work: float
+    """The same by a clock that goes slower while GPUs are filled, as all who are at work there do: by it a job keeps
+    its pace."""
+
+
 @dataclass
 class _Job:
     name: str
@@ -35,42 +42,49 @@ class _Job:
     """Jobs of one kind and one `like` are off their estimates by one factor."""
     group: int | None = None
     """Those that are to be done together have one number."""
+    fills: float = 0.0
+    """Share of the GPUs that it fills."""
     slot: int | None = None
     """Number of the start: jobs that were started together share a worker."""
-    started: float | None = None
-    first: tuple[float, float] | None = None
+    started: _Moment | None = None
+    first: tuple[_Moment, float] | None = None
     """When it first reported, and what share was done then: more than a step, if it was taken up."""
     share: float = 0.0
     told: float = 0.0
-    """When it last reported."""
+    """When it last reported, by the clock of work."""
     cost: float | None = None
     """Seconds that the whole of it takes, once it is over; without its worker's start, if it reported before. 0: it
     did not show."""
+    took: float = 0.0
+    """The same by the clock of work."""
 
-    def begun(self) -> tuple[float | None, float]:
+    def begun(self) -> tuple[_Moment | None, float]:
         """When its work began, and what share was done then."""
         return self.first if self.first is not None and self.first[1] < 1 else (self.started, 0.0)
 
-    def end(self, now: float) -> None:
+    def end(self, now: _Moment) -> None:
         """It is over; what it costs is 0 where too little of it was seen."""
         begun, share = self.begun()
-        self.cost = 0.0 if begun is None or 1 - share < TELLS_OF_THE_WHOLE else (now - begun) / (1 - share)
+        self.cost = 0.0
+        if begun is not None and 1 - share >= TELLS_OF_THE_WHOLE:
+            self.cost, self.took = ((after - before) / (1 - share) for after, before in zip(now, begun, strict=True))
 
     def missed(self) -> float | None:
         """By what factor it misses its estimate, as far as can be told; None before it can."""
         if self.cost is not None:
-            return self.cost / self.estimate if self.cost and self.estimate else None
+            return self.took / self.estimate if self.cost and self.estimate else None
         begun, share = self.begun()
         if begun is None or not self.estimate or self.share - share < TELLING:
             return None
-        return (self.told - begun) / (self.share - share) / self.estimate
+        return (self.told - begun.work) / (self.share - share) / self.estimate
 
     def left(self, now: float, factor: float) -> float:
-        """Seconds that it still needs: more and more by its own pace, as far as it has none by its estimate."""
+        """Seconds by the clock of work that it still needs: more and more by its own pace, as far as it has none by its
+        estimate."""
         if self.cost is not None:
             return 0.0
         begun, share = self.begun()
-        running, done = 0.0 if begun is None else now - begun, self.share - share
+        running, done = 0.0 if begun is None else now - begun.work, self.share - share
         left = max(0.0, self.estimate * factor * (1 - share) - running)
         if done <= 0:
             return left
@@ -91,21 +105,32 @@ class Expected(NamedTuple):
     """Jobs of one kind and one `like` are off their estimates by one factor."""
     group: int | None = None
     """Those that are to be done together have one number."""
+    fills: float = 0.0
+    """Share of all GPUs that it fills, so that everybody there is slower meanwhile; its seconds are those that it takes
+    by itself. 0 of what leaves room for others: the pace that it shows is that in their company."""
 
 
 class _Factors:
-    """By how much jobs miss their estimates: like ones, else those of a kind, else all."""
+    """By how much jobs miss their estimates: like ones, else those of a kind, else all.
 
-    def __init__(self, seen: Iterable[tuple[str, str, float]]) -> None:
-        found: dict[tuple[str, ...], list[float]] = defaultdict(list)
-        for kind, like, missed in seen:
-            for name in ((kind, like), (kind,), ()):
-                found[name].append(missed)
+    What fills a GPU is of another kind than what does not: a small measurement that took a second in the place of a
+    third says nothing of minutes on a GPU, and of these the runs say more.
+    """
+
+    def __init__(self, jobs: Iterable[_Job]) -> None:
+        found: dict[tuple[object, ...], list[float]] = defaultdict(list)
+        for job in jobs:
+            if (missed := job.missed()) is not None:
+                for name in self._names(job):
+                    found[name].append(missed)
         self._found = {name: statistics.median(missed) for name, missed in found.items()}
 
     def __call__(self, job: _Job) -> float:
-        names: tuple[tuple[str, ...], ...] = ((job.kind, job.like), (job.kind,), ())
-        return next((self._found[name] for name in names if name in self._found), 1.0)
+        return next((self._found[name] for name in self._names(job) if name in self._found), 1.0)
+
+    @staticmethod
+    def _names(job: _Job) -> tuple[tuple[object, ...], ...]:
+        return (job.kind, job.like), (job.kind, job.fills > 0), ()
 
 
 class Display:
@@ -125,6 +150,10 @@ class Display:
         self._jobs: dict[str, _Job] = {}
         self._slots = 1
         self._starts = 0
+        self._running: dict[str, _Job] = {}
+        self._moment = _Moment(0.0, 0.0)
+        self._load = 1.0
+        """By how much the clock of work is slower now."""
         self._known: tuple[float, _Factors] | None = None
         self._whole: TaskID | None = None
         self._last_line = 0.0
@@ -169,16 +198,19 @@ class Display:
     def start(self, *keys: str) -> None:
         """A worker has begun a job, or some together."""
         self._starts += 1
+        now = self._now()
         for key in keys:
-            job = self._jobs[key]
-            job.started, job.slot = time.monotonic(), self._starts
+            job = self._running[key] = self._jobs[key]
+            job.started, job.slot = now, self._starts
+        self._weigh()
 
     def advance(self, key: str, done: int, total: int) -> None:
         """Steps of one job done so far."""
         job = self._jobs[key]
         job.share = done / total
-        job.told = time.monotonic()
-        job.first = job.first or (job.told, job.share)
+        now = self._now()
+        job.told = now.work
+        job.first = job.first or (now, job.share)
         if key not in self._tasks and len(self._tasks) < ROWS:
             self._tasks[key] = self._bars.add_task(f"  {job.name}", total=total, eta="")
         if key in self._tasks:
@@ -189,13 +221,14 @@ class Display:
     def put_off(self, key: str) -> None:
         """A job is not being done after all, for now."""
         job = self._jobs[key]
+        self._stop(key)
         job.started, job.slot, job.first, job.share = None, None, None, 0.0
         self._remove_row(key)
 
     def finish(self, key: str) -> float:
         """One job is over, well or not; the seconds that the whole of it takes, 0 if that did not show."""
         job = self._jobs[key]
-        job.end(time.monotonic())
+        job.end(self._stop(key))
         self._known = None
         self._remove_row(key)
         if self._whole is not None:
@@ -221,18 +254,25 @@ class Display:
         What is left is dealt out to the slots in its order, groups whole, as the workers will do: near the end there
         are fewer jobs than slots, and the time left is that of the longest of them. A job that has not begun takes its
         estimate times what like ones missed theirs by; where none has shown its pace yet, those of its kind, or any.
+
+        What fills a GPU is added to all that: whenever it is done, it makes the end later by as long as it takes. Three
+        minutes of a session of 776 s on two GPUs were of that sort, most of them in its second half; it was taken for
+        one of 560 to 620 s throughout its first.
         """
-        now = time.monotonic()
+        now = self._now().work
         if not any(job.cost or job.share for job in self._jobs.values()):
             return None
         factors = self._factors(now)
         running: dict[int | None, float] = {}
         waiting: dict[object, float] = {}
+        filled = longest = 0.0
         for key, job in self._jobs.items():
             if job.cost is not None:
                 continue
             seconds = job.left(now, factors(job))
-            if job.started is not None:
+            if job.fills:
+                filled, longest = filled + seconds * job.fills, max(longest, seconds)
+            elif job.started is not None:
                 running[job.slot] = max(running.get(job.slot, 0.0), seconds)
             else:
                 group = key if job.group is None else job.group
@@ -241,18 +281,36 @@ class Display:
         heapq.heapify(slots)
         for seconds in waiting.values():
             heapq.heapreplace(slots, slots[0] + seconds)
-        return max(slots)
+        return max(max(slots) + filled, longest)
+
+    def _now(self) -> _Moment:
+        wall, (before, work) = time.monotonic(), self._moment
+        self._moment = _Moment(wall, work + (wall - before) / self._load)
+        return self._moment
+
+    def _stop(self, key: str) -> _Moment:
+        """A job is at work no more; since when."""
+        now = self._now()
+        self._running.pop(key, None)
+        self._weigh()
+        return now
+
+    def _weigh(self) -> None:
+        """How slow the clock of work is from now on: a GPU is shared evenly by all that fill it and the others, who
+        together count as one. So an epoch beside ten measurements on two GPUs takes five times as long; that session
+        had 41 s for 8."""
+        fills = [job.fills for job in self._running.values()]
+        self._load = max(1.0, sum(fills) + (0.0 in fills))
 
     def _factors(self, now: float) -> _Factors:
         """Looked up once a second: some report often."""
         known = self._known
         if known is None or now - known[0] >= 1.0:
-            told = ((job.kind, job.like, job.missed()) for job in self._jobs.values())
-            known = self._known = (now, _Factors((kind, like, one) for kind, like, one in told if one is not None))
+            known = self._known = (now, _Factors(self._jobs.values()))
         return known[1]
 
     def _left(self, job: _Job) -> float:
-        now = time.monotonic()
+        now = self._now().work
         return job.left(now, self._factors(now)(job))
 
     def _counts(self) -> str:

@@ -3,12 +3,15 @@
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from dtclaims.harness.engine.progress import TRAIN, Display, Expected
+from dtclaims.harness.lab import Cost, Job
+from dtclaims.tests.support.replay import TWO_GPUS, Replay
 
 Clock = Callable[[float], None]
 
@@ -225,6 +228,90 @@ def test_the_end_is_known_from_a_tenth_of_the_work_on(at: Clock, session: Simula
 def test_each_kind_teaches_its_own_factor(at: Clock, session: Simulated) -> None:
     """Where each kind is off by a factor of its own and some of each were begun, within a quarter too."""
     assert worst(session.run(at)) <= 0.25
+
+
+def test_what_fills_a_gpu_delays_everybody_else(at: Clock) -> None:
+    """Of two GPUs: its share of all of them is added to what the longest run needs, which is no slower for it after."""
+    display = Display(io.StringIO())
+    filling = {key: Expected(f"information of {key}", "measurement", 40.0, fills=0.5) for key in ("a", "b")}
+    display.begin({**runs(100), **filling}, slots=3)
+    display.start("0")
+    display.advance("0", 0, 100)
+    at(1020.0)
+    display.advance("0", 20, 100)
+    assert display.eta() == pytest.approx(80 + 2 * 20)
+    # On each GPU one beside the run, which shares it: both half as fast, until 40 s of work are done.
+    display.start("a", "b")
+    at(1060.0)
+    display.advance("0", 40, 100)
+    assert display.eta() == pytest.approx(60 + 2 * 10)
+    at(1100.0)
+    display.advance("0", 60, 100)
+    # What people and the machine's timings are told is what the clock on the wall said.
+    assert display.finish("a") == 80
+    assert display.finish("b") == 80
+    assert display.eta() == pytest.approx(40)
+    at(1140.0)
+    assert display.finish("0") == pytest.approx(140)
+
+
+def test_what_fills_gpus_among_itself(at: Clock) -> None:
+    """With nobody else there, what is left takes its sum over the GPUs, however many are at it, and at least as long as
+    the longest."""
+    display = Display(io.StringIO())
+    jobs = {str(number): Expected(f"{number}", "measurement", 10.0, fills=0.5) for number in range(8)}
+    display.begin(jobs, slots=4)
+    display.start("0")
+    at(1020.0)
+    display.finish("0")
+    # It had a GPU to itself and took twice what was expected.
+    assert display.eta() == pytest.approx(7 * 20 / 2)
+    display.start("1", "2", "3", "4")
+    at(1060.0)
+    for key in ("1", "2", "3", "4"):
+        display.finish(key)
+    display.start("5", "6")
+    at(1080.0)
+    for key in ("5", "6"):
+        display.finish(key)
+    assert display.eta() == pytest.approx(20)
+
+
+def test_a_moment_of_a_core_says_nothing_of_minutes_of_a_gpu(at: Clock) -> None:
+    """Of a kind of jobs those that fill a GPU and those that do not are off their estimates by factors of their own."""
+    display = Display(io.StringIO())
+    jobs = {
+        "small": Expected("distance", "measurement", 0.5, "distance"),
+        "large": Expected("information", "measurement", 100.0, "information", fills=1.0),
+    }
+    display.begin({**runs(10), **jobs}, slots=1)
+    display.start("0")
+    at(1010.0)
+    display.finish("0")
+    display.start("small")
+    at(1012.0)
+    display.finish("small")
+    # Not four times a hundred: the median of all that was seen is that of the run and of the small one.
+    assert display.eta() == pytest.approx(100 * (1 + 4) / 2)
+
+
+INFORMATION = "information"
+
+
+@pytest.mark.parametrize(("factor", "most"), [(1.0, 0.25), (2.0, 0.25), (0.5, 0.3)])
+def test_a_session_on_two_gpus(at: Clock, tmp_path: Path, factor: float, most: float) -> None:
+    """A session of 776 s, in a quarter of which networks of mutual information kept the GPUs from all others.
+
+    From a tenth of its work on its end is known within a quarter, by costs that are of this very session; where these
+    measurements are planned with twice what they took within a quarter too, with half of it within 30 %. While they
+    were like any other job, it was 35 % at a tenth of the work, and 20 to 28 % for the next five minutes.
+    """
+
+    def cost(job: Job) -> Cost:
+        return job.cost.times(factor) if INFORMATION in job.cost.like[0] else job.cost
+
+    replay = Replay(TWO_GPUS, cost)
+    assert worst(replay.run(replay.expected(tmp_path), at)) <= most
 
 
 class Terminal(io.StringIO):
