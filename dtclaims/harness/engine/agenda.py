@@ -141,9 +141,11 @@ class Agenda:
             workers: how many jobs, or groups of them, are done at once.
         """
         machine = self._machine = Machine(cpu_count(), max(1, workers), len(gpus_for(self._plan.device)))
-        self._slowed = {key: one.slowed for key, one in self._plan.schedule(self._ordered, machine).jobs.items()}
-        # What fills a GPU is counted apart: what others take is what they would take without it.
-        planned = self._plan.schedule(map(_beside_none, self._ordered), machine).jobs
+        planned = self._plan.schedule(self._ordered, machine).jobs
+        self._slowed = {key: one.slowed for key, one in planned.items()}
+        if any(map(_fills, self._ordered)):
+            # That is counted apart: what others take is what they would take without it.
+            planned = self._plan.schedule(map(_beside_none, self._ordered), machine).jobs
         found = {}
         for key in sorted(planned, key=lambda key: planned[key].begin):
             one, at = self._plan.jobs[key], planned[key]
