@@ -1,15 +1,17 @@
 """Speed of training: a reference-style step beside ours, from the same process, on made-up data.
 
 On a GPU, the paper's size (12 blocks of width 768, batch 64) and the small scale's:
-`python -m dtclaims.tests.benchmarks.bench_training` prints the table. On a CPU, the mini scale.
+`python -m dtclaims.tests.benchmarks.bench_training` prints the table (`"small, language" --context 1` a part of it). On
+a CPU, the mini scale.
 
 FLOP/s are `step_operations` over time (6 per weight and token, and attention: what a plain step computes, also where
 ours leaves out tokens that no loss depends on); the peak is a bfloat16 product of two random 8192 × 8192 matrices.
 """
 
+import argparse
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import pytest
@@ -160,15 +162,21 @@ def peak() -> float:
     return 2 * 8192**3 * 20 / (time.perf_counter() - began)
 
 
-def table() -> None:
-    """Print reference-style and ours, for every shape, context and number of runs."""
+def table(shapes: Collection[str] = tuple(SHAPES), contexts: Sequence[int] = (20, 1)) -> None:
+    """Print reference-style and ours, for every shape, context and number of runs.
+
+    Args:
+        shapes: names of those to time.
+        contexts: K of each.
+    """
     data, most = made_up_data(), peak()
     print(
         f"{torch.cuda.get_device_name()}, torch {torch.__version__}, batch {BUDGET.batch_size}, peak {most / 1e12:.0f}"
     )
     print(f"{'shape':16} {'K':>2} {'training':28} {'runs':>4} {'ms/run-step':>11} {'TFLOP/s':>8} {'of peak':>7}  start")
-    for name, config in SHAPES.items():
-        for context in (20, 1):
+    for name in shapes:
+        config = SHAPES[name]
+        for context in contexts:
             work = step_operations(network(config, "cpu"), BUDGET.batch_size, context)
 
             def line(training: str, runs: int, took: float, start: float = 0.0, *, of=(name, context, work)) -> None:
@@ -229,4 +237,8 @@ def test_mini_on_cpu(benchmark, context: int, way: str) -> None:
 
 
 if __name__ == "__main__":
-    table()
+    parser = argparse.ArgumentParser(description="Speed of training on a GPU.")
+    parser.add_argument("shapes", nargs="*", default=list(SHAPES), help="of the networks; else all")
+    parser.add_argument("--context", type=int, nargs="+", default=[20, 1], help="K")
+    options = parser.parse_args()
+    table(options.shapes, options.context)
