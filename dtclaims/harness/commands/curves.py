@@ -81,9 +81,9 @@ def _check_ending(path: Path | None, known: str) -> None:
 
 
 def _read(paths: Sequence[Path]) -> "list[Evidence]":
-    from dtclaims.harness.evidence import read_evidence
+    from dtclaims.harness.evidence import files_of, read_evidence
 
-    return [read_evidence(path) for path in paths]
+    return [read_evidence(path) for path in files_of(paths)]
 
 
 def _spoken(name: str, options: argparse.Namespace) -> str:
@@ -120,7 +120,7 @@ def _write(text: str, path: Path | None) -> None:
     print(f"wrote {path}")
 
 
-FILES = Argument.of("evidence", type=Path, nargs="+", metavar="EVIDENCE", help="a file of `dtclaims evidence`")
+FILES = Argument.of("evidence", type=Path, nargs="+", metavar="EVIDENCE", help="a file of `dtclaims evidence`, or a folder of them")
 OUT = Argument.of("--out", type=Path, default=None, metavar="FILE", help="where to write it (default: it is printed)")
 
 COMMANDS = (

@@ -91,21 +91,22 @@ def judge(options: argparse.Namespace, given: Sequence[str]) -> None:
     """Judge files of evidence, one after the other.
 
     Args:
-        options: `files`, `claims`, `claim`, `restated`, `report`, `format`.
+        options: `files`, folders among them, `claims`, `claim`, `restated`, `report`, `format`.
         given: options that were given and are recorded in a file.
 
     Raises:
-        UsageError: options that a file has already answered, or two reports in one place.
+        UsageError: options that a file has already answered, a folder without a file, or two reports in one place.
         StoreError: a file that is damaged or no evidence.
     """
-    from dtclaims.harness.evidence import judge_evidence, read_evidence
+    from dtclaims.harness.evidence import files_of, judge_evidence, read_evidence
     from dtclaims.harness.report import summary_lines
     from dtclaims.harness.report.markdown import matrix
     from dtclaims.harness.report.terminal import terminal_width, wrapped
 
     _refuse(given, "--restated, --claims, --claim, --report and --format")
-    folders = _folders(options.files, options.report)
-    for number, (file, folder) in enumerate(zip(options.files, folders, strict=True)):
+    files = files_of(options.files)
+    folders = _folders(files, options.report)
+    for number, (file, folder) in enumerate(zip(files, folders, strict=True)):
         judged = judge_evidence(
             read_evidence(file), restated=options.restated, claims=options.claims, only=options.claim, report=folder
         )

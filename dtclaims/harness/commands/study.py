@@ -67,7 +67,11 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
             "judge what is stored, or files of evidence, and print the verdicts; does no job",
             judge,
             Argument.of(
-                "files", nargs="*", type=Path, metavar="FILE", help="files of evidence (default: judge the store)"
+                "files",
+                nargs="*",
+                type=Path,
+                metavar="FILE",
+                help="files of evidence, or folders of them (default: judge the store)",
             ),
             Argument.of(
                 "--restated",

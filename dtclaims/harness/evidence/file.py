@@ -3,7 +3,7 @@
 import gzip
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -219,6 +219,23 @@ def name_of(path: Path) -> str:
 def files_in(folder: Path) -> list[Path]:
     """The files of evidence of a folder, packed or not, by name."""
     return sorted((*folder.glob("*.json"), *folder.glob("*.json.gz")))
+
+
+def files_of(paths: Iterable[Path]) -> list[Path]:
+    """Files of evidence as they were named; a folder stands for those in it.
+
+    Raises:
+        UsageError: a folder without any.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+        elif inside := files_in(path):
+            found += inside
+        else:
+            raise UsageError("no file of evidence in this folder", given=path, expected=".json or .json.gz files in it")
+    return found
 
 
 def _run(content: Mapping[str, Any], line: Mapping[str, Any], path: str) -> EvidenceRun:

@@ -67,12 +67,12 @@ def test_seeds_of_other_code_or_precision_are_refused(other: dict[str, object]) 
             variants([run(), run(seed=seed, shared=other)], "saturated", VIEWS)
 
 
-@pytest.mark.parametrize("name", ["k1-language", "small-seeds-5-9-published"])
-def test_seeds_of_committed_evidence_are_one_variant(name: str) -> None:
+@pytest.mark.parametrize(("name", "seeds"), [("k1-language.json", 8), ("small-seeds-5-9-published.json.gz", 5)])
+def test_seeds_of_committed_evidence_are_one_variant(name: str, seeds: int) -> None:
     """Of runs whose addresses tell what a run is from how it is made; other weights are refused there too."""
-    runs = read_evidence(ROOT / "claims" / "evidence" / f"{name}.json").runs
+    runs = read_evidence(ROOT / "claims" / "evidence" / name).runs
     found = variants(list(runs), "saturated", VIEWS)
-    assert {len(one.runs) for one in found} == {8 if name == "k1-language" else 5}
+    assert {len(one.runs) for one in found} == {seeds}
     one = next(run for run in runs if run.identity["how"]["backbones"])
     how = {**one.identity["how"], "backbones": {"language": {"sha256": "other"}}}
     what = {**one.identity["what"], "seed": 99}
