@@ -146,9 +146,10 @@ def _total(plan: Plan, missing: Sequence[PlannedJob], planned: Schedule, machine
     if runs and plan.values:
         counts += f"; {len(plan.values)} measurements: {len(plan.values) - len(values)} cached, {len(values)} to take"
     yield f"{counts}, about {clock(planned.seconds)} on {machine_words(machine)}"
-    first = min((planned.done(keys) for keys in plan.proofs.values()), default=0.0)
-    if planned.seconds and plan.proofs:
-        yield f"the first headline verdict after about {clock(first)}"
+    # Of those that are complete nothing is scheduled.
+    open_ = [keys for keys in plan.proofs.values() if not planned.jobs.keys().isdisjoint(keys)]
+    if open_:
+        yield f"the first headline verdict after about {clock(min(map(planned.done, open_)))}"
     if made := dict.fromkeys(once.name for one in missing for once in one.cost.once if once.by == "session"):
         yield f"made before, in the background: {', '.join(made)}"
 

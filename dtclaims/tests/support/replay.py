@@ -18,7 +18,8 @@ from dtclaims.harness.plan.plan import Plan, PlannedJob
 from dtclaims.harness.store.store import Store
 
 TWO_GPUS = Path(__file__).with_name("session_on_two_gpus.json")
-"""Says itself what it is."""
+THREE_TASKS = Path(__file__).with_name("session_of_three_tasks.json")
+"""Both say themselves what they are."""
 REPORTS = 5
 """Of an epoch's updates, evenly spaced."""
 ASKED = 1.0
