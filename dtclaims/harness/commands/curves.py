@@ -120,7 +120,9 @@ def _write(text: str, path: Path | None) -> None:
     print(f"wrote {path}")
 
 
-FILES = Argument.of("evidence", type=Path, nargs="+", metavar="EVIDENCE", help="a file of `dtclaims evidence`, or a folder of them")
+FILES = Argument.of(
+    "evidence", type=Path, nargs="+", metavar="EVIDENCE", help="a file of `dtclaims evidence`, or a folder of them"
+)
 OUT = Argument.of("--out", type=Path, default=None, metavar="FILE", help="where to write it (default: it is printed)")
 
 COMMANDS = (

@@ -5,7 +5,15 @@ What is here needs the file alone. Making one is in `export`, `freeze` and `gath
 """
 
 from dtclaims.harness.evidence.contents import Evidence, EvidenceMeasurement, EvidenceRun
-from dtclaims.harness.evidence.file import check_evidence, files_in, files_of, load, name_of, read_evidence, write_evidence
+from dtclaims.harness.evidence.file import (
+    check_evidence,
+    files_in,
+    files_of,
+    load,
+    name_of,
+    read_evidence,
+    write_evidence,
+)
 from dtclaims.harness.evidence.frozen import Frozen, FrozenCell, FrozenClaim, FrozenComponent
 from dtclaims.harness.evidence.judge import Judged, judge_evidence, judge_frozen
 

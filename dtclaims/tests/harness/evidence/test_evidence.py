@@ -533,9 +533,7 @@ def test_the_matrix_for_a_page(file: Path, capsys: pytest.CaptureFixture[str]) -
     assert lines[-1] == "- not run under either protocol: 1 claim."
 
 
-def test_a_folder_stands_for_the_files_in_it(
-    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_stands_for_the_files_in_it(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`dtclaims judge FOLDER` is `dtclaims judge FOLDER/*.json`, packed files included; one without any is refused."""
     (folder := tmp_path / "study").mkdir()
     assert main(["judge", str(folder)]) == 2
