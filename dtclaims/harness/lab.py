@@ -393,6 +393,8 @@ class Reading:
     factors: Mapping[str, str] = field(default_factory=dict)
     """What it shares with readings of other seeds, and might not: factor → level, such as a checkpoint's name. Seeds of
     one level are not independent of each other (`dtclaims.harness.judge.factors`)."""
+    absent: tuple[Unavailable, ...] = ()
+    """What its jobs take and has to be got before they can be done; only where nothing but a plan is asked for."""
 
 
 @dataclass(frozen=True)
@@ -564,6 +566,8 @@ class Wish:
     """Identities of results that there are; they say what data and weights are meant that are not at hand."""
     works: bool = False
     """Whether jobs will be done here: what was asked for by name has to be here then."""
+    planned: bool = False
+    """Whether nothing but a plan is asked for: what is not at hand yet may be planned with (`Reading.absent`)."""
     only_recorded: bool = False
     """Whether nothing is to be looked for beside them: a file of evidence is judged anywhere."""
 

@@ -118,7 +118,8 @@ def make_settings(
     if scale != AUTO and scale not in lab.scales:
         raise no_such("unknown scale", scale, [AUTO, *lab.scales])
     works = not (stored or planned)
-    session = lab.session(Wish(None if scale == AUTO else scale, tuple(tasks), gpu_selected, own, works=works))
+    name = None if scale == AUTO else scale
+    session = lab.session(Wish(name, tuple(tasks), gpu_selected, own, works=works, planned=planned and not stored))
     device = _device(value_of("device", choices), session.scale, elsewhere=stored or planned)
     gpus, cores = value_of("gpus", choices), value_of("cores", choices)
     if gpus is not None and device_class(device) != "cuda":

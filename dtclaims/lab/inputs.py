@@ -12,7 +12,7 @@ from dtclaims.lab.cards import WEIGHTS_FILE, checked_card
 from dtclaims.lab.data.simulators import GYM_V2, V4, missing, simulator_of_data, version_of
 from dtclaims.lab.design.arms import NORMS, get_arm
 from dtclaims.lab.design.checkpoints import FIRST, MADE_HERE, base_in, folder_name, number_in, number_of, numbered
-from dtclaims.lab.design.scales import SCALES, Scale
+from dtclaims.lab.design.scales import PAPER_SIZES, SCALES, Scale
 from dtclaims.lab.design.tasks import get_task
 from dtclaims.lab.results import SIZES
 from dtclaims.places import fixture_dir, home
@@ -20,6 +20,10 @@ from dtclaims.places import fixture_dir, home
 if TYPE_CHECKING:
     from dtclaims.lab.data.trajectories import Trajectories
     from dtclaims.lab.models import Backbone
+
+
+ABSENT = "absent"
+"""Kind of what is not at hand and planned with; no result has it."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,20 @@ def find_backbone(
         f"the backbone {name}@{number} is not here: number {FIRST} ships, the others are made",
         f"Make it: `{_pretrain_command(source, size)} --seed {number}`.",
     )
+
+
+def to_be_made(source: str, scale: Scale, number: int = FIRST) -> dict[str, Any]:
+    """Identity of a backbone that is not at hand, to plan with: nothing that is stored was made with it."""
+    name = numbered(folder_name(scale.backbones[source].removeprefix("hub:"), number))
+    first = find_backbone(source, scale)
+    sizes = PAPER_SIZES.get(source, PAPER_SIZES["language"])
+    config = dict(sizes) if isinstance(first, Unavailable) else first["config"]
+    return {"kind": ABSENT, "name": name, "sha256": f"{ABSENT}: {name}", "config": config}
+
+
+def to_be_had(task: str) -> dict[str, Any]:
+    """The same of a task's data."""
+    return {"kind": ABSENT, "name": f"{task}-medium", "sha256": f"{ABSENT}: {task}-medium"}
 
 
 def backbones_for(arm: str, scale: Scale) -> dict[str, dict[str, Any]]:

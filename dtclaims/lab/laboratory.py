@@ -4,7 +4,7 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from dtclaims.addresses import key_of
@@ -60,6 +60,8 @@ from dtclaims.lab.inputs import (
     portable,
     recipe_of,
     sizes_of,
+    to_be_had,
+    to_be_made,
 )
 from dtclaims.lab.jobs import MeasureOrder, RunOrder, measure_job, run_job
 from dtclaims.lab.measurements import MEASUREMENTS
@@ -84,6 +86,11 @@ class Session:
         self.scale, self.reason, self.sources = scale, reason, sources
         self._recorded = RecordedInputs(one for one in wish.recorded if _may_be_of(one, self.simulator))
         self._only_recorded = wish.only_recorded
+        self._planned = wish.planned
+        self._stands: dict[Unavailable, dict[str, Any]] = {}
+        """What stands in a plan for what is not at hand."""
+        self._absent: dict[str, Unavailable] = {}
+        """The other way round, by its content."""
         self._data: dict[tuple[str, str], dict[str, Any] | Unavailable] = {}
         self._backbones: dict[tuple[str, str, bool, int], dict[str, Any] | Unavailable] = {}
         self._runs: dict[str, Job] = {}
@@ -196,8 +203,9 @@ class Session:
             of = " of one checkpoint" if count > 1 else ""
             return Unavailable(f"it compares runs of two seeds{of}", f"Ask for --seeds {2 * count} or more.")
         rests_on = _rests_on(task, switches, self.simulator)
+        absent = self._absent_of(inputs)
         if measurement.from_curves is not None:
-            return Reading(need.quantity, tuple(runs), True, switches, parameters, rests_on, factors)
+            return Reading(need.quantity, tuple(runs), True, switches, parameters, rests_on, factors, absent)
         job = measure_job(
             measurement,
             tuple(runs),
@@ -210,7 +218,7 @@ class Session:
             device=device,
             precision=precision,
         )
-        return Reading(need.quantity, (job,), False, switches, parameters, rests_on, factors)
+        return Reading(need.quantity, (job,), False, switches, parameters, rests_on, factors, absent)
 
     def _alike(self, at: Circumstances) -> list[int]:
         """The session's seeds that start from the checkpoint that this one starts from, in their order."""
@@ -253,7 +261,7 @@ class Session:
         return self._runs[name]
 
     def _inputs(self, arm: str | None, task: str, seed: int) -> Inputs | Unavailable:
-        data = self._data_of(task, self.scale)
+        data = self._or_planned(self._data_of(task, self.scale), lambda: to_be_had(task))
         if isinstance(data, Unavailable):
             return data
         backbones: dict[str, dict[str, Any]] = {}
@@ -261,14 +269,33 @@ class Session:
             # Sizes are the first's: what draws its own weights is the same run whatever the others start from.
             sizes_only = get_arm(arm or "").source != source
             number = FIRST if sizes_only else number_for(seed, self.sources.checkpoints)
-            found = self._backbone(source, self.scale, number, sizes_only=sizes_only)
+            found = self._or_planned(
+                self._backbone(source, self.scale, number, sizes_only=sizes_only),
+                partial(to_be_made, source, self.scale, number),
+            )
             if isinstance(found, Unavailable):
                 return found
             backbones[source] = found
-        simulator = {} if arm is None else self._evaluates()
+        simulator = {} if arm is None else self._or_planned(self._evaluates(), lambda: {"name": self.simulator})
         if isinstance(simulator, Unavailable):
             return simulator
         return Inputs(task, data, backbones, simulator)
+
+    def _or_planned(
+        self, found: dict[str, Any] | Unavailable, planned: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any] | Unavailable:
+        """What is at hand; where nothing but a plan is asked for, also what stands for what is not."""
+        if not self._planned or not isinstance(found, Unavailable):
+            return found
+        if found not in self._stands:
+            self._stands[found] = planned()
+            self._absent[_content_of(self._stands[found])] = found
+        return self._stands[found]
+
+    def _absent_of(self, inputs: Sequence[Inputs]) -> tuple[Unavailable, ...]:
+        """What has to be got before runs on these can be made."""
+        taken = [_content_of(part) for one in inputs for part in (one.data, *one.backbones.values(), one.simulator)]
+        return tuple(dict.fromkeys(self._absent[name] for name in taken if name in self._absent))
 
     def _data_of(self, task: str, scale: Scale) -> dict[str, Any] | Unavailable:
         key = (task, scale.name)
@@ -398,6 +425,11 @@ def _factors(arm: str | None, inputs: Inputs) -> dict[str, str]:
         if get_arm(arm or "").source == source
     }
     return {**found, "data set": data_called(inputs.task, inputs.data)}
+
+
+def _content_of(identity: Identity) -> str:
+    """By what an input is told from others of its kind."""
+    return str(identity.get("sha256") or identity.get("name"))
 
 
 def _rests_on(task: str, switches: Mapping[str, str], simulator: str) -> dict[str, dict[str, Any]]:

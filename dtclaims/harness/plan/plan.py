@@ -58,6 +58,8 @@ class Plan:
     checks: dict[Name, dict[str, dict[int, dict[str, dict[str, str]]]]] = field(default_factory=dict)
     """Cell name → name of the check → the same of what it needs."""
     unavailable: dict[Name, Unavailable] = field(default_factory=dict)
+    absent: dict[Name, tuple[Unavailable, ...]] = field(default_factory=dict)
+    """Of cells that are planned with what is not at hand yet: what has to be got first."""
     faults: dict[str, str] = field(default_factory=dict)
     """Key of a job whose stored result cannot be used → what is wrong with it; neither it nor what reads it is made."""
     proofs: dict[Name, tuple[str, ...]] = field(default_factory=dict)

@@ -125,6 +125,8 @@ class _Planner:
                 self.plan.unavailable[cell.name] = found
                 return
             resolved[check] = found
+            if absent := [one for _, _, _, reading in found for one in reading.absent]:
+                self.plan.absent[cell.name] = tuple(dict.fromkeys((*self.plan.absent.get(cell.name, ()), *absent)))
         planned = {check: self._planned(found) for check, found in resolved.items()}
         self.plan.needs[cell.name] = planned.pop(None, {})
         runs = set(self.plan.run_keys(cell))

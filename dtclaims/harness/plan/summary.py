@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from dtclaims.harness.engine.progress import clock
 from dtclaims.harness.engine.room import bytes_needed, size
+from dtclaims.harness.lab import Unavailable
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.plan.estimate import Machine, Schedule
 from dtclaims.harness.plan.plan import Plan, PlannedJob
@@ -29,13 +30,20 @@ class Reason:
 
 def reasons(plan: Plan, cells: Iterable[Cell]) -> list[Reason]:
     """Why cells of a plan cannot be tested, each reason once, that of most cells first."""
-    found: dict[str, Reason] = {}
-    for cell in cells:
-        missing = plan.unavailable.get(cell.name)
-        if missing is not None:
-            declared = cell.protocol.base not in cell.claim.protocols
-            found.setdefault(missing.reason, Reason(missing.reason, missing.remedy, declared)).cells.append(cell)
-    return sorted(found.values(), key=lambda one: -len(one.cells))
+    return _grouped((cell, missing) for cell in cells if (missing := plan.unavailable.get(cell.name)) is not None)
+
+
+def absent(plan: Plan, cells: Iterable[Cell]) -> list[Reason]:
+    """What has to be got before cells of a plan can be tested as planned, each once, that of most cells first."""
+    return _grouped((cell, missing) for cell in cells for missing in plan.absent.get(cell.name, ()))
+
+
+def _grouped(found: Iterable[tuple[Cell, Unavailable]]) -> list[Reason]:
+    by_reason: dict[str, Reason] = {}
+    for cell, missing in found:
+        declared = cell.protocol.base not in cell.claim.protocols
+        by_reason.setdefault(missing.reason, Reason(missing.reason, missing.remedy, declared)).cells.append(cell)
+    return sorted(by_reason.values(), key=lambda one: -len(one.cells))
 
 
 def plan_lines(
@@ -64,6 +72,7 @@ def plan_lines(
         *_tables(plan, shown),
         *_total(plan, missing, planned, machine),
         *_room(plan, missing, store),
+        *(f"needed first: {_told(one, every=every)}" for one in absent(plan, cells)),
         *impossible_lines(plan, cells, every=every),
     ]
 
@@ -172,7 +181,11 @@ def _room(plan: Plan, missing: Sequence[PlannedJob], store: Store) -> Iterator[s
 def impossible_lines(plan: Plan, cells: Sequence[Cell], *, every: bool = False) -> Iterator[str]:
     """Why cells cannot be tested, a line for each reason; with `every` each claim is named."""
     for one in reasons(plan, cells):
-        count = f"{len(one.cells)} {'claim' if len(one.cells) == 1 else 'claims'}"
-        ids = list(dict.fromkeys(cell.claim.id for cell in one.cells))
-        named = f" ({', '.join(ids)})" if every else f" ({ids[0]}{', …' if len(ids) > 1 else ''})"
-        yield f"not run: {count}: {one.reason}{named}. {one.remedy}"
+        yield f"not run: {_told(one, every=every)}"
+
+
+def _told(one: Reason, *, every: bool) -> str:
+    count = f"{len(one.cells)} {'claim' if len(one.cells) == 1 else 'claims'}"
+    ids = list(dict.fromkeys(cell.claim.id for cell in one.cells))
+    named = f" ({', '.join(ids)})" if every else f" ({ids[0]}{', …' if len(ids) > 1 else ''})"
+    return f"{count}: {one.reason}{named}. {one.remedy}"

@@ -12,6 +12,7 @@ from dtclaims.errors import BackboneError, DataError
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims
 from dtclaims.harness.lab import Wish
 from dtclaims.harness.plan.cells import Cell
+from dtclaims.harness.plan.plan import Plan
 from dtclaims.harness.plan.planner import make_plan
 from dtclaims.harness.store.store import Store
 from dtclaims.lab import LAB
@@ -220,3 +221,54 @@ def test_random_arms_need_no_backbone_at_full(tmp_path: Path) -> None:
         )
         assert (model.config.width, model.config.heads, model.config.activation) == (768, 1, "relu")
     assert "pretrain" in plan.unavailable[cells[1].name].remedy
+
+
+def test_what_is_not_here_is_planned_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing but a plan is asked for: the runs are counted, and what has to be got first is named with how."""
+    monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    claims = load_claims(DEFAULT_FOLDER / "k1_head")
+    name = "K1-language-faster-untied"
+
+    def planned(scale: str, **options: str) -> tuple[Cell, Plan]:
+        session = LAB.session(Wish(scale, ("hopper",), False, options, planned=True))
+        cell = Cell(claims[name], PROTOCOLS["published"], session.scale, LAB, ("hopper",))
+        seeds = [0, 1]
+        return cell, make_plan([cell], lab=LAB, session=session, seeds=seeds, device="cuda", store=Store(tmp_path))
+
+    cell, plan = planned("full")
+    assert cell.name not in plan.unavailable
+    assert sorted(run.job.what["arm"] for run in plan.runs.values()) == [
+        *["language_pretrained"] * 2,
+        *["random_init"] * 2,
+    ]
+    (absent,) = plan.absent[cell.name]
+    assert "language-paper" in absent.reason
+    assert "dtclaims pretrain language --scale paper" in absent.remedy
+    assert all(run.cost.nbytes > 0 for run in plan.runs.values())
+
+    cell, plan = planned("paper", simulator="v4")
+    assert len(plan.runs) == 4
+    assert [word for one in plan.absent[cell.name] for word in ("hopper-medium-v2", "gpt2") if word in one.reason] == [
+        "hopper-medium-v2",
+        "gpt2",
+    ]
+
+    # Another number's sizes are the first one's, which ships: their runs cost alike and train together.
+    cell, plan = planned("small", checkpoints="1,2")
+    (absent,) = plan.absent[cell.name]
+    assert "language-small@2" in absent.reason
+    language = [run.job for run in plan.runs.values() if run.job.what["arm"] == "language_pretrained"]
+    assert len({job.together for job in language}) == 1
+    assert len({run.key for run in plan.runs.values()}) == 4
+
+
+def test_what_is_not_here_is_run_by_nobody(tmp_path: Path) -> None:
+    """A session that would do jobs has none of what is not at hand."""
+    claims = load_claims(DEFAULT_FOLDER / "k1_head")
+    session = LAB.session(Wish("full", ("hopper",), False, {}, works=True))
+    cell = Cell(claims["K1-language-faster-untied"], PROTOCOLS["published"], session.scale, LAB, ("hopper",))
+    plan = make_plan([cell], lab=LAB, session=session, seeds=[0], device="cuda", store=Store(tmp_path))
+    assert not plan.jobs
+    assert not plan.absent
+    assert cell.name in plan.unavailable
