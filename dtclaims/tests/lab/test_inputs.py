@@ -225,7 +225,6 @@ def test_random_arms_need_no_backbone_at_full(tmp_path: Path) -> None:
 
 def test_what_is_not_here_is_planned_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing but a plan is asked for: the runs are counted, and what has to be got first is named with how."""
-    monkeypatch.setenv("D4RL_DATASET_DIR", str(tmp_path))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     claims = load_claims(DEFAULT_FOLDER / "k1_head")
     name = "K1-language-faster-untied"
