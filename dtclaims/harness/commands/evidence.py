@@ -104,7 +104,7 @@ def judge(options: argparse.Namespace, given: Sequence[str]) -> None:
     from dtclaims.harness.report.terminal import terminal_width, wrapped
 
     _refuse(given, "--restated, --claims, --claim, --report and --format")
-    files = files_of(options.files)
+    files = _about(files_of(options.files), options.claim, sorted_out=any(path.is_dir() for path in options.files))
     folders = _folders(files, options.report)
     for number, (file, folder) in enumerate(zip(files, folders, strict=True)):
         judged = judge_evidence(
@@ -119,6 +119,17 @@ def judge(options: argparse.Namespace, given: Sequence[str]) -> None:
             print(*head, *summary_lines(judged.document), sep="\n")
         if folder is not None:
             write_report(judged.document, folder, to=_aside(options.format))
+
+
+def _about(files: Sequence[Path], claims: Sequence[str], *, sorted_out: bool) -> list[Path]:
+    """The files to judge: of those that a folder stands for, the ones that are about some of the claims asked for."""
+    from dtclaims.harness.evidence import read_evidence
+
+    if not (claims and sorted_out):
+        return list(files)
+    about = [file for file in files if set(claims) <= {*read_evidence(file).study.claims}]
+    # None: the first says what it is about.
+    return about or list(files[:1])
 
 
 def _refuse(given: Sequence[str], beside: str) -> None:
@@ -145,5 +156,11 @@ def _folders(files: Sequence[Path], report: str | None) -> list[Path | None]:
 
     names = [name_of(file) for file in files]
     if len(set(names)) < len(names):
-        raise UsageError("two files would have their report in one folder", given=", ".join(map(str, files)))
+        alike = [str(file) for file, name in zip(files, names, strict=True) if names.count(name) > 1]
+        raise UsageError(
+            "two files would have their report in one folder",
+            given=", ".join(alike),
+            expected="files of different names",
+            remedy="Judge them one after the other, each with a --report of its own.",
+        )
     return [Path(report).expanduser() / name for name in names]

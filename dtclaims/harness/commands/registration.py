@@ -61,7 +61,18 @@ def _register(options: argparse.Namespace) -> int:
     print(
         f"{options.check}: as sealed {sealed.created}, {len(sealed.content['claims'])} claims, SHA-256 {sealed.digest}"
     )
-    differing, gone = sealed.differing(claims, settings.lab), sealed.undeclared(claims)
+    known = {one["id"] for one in sealed.content["claims"]}
+    if known.isdisjoint(one.id for one in claims):
+        raise UsageError(
+            "the registration is of other claims",
+            given=f"{len(claims)} claims in {options.claims}, none of which it seals",
+            expected=f"the folder with {', '.join(sorted(known)[:3])}, …",
+            remedy="Name it with --claims DIR.",
+        )
+    otherwise, gone = sealed.differing(claims, settings.lab), sealed.undeclared(claims)
+    differing = [name for name in otherwise if name in known]
+    new = [name for name in otherwise if name not in known]
     print(*(f"declared otherwise today: {name}" for name in differing), sep="\n", end="\n" * bool(differing))
+    print(*(f"not in the seal: {name}" for name in new), sep="\n", end="\n" * bool(new))
     print(*(f"declared no more: {name}" for name in gone), sep="\n", end="\n" * bool(gone))
-    return 1 if differing or gone else 0
+    return 1 if otherwise or gone else 0

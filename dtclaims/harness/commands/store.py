@@ -102,8 +102,13 @@ def _gc(options: argparse.Namespace) -> int:
 
 
 def _wanted(store: Store, folder: Path) -> Callable[[Mapping[str, Any]], Wanted]:
-    """What all claims need, on any task under any protocol, of runs like a given one, on the seeds that are stored."""
-    claims, lab = load_claims(folder), load_lab(folder)
+    """What all claims need, on any task under any protocol, of runs like a given one, on the seeds that are stored.
+
+    Studies that lie beside each other share a store: a run that only another one needs is no rubbish.
+    """
+    lab = load_lab(folder)
+    beside = [one for one in _beside(folder) if load_lab(one).name == lab.name]
+    claims = [claim for one in (folder, *beside) for claim in load_claims(one).values()]
     seeds = tuple(sorted({0, 1, *(_seed(entry) for entry in entries(store) if entry.kind == "run")}))
     known: dict[tuple[Any, ...], Wanted] = {}
     options_of: Callable[[Mapping[str, Any]], Mapping[str, str]] = getattr(lab, "options_of", lambda identity: {})
@@ -114,11 +119,7 @@ def _wanted(store: Store, folder: Path) -> Callable[[Mapping[str, Any]], Wanted]
         if like not in known:
             session = lab.session(Wish(like[0], lab.tasks, False, own))
             protocols = protocols_of(lab.switches).values()
-            cells = [
-                Cell(claim, protocol, session.scale, lab, lab.tasks)
-                for claim in claims.values()
-                for protocol in protocols
-            ]
+            cells = [Cell(claim, protocol, session.scale, lab, lab.tasks) for claim in claims for protocol in protocols]
             plan = make_plan(
                 cells, lab=lab, session=session, seeds=seeds, device=like[1], store=store, precision=like[2]
             )
@@ -130,6 +131,15 @@ def _wanted(store: Store, folder: Path) -> Callable[[Mapping[str, Any]], Wanted]
         return known[like]
 
     return wanted
+
+
+def _beside(folder: Path) -> list[Path]:
+    """Other folders of claims: those in this one; and the one that it is in, with those in it."""
+    near = [folder]
+    if (folder.parent / "paper.json").is_file():
+        near.append(folder.parent)
+    found = {*near, *(path.parent for one in near for path in one.glob("*/paper.json"))}
+    return sorted(one for one in found if one != folder)
 
 
 def _seed(entry: Entry) -> int:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
@@ -9,7 +10,16 @@ from pathlib import Path
 from typing import Any
 
 from dtclaims.addresses import key_of
-from dtclaims.errors import Damaged, NotThere, OtherVersion, ReportError, StatisticsError, StoreError, UsageError
+from dtclaims.errors import (
+    Damaged,
+    NotPermitted,
+    NotThere,
+    OtherVersion,
+    ReportError,
+    StatisticsError,
+    StoreError,
+    UsageError,
+)
 from dtclaims.files import checksum, parse_json, read_bytes, replacing
 from dtclaims.harness import schema
 from dtclaims.harness.evidence.contents import Evidence, EvidenceMeasurement, EvidenceRun, Made, RecordedStudy
@@ -217,8 +227,15 @@ def name_of(path: Path) -> str:
 
 
 def files_in(folder: Path) -> list[Path]:
-    """The files of evidence of a folder, packed or not, by name."""
-    return sorted((*folder.glob("*.json"), *folder.glob("*.json.gz")))
+    """The files of evidence of a folder, packed or not, by name.
+
+    Raises:
+        NotPermitted: it may not be read.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith((".json", ".json.gz")))
+    except PermissionError as error:
+        raise NotPermitted(f"the folder {folder} may not be read", given=error.strerror) from None
 
 
 def files_of(paths: Iterable[Path]) -> list[Path]:
@@ -226,12 +243,15 @@ def files_of(paths: Iterable[Path]) -> list[Path]:
 
     Raises:
         UsageError: a folder without any.
+        NotPermitted: a folder that may not be read, or not searched.
     """
     found: list[Path] = []
     for path in paths:
         if not path.is_dir():
             found.append(path)
         elif inside := files_in(path):
+            if not os.access(path, os.X_OK):
+                raise NotPermitted(f"what is in the folder {path} may not be read", given="no permission to search it")
             found += inside
         else:
             raise UsageError("no file of evidence in this folder", given=path, expected=".json or .json.gz files in it")

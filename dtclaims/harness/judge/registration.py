@@ -22,7 +22,7 @@ from typing import Any
 
 import dtclaims
 from dtclaims.addresses import digest_of, source_digest
-from dtclaims.errors import ReportError, StoreError
+from dtclaims.errors import ReportError, StoreError, UsageError
 from dtclaims.files import parse_json, plain_text, write_json
 from dtclaims.harness import schema
 from dtclaims.harness.commit import commit_of
@@ -196,7 +196,8 @@ def read(path: Path) -> Sealed:
     """A registration, checked against its seal.
 
     Raises:
-        StoreError: no such file, one that is damaged or of another kind, or one that is not as it was sealed.
+        UsageError: no such file.
+        StoreError: one that is damaged or of another kind, or one that is not as it was sealed.
     """
     try:
         if path.stat().st_size > LARGEST:
@@ -205,6 +206,10 @@ def read(path: Path) -> Sealed:
         schema.check_json(content, "")
         schema.check(content, FORM, FORM, "")
         _time(content["created"])
+    except FileNotFoundError:
+        raise UsageError(
+            "no such registration", given=path, remedy="`dtclaims register --out FILE` makes one."
+        ) from None
     except (OSError, ValueError, RecursionError, ReportError) as error:
         raise StoreError(
             f"{path} is no registration", given=error, expected="what `dtclaims register` writes", remedy=REMEDY

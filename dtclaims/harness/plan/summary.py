@@ -185,7 +185,7 @@ def impossible_lines(plan: Plan, cells: Sequence[Cell], *, every: bool = False) 
 
 
 def _told(one: Reason, *, every: bool) -> str:
-    count = f"{len(one.cells)} {'claim' if len(one.cells) == 1 else 'claims'}"
     ids = list(dict.fromkeys(cell.claim.id for cell in one.cells))
+    count = f"{len(ids)} {'claim' if len(ids) == 1 else 'claims'}"
     named = f" ({', '.join(ids)})" if every else f" ({ids[0]}{', …' if len(ids) > 1 else ''})"
     return f"{count}: {one.reason}{named}. {one.remedy}"

@@ -386,7 +386,7 @@ def _next(document: Document, again: str) -> list[tuple[str, str]]:
     if of["refuted"] and not asked and len(found) < 3:
         found.append(("see which switches a verdict hangs on:", f"{again} --attribute"))
     if not found and any(entry.decided for entry in entries):
-        found.append(("keep this report.json, and be told of changes with --compare", ""))
+        found.append(("keep a report.json (`dtclaims report` writes one), and be told of changes with --compare", ""))
     return found[:3]
 
 

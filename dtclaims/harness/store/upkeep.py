@@ -253,7 +253,8 @@ def matching_runs(store: Store, pattern: str) -> list[Entry]:
         raise StoreError(
             "the store holds no finished runs",
             given=str(store.root),
-            remedy="`dtclaims run` makes some, or goes on with unfinished ones; --store names another store.",
+            expected="runs, which keep files; measurements of a lab without runs are not exported",
+            remedy="`dtclaims run` makes runs, or goes on with unfinished ones; --store names another store.",
         )
     found = [entry for entry in entries(store, pattern) if entry.kind == "run"]
     if not found:

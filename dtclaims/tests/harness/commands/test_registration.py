@@ -60,7 +60,28 @@ def test_a_check_lists_what_is_declared_otherwise(folder: Path, capsys: pytest.C
     file.write_text(file.read_text().replace("above(2.0)", "above(1.5)").replace("TINY-2", "TINY-3"))
     assert main(["register", "--check", "r.json", "--claims", "paper"]) == 1
     lines = capsys.readouterr().out.splitlines()[1:]
-    assert lines == ["declared otherwise today: TINY-1", "declared otherwise today: TINY-3", "declared no more: TINY-2"]
+    assert lines == ["declared otherwise today: TINY-1", "not in the seal: TINY-3", "declared no more: TINY-2"]
+
+
+def test_a_check_against_other_claims_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that shares no claim with the seal is the wrong one; a file that is not there is no bad one."""
+    assert main(["register", "--out", "r.json", "--claims", "paper"]) == 0
+    assert main(["register", "--check", "r.json"]) == 2
+    error = capsys.readouterr().err
+    assert "the registration is of other claims" in error
+    assert "--claims DIR" in error
+    assert main(["register", "--check", "nowhere.json", "--claims", "paper"]) == 2
+    assert "no such registration" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_python_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It names the file, what is wrong and where."""
+    (folder / "test_broken.py").write_text("x = 1\nsyntax(\n")
+    assert main(["judge", "--claims", "paper"]) == 2
+    error = capsys.readouterr().err
+    assert "test_broken.py cannot be read as Python" in error
+    assert "line 2" in error
+    assert error.count("\n") == 1
 
 
 def test_a_broken_registration_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

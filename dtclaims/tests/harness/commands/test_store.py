@@ -19,6 +19,7 @@ from dtclaims.addresses import key_of
 from dtclaims.errors import DtclaimsError, StoreError, UsageError
 from dtclaims.harness.commands.store import duration
 from dtclaims.harness.commands.table import commands_of
+from dtclaims.harness.declare.registry import DEFAULT_FOLDER
 from dtclaims.harness.engine.room import size
 from dtclaims.harness.engine.timeline import Timeline
 from dtclaims.harness.plan.plan import Plan
@@ -195,6 +196,15 @@ def test_gc_finds_runs_that_no_claim_names(store: Store, capsys: pytest.CaptureF
     assert "no claim needs it" in capsys.readouterr().out
     assert strange not in store.run_keys()
     assert switched in store.run_keys()
+
+
+def test_gc_keeps_what_a_study_beside_needs(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """`claims` and `claims/k1_head` share a store: asked for the one, what only the other needs is no rubbish."""
+    before = set(store.run_keys())
+    for folder in (DEFAULT_FOLDER, DEFAULT_FOLDER / "k1_head"):
+        assert call("gc", "--claims", str(folder), "--yes") == 0
+        assert "no claim needs it" not in capsys.readouterr().out
+        assert set(store.run_keys()) == before
 
 
 def test_gc_keeps_runs_on_the_users_own_data(store: Store) -> None:

@@ -547,6 +547,69 @@ def test_a_folder_stands_for_the_files_in_it(file: Path, tmp_path: Path, capsys:
     assert capsys.readouterr().out == both
 
 
+def test_of_a_folder_only_what_is_about_the_claims_is_judged(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With `--claim` files about other claims are passed over, before anything is written; all of them is refused."""
+    (folder := tmp_path / "study").mkdir()
+    shutil.copy(ROOT / "claims" / "evidence" / "k1-random-init.json", folder / "a.json")
+    shutil.copy(file, folder / "b.json")
+    assert main(["judge", str(folder), "--claim", "SAMPLE-fails", "--report", str(tmp_path / "out")]) == 0
+    out = capsys.readouterr().out
+    assert "SAMPLE-fails" in out
+    assert "a.json" not in out
+    assert (tmp_path / "out" / "report.json").is_file()
+    assert main(["judge", str(folder), "--claim", "NO-SUCH"]) == 2
+    assert "is not about these claims" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("mode", [0o000, 0o644])
+def test_a_folder_that_may_not_be_read_is_not_empty(
+    file: Path, tmp_path: Path, mode: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not to be listed or not to be searched: one error, and none that says there is nothing."""
+    (folder := tmp_path / "study").mkdir()
+    shutil.copy(file, folder)
+    folder.chmod(mode)
+    try:
+        assert main(["judge", str(folder)]) == 2
+        assert "may not be read" in capsys.readouterr().err
+    finally:
+        folder.chmod(0o755)
+
+
+@pytest.mark.parametrize(("listed", "searched"), [(False, False), (True, False)])
+def test_permissions_of_a_folder_are_told(
+    file: Path,
+    tmp_path: Path,
+    listed: bool,
+    searched: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The same where tests run as root, with what the system would say."""
+    (folder := tmp_path / "study").mkdir()
+    shutil.copy(file, folder)
+
+    def refused(path: Path) -> Any:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    if not listed:
+        monkeypatch.setattr(Path, "iterdir", refused)
+    monkeypatch.setattr(os, "access", lambda path, mode: searched)
+    assert main(["judge", str(folder)]) == 2
+    assert "may not be read" in capsys.readouterr().err
+
+
+def test_the_recorded_command_names_the_claims(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a file of some claims only, so that the command makes this file again."""
+    filled(tmp_path)
+    out = export(tmp_path, "--claim", "SAMPLE-fails")
+    assert "--claim SAMPLE-fails" in read_evidence(out).made.command
+    assert "--claim " not in read_evidence(export(tmp_path, name="all.json")).made.command
+
+
 def test_a_packed_file_says_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`OUT.json.gz` is smaller, the same bytes for the same results, judged and reported under its name."""
     filled(tmp_path)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dtclaims.addresses import digest_of
-from dtclaims.errors import StoreError
+from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.judge.document import Registration
 from dtclaims.harness.judge.registration import Sealed, read, sealed_now, write
@@ -111,8 +111,8 @@ def test_a_file_that_is_not_as_sealed_is_one_error(tmp_path: Path, damage: Any, 
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    """A name that was mistyped is no registration."""
-    with pytest.raises(StoreError, match="is no registration"):
+    """A name that was mistyped is not there, which is another thing than a file that is none."""
+    with pytest.raises(UsageError, match="no such registration"):
         read(tmp_path / "nowhere.json")
 
 
