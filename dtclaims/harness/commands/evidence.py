@@ -118,7 +118,7 @@ def judge(options: argparse.Namespace, given: Sequence[str]) -> None:
             head = [line for text in judged.header() for line in wrapped(text, terminal_width())]
             print(*head, *summary_lines(judged.document), sep="\n")
         if folder is not None:
-            write_report(judged.document, folder, to=_aside(options.format))
+            write_report(judged.document, folder, to=aside(options.format))
 
 
 def _about(files: Sequence[Path], claims: Sequence[str], *, sorted_out: bool) -> list[Path]:
@@ -142,7 +142,7 @@ def _refuse(given: Sequence[str], beside: str) -> None:
         )
 
 
-def _aside(form: str) -> TextIO:
+def aside(form: str) -> TextIO:
     """Where remarks go: not into what is meant for a page."""
     return sys.stderr if form == "markdown" else sys.stdout
 

@@ -40,14 +40,11 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
             raise UsageError(
                 "--restated is for files of evidence", remedy="A store is judged by today's claims anyway."
             )
-        elif options.report is not None:
-            raise UsageError(
-                "--report is for files of evidence",
-                given=f"--report {options.report} to judge a store",
-                remedy="`dtclaims report` judges the store and writes the report.",
-            )
         else:
-            _print_verdicts(_study(options, stored=True), options.format)
+            study = _study(options, stored=True)
+            document = _print_verdicts(study, options.format)
+            if options.report is not None:
+                write_report(document, study.settings.report, to=evidence_commands.aside(options.format))
 
     def evidence(options: argparse.Namespace) -> None:
         choices = {name: getattr(options, name) for name in names}

@@ -24,7 +24,7 @@ PAPERS = {
     "bread": ROOT / "dtclaims" / "tests" / "support" / "bread_paper",
 }
 OWN = {
-    "toy": ("Momentum Everywhere", "desk", "toy paper: two claims", "step_size"),
+    "toy": ("Momentum Everywhere", "desk", "toy paper: three claims", "step_size"),
     "bread": ("Longer Proving Is Always Better", "crumb", "crumb: a spoonful of dough", "oven"),
 }
 """What each paper's report has to say of itself: title, scale, label, switch."""

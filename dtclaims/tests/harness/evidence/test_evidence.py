@@ -602,6 +602,15 @@ def test_permissions_of_a_folder_are_told(
     assert "may not be read" in capsys.readouterr().err
 
 
+def test_a_store_is_judged_into_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`dtclaims judge --report DIR` writes one of a store as of a file, and none if it is not asked for."""
+    filled(tmp_path)
+    words = ["judge", *SAMPLE, "--store", str(tmp_path / "store")]
+    assert main([*words, "--report", str(tmp_path / "out")]) == 0
+    assert (tmp_path / "out" / "report.json").is_file()
+    assert str(tmp_path / "out") in capsys.readouterr().out
+
+
 def test_the_recorded_command_names_the_claims(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Of a file of some claims only, so that the command makes this file again."""
     filled(tmp_path)
