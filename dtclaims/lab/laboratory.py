@@ -89,8 +89,6 @@ class Session:
         self._planned = wish.planned
         self._stands: dict[Unavailable, dict[str, Any]] = {}
         """What stands in a plan for what is not at hand."""
-        self._absent: dict[str, Unavailable] = {}
-        """The other way round, by its content."""
         self._data: dict[tuple[str, str], dict[str, Any] | Unavailable] = {}
         self._backbones: dict[tuple[str, str, bool, int], dict[str, Any] | Unavailable] = {}
         self._runs: dict[str, Job] = {}
@@ -289,13 +287,12 @@ class Session:
             return found
         if found not in self._stands:
             self._stands[found] = planned()
-            self._absent[_content_of(self._stands[found])] = found
         return self._stands[found]
 
     def _absent_of(self, inputs: Sequence[Inputs]) -> tuple[Unavailable, ...]:
         """What has to be got before runs on these can be made."""
-        taken = [_content_of(part) for one in inputs for part in (one.data, *one.backbones.values(), one.simulator)]
-        return tuple(dict.fromkeys(self._absent[name] for name in taken if name in self._absent))
+        taken = [part for one in inputs for part in (one.data, *one.backbones.values(), one.simulator)]
+        return tuple(missing for missing, stands in self._stands.items() if stands in taken)
 
     def _data_of(self, task: str, scale: Scale) -> dict[str, Any] | Unavailable:
         key = (task, scale.name)
@@ -425,11 +422,6 @@ def _factors(arm: str | None, inputs: Inputs) -> dict[str, str]:
         if get_arm(arm or "").source == source
     }
     return {**found, "data set": data_called(inputs.task, inputs.data)}
-
-
-def _content_of(identity: Identity) -> str:
-    """By what an input is told from others of its kind."""
-    return str(identity.get("sha256") or identity.get("name"))
 
 
 def _rests_on(task: str, switches: Mapping[str, str], simulator: str) -> dict[str, dict[str, Any]]:

@@ -104,7 +104,9 @@ def judge(options: argparse.Namespace, given: Sequence[str]) -> None:
     from dtclaims.harness.report.terminal import terminal_width, wrapped
 
     _refuse(given, "--restated, --claims, --claim, --report and --format")
-    files = _about(files_of(options.files), options.claim, sorted_out=any(path.is_dir() for path in options.files))
+    files = files_of(options.files)
+    if options.claim and files != options.files:
+        files = _about(files, options.claim)
     folders = _folders(files, options.report)
     for number, (file, folder) in enumerate(zip(files, folders, strict=True)):
         judged = judge_evidence(
@@ -121,15 +123,11 @@ def judge(options: argparse.Namespace, given: Sequence[str]) -> None:
             write_report(judged.document, folder, to=aside(options.format))
 
 
-def _about(files: Sequence[Path], claims: Sequence[str], *, sorted_out: bool) -> list[Path]:
-    """The files to judge: of those that a folder stands for, the ones that are about some of the claims asked for."""
+def _about(files: list[Path], claims: Sequence[str]) -> list[Path]:
+    """Of files that a folder stands for, those that are about all of some claims; if none is, one that can say so."""
     from dtclaims.harness.evidence import read_evidence
 
-    if not (claims and sorted_out):
-        return list(files)
-    about = [file for file in files if set(claims) <= {*read_evidence(file).study.claims}]
-    # None: the first says what it is about.
-    return about or list(files[:1])
+    return [file for file in files if {*claims} <= {*read_evidence(file).study.claims}] or files[:1]
 
 
 def _refuse(given: Sequence[str], beside: str) -> None:

@@ -61,7 +61,7 @@ def _register(options: argparse.Namespace) -> int:
     print(
         f"{options.check}: as sealed {sealed.created}, {len(sealed.content['claims'])} claims, SHA-256 {sealed.digest}"
     )
-    known = {one["id"] for one in sealed.content["claims"]}
+    known = {*sealed.claims}
     if known.isdisjoint(one.id for one in claims):
         raise UsageError(
             "the registration is of other claims",

@@ -95,6 +95,11 @@ class Sealed:
         """When it says that it was sealed: ISO 8601, UTC."""
         return str(self.content["created"])
 
+    @property
+    def claims(self) -> list[str]:
+        """Ids of the claims that it declares."""
+        return [one["id"] for one in self.content["claims"]]
+
     def differing(self, claims: Iterable[Claim], lab: Lab) -> list[str]:
         """Ids of claims that are declared otherwise today, or that it does not declare.
 
@@ -109,7 +114,7 @@ class Sealed:
     def undeclared(self, claims: Iterable[Claim]) -> list[str]:
         """Ids of claims that it declares and that there are not."""
         known = {one.id for one in claims}
-        return [one["id"] for one in self.content["claims"] if one["id"] not in known]
+        return [name for name in self.claims if name not in known]
 
     def otherwise(self, settings: Settings) -> list[str]:
         """Names of choices that a session made otherwise.
