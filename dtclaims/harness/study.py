@@ -316,8 +316,7 @@ class Study:
         """
         from dtclaims.harness.plan.summary import plan_lines
 
-        shown = self.settings.lab.shown
-        return plan_lines(self.plan, self.cells, self.machine, self.store, shown=shown, every=every)
+        return plan_lines(self.plan, self.cells, self.machine, self.store, self.settings.lab, every=every)
 
 
 FEW = 3

@@ -157,11 +157,14 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _print_verdicts(study: Study, form: str = "lines") -> Document:
+    from dtclaims.harness.plan.explain import made_otherwise
     from dtclaims.harness.report import summary_lines
     from dtclaims.harness.report.markdown import matrix
 
     document = study.document([study.judge(cell) for cell in study.cells])
     print(matrix(document) if form == "markdown" else "\n".join(summary_lines(document, again=study.again)))
+    if form != "markdown" and (otherwise := made_otherwise(study.plan, study.store, study.settings.lab)):
+        print(otherwise)
     return document
 
 

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dtclaims.addresses import differences, key_of
+from dtclaims.addresses import key_of
 from dtclaims.device import device_class
 from dtclaims.errors import StoreError
 from dtclaims.harness.lab import Lab, Wish
 from dtclaims.harness.plan.cells import Cell
+from dtclaims.harness.plan.explain import apart
 from dtclaims.harness.settings import Settings
 from dtclaims.harness.store.recorded import Recorded
 from dtclaims.harness.store.store import Store, StoredRun, read_measurement
@@ -159,15 +160,4 @@ def _agree(one: Mapping[str, object], other: Mapping[str, object]) -> bool:
 
 def _apart(some: Mapping[str, Identity], others: Mapping[str, Identity]) -> str:
     """In what results differ from others of the same things."""
-    names: dict[str, None] = {}
-    for of in some.keys() & others.keys():
-        names |= dict.fromkeys(name for name, _, _ in differences(others[of], some[of]))
-    if not names:
-        return "of other things"
-    listed = sorted(names)
-    more = f" and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
-    return f"which differ in {', '.join(listed[:SHOWN])}{more}"
-
-
-SHOWN = 6
-"""Names in one note."""
+    return apart((others[of], some[of]) for of in some.keys() & others.keys())

@@ -1,11 +1,18 @@
 """Why a job's result is, or is not, found in the store."""
 
-from dtclaims.addresses import differences
-from dtclaims.errors import UsageError
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from dtclaims.addresses import differences, key_of
+from dtclaims.errors import StoreError, UsageError
+from dtclaims.harness.lab import Lab
 from dtclaims.harness.plan.plan import Plan, PlannedJob
 from dtclaims.harness.store.store import Store
 
 SHOWN = 60
+"""Characters of a value."""
+NAMED = 6
+"""Names in one note."""
 
 
 def explain(plan: Plan, store: Store, wanted: str) -> list[str]:
@@ -38,6 +45,39 @@ def explain(plan: Plan, store: Store, wanted: str) -> list[str]:
     lines.append(f"miss: the nearest stored run is {key}; it differs in")
     lines += [f"  {name}: stored {_short(theirs)}, now {_short(ours)}" for name, ours, theirs in changed]
     return lines
+
+
+def made_otherwise(plan: Plan, store: Store, lab: Lab) -> str | None:
+    """A line on missing runs of which the store has a result that other code or versions made; None if there is none.
+
+    Whoever brings a store from another machine finds nothing of it in a plan, and should learn why.
+    """
+    missing = {key_of(lab.meaning(one.identity)): one.identity for one in plan.missing()}
+    found: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
+    for key in store.run_keys() if missing else ():
+        try:
+            stored = store.find(key)
+            meant = None if stored is None else key_of(lab.meaning(stored.identity))
+        except StoreError:
+            # What is damaged, or of another lab, is nothing that could be used.
+            continue
+        if stored is not None and meant in missing:
+            found[meant] = (missing[meant], stored.identity)
+    if not found:
+        return None
+    return (
+        f"stored, but made otherwise: {len(found)} of {len(missing)} missing runs, {apart(found.values())}; "
+        "`dtclaims evidence OUT.json` judges what is stored as it was made"
+    )
+
+
+def apart(pairs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
+    """In what pairs of identities differ, as the end of a sentence."""
+    names = sorted({name for one, other in pairs for name, _, _ in differences(one, other)})
+    if not names:
+        return "of other things"
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"which differ in {', '.join(names[:NAMED])}{more}"
 
 
 def _planned(plan: Plan, store: Store, wanted: str) -> PlannedJob:

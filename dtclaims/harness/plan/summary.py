@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from dtclaims.harness.engine.progress import clock
 from dtclaims.harness.engine.room import bytes_needed, size
-from dtclaims.harness.lab import Unavailable
+from dtclaims.harness.lab import Lab, Unavailable
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.plan.estimate import Machine, Schedule
+from dtclaims.harness.plan.explain import made_otherwise
 from dtclaims.harness.plan.plan import Plan, PlannedJob
 from dtclaims.harness.store.store import Store
 
@@ -51,8 +52,8 @@ def plan_lines(
     cells: Sequence[Cell],
     machine: Machine,
     store: Store,
+    lab: Lab,
     *,
-    shown: Sequence[str],
     every: bool = False,
 ) -> list[str]:
     """The plan in lines.
@@ -62,15 +63,16 @@ def plan_lines(
         cells: of the session.
         machine: that it is planned for.
         store: where results are.
-        shown: parts of `Job.what` that tell runs apart for a reader.
+        lab: says what of a job tells runs apart for a reader (`Lab.shown`), and what a stored run is of.
         every: a line per job that takes long too.
     """
     missing = plan.to_do()
     planned = plan.schedule(missing, machine)
     return [
         *(_each(plan) if every else ()),
-        *_tables(plan, shown),
+        *_tables(plan, lab.shown),
         *_total(plan, missing, planned, machine),
+        *((otherwise,) if (otherwise := made_otherwise(plan, store, lab)) else ()),
         *_room(plan, missing, store),
         *(f"needed first: {_told(one, every=every)}" for one in absent(plan, cells)),
         *impossible_lines(plan, cells, every=every),

@@ -11,6 +11,7 @@ from dtclaims.harness.commands.main import main
 from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.lab import Command
 from dtclaims.harness.options import KNOWN
+from dtclaims.harness.plan import planner
 from dtclaims.lab import LAB
 from dtclaims.places import ROOT
 from dtclaims.tests.support.examples import SAMPLE_CLAIMS
@@ -58,6 +59,23 @@ def test_plan_and_explain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     key = capsys.readouterr().out.splitlines()[1].split()[0]
     assert main(["explain", key, *arguments]) == 0
     assert "hit" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["plan", "judge"])
+def test_runs_that_other_versions_made_are_told(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of a store from another machine nothing is found; what it has, and what judges it, is said in a line."""
+    filled(tmp_path)
+    arguments = [command, "--claims", str(SAMPLE_CLAIMS), "--store", str(tmp_path / "store"), "--claim", "SAMPLE-fails"]
+    assert main(arguments) == 0
+    assert "made otherwise" not in capsys.readouterr().out
+    monkeypatch.setattr(planner, "versions", lambda *_: {"torch": "99"})
+    assert main(arguments) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "made otherwise" in line)
+    assert line.startswith("stored, but made otherwise: 6 of 6 missing runs, which differ in versions.")
+    assert "versions.torch" in line
+    assert "`dtclaims evidence OUT.json`" in line
 
 
 @pytest.mark.parametrize(

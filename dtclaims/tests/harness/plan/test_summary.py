@@ -16,7 +16,7 @@ SAID = "the first headline verdict after about "
 
 def headlines(plan: Plan, store: Store) -> list[str]:
     """What is said of headline verdicts."""
-    return [line for line in plan_lines(plan, (), MACHINE, store, shown=LAB.shown) if line.startswith(SAID)]
+    return [line for line in plan_lines(plan, (), MACHINE, store, LAB) if line.startswith(SAID)]
 
 
 def test_the_first_headline_verdict_is_one_that_is_open(tmp_path: Path) -> None:
