@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from dtclaims.device import resolve_device
 from dtclaims.errors import DtclaimsError
@@ -14,7 +15,7 @@ from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_lab
 from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.lab import Command, Lab, Progress
-from dtclaims.harness.options import LONG, did_you_mean, told, value_of
+from dtclaims.harness.options import LONG, did_you_mean, parse_folder, told, value_of
 from dtclaims.harness.printable import printable
 
 NAMES = (errno.ENAMETOOLONG, errno.ELOOP)
@@ -71,6 +72,8 @@ def _run(command: Command, options: argparse.Namespace) -> int:
     for name in command.options:
         given = value_of(name, vars(options))
         setattr(options, name, resolve_device(given) if name == "device" else given)
+    for name, given in vars(options).items():
+        setattr(options, name, [_at_home(one) for one in given] if isinstance(given, list) else _at_home(given))
     display = Display(sys.stdout)
     with ExitStack() as stack:
         shown: list[Display] = []
@@ -84,6 +87,11 @@ def _run(command: Command, options: argparse.Namespace) -> int:
         return command.run(options) or 0
 
 
+def _at_home(given: Any) -> Any:
+    """A file or folder that begins with `~`, found: a shell leaves `--out=~/x` as it is, and so does a script."""
+    return parse_folder(str(given)) if isinstance(given, Path) and str(given).startswith("~") else given
+
+
 def _lab(arguments: Sequence[str]) -> Lab | None:
     """The lab whose options and commands there are: that of the claims which are spoken of."""
     folder = DEFAULT_FOLDER
@@ -93,7 +101,7 @@ def _lab(arguments: Sequence[str]) -> Lab | None:
         elif word.startswith("--claims="):
             folder = Path(word.partition("=")[2])
     try:
-        return load_lab(folder)
+        return load_lab(_at_home(folder))
     except (DtclaimsError, OSError):
         # The commands that need a lab say what is wrong with it; the others can do without.
         return None

@@ -8,6 +8,7 @@ from dtclaims.errors import UsageError
 from dtclaims.harness.commands.declared import chosen, settings_of
 from dtclaims.harness.commands.parser import FOLDER, ending, option
 from dtclaims.harness.lab import Argument, Command, Option
+from dtclaims.harness.options import KNOWN, flag
 
 SEALED = ("scale", "protocol", "task", "seeds", "looks")
 """Options whose choices are declared beside the claims."""
@@ -15,10 +16,23 @@ SEALED = ("scale", "protocol", "task", "seeds", "looks")
 
 def command(own: Sequence[Option]) -> Command:
     """The command, with a lab's own options, which are sealed too."""
+    sealed = [*(KNOWN[name] for name in SEALED), *own]
+
+    def register(options: argparse.Namespace) -> int:
+        typed = [flag(one) for one in sealed if getattr(options, one.name) is not None]
+        if options.check is not None and options.out is None and typed:
+            raise UsageError(
+                "a seal is checked as it is",
+                given=f"--check with {', '.join(typed)}",
+                expected="--check FILE, and --claims DIR for claims of another folder",
+                remedy="Leave the others out: what was sealed of them stands in the file.",
+            )
+        return _register(options)
+
     return Command(
         ("register",),
         "seal what all claims declare, before the first run; or check a seal against today's claims",
-        _register,
+        register,
         (
             Argument.of(
                 "--out",
@@ -32,8 +46,7 @@ def command(own: Sequence[Option]) -> Command:
                 metavar="FILE",
                 help="compare one with today's claims; writes nothing (default: none)",
             ),
-            *map(option, SEALED),
-            *map(option, own),
+            *map(option, sealed),
             FOLDER,
         ),
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dtclaims.errors import StoreError, StoreLocked
-from dtclaims.files import read_json
+from dtclaims.files import read_json, reading
 from dtclaims.harness.commands.declared import table
 from dtclaims.harness.commands.parser import FOLDER, ending, option
 from dtclaims.harness.declare.registry import load_claims, load_lab
@@ -41,13 +41,16 @@ def _open(options: argparse.Namespace, *, create: bool = False) -> Store:
 
 def _ls(options: argparse.Namespace) -> int:
     store = _open(options)
-    found = [one for one in entries(store, options.pattern) if options.measurements or one.kind != "measurement"]
+    every = entries(store, options.pattern)
+    found = [one for one in every if options.measurements or one.kind != "measurement"]
     if options.json:
         print(json.dumps([one.to_json() for one in found], indent=1))
         return 0
     for one in sorted(found, key=lambda one: (one.kind, one.name)):
         print(_line(one, one.note))
-    print(f"{len(found)} entries, {size(sum(one.size for one in found))}: {store.root}")
+    hidden = len(every) - len(found)
+    more = f", and {hidden} measurement{'s'[: hidden != 1]} (--measurements lists them)" if hidden else ""
+    print(f"{len(found)} entries, {size(sum(one.size for one in found))}{more}: {store.root}")
     return 0
 
 
@@ -158,6 +161,9 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
+    # What cannot be read leaves no store behind.
+    with reading(options.file):
+        options.file.stat()
     store = _open(options, create=True)
     done = import_store(store, options.file)
     print(f"{done.added} runs and measurements added, {done.present} were there already: {store.root}")

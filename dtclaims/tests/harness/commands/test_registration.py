@@ -74,6 +74,28 @@ def test_a_check_against_other_claims_is_one_line(folder: Path, capsys: pytest.C
     assert "no such registration" in capsys.readouterr().err
 
 
+def test_a_file_at_home_is_found(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Shells leave the `~` of `--out=~/r.json` as it is; where nobody lives is one line."""
+    home = folder.parent / "at-home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    assert main(["register", "--out=~/r.json", "--claims", "paper"]) == 0
+    assert (home / "r.json").is_file()
+    assert main(["register", "--check", "~/r.json", "--claims", "paper"]) == 0
+    assert main(["register", "--out=~nobody-lives-here/r.json", "--claims", "paper"]) == 2
+    assert "the folder cannot be found: got ~nobody-lives-here/r.json" in capsys.readouterr().err
+
+
+def test_a_check_takes_no_choices(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They were sealed too, and a check of other ones that says nothing would be taken for a comparison with them."""
+    assert main(["register", "--out", "r.json", "--claims", "paper", "--seeds", "5"]) == 0
+    assert main(["register", "--check", "r.json", "--claims", "paper", "--seeds", "3", "--protocol", "corrected"]) == 2
+    error = capsys.readouterr().err
+    assert "a seal is checked as it is: got --check with --protocol, --seeds" in error
+
+
 def test_a_file_that_is_no_python_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It names the file, what is wrong and where."""
     (folder / "test_broken.py").write_text("x = 1\nsyntax(\n")

@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import lzma
+import shutil
 import tarfile
 import tracemalloc
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from dtclaims.addresses import key_of
 from dtclaims.errors import DtclaimsError, StoreError, UsageError
+from dtclaims.harness.commands.main import main
 from dtclaims.harness.commands.store import duration
 from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER
@@ -86,6 +88,17 @@ def test_ls(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert [one["key"] for one in found] == [key]
     call("ls", "--measurements")
     assert "measurement: attention_gap of hopper/K1/language_pretrained/" in capsys.readouterr().out
+
+
+def test_ls_counts_what_it_does_not_list(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """A store with measurements alone is not empty."""
+    for run in (store.root / "runs").iterdir():
+        shutil.rmtree(run)
+    assert call("ls") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("0 entries, ")
+    assert "measurement" in last
+    assert "(--measurements lists them)" in last
 
 
 def test_a_sound_store_verifies(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -387,6 +400,14 @@ def test_a_file_that_is_no_archive(store: Store, tmp_path: Path, content: bytes,
     with pytest.raises(StoreError, match=message):
         import_store(store, tmp_path / "x.tar")
     assert files(store) == before
+
+
+def test_an_archive_that_is_not_there_leaves_no_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mistyped name makes nothing."""
+    where = tmp_path / "new"
+    assert main(["store", "import", str(tmp_path / "nothing.tar"), "--store", str(where)]) == 2
+    assert "nothing.tar is not there" in capsys.readouterr().err
+    assert not where.exists()
 
 
 def test_a_cut_or_altered_archive_is_refused_whole(store: Store, tmp_path: Path) -> None:
