@@ -60,6 +60,8 @@ class Agenda:
         self._to_make = set(self._rank)
         self._headlines = {name: found for name, keys in plan.proofs.items() if (found := self._to_make & {*keys})}
         self._machine: Machine | None = None
+        self._most_together: dict[str, int] = {}
+        """By key, in how large a group a job is planned, once `expected` knows the machine."""
         self._slowed: dict[str, float] = {}
         """By key, what the plan expects of the company that a job is in."""
         self._ready: list[tuple[int, int, Order]] = []
@@ -141,6 +143,7 @@ class Agenda:
             workers: how many jobs, or groups of them, are done at once.
         """
         machine = self._machine = Machine(cpu_count(), max(1, workers), len(gpus_for(self._plan.device)))
+        self._most_together = self._plan.most_together(self._ordered, machine)
         planned = self._plan.schedule(self._ordered, machine).jobs
         self._slowed = {key: one.slowed for key, one in planned.items()}
         if any(map(_fills, self._ordered)):
@@ -200,7 +203,8 @@ class Agenda:
 
     def _most(self, job: Order) -> int:
         """How large a group it may be in."""
-        return self._limit.get(job.key, job.job.most_together)
+        planned = self._most_together.get(job.key, job.job.most_together)
+        return min(planned, self._limit.get(job.key, planned))
 
     def apart(self, job: Order, size: int) -> bool:
         """A group of this size failed or died: the job comes next, in groups of half the size. Whether it was one."""

@@ -1,4 +1,5 @@
-"""Near the end of a session a group waits a moment for a GPU that is about to have fewer at work, and no longer."""
+"""Few groups use all GPUs: near the end of a session one waits a moment for a GPU that is about to have fewer at work,
+and no longer; few runs are dealt out to all of them."""
 
 import io
 from collections import Counter
@@ -17,6 +18,7 @@ from dtclaims.harness.engine.executor import execute
 from dtclaims.harness.engine.processes import PATIENCE
 from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.lab import Cost, Job
+from dtclaims.harness.plan.estimate import Machine
 from dtclaims.harness.store.store import Store
 from dtclaims.tests.support.made_up import Nothing, job, plan_of
 from dtclaims.tests.support.sharing import SharedGpus
@@ -152,6 +154,26 @@ def test_every_run_is_made_once_however_long_groups_take(
         patch.setattr(agenda, "BUSY_WAIT", (0.0, 0.0))
         assert Session(runs(count), engine, folder).run().failures == {}
     assert Counter(engine.made) == Counter(f"r{number:02}" for number in range(count))
+
+
+def test_few_runs_are_dealt_out_to_all_gpus(tmp_path: Path) -> None:
+    """Eight that may be done four at a time are two on each of four GPUs, as `--plan` expects; where they
+    are groups enough, or there is but one worker, as many as may be are together."""
+
+    def began(count: int, places: list[str | None]) -> list[tuple[str | None, int]]:
+        engine = SharedGpus(tmp_path, places)
+        Session(runs(count), engine, tmp_path).run()
+        plan = plan_of(*runs(count))
+        planned = plan.schedule(plan.to_do(), Machine(16, len(places), len({*places})))
+        groups = Counter(one.group for one in planned.jobs.values())
+        assert sorted(groups.values()) == sorted(len(keys) for _, _, keys in engine.began)
+        return [(place, len(keys)) for _, place, keys in engine.began]
+
+    assert began(8, [*"01230123"]) == [("0", 2), ("1", 2), ("2", 2), ("3", 2)]
+    assert began(3, [*"01230123"]) == [("0", 1), ("1", 1), ("2", 1)]
+    assert began(16, [*"01230123"]) == [("0", 4), ("1", 4), ("2", 4), ("3", 4)]
+    assert began(8, [*"0101"]) == [("0", 4), ("1", 4)]
+    assert began(8, ["0"]) == [("0", 4), ("0", 4)]
 
 
 At = list[tuple[str | None, float | None]]
