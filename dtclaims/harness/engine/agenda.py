@@ -1,7 +1,7 @@
 """What of a plan can start now, in what company, and what waits for what."""
 
-import heapq
 import time
+from bisect import insort
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -60,10 +60,12 @@ class Agenda:
         self._to_make = set(self._rank)
         self._headlines = {name: found for name, keys in plan.proofs.items() if (found := self._to_make & {*keys})}
         self._machine: Machine | None = None
+        self._most_together: dict[str, int] = {}
+        """By key, in how large a group a job is planned, once `expected` knows the machine."""
         self._slowed: dict[str, float] = {}
         """By key, what the plan expects of the company that a job is in."""
         self._ready: list[tuple[int, int, Order]] = []
-        """A heap: first what others waited for or what is tried again, then as planned."""
+        """Sorted: first what others waited for or what is tried again, then as planned."""
         self._after: dict[str, list[PlannedJob]] = defaultdict(list)
         self._put_off: list[tuple[float, Order]] = []
         self._visits: Counter[str] = Counter()
@@ -119,7 +121,7 @@ class Agenda:
         self._make_ready(self._order(one), first=first)
 
     def _make_ready(self, order: Order, *, first: bool) -> None:
-        heapq.heappush(self._ready, (0 if first else 1, self._rank[order.key], order))
+        insort(self._ready, (0 if first else 1, self._rank[order.key], order))
 
     def _order(self, one: PlannedJob) -> Order:
         device = self._plan.device
@@ -141,6 +143,7 @@ class Agenda:
             workers: how many jobs, or groups of them, are done at once.
         """
         machine = self._machine = Machine(cpu_count(), max(1, workers), len(gpus_for(self._plan.device)))
+        self._most_together = self._plan.most_together(self._ordered, machine)
         planned = self._plan.schedule(self._ordered, machine).jobs
         self._slowed = {key: one.slowed for key, one in planned.items()}
         if any(map(_fills, self._ordered)):
@@ -176,26 +179,32 @@ class Agenda:
 
     def next(self) -> Group | None:
         """Jobs to start now, if there are some; those put off come back in their time, after the others."""
+        group = next(self.coming(), None)
+        if group is not None:
+            taken = {one.key for one in group}
+            self._ready = [one for one in self._ready if one[2].key not in taken]
+        return group
+
+    def coming(self) -> Iterator[Group]:
+        """The groups that could start now, in their order. None is taken: what becomes ready may change them all."""
         if not self._ready:
             while self._put_off and self._put_off[0][0] <= time.monotonic():
                 self._make_ready(self._put_off.pop(0)[1], first=False)
-            if not self._ready:
-                return None
-        group = [heapq.heappop(self._ready)[2]]
-        first = group[0]
-        if first.job.together is not None:
-            for _, _, one in sorted(self._ready):
-                alike = one.job.together == first.job.together
-                if alike and len(group) < min(self._most(first), self._most(one)):
-                    group.append(one)
-            taken = {one.key for one in group}
-            self._ready = [one for one in self._ready if one[2].key not in taken]
-            heapq.heapify(self._ready)
-        return tuple(group)
+        left = [order for _, _, order in self._ready]
+        while left:
+            first, group = left[0], left[:1]
+            others: list[Order] = []
+            for one in left[1:]:
+                alike = one.job.together is not None and one.job.together == first.job.together
+                fits = alike and len(group) < min(self._most(first), self._most(one))
+                (group if fits else others).append(one)
+            yield tuple(group)
+            left = others
 
     def _most(self, job: Order) -> int:
         """How large a group it may be in."""
-        return self._limit.get(job.key, job.job.most_together)
+        planned = self._most_together.get(job.key, job.job.most_together)
+        return min(planned, self._limit.get(job.key, planned))
 
     def apart(self, job: Order, size: int) -> bool:
         """A group of this size failed or died: the job comes next, in groups of half the size. Whether it was one."""

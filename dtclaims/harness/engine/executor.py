@@ -171,6 +171,12 @@ def _carry_out(agenda: Agenda, engine: Engine, background: Background, display: 
     def groups() -> int:
         return len({id(group) for _, group in running.values()})
 
+    if isinstance(engine, Processes):
+        engine.left = display.left
+
+    def held() -> float | None:
+        return engine.hold(agenda.coming()) if isinstance(engine, Processes) else None
+
     while True:
         for prepared, problem in background.over():
             timeline.tell("prepared", name=prepared.name, problem=problem)
@@ -180,14 +186,15 @@ def _carry_out(agenda: Agenda, engine: Engine, background: Background, display: 
             for key in agenda.unprepared(prepared, problem):
                 display.finish(key)
             display.failed(f"{prepared.name}: {problem}")
-        slots = engine.slots
-        while groups() < slots and (group := agenda.next()) is not None:
+        slots, hold = engine.slots, None
+        while groups() < slots and (hold := held()) is None and (group := agenda.next()) is not None:
             for order in group:
                 running[order.key] = (order, group)
             display.start(*(order.key for order in group))
             timeline.tell("start", names=[order.job.name for order in group])
             engine.start(group)
-        pause = agenda.seconds_to_wait()
+        # What was put off comes after those that are held back.
+        pause = agenda.seconds_to_wait() if hold is None else hold
         if background.busy:
             pause = LOOK if pause is None else min(pause, LOOK)
         if running:

@@ -4,9 +4,11 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -23,6 +25,9 @@ from dtclaims.harness.store.store import Store
 CONTEXT = multiprocessing.get_context("spawn")
 GRACE = 5.0
 """Seconds that a worker gets to leave before it is killed."""
+PATIENCE = 0.2
+"""Share of what a group would save with one fewer beside it on its GPU that it waits for that, at most: where two share
+a GPU, a tenth of what it is expected to take. Ours."""
 
 
 @dataclass
@@ -58,6 +63,10 @@ class Processes:
         self.compilers = max(1, cpu_count() // len(self.places))
         """Threads with which each worker compiles: all of them do, at the same time."""
         self._stack = contextlib.ExitStack()
+        self._held: dict[str, float] = {}
+        """By the key of its first job, until when a group is held back."""
+        self.left: Callable[[Iterable[str]], float | None] = lambda keys: None
+        """Seconds that jobs done together are expected to need still; None where nobody knows. Whoever does sets it."""
 
     @property
     def slots(self) -> int:
@@ -65,15 +74,50 @@ class Processes:
         return len(self.places)
 
     def start(self, group: Group) -> None:
-        """Hand jobs to an idle worker, or to a new one, on the GPU on which fewest are at work."""
-        busy = Counter(one.place for one in self._workers if one.keys)
-        idle = [one for one in self._workers if not one.keys]
-        place = min([one.place for one in idle] + self._free(), key=lambda place: busy[place])
-        worker = next((one for one in idle if one.place == place), None) or self._spawn(place)
+        """Hand jobs to an idle worker, or to a new one, on the GPU on which fewest will be at work in a moment."""
+        place, _, _ = self._look(group)
+        idle = (one for one in self._workers if not one.keys and one.place == place)
+        worker = next(idle, None) or self._spawn(place)
         worker.keys = {order.key for order in group}
         # One that died while idle is found out by `wait`.
         with contextlib.suppress(OSError):
             worker.pipe.send(group)
+
+    def hold(self, coming: Iterator[Group]) -> float | None:
+        """Seconds for which no group is to start, at most; None if the first may.
+
+        Of two groups that share a GPU each takes nearly twice as long. So where few are left, none joins another while
+        a GPU is about to have fewer at work: 3.5 s too early, the last two groups of a session shared one of two GPUs
+        for five minutes, in which the other had nothing to do. Where many are left every worker gets one anyway.
+
+        Args:
+            coming: the groups that could start now, in their order.
+        """
+        first = next(coming, None)
+        if first is None:
+            return None
+        place, lasting, seconds = self._look(first)
+        # So many go elsewhere before a place there is no better than this one.
+        better = sum(max(0, lasting[place] - lasting[other]) for other in set(self.places))
+        if not seconds or len(list(islice(coming, better))) >= better:
+            return None
+        self._held.setdefault(first[0].key, time.monotonic() + seconds)
+        return seconds
+
+    def _look(self, group: Group) -> tuple[str | None, Counter[str | None], float]:
+        """Where a group would go now; how many of those at work will be so in a moment, by place; how long that is."""
+        busy = Counter(one.place for one in self._workers if one.keys)
+        idle = [one.place for one in self._workers if not one.keys] + self._free()
+        if (until := self._held.get(group[0].key)) is None:
+            takes = self.left([order.key for order in group]) or 0.0
+            seconds = PATIENCE * takes / (1 + min(busy[place] for place in idle))
+        else:
+            seconds = max(0.0, until - time.monotonic())
+        lasting: Counter[str | None] = Counter()
+        for one in self._workers:
+            if one.keys and ((left := self.left(one.keys)) is None or left > seconds):
+                lasting[one.place] += 1
+        return min(idle, key=lambda place: (lasting[place], busy[place])), lasting, seconds
 
     def warm(self, folder: Path, count: int) -> None:
         """Start workers for so many groups before there is something to do: they load the lab of a paper's folder."""

@@ -148,6 +148,10 @@ class _Factors:
             takes, told = takes + missed * (until - told), until
         return (takes + job.estimate - told) / job.estimate if job.estimate else 1.0
 
+    def __bool__(self) -> bool:
+        """Whether any job has shown its pace."""
+        return bool(self._found)
+
     @staticmethod
     def _names(job: _Job) -> tuple[tuple[object, ...], ...]:
         return (job.kind, job.like), (job.kind, job.fills > 0), ()
@@ -302,6 +306,20 @@ class Display:
         for seconds in waiting.values():
             heapq.heapreplace(slots, slots[0] + seconds)
         return max(max(slots) + filled, longest)
+
+    def left(self, keys: Iterable[str]) -> float | None:
+        """Seconds that jobs that are done together still need, or will, as things are now; None before any job of the
+        session has shown its pace.
+
+        Args:
+            keys: of the jobs; they take as long as the slowest of them.
+        """
+        jobs = [self._jobs[key] for key in keys]
+        now = self._now().work
+        factors = self._factors(now)
+        if not factors or not all(job.estimate for job in jobs):
+            return None
+        return self._load * max(job.left(now, factors(job)) for job in jobs)
 
     def _now(self) -> _Moment:
         wall, (before, work) = time.monotonic(), self._moment

@@ -120,6 +120,25 @@ def steady(cost: Cost, size: int, machine: Machine) -> float:
     return max(busy, cores * machine.workers / machine.cores)
 
 
+def spread(kinds: Mapping[str, tuple[int, int]], gpus: int) -> dict[str, int]:
+    """How many of a kind are done together at most: fewer than may be where some of the GPUs would get no group at all.
+
+    Args:
+        kinds: by its name, how many there are of a kind, and how many of them may be done together.
+        gpus: that are there.
+    """
+    groups = {kind: math.ceil(count / most) for kind, (count, most) in kinds.items()}
+
+    def size(kind: str) -> float:
+        return kinds[kind][0] / groups[kind]
+
+    if not groups or sum(groups.values()) >= gpus:
+        return {kind: most for kind, (_, most) in kinds.items()}
+    while sum(groups.values()) < gpus and size(largest := max(groups, key=size)) > 1:
+        groups[largest] += 1
+    return {kind: math.ceil(size(kind)) for kind in groups}
+
+
 def schedule(works: Sequence[Work], machine: Machine) -> Schedule:
     """Works on a machine, taken in their order.
 

@@ -1,12 +1,13 @@
 """A plan: the jobs and readings that the cells of a session need, each once. Plain data."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dtclaims.harness.lab import Cost, Job, Reading, Unavailable
 from dtclaims.harness.plan.cells import Cell, Name
-from dtclaims.harness.plan.estimate import Machine, Schedule, Work, schedule
+from dtclaims.harness.plan.estimate import Machine, Schedule, Work, schedule, spread
 
 Identity = Mapping[str, Any]
 
@@ -97,9 +98,20 @@ class Plan:
 
     def schedule(self, jobs: Iterable[PlannedJob], machine: Machine) -> Schedule:
         """When jobs would be done on a machine, taken in their order."""
-        return schedule(
-            [Work(one.key, one.cost, one.needs, one.job.together, one.job.most_together) for one in jobs], machine
-        )
+        jobs = list(jobs)
+        most = self.most_together(jobs, machine)
+        return schedule([Work(one.key, one.cost, one.needs, one.job.together, most[one.key]) for one in jobs], machine)
+
+    def most_together(self, jobs: Sequence[PlannedJob], machine: Machine) -> dict[str, int]:
+        """By key, in how large a group each of some jobs is done: as it says, but that every GPU gets a group of runs.
+
+        What makes one value is short, and comes and goes beside the runs.
+        """
+        runs = {one.key: one.job.together or one.key for one in jobs if one.job.keeps_files}
+        counts, may = Counter(runs.values()), {runs[one.key]: one.job.most_together for one in jobs if one.key in runs}
+        most = spread({kind: (counts[kind], may[kind]) for kind in may}, min(machine.gpus, machine.workers))
+        own = {one.key: one.job.most_together for one in jobs}
+        return own | {key: min(own[key], most[kind]) for key, kind in runs.items()}
 
     def in_order(self, jobs: Iterable[PlannedJob]) -> list[PlannedJob]:
         """Jobs as they are to start: a session that is cut short has then judged as many headline claims as it could.

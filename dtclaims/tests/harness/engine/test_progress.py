@@ -230,6 +230,24 @@ def test_each_kind_teaches_its_own_factor(at: Clock, session: Simulated) -> None
     assert worst(session.run(at)) <= 0.25
 
 
+def test_what_jobs_that_are_done_together_still_need(at: Clock) -> None:
+    """As long as the slowest of them, at the pace that was seen, also of those that wait; nothing before any was."""
+    display = Display(io.StringIO())
+    display.begin(runs(50, 50, 50, 50), slots=1)
+    display.start("0", "1")
+    assert display.left(["0", "1"]) is None
+    for key in "01":
+        display.advance(key, 0, 100)
+    at(1050.0)
+    display.advance("0", 50, 100)
+    display.advance("1", 25, 100)
+    assert display.left(["0"]) == pytest.approx(50)
+    assert display.left(["0", "1"]) == pytest.approx(150)
+    display.finish("0")
+    # What like ones missed their estimates by: once and four times.
+    assert display.left(["2", "3"]) == pytest.approx(50 * (1 + 4) / 2)
+
+
 def test_what_fills_a_gpu_delays_everybody_else(at: Clock) -> None:
     """Of two GPUs: its share of all of them is added to what the longest run needs, which is no slower for it after."""
     display = Display(io.StringIO())

@@ -1,5 +1,6 @@
 """How long jobs take on a machine: what any schedule has to keep, and cases that can be worked out by hand."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dtclaims.harness.lab import Cost, Once
-from dtclaims.harness.plan.estimate import Machine, Work, schedule, steady, wall
+from dtclaims.harness.plan.estimate import Machine, Work, schedule, spread, steady, wall
 from dtclaims.harness.plan.planner import expected_of
 from dtclaims.harness.store.timings import Timing
 
@@ -142,3 +143,30 @@ def test_a_steady_session_is_as_fast_as_its_schedule(cost: Cost, machine: Machin
     """With all workers at like jobs all the time, a job takes in the schedule what the formula says."""
     jobs = [Work(str(i), cost) for i in range(3 * machine.workers)]
     assert schedule(jobs, machine).seconds == pytest.approx(3 * steady(cost, 1, machine), rel=1e-6)
+
+
+KINDS = st.dictionaries(st.sampled_from("abcd"), st.tuples(st.integers(1, 40), st.integers(1, 30)), max_size=4)
+
+
+def groups_of(kinds: dict[str, tuple[int, int]], most: dict[str, int]) -> int:
+    return sum(math.ceil(count / most[kind]) for kind, (count, _) in kinds.items())
+
+
+@given(KINDS, st.integers(0, 9))
+def test_no_gpu_is_left_out(kinds: dict[str, tuple[int, int]], gpus: int) -> None:
+    """Groups are smaller only where some GPUs would get none, and never so small that there are more than GPUs."""
+    full = {kind: most for kind, (_, most) in kinds.items()}
+    found = spread(kinds, gpus)
+    assert found.keys() == kinds.keys()
+    if groups_of(kinds, full) >= gpus:
+        assert found == full
+        return
+    assert all(1 <= found[kind] <= full[kind] for kind in kinds)
+    assert groups_of(kinds, full) <= groups_of(kinds, found) <= gpus
+
+
+def test_the_largest_groups_are_made_smaller() -> None:
+    """Eight runs are two on each of four GPUs; of two kinds the one that has more together gives way."""
+    assert spread({"a": (8, 4)}, 4) == {"a": 2}
+    assert spread({"a": (12, 20), "b": (3, 4)}, 4) == {"a": 4, "b": 3}
+    assert spread({"a": (2, 4)}, 8) == {"a": 1}
