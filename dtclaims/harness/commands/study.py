@@ -148,7 +148,9 @@ def _run(options: argparse.Namespace) -> int:
     study = _study(options)
     print(study.settings.header())
     study.run(sys.stdout)
-    _print_verdicts(study)
+    document = _print_verdicts(study)
+    if options.report is not None:
+        write_report(document, study.settings.report)
     if not study.failures:
         return 0
     first = next(iter(study.failures.values()))

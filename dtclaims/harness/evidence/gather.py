@@ -7,6 +7,7 @@ from typing import Any
 from dtclaims.addresses import key_of
 from dtclaims.device import device_class
 from dtclaims.errors import StoreError
+from dtclaims.harness.evidence.contents import INPUTS
 from dtclaims.harness.lab import Lab, Wish
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.plan.explain import apart
@@ -47,7 +48,9 @@ def gather(cells: Sequence[Cell], settings: Settings) -> Gathered:
     typed = {name: value for name, value in settings.given.items() if name in kept}
     given = replace(settings, session=session, given=typed)
     present = Study(cells, given)
-    runs = _choose([run.identity for run in present.plan.runs.values()], stored, "runs", lab, notes)
+    needed = [run.identity for run in present.plan.runs.values()]
+    notes += _on_others(needed, stored, lab)
+    runs = _choose(needed, stored, "runs", lab, notes)
     planned = Study(cells, given, recorded=Recorded(lab, runs))
     wanted: dict[str, list[Identity]] = {}
     for one in planned.plan.values.values():
@@ -120,6 +123,32 @@ def _choose(
         else:
             notes.append(f"left out: {len(results)} {what} of another version, {_apart(results, taken)}")
     return list((taken or {}).values())
+
+
+def _on_others(needed: Sequence[Identity], stored: Sequence[Identity], lab: Lab) -> list[str]:
+    """A note on stored runs that would be of something needed, were they not on other data or weights: whoever has made
+    a checkpoint again would else miss them without a word."""
+    meant = {key_of(lab.meaning(one)) for one in needed}
+    alike: dict[str, list[Identity]] = {}
+    for one in needed:
+        alike.setdefault(_on_any(one), []).append(one)
+    left = [one for one in stored if key_of(lab.meaning(one)) not in meant and _on_any(one) in alike]
+    if not left:
+        return []
+    pairs = [(_inputs(alike[_on_any(one)][0]), _inputs(one)) for one in left]
+    return [
+        f"left out: {len(left)} stored runs on other data or weights than are at hand, or than most had, {apart(pairs)}"
+    ]
+
+
+def _inputs(identity: Identity) -> dict[str, Any]:
+    return {name: identity.get("how", {}).get(name, {}) for name in INPUTS}
+
+
+def _on_any(identity: Identity) -> str:
+    """What a run is and how it was made, whatever it was made on."""
+    how = {name: value for name, value in identity.get("how", {}).items() if name not in INPUTS}
+    return key_of({"what": identity["what"], "how": how})
 
 
 class _Made:

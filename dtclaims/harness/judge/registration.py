@@ -23,7 +23,7 @@ from typing import Any
 import dtclaims
 from dtclaims.addresses import digest_of, source_digest
 from dtclaims.errors import ReportError, StoreError, UsageError
-from dtclaims.files import parse_json, plain_text, write_json
+from dtclaims.files import parse_json, plain_text, reading, write_json
 from dtclaims.harness import schema
 from dtclaims.harness.commit import commit_of
 from dtclaims.harness.declare.claim import Claim, Form
@@ -202,6 +202,7 @@ def read(path: Path) -> Sealed:
 
     Raises:
         UsageError: no such file.
+        NotPermitted: one that may not be read; it may be sound.
         StoreError: one that is damaged or of another kind, or one that is not as it was sealed.
     """
     try:
@@ -215,6 +216,9 @@ def read(path: Path) -> Sealed:
         raise UsageError(
             "no such registration", given=path, remedy="`dtclaims register --out FILE` makes one."
         ) from None
+    except PermissionError:
+        with reading(path):
+            raise
     except (OSError, ValueError, RecursionError, ReportError) as error:
         raise StoreError(
             f"{path} is no registration", given=error, expected="what `dtclaims register` writes", remedy=REMEDY

@@ -1,13 +1,13 @@
 """Why a job's result is, or is not, found in the store."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dtclaims.addresses import differences, key_of
 from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.lab import Lab
 from dtclaims.harness.plan.plan import Plan, PlannedJob
-from dtclaims.harness.store.store import Store
+from dtclaims.harness.store.store import Store, StoredRun
 
 SHOWN = 60
 """Characters of a value."""
@@ -52,9 +52,11 @@ def made_otherwise(plan: Plan, store: Store, lab: Lab) -> str | None:
 
     Whoever brings a store from another machine finds nothing of it in a plan, and should learn why.
     """
-    missing = {key_of(lab.meaning(one.identity)): one.identity for one in plan.missing()}
+    # A session that made some since it was planned still calls them missing.
+    stored_keys = set(store.run_keys())
+    missing = {key_of(lab.meaning(one.identity)): one.identity for one in plan.missing() if one.key not in stored_keys}
     found: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
-    for key in store.run_keys() if missing else ():
+    for key in stored_keys if missing else ():
         try:
             stored = store.find(key)
             meant = None if stored is None else key_of(lab.meaning(stored.identity))
@@ -67,7 +69,7 @@ def made_otherwise(plan: Plan, store: Store, lab: Lab) -> str | None:
         return None
     return (
         f"stored, but made otherwise: {len(found)} of {len(missing)} missing runs, {apart(found.values())}; "
-        "`dtclaims evidence OUT.json` judges what is stored as it was made"
+        "`dtclaims evidence OUT.json` with the same options judges what is stored as it was made"
     )
 
 
@@ -81,14 +83,15 @@ def apart(pairs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
 
 
 def _planned(plan: Plan, store: Store, wanted: str) -> PlannedJob:
-    """The planned run that `wanted` means; a stored key means the run that would take its place now."""
+    """The planned run that `wanted` means; a stored key means the run that would take its place now, of several the
+    nearest: what a run is says nothing of its head."""
     runs = plan.runs.values()
     found = [run for run in runs if run.key.startswith(wanted) or run.job.name == wanted]
     if not found:
         for key in store.run_keys():
             stored = store.find(key) if key.startswith(wanted) else None
             if stored is not None:
-                found += [run for run in runs if run.identity["what"] == stored.identity.get("what")]
+                found += _nearest([run for run in runs if run.identity["what"] == stored.identity.get("what")], stored)
     if len({run.key for run in found}) == 1:
         return found[0]
     listed = ", ".join(f"{run.key} ({run.job.name})" for run in found[:6])
@@ -98,6 +101,11 @@ def _planned(plan: Plan, store: Store, wanted: str) -> PlannedJob:
         expected="a key, its first digits, or a run's name",
         remedy="`dtclaims plan` lists them; give the same --scale, --protocol and --seeds.",
     )
+
+
+def _nearest(runs: Sequence[PlannedJob], stored: StoredRun) -> list[PlannedJob]:
+    apart = [len(differences(run.identity, stored.identity)) for run in runs]
+    return [run for run, far in zip(runs, apart, strict=True) if far == min(apart)]
 
 
 def _short(value: object) -> str:

@@ -379,7 +379,9 @@ def _next(document: Document, again: str) -> list[tuple[str, str]]:
         # Of several kinds, such as what another scale is needed for, the one that most claims wait for.
         most = max(missing.values(), key=len)
         found.append((f"run what {len(most)} of {sum(map(len, of.values()))} verdicts wait for:", _common(most)))
-    if few := _more_seeds(document, of["inconclusive"]):
+    # How many seeds a registered study has was decided before its runs.
+    registered = document.provenance.registration is not None
+    if not registered and (few := _more_seeds(document, of["inconclusive"])):
         told, seeds = few
         found.append((f"{told}:", f"{re.sub(r' --seeds [^ ]+', '', again)} --seeds {seeds}"))
     asked = any(entry.attribution is not None for entry in entries)

@@ -128,7 +128,9 @@ def import_store(store: Store, path: Path) -> Imported:
     Raises:
         StoreError: the file is no archive of ours, or is damaged.
     """
-    staging = Path(tempfile.mkdtemp(prefix=".import.", dir=store.folder("work")))
+    work = store.folder("work")
+    with writing(work):
+        staging = Path(tempfile.mkdtemp(prefix=".import.", dir=work))
     try:
         arrived = Store(staging / "store")
         _unpack(path, arrived.root)

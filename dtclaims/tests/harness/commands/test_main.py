@@ -12,6 +12,7 @@ from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.lab import Command
 from dtclaims.harness.options import KNOWN
 from dtclaims.harness.plan import planner
+from dtclaims.harness.store.store import Store
 from dtclaims.lab import LAB
 from dtclaims.places import ROOT
 from dtclaims.tests.support.examples import SAMPLE_CLAIMS
@@ -59,6 +60,32 @@ def test_plan_and_explain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     key = capsys.readouterr().out.splitlines()[1].split()[0]
     assert main(["explain", key, *arguments]) == 0
     assert "hit" in capsys.readouterr().out
+
+
+def test_what_a_session_made_is_not_called_made_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its plan still calls it missing. The report is where it was asked for."""
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path / "home"))
+    report = tmp_path / "report"
+    bread = ["--claims", str(SAMPLE_CLAIMS.with_name("bread_paper")), "--store", str(tmp_path / "store")]
+    assert main(["run", *bread, "--seeds", "2", "--report", str(report)]) == 0
+    text = capsys.readouterr().out
+    assert "runs" in text
+    assert "made otherwise" not in text
+    assert (report / "report.json").is_file()
+
+
+def test_a_stored_key_is_explained_by_the_run_that_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Runs of one name in words may differ in their head: the nearest is meant."""
+    filled(tmp_path)
+    arguments = ["--claims", str(SAMPLE_CLAIMS), "--store", str(tmp_path / "store")]
+    monkeypatch.setattr(planner, "versions", lambda *_: {"torch": "99"})
+    for key in Store(tmp_path / "store").run_keys():
+        assert main(["explain", key, *arguments]) == 0
+        assert f"the nearest stored run is {key}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", ["plan", "judge"])

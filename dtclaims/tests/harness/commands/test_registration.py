@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dtclaims.harness.commands.main import main
+from dtclaims.harness.judge import registration
 from dtclaims.tests.support.examples import SAMPLE_CLAIMS
 
 TINY = SAMPLE_CLAIMS.with_name("tiny_paper")
@@ -86,6 +87,22 @@ def test_a_file_at_home_is_found(
     assert main(["register", "--check", "~/r.json", "--claims", "paper"]) == 0
     assert main(["register", "--out=~nobody-lives-here/r.json", "--claims", "paper"]) == 2
     assert "the folder cannot be found: got ~nobody-lives-here/r.json" in capsys.readouterr().err
+
+
+def test_a_seal_that_may_not_be_read_is_not_called_damaged(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be sound: nobody is told to restore it."""
+    assert main(["register", "--out", "r.json", "--claims", "paper"]) == 0
+
+    def refused(path: Path) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(registration, "plain_text", refused)
+    assert main(["register", "--check", "r.json", "--claims", "paper"]) == 2
+    error = capsys.readouterr().err
+    assert "may not be read" in error
+    assert "is no registration" not in error
 
 
 def test_a_check_takes_no_choices(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

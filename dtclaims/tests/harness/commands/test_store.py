@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dtclaims.addresses import key_of
-from dtclaims.errors import DtclaimsError, StoreError, UsageError
+from dtclaims.errors import DtclaimsError, NotPermitted, StoreError, UsageError
 from dtclaims.harness.commands.main import main
 from dtclaims.harness.commands.store import duration
 from dtclaims.harness.commands.table import commands_of
@@ -408,6 +408,20 @@ def test_an_archive_that_is_not_there_leaves_no_store(tmp_path: Path, capsys: py
     assert main(["store", "import", str(tmp_path / "nothing.tar"), "--store", str(where)]) == 2
     assert "nothing.tar is not there" in capsys.readouterr().err
     assert not where.exists()
+
+
+def test_an_import_into_a_store_that_may_not_be_written_is_one_error(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's refusal has a type, as everywhere."""
+    call("export", str(tmp_path / "x.tar"))
+
+    def refused(**_: Any) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(archiving.tempfile, "mkdtemp", refused)
+    with pytest.raises(NotPermitted, match="work"):
+        import_store(store, tmp_path / "x.tar")
 
 
 def test_a_cut_or_altered_archive_is_refused_whole(store: Store, tmp_path: Path) -> None:

@@ -158,6 +158,16 @@ def test_a_registration_is_told() -> None:
     )
 
 
+def test_a_registered_study_is_not_told_to_take_other_seeds() -> None:
+    """Advice that breaks the seal is none."""
+    advice = "seeds on no verdict is provisional"
+    open_ = [claim("A", verdict="inconclusive")]
+    sealed = {"digest": "ab" * 32, "created": "2026-11-20T10:00:00Z", "before_first_run": True, "matches": True}
+    assert advice in text_of(*summary_lines(document(claims=open_), 200, again=AGAIN))
+    registered = document(claims=open_, provenance={**PROVENANCE, "registration": sealed})
+    assert advice not in text_of(*summary_lines(registered, 200, again=AGAIN))
+
+
 def test_hostile_text_neither_breaks_lines_nor_colours() -> None:
     """Newlines and escape sequences of a report's text do not reach the terminal."""
     example = document(claims=[claim(HOSTILE, reason="\x1b[2J\r\n\u202e")])
