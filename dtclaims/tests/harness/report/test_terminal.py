@@ -163,8 +163,9 @@ def test_a_registered_study_is_not_told_to_take_other_seeds() -> None:
     advice = "seeds on no verdict is provisional"
     open_ = [claim("A", verdict="inconclusive")]
     sealed = {"digest": "ab" * 32, "created": "2026-11-20T10:00:00Z", "before_first_run": True, "matches": True}
-    assert advice in text_of(*summary_lines(document(claims=open_), 200, again=AGAIN))
-    registered = document(claims=open_, provenance={**PROVENANCE, "registration": sealed})
+    few = {**PROVENANCE, "seeds": [0, 1, 2]}
+    assert advice in text_of(*summary_lines(document(claims=open_, provenance=few), 200, again=AGAIN))
+    registered = document(claims=open_, provenance={**few, "registration": sealed})
     assert advice not in text_of(*summary_lines(registered, 200, again=AGAIN))
 
 
