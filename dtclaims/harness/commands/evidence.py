@@ -10,6 +10,7 @@ from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.commands.declared import write_report
 from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.engine.room import size
+from dtclaims.harness.options import parse_folder
 from dtclaims.harness.plan.cells import cells_of
 from dtclaims.harness.settings import Settings
 
@@ -148,8 +149,9 @@ def aside(form: str) -> TextIO:
 def _folders(files: Sequence[Path], report: str | None) -> list[Path | None]:
     if report is None:
         return [None] * len(files)
+    folder = parse_folder(report) or Path(report)
     if len(files) == 1:
-        return [Path(report).expanduser()]
+        return [folder]
     from dtclaims.harness.evidence import name_of
 
     names = [name_of(file) for file in files]
@@ -161,4 +163,4 @@ def _folders(files: Sequence[Path], report: str | None) -> list[Path | None]:
             expected="files of different names",
             remedy="Judge them one after the other, each with a --report of its own.",
         )
-    return [Path(report).expanduser() / name for name in names]
+    return [folder / name for name in names]

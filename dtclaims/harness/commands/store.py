@@ -40,6 +40,8 @@ def _open(options: argparse.Namespace, *, create: bool = False) -> Store:
 
 
 def _ls(options: argparse.Namespace) -> int:
+    from dtclaims.harness.report.wording import count
+
     store = _open(options)
     every = entries(store, options.pattern)
     found = [one for one in every if options.measurements or one.kind != "measurement"]
@@ -49,7 +51,7 @@ def _ls(options: argparse.Namespace) -> int:
     for one in sorted(found, key=lambda one: (one.kind, one.name)):
         print(_line(one, one.note))
     hidden = len(every) - len(found)
-    more = f", and {hidden} measurement{'s'[: hidden != 1]} (--measurements lists them)" if hidden else ""
+    more = f", and {count(hidden, 'measurement')} (--measurements lists them)" if hidden else ""
     print(f"{len(found)} entries, {size(sum(one.size for one in found))}{more}: {store.root}")
     return 0
 

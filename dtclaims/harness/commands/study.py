@@ -164,9 +164,11 @@ def _print_verdicts(study: Study, form: str = "lines") -> Document:
     from dtclaims.harness.report.markdown import matrix
 
     document = study.document([study.judge(cell) for cell in study.cells])
-    print(matrix(document) if form == "markdown" else "\n".join(summary_lines(document, again=study.again)))
-    if form != "markdown" and (otherwise := made_otherwise(study.plan, study.store, study.settings.lab)):
-        print(otherwise)
+    if form == "markdown":
+        print(matrix(document))
+    else:
+        otherwise = made_otherwise(study.plan, study.store, study.settings.lab)
+        print(*summary_lines(document, again=study.again), *otherwise, sep="\n")
     return document
 
 

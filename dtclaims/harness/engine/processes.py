@@ -88,7 +88,8 @@ class Processes:
 
         Of two groups that share a GPU each takes nearly twice as long. So where few are left, none joins another while
         a GPU is about to have fewer at work: 3.5 s too early, the last two groups of a session shared one of two GPUs
-        for five minutes, in which the other had nothing to do. Where many are left every worker gets one anyway.
+        until it was stopped three minutes later, and the other had nothing to do. Where many are left every worker
+        gets one anyway.
 
         Args:
             coming: the groups that could start now, in their order.

@@ -129,13 +129,11 @@ def _on_others(needed: Sequence[Identity], stored: Sequence[Identity], lab: Lab)
     """A note on stored runs that would be of something needed, were they not on other data or weights: whoever has made
     a checkpoint again would else miss them without a word."""
     meant = {key_of(lab.meaning(one)) for one in needed}
-    alike: dict[str, list[Identity]] = {}
-    for one in needed:
-        alike.setdefault(_on_any(one), []).append(one)
+    alike = {_on_any(one): one for one in needed}
     left = [one for one in stored if key_of(lab.meaning(one)) not in meant and _on_any(one) in alike]
     if not left:
         return []
-    pairs = [(_inputs(alike[_on_any(one)][0]), _inputs(one)) for one in left]
+    pairs = [(_inputs(alike[_on_any(one)]), _inputs(one)) for one in left]
     return [
         f"left out: {len(left)} stored runs on other data or weights than are at hand, or than most had, {apart(pairs)}"
     ]

@@ -1,6 +1,7 @@
 """Why a job's result is, or is not, found in the store."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from dtclaims.addresses import differences, key_of
@@ -47,30 +48,27 @@ def explain(plan: Plan, store: Store, wanted: str) -> list[str]:
     return lines
 
 
-def made_otherwise(plan: Plan, store: Store, lab: Lab) -> str | None:
-    """A line on missing runs of which the store has a result that other code or versions made; None if there is none.
+def made_otherwise(plan: Plan, store: Store, lab: Lab) -> list[str]:
+    """A line on missing runs of which the store has a result that other code or versions made; none if it has none.
 
     Whoever brings a store from another machine finds nothing of it in a plan, and should learn why.
     """
     # A session that made some since it was planned still calls them missing.
-    stored_keys = set(store.run_keys())
-    missing = {key_of(lab.meaning(one.identity)): one.identity for one in plan.missing() if one.key not in stored_keys}
+    keys = store.run_keys()
+    there = {*keys}
+    missing = {key_of(lab.meaning(one.identity)): one.identity for one in plan.missing() if one.key not in there}
     found: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {}
-    for key in stored_keys if missing else ():
-        try:
-            stored = store.find(key)
-            meant = None if stored is None else key_of(lab.meaning(stored.identity))
-        except StoreError:
-            # What is damaged, or of another lab, is nothing that could be used.
-            continue
-        if stored is not None and meant in missing:
-            found[meant] = (missing[meant], stored.identity)
+    for key in keys if missing else ():
+        # What is damaged, or of another lab, is nothing that could be used.
+        with suppress(StoreError):
+            if (stored := store.find(key)) and (meant := key_of(lab.meaning(stored.identity))) in missing:
+                found[meant] = (missing[meant], stored.identity)
     if not found:
-        return None
-    return (
+        return []
+    return [
         f"stored, but made otherwise: {len(found)} of {len(missing)} missing runs, {apart(found.values())}; "
         "`dtclaims evidence OUT.json` with the same options judges what is stored as it was made"
-    )
+    ]
 
 
 def apart(pairs: Iterable[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
@@ -104,8 +102,8 @@ def _planned(plan: Plan, store: Store, wanted: str) -> PlannedJob:
 
 
 def _nearest(runs: Sequence[PlannedJob], stored: StoredRun) -> list[PlannedJob]:
-    apart = [len(differences(run.identity, stored.identity)) for run in runs]
-    return [run for run, far in zip(runs, apart, strict=True) if far == min(apart)]
+    far = {run.key: len(differences(run.identity, stored.identity)) for run in runs}
+    return [run for run in runs if far[run.key] == min(far.values())]
 
 
 def _short(value: object) -> str:

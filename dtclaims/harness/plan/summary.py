@@ -72,7 +72,7 @@ def plan_lines(
         *(_each(plan) if every else ()),
         *_tables(plan, lab.shown),
         *_total(plan, missing, planned, machine),
-        *((otherwise,) if (otherwise := made_otherwise(plan, store, lab)) else ()),
+        *made_otherwise(plan, store, lab),
         *_room(plan, missing, store),
         *(f"needed first: {_told(one, every=every)}" for one in absent(plan, cells)),
         *impossible_lines(plan, cells, every=every),

@@ -12,7 +12,7 @@ from dtclaims.harness.engine.processes import Processes, _Worker
 from dtclaims.harness.engine.work import Group
 
 ALONE, SHARED = 16.6, 31.0
-"""Seconds of an epoch of four runs of 12 × 768 at K = 1 on one H100, by itself and where two such groups share it."""
+"""Seconds of an epoch of four runs of 12 × 768 at K = 1 on one H200, by itself and where two such groups share it."""
 EPOCHS = 10
 
 

@@ -87,6 +87,8 @@ def test_a_file_at_home_is_found(
     assert main(["register", "--check", "~/r.json", "--claims", "paper"]) == 0
     assert main(["register", "--out=~nobody-lives-here/r.json", "--claims", "paper"]) == 2
     assert "the folder cannot be found: got ~nobody-lives-here/r.json" in capsys.readouterr().err
+    assert main(["judge", "e.json", "--report", "~nobody-lives-here/r"]) == 2
+    assert "the folder cannot be found: got ~nobody-lives-here/r" in capsys.readouterr().err
 
 
 def test_a_seal_that_may_not_be_read_is_not_called_damaged(

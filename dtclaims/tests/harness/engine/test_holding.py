@@ -26,7 +26,7 @@ from dtclaims.tests.support.sharing import SharedGpus
 TWO_EACH: list[str | None] = ["0", "1", "0", "1"]
 BEGINS = {"r00": 56.7, "r04": 60.7, "r08": 61.7, "r12": 62.7}
 ENDS = {"r00": 22.07, "r04": 25.1, "r08": 23.42, "r12": 23.33}
-"""By these the first four groups end as those of a session on two H100 did: on one GPU at 384 and 391 s, on the other
+"""By these the first four groups end as those of a session on two H200 did: on one GPU at 384 and 391 s, on the other
 both at 394."""
 
 
