@@ -131,6 +131,8 @@ class Study:
             DtclaimsError: as `execute`.
         """
         self._check_possible()
+        for line in self.departures():
+            print(line, file=stream)
         self._execute(stream)
         while larger := self._larger_sets():
             self._plan_for([*self._planned, *larger])
@@ -169,7 +171,7 @@ class Study:
             stream=stream,
             machine=self.machine,
         )
-        for line in [*found.lines, found.verdict]:
+        for line in [*self.departures(), *found.lines, found.verdict]:
             say(line)
         return found.ready
 
@@ -280,6 +282,14 @@ class Study:
         claims = self.declared.values()
         return Family(len(claims), sum(one.headline for one in claims)) if claims else None
 
+    def departures(self) -> list[str]:
+        """What claims or choices are otherwise than in the registration that was named: to be said before any run."""
+        registered = self._registered()
+        if registered is None or registered.matches:
+            return []
+        told = f"not as registered in {self.settings.registration}: {', '.join(registered.differs)}"
+        return [f"{told}; the report will say so"]
+
     def _registered(self) -> Registration | None:
         """What is to be said of the registration that was named."""
         if self._registration is None:
@@ -309,14 +319,15 @@ class Study:
         return Machine(cores, worker_count(self.plan.per_gpu, settings.workers, gpus, cores), gpus)
 
     def plan_lines(self, *, every: bool = False) -> list[str]:
-        """The plan as tables by condition and task, its time, and what cannot be done.
+        """The plan as tables by condition and task, its time, and what cannot be done; first what departs from a seal.
 
         Args:
             every: a line per run too.
         """
         from dtclaims.harness.plan.summary import plan_lines
 
-        return plan_lines(self.plan, self.cells, self.machine, self.store, self.settings.lab, every=every)
+        planned = plan_lines(self.plan, self.cells, self.machine, self.store, self.settings.lab, every=every)
+        return [*self.departures(), *planned]
 
 
 FEW = 3

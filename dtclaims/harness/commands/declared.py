@@ -14,6 +14,7 @@ from dtclaims.harness.lab import Argument, Command, Lab, protocols_of
 from dtclaims.harness.options import OPTIONS, no_such
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.settings import ALPHA, Settings, make_settings
+from dtclaims.harness.store.store import Store
 
 ONLY = Argument.of(
     "--claim", action="append", default=[], metavar="ID", help="only this claim; repeatable (default: all)"
@@ -29,13 +30,23 @@ HERE = tuple(one for one in OPTIONS if one.name not in TESTS_ONLY)
 def settings_of(options: argparse.Namespace, *, stored: bool, planned: bool = False) -> Settings:
     """The choices of a command's user, those that it takes.
 
+    Args:
+        options: of the command line.
+        stored: results are only read, from a store that has to be there if it was named: a name that was mistyped would
+            become an empty store, and every claim *not run*.
+        planned: nothing will be done but to say what would be.
+
     Raises:
         UsageError: no lab, or a choice that cannot be used.
+        StoreError: the store that was named is not there.
     """
     lab = load_lab(options.claims)
     names = [one.name for one in (*HERE, *lab.options)]
     choices = {name: getattr(options, name, None) for name in names}
-    return make_settings(choices, lab, tasks=lab.tasks, stored=stored, planned=planned)
+    settings = make_settings(choices, lab, tasks=lab.tasks, stored=stored, planned=planned)
+    if stored and "store" in settings.given:
+        Store(settings.store, create=False)
+    return settings
 
 
 def chosen(options: argparse.Namespace) -> list[Claim]:

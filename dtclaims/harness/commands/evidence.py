@@ -27,7 +27,8 @@ def make(claims: Sequence[Claim], settings: Settings, out: Path, choices: Mappin
         choices: as typed, for the record.
 
     Raises:
-        StoreError: the store has nothing of the study, something in it is damaged, or the file cannot be written.
+        StoreError: the store has nothing of the study, something in it is damaged, the file cannot be written, or it is
+            there and holds what would be lost.
     """
     from dtclaims.harness.evidence import check_evidence, judge_frozen, write_evidence
     from dtclaims.harness.evidence.export import command_of, content_of, rounded, same_verdicts
@@ -41,6 +42,7 @@ def make(claims: Sequence[Claim], settings: Settings, out: Path, choices: Mappin
     content = content_of(study, command=command_of(out, choices, claims))
     if (registration := document.provenance.registration) is not None:
         content["made"]["registration"] = registration.to_json()
+    _check_kept(out, content)
     folder = claims[0].file.parent
     # What is written has to say what the store says.
     for candidate in (rounded(content), content):
@@ -53,6 +55,31 @@ def make(claims: Sequence[Claim], settings: Settings, out: Path, choices: Mappin
     written = write_evidence(whole, out)
     print(*gathered.notes, *summary_lines(document), sep="\n")
     print(f"{len(content['runs'])} runs, {len(content['measurements'])} measurements, {size(written)}: {out}")
+
+
+def _check_kept(out: Path, content: Mapping[str, Any]) -> None:
+    """Refuse to write where something is that would be lost: results that the new file has not, or no evidence at all.
+
+    Raises:
+        StoreError: there is.
+    """
+    from dtclaims.harness.evidence import read_evidence
+
+    if not out.exists():
+        return
+    remedy = "Give the new file another name; nothing was changed."
+    try:
+        old = read_evidence(out)
+    except StoreError as error:
+        raise StoreError(f"{out} is there, and is no evidence that can be read", given=error, remedy=remedy) from error
+    held = {one.key for one in old.runs} | {one.key for one in old.measurements}
+    if lost := held - {one["key"] for one in (*content["runs"], *content["measurements"])}:
+        raise StoreError(
+            f"{out} is there, and holds results that the new file would not",
+            given=f"{len(lost)} of {len(held)}, such as {min(lost)}",
+            expected="a file of which nothing would be lost",
+            remedy=remedy,
+        )
 
 
 def upgrade(old: Path, out: Path, claims: Path | None, given: Sequence[str]) -> None:

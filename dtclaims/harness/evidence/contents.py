@@ -151,7 +151,7 @@ class Evidence:
     frozen: Frozen | None
     """What its verdicts follow from; None in a file that holds results only."""
 
-    called = "the evidence file: the claim's needs changed since it was made, or they were not exported"
+    called = "the evidence file: they were not made, or not exported, or the claim's needs changed since"
 
     @cached_property
     def _by_key(self) -> dict[str, EvidenceRun]:

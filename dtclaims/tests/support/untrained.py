@@ -3,8 +3,9 @@
     python -m dtclaims.tests.support.untrained --scale full --arm language_pretrained random_matched synthetic_markov
 
 A study of pre-trained weights tells this beside its results, of the very checkpoints that it used
-(`claims/evidence/registered/README.md`). Without context: the stack sees return-to-go and state of one step, standard
-normal states, the task's target, any time of an episode.
+(`claims/evidence/registered/README.md`). Without context: the stack sees return-to-go and state of one step: standard
+normal states, the task's target, any time of an episode, or with `--states data` steps of the data that runs at this
+scale are trained on (collected first where they are not at hand).
 """
 
 import argparse
@@ -12,13 +13,17 @@ import math
 from dataclasses import asdict, dataclass, fields
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from dtclaims.errors import DataError
+from dtclaims.harness.lab import Unavailable
+from dtclaims.lab.data.trajectories import Trajectories
 from dtclaims.lab.design.arms import get_arm
 from dtclaims.lab.design.scales import SCALES, get_scale
 from dtclaims.lab.design.tasks import ALL_TASKS, MAX_EPISODE_STEPS, RETURN_SCALE, get_task
-from dtclaims.lab.inputs import Inputs, backbones_for
+from dtclaims.lab.inputs import Inputs, backbones_for, find_data
 from dtclaims.lab.models.arms import build_model
 from dtclaims.lab.models.decision_transformer import DecisionTransformer
 from dtclaims.seeding import generator
@@ -26,6 +31,42 @@ from dtclaims.seeding import generator
 STATES = 4096
 HEADS = ("tied", "tied_low_scale", "untied")
 PAST = 0.99
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One step of each of `STATES` places: what a network is looked at with."""
+
+    states: Tensor
+    """(N, 1, S) float32, normalised."""
+    returns_to_go: Tensor
+    """(N, 1, 1) float32, divided by the return scale."""
+    times: Tensor
+    """(N, 1) int64."""
+
+    @classmethod
+    def normal(cls, task: str, seed: int) -> "Seen":
+        """Standard normal states, the task's target, any time of an episode."""
+        described = get_task(task)
+        draw = generator(seed, "states of untrained networks")
+        states = torch.from_numpy(draw.standard_normal((STATES, 1, described.state_dim), dtype=np.float32))
+        target = torch.full((STATES, 1, 1), described.target / RETURN_SCALE)
+        return cls(states, target, torch.from_numpy(draw.integers(MAX_EPISODE_STEPS, size=(STATES, 1))))
+
+    @classmethod
+    def of_data(cls, data: Trajectories, seed: int) -> "Seen":
+        """Steps of data, each as likely as another: what a run without context is trained on."""
+        at = generator(seed, "steps that untrained networks see").integers(len(data.observations), size=STATES)
+        begun = data.starts[np.searchsorted(data.starts, at, side="right") - 1]
+
+        def shown(of: npt.ArrayLike) -> Tensor:
+            return torch.from_numpy(np.asarray(of, dtype=np.float32))[:, None]
+
+        return cls(
+            shown((data.observations[at] - data.state_mean) / data.state_std),
+            shown(data.returns_to_go[at] / RETURN_SCALE)[..., None],
+            torch.from_numpy(at - begun)[:, None],
+        )
 
 
 @dataclass(frozen=True)
@@ -39,6 +80,12 @@ class Untrained:
     """Share of action coordinates beyond ±0.99."""
     sums: float
     """Root mean square of what tanh is taken of."""
+    offset: float
+    """Root mean square over action coordinates of its mean over states."""
+    farthest: float
+    """Largest such mean, without its sign."""
+    spread: float
+    """Root mean square over action coordinates of its standard deviation over states."""
     gain: float
     """Root mean square of the final norm's weight."""
     query: float
@@ -48,7 +95,7 @@ class Untrained:
 
 
 @torch.no_grad()
-def untrained(arm: str, head: str, seed: int, scale: str, task: str) -> Untrained:
+def untrained(arm: str, head: str, seed: int, scale: str, task: str, seen: Seen) -> Untrained:
     """Build a network as a run does, and look at what it says of some states.
 
     Raises:
@@ -59,11 +106,6 @@ def untrained(arm: str, head: str, seed: int, scale: str, task: str) -> Untraine
     architecture = "matched" if get_arm(arm).shape == "random" else "own"
     model = build_model(arm, task=described, head=head, architecture=architecture, backbones=backbones, seed=seed)
     assert isinstance(model, DecisionTransformer)
-    draw = generator(seed, "states of untrained networks")
-    states = torch.from_numpy(draw.standard_normal((STATES, 1, described.state_dim), dtype=np.float32))
-    actions = torch.zeros(STATES, 1, described.action_dim)
-    target = torch.full((STATES, 1, 1), described.target / RETURN_SCALE)
-    times = torch.from_numpy(draw.integers(MAX_EPISODE_STEPS, size=(STATES, 1)))
     sums: list[Tensor] = []
     head_of = model.act
 
@@ -75,27 +117,54 @@ def untrained(arm: str, head: str, seed: int, scale: str, task: str) -> Untraine
 
     model.eval()
     model.act = told  # type: ignore[method-assign]
-    predicted = model(states, actions, target, times, torch.ones(STATES, 1, dtype=torch.bool))
+    actions = torch.zeros(STATES, 1, described.action_dim)
+    real = torch.ones(STATES, 1, dtype=torch.bool)
+    predicted = model(seen.states, actions, seen.returns_to_go, seen.times, real)
+    mean, spread = sums[0].mean((0, 1)), sums[0].std((0, 1))
     biases = torch.stack([block.attn.c_attn.bias for block in model.transformer.h])
     query, key, value = (float(one.std()) for one in biases.chunk(3, dim=1))
-    gain = model.transformer.ln_f.weight
     return Untrained(
-        arm, head, seed, float((predicted.abs() > PAST).float().mean()), _rms(sums[0]), _rms(gain), query, key, value
+        arm,
+        head,
+        seed,
+        past=float((predicted.abs() > PAST).float().mean()),
+        sums=_rms(sums[0]),
+        offset=_rms(mean),
+        farthest=float(mean.abs().max()),
+        spread=_rms(spread),
+        gain=_rms(model.transformer.ln_f.weight),
+        query=query,
+        key=key,
+        value=value,
     )
+
+
+def data_of(task: str, scale: str) -> Trajectories:
+    """What runs of a scale are trained on.
+
+    Raises:
+        DataError: the data are not at hand and cannot be collected.
+    """
+    found = find_data(task, get_scale(scale))
+    if isinstance(found, Unavailable):
+        raise DataError(found.reason, given=f"--task {task} --scale {scale}", expected="its data", remedy=found.remedy)
+    return Inputs(task, found, {}).load_data()
 
 
 def _rms(of: Tensor) -> float:
     return math.sqrt(float(of.square().mean()))
 
 
-def table(found: list[Untrained]) -> list[str]:
-    """Markdown: a row for each arm and head, means over seeds."""
+def table(found: list[Untrained], *, by_seed: bool = False) -> list[str]:
+    """Markdown: a row for each arm and head, means over seeds, or one for each seed."""
+    same = ("arm", "head", "seed") if by_seed else ("arm", "head")
     names = [one.name for one in fields(Untrained) if one.name not in ("arm", "head", "seed")]
-    rows = [f"| arm | head | {' | '.join(names)} |", "|---" * (2 + len(names)) + "|"]
-    for arm, head in dict.fromkeys((one.arm, one.head) for one in found):
-        some = [asdict(one) for one in found if (one.arm, one.head) == (arm, head)]
-        means = " | ".join(f"{sum(one[name] for one in some) / len(some):.3g}" for name in names)
-        rows.append(f"| {arm} | {head} | {means} |")
+    rows = [f"| {' | '.join((*same, *names))} |", "|---" * len((*same, *names)) + "|"]
+    told = [asdict(one) for one in found]
+    for which in dict.fromkeys(tuple(one[name] for name in same) for one in told):
+        some = [one for one in told if tuple(one[name] for name in same) == which]
+        means = [f"{sum(one[name] for one in some) / len(some):.3g}" for name in names]
+        rows.append(f"| {' | '.join((*map(str, which), *means))} |")
     return rows
 
 
@@ -107,14 +176,20 @@ def main() -> None:
     parser.add_argument("--arm", nargs="+", required=True)
     parser.add_argument("--head", nargs="+", choices=HEADS, default=HEADS)
     parser.add_argument("--seed", nargs="+", type=int, default=(0, 1, 2))
+    parser.add_argument("--states", choices=("normal", "data"), default="normal")
+    parser.add_argument("--by-seed", action="store_true")
     options = parser.parse_args()
+    data = data_of(options.task, options.scale) if options.states == "data" else None
+    seen = {
+        seed: Seen.normal(options.task, seed) if data is None else Seen.of_data(data, seed) for seed in options.seed
+    }
     found = [
-        untrained(arm, head, seed, options.scale, options.task)
+        untrained(arm, head, seed, options.scale, options.task, seen[seed])
         for arm in options.arm
         for head in options.head
         for seed in options.seed
     ]
-    print(*table(found), sep="\n")
+    print(*table(found, by_seed=options.by_seed), sep="\n")
 
 
 if __name__ == "__main__":

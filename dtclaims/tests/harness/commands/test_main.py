@@ -206,3 +206,12 @@ def test_a_python_without_docstrings_is_named(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "has no docstring: got a Python that leaves them out" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [["register", "--claim", "K1-language-learns-tied"], ["judge", "--protoc", "both"]])
+def test_options_are_not_abbreviated(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A name that is the beginning of another option's is not taken for it: it is refused, and the other is named."""
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert "unrecognized" in error
+    assert "Did you mean --" in error

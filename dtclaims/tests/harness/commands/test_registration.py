@@ -143,3 +143,17 @@ def test_one_thing_is_asked_for(folder: Path, words: list[str], capsys: pytest.C
     """To seal or to check: neither and both are refused."""
     assert main(["register", *words, "--claims", "paper"]) == 2
     assert "one thing at a time" in capsys.readouterr().err
+
+
+def test_what_departs_from_the_seal_is_said_before_any_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A plan and a session name it first; one that departs in nothing has no such line."""
+    sealed = ["--claims", "paper", "--seeds", "5"]
+    assert main(["register", "--out", "r.json", *sealed]) == 0
+    other = ["--claims", "paper", "--seeds", "6", "--registration", "r.json"]
+    for command in ("plan", "run"):
+        capsys.readouterr()
+        assert main([command, *sealed, "--registration", "r.json"]) == 0
+        assert "not as registered" not in capsys.readouterr().out
+        assert main([command, *other]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[1] == "not as registered in r.json: seeds; the report will say so"

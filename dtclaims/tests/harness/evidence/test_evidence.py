@@ -34,7 +34,7 @@ from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.plan import planner
 from dtclaims.harness.report import read
 from dtclaims.harness.settings import make_settings
-from dtclaims.harness.store.store import write_json
+from dtclaims.harness.store.store import Store, write_json
 from dtclaims.harness.study import Study, cells_of
 from dtclaims.lab import laboratory
 from dtclaims.lab.design.scales import SCALES
@@ -98,6 +98,34 @@ def test_the_file_says_what_the_store_says(tmp_path: Path, options: dict[str, st
     assert {entry.verdict for entry in found.values()} >= {"reproduced", "refuted"}
     assert found == expected
     assert judged(file, restated=True) == expected
+
+
+def test_evidence_that_would_be_lost_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file with results that the new one has not, or that is no evidence, stays; else it is renewed."""
+    filled(tmp_path, task="all", seeds="5")
+    many = ("--task", "all", "--seeds", "5")
+    file = export(tmp_path, *many)
+    before = file.read_bytes()
+    few = ["evidence", str(file), *SAMPLE, "--store", str(tmp_path / "store"), "--task", "hopper", "--seeds", "5"]
+    assert main(few) == 2
+    assert "holds results that the new file would not" in capsys.readouterr().err
+    assert file.read_bytes() == before
+    export(tmp_path, *many)
+    assert read_content(file)["runs"] == json.loads(before)["runs"]
+    file.write_text("{}")
+    assert main(few) == 2
+    assert "is no evidence" in capsys.readouterr().err
+    assert file.read_text() == "{}"
+
+
+@pytest.mark.parametrize("command", [["judge"], ["report"], ["evidence", "e.json"]])
+def test_a_store_that_is_read_has_to_be_there(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name that was mistyped is one error, and no store is made there."""
+    assert main([*command, *SAMPLE, "--store", str(tmp_path / "mistyped")]) == 2
+    assert "no store there" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_regime_travels(file: Path) -> None:
@@ -231,7 +259,7 @@ def test_one_version_is_taken_and_the_other_named(
     assert keys == set(present.plan.runs)
     said = capsys.readouterr().out
     assert re.search(r"left out: \d+ runs of another version, which differ in code\.class Arm, ", said)
-    keys = {run.key for run in read_evidence(export(tmp_path, "--seeds", "5")).runs}
+    keys = {run.key for run in read_evidence(export(tmp_path, "--seeds", "5", name="five.json")).runs}
     assert keys == set(older.plan.runs)
 
 
@@ -454,6 +482,7 @@ def test_damage_is_an_error_or_harmless(sound: tuple[Path, bytes], data: st.Data
 def test_a_store_with_nothing_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing to export is an error that names what may be wrong; no file appears."""
     out = tmp_path / "out.json"
+    Store(tmp_path / "store")
     assert main(["evidence", str(out), *SAMPLE, "--store", str(tmp_path / "store")]) == 2
     assert "the store has nothing of this study" in capsys.readouterr().err
     assert not out.exists()
