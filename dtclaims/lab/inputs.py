@@ -180,13 +180,17 @@ def backbones_for(arm: str, scale: Scale) -> dict[str, dict[str, Any]]:
 def own_folder(name: str, number: int) -> Path | None:
     """Where a checkpoint of a scale's own lies, shipped or made here; None if it is not at hand.
 
+    A folder of one's own that lacks weights, or what describes them, is one whose making has not ended: not at hand.
+
     Raises:
         BackboneError: the card in it says that it is another number.
         FixtureError: a file is not the recorded one.
     """
-    for root in (fixture_dir(), home()):
-        folder = root / "backbones" / folder_name(name, number)
-        if folder.is_dir():
+    from dtclaims.lab.models.layouts import holds_checkpoint
+
+    shipped, own = (root / "backbones" / folder_name(name, number) for root in (fixture_dir(), home()))
+    for folder in (shipped, own):
+        if folder.is_dir() and (folder == shipped or holds_checkpoint(folder)):
             if (folder / "card.json").is_file():
                 _check_number(folder, number)
             return folder

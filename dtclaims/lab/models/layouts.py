@@ -84,6 +84,13 @@ class Weights:
             )
 
 
+def holds_checkpoint(folder: Path) -> bool:
+    """Whether there are weights and a description, of whatever worth."""
+    return any((folder / name).is_file() for name in (CARD, CONFIG)) and any(
+        (folder / name).is_file() for name in WEIGHTS
+    )
+
+
 def find_weights(folder: Path, among: tuple[str, ...] = WEIGHTS) -> Weights | None:
     """The files of a checkpoint's weights; None if there are none.
 

@@ -171,6 +171,22 @@ def test_a_backbone_of_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyP
         find_backbone("language", MINI, "nobody/nothing")
 
 
+@pytest.mark.parametrize("left", [(), ("card.json",), ("model.safetensors",)])
+def test_a_folder_whose_making_has_not_ended_is_no_backbone(
+    left: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of a scale's own without weights, or without a card, is not at hand: claims that need none go on, the others
+    say what makes it. It was an error that ended the session, with remedies that did not mend it."""
+    folder, shipped = tmp_path / "backbones" / "markov-paper", fixture_dir() / "backbones" / "markov-mini"
+    folder.mkdir(parents=True)
+    for name in left:
+        shutil.copy(shipped / name, folder / name)
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path))
+    found = find_backbone("markov", SCALES["full"])
+    assert isinstance(found, Unavailable)
+    assert "dtclaims pretrain synthetic --kind markov --scale paper" in found.remedy
+
+
 def test_every_source_has_a_backbone_at_mini_and_small() -> None:
     """Language, image and both synthetic backbones ship with the package; at paper scale the command that makes one is
     named."""

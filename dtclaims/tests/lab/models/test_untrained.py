@@ -1,13 +1,20 @@
 """What is told of networks before any update (`dtclaims.tests.support.untrained`)."""
 
+import numpy as np
 import pytest
 
-from dtclaims.tests.support.untrained import HEADS, table, untrained
+from dtclaims.lab.design.tasks import RETURN_SCALE
+from dtclaims.tests.support.untrained import HEADS, STATES, Seen, Untrained, data_of, table, untrained
+
+
+def look(arm: str, head: str, seed: int = 3, seen: Seen | None = None) -> Untrained:
+    """At mini, on Hopper."""
+    return untrained(arm, head, seed, "mini", "hopper", seen or Seen.normal("hopper", seed))
 
 
 def test_a_head_of_small_scale_says_a_tenth() -> None:
     """What tanh is taken of is a tenth, and what was past its end is not; the stack and its biases are the same."""
-    tied, low, untied = (untrained("language_pretrained", head, 3, "mini", "hopper") for head in HEADS)
+    tied, low, untied = (look("language_pretrained", head) for head in HEADS)
     assert low.sums == pytest.approx(tied.sums / 10, rel=1e-5)
     assert low.past < tied.past
     assert (tied.gain, tied.query, tied.key, tied.value) == (untied.gain, untied.query, untied.key, untied.value)
@@ -15,9 +22,34 @@ def test_a_head_of_small_scale_says_a_tenth() -> None:
     assert tied.key > 0
 
 
+def test_what_the_head_says_is_the_same_for_all_states_or_varies() -> None:
+    """The sums' square is that of their mean over states and of what varies between states; the farthest is a mean."""
+    for head in HEADS:
+        found = look("synthetic_markov", head)
+        assert found.sums**2 == pytest.approx(found.offset**2 + found.spread**2, rel=1e-3)
+        assert found.offset <= found.farthest <= found.offset * 3**0.5
+
+
 def test_fresh_weights_have_no_biases_and_a_gain_of_one() -> None:
     """As GPT-2 is initialised: all that a head's scale comes from is its own weight."""
-    found = untrained("random_matched", "tied", 3, "mini", "hopper")
-    assert (found.gain, found.query, found.key, found.value) == (1, 0, 0, 0)
-    rows = table([found, untrained("random_matched", "tied", 4, "mini", "hopper")])
-    assert [row.split(" | ")[0] for row in rows] == ["| arm", "|---|---|---|---|---|---|---|---|", "| random_matched"]
+    found = [look("random_matched", "tied", seed) for seed in (3, 4)]
+    assert all((one.gain, one.query, one.key, one.value) == (1, 0, 0, 0) for one in found)
+    rows = table(found)
+    assert [row.split(" | ")[0] for row in rows] == ["| arm", "|---" * 11 + "|", "| random_matched"]
+    assert [row.split(" | ")[2] for row in table(found, by_seed=True)[2:]] == ["3", "4"]
+
+
+def test_states_of_the_data_are_steps_as_runs_see_them() -> None:
+    """Each is a step of an episode: its state normalised, its own return to go and time, another draw for each seed."""
+    data = data_of("hopper", "mini")
+    seen, other = (Seen.of_data(data, seed) for seed in (3, 4))
+    assert seen.states.shape == (STATES, 1, 11)
+    assert np.allclose(seen.states.mean((0, 1)), 0, atol=0.1)
+    assert np.allclose(seen.states.std((0, 1)), 1, atol=0.1)
+    assert not seen.states.equal(other.states)
+    assert seen.times.min() == 0
+    assert seen.times.max() < np.diff([*data.starts, len(data.observations)]).max()
+    first = [float(one) * RETURN_SCALE for one in seen.returns_to_go[seen.times == 0]]
+    begins = data.returns_to_go[data.starts]
+    assert first
+    assert all(np.abs(begins - one).min() < 0.01 for one in first)
