@@ -43,8 +43,9 @@ def gather(cells: Sequence[Cell], settings: Settings) -> Gathered:
     stored = [run.identity for run in _sound_runs(store, notes) if _fits(run, settings)]
     wish = Wish(settings.scale.name, settings.tasks, False, settings.options, recorded=stored)
     session = lab.session(wish)
-    # What a file recommends is for another machine: places on this one, and what it is to spend, say nothing there.
-    kept = {"looks", *settings.options}
+    # What a file recommends is for another machine: what this one has and is to spend says nothing there. A seal is
+    # named all the same: runs that are made without it are not of the study.
+    kept = {"looks", "registration", *settings.options}
     typed = {name: value for name, value in settings.given.items() if name in kept}
     given = replace(settings, session=session, given=typed)
     present = Study(cells, given)

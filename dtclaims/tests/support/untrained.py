@@ -92,6 +92,8 @@ class Untrained:
     """Standard deviation of the biases of queries, of keys, and of values, all blocks together."""
     key: float
     value: float
+    offsets: tuple[float, ...] = ()
+    """Mean over states of each action coordinate's, where `farthest` is one of."""
 
 
 @torch.no_grad()
@@ -136,6 +138,7 @@ def untrained(arm: str, head: str, seed: int, scale: str, task: str, seen: Seen)
         query=query,
         key=key,
         value=value,
+        offsets=tuple(mean.tolist()),
     )
 
 
@@ -156,15 +159,17 @@ def _rms(of: Tensor) -> float:
 
 
 def table(found: list[Untrained], *, by_seed: bool = False) -> list[str]:
-    """Markdown: a row for each arm and head, means over seeds, or one for each seed."""
+    """Markdown: a row for each arm and head, means over seeds, or one for each seed, with the offsets one by one."""
     same = ("arm", "head", "seed") if by_seed else ("arm", "head")
-    names = [one.name for one in fields(Untrained) if one.name not in ("arm", "head", "seed")]
-    rows = [f"| {' | '.join((*same, *names))} |", "|---" * len((*same, *names)) + "|"]
+    names = [one.name for one in fields(Untrained) if one.name not in ("arm", "head", "seed", "offsets")]
+    columns = (*same, *names, *["offsets"] * by_seed)
+    rows = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     told = [asdict(one) for one in found]
     for which in dict.fromkeys(tuple(one[name] for name in same) for one in told):
         some = [one for one in told if tuple(one[name] for name in same) == which]
         means = [f"{sum(one[name] for one in some) / len(some):.3g}" for name in names]
-        rows.append(f"| {' | '.join((*map(str, which), *means))} |")
+        apart = [", ".join(f"{one:.3g}" for one in some[0]["offsets"])] if by_seed else []
+        rows.append(f"| {' | '.join((*map(str, which), *means, *apart))} |")
     return rows
 
 

@@ -28,6 +28,7 @@ def test_what_the_head_says_is_the_same_for_all_states_or_varies() -> None:
         found = look("synthetic_markov", head)
         assert found.sums**2 == pytest.approx(found.offset**2 + found.spread**2, rel=1e-3)
         assert found.offset <= found.farthest <= found.offset * 3**0.5
+        assert found.farthest == pytest.approx(max(map(abs, found.offsets)))
 
 
 def test_fresh_weights_have_no_biases_and_a_gain_of_one() -> None:
