@@ -157,3 +157,15 @@ def test_what_departs_from_the_seal_is_said_before_any_run(folder: Path, capsys:
         assert main([command, *other]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert lines[1] == "not as registered in r.json: seeds; the report will say so"
+
+
+def test_what_evidence_advises_to_run_is_of_the_study(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a registered study that is half run the command for the rest names the seal: runs without it are not its."""
+    sealed = ["--claims", "paper", "--seeds", "5"]
+    assert main(["register", "--out", "r.json", *sealed]) == 0
+    assert main(["run", "--claims", "paper", "--seeds", "3"]) == 0
+    capsys.readouterr()
+    assert main(["evidence", "e.json", *sealed, "--registration", "r.json"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "not run" in said
+    assert "--registration r.json" in said
