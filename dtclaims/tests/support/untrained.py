@@ -5,7 +5,7 @@
 A study of pre-trained weights tells this beside its results, of the very checkpoints that it used
 (`claims/evidence/registered/README.md`). Without context: the stack sees return-to-go and state of one step: standard
 normal states, the task's target, any time of an episode, or with `--states data` steps of the data that runs at this
-scale are trained on (collected first where they are not at hand).
+scale are trained on (collected first where they are not at hand). `--dropout` looks as training does, with it.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from dtclaims.lab.design.tasks import ALL_TASKS, MAX_EPISODE_STEPS, RETURN_SCALE
 from dtclaims.lab.inputs import Inputs, backbones_for, find_data
 from dtclaims.lab.models.arms import build_model
 from dtclaims.lab.models.decision_transformer import DecisionTransformer
-from dtclaims.seeding import generator
+from dtclaims.seeding import derive, generator
 
 STATES = 4096
 HEADS = ("tied", "tied_low_scale", "untied")
@@ -86,6 +86,8 @@ class Untrained:
     """Largest such mean, without its sign."""
     spread: float
     """Root mean square over action coordinates of its standard deviation over states."""
+    alive: float
+    """Of that coordinate, the share of states on which tanh has a slope in float32: past ±9.01 it is exactly 0."""
     gain: float
     """Root mean square of the final norm's weight."""
     query: float
@@ -97,8 +99,8 @@ class Untrained:
 
 
 @torch.no_grad()
-def untrained(arm: str, head: str, seed: int, scale: str, task: str, seen: Seen) -> Untrained:
-    """Build a network as a run does, and look at what it says of some states.
+def untrained(arm: str, head: str, seed: int, scale: str, task: str, seen: Seen, *, dropout: bool = False) -> Untrained:
+    """Build a network as a run does, and look at what it says of some states, with dropout or without.
 
     Raises:
         BackboneError: a checkpoint that the arm needs is not at hand.
@@ -117,11 +119,13 @@ def untrained(arm: str, head: str, seed: int, scale: str, task: str, seen: Seen)
         sums.append(linear(out) if linear is not None else out @ model.embed_action.weight)
         return acted
 
-    model.eval()
+    model.train(dropout)
     model.act = told  # type: ignore[method-assign]
     actions = torch.zeros(STATES, 1, described.action_dim)
     real = torch.ones(STATES, 1, dtype=torch.bool)
-    predicted = model(seen.states, actions, seen.returns_to_go, seen.times, real)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(seed, "dropout of untrained networks"))
+        predicted = model(seen.states, actions, seen.returns_to_go, seen.times, real)
     mean, spread = sums[0].mean((0, 1)), sums[0].std((0, 1))
     biases = torch.stack([block.attn.c_attn.bias for block in model.transformer.h])
     query, key, value = (float(one.std()) for one in biases.chunk(3, dim=1))
@@ -133,6 +137,7 @@ def untrained(arm: str, head: str, seed: int, scale: str, task: str, seen: Seen)
         sums=_rms(sums[0]),
         offset=_rms(mean),
         farthest=float(mean.abs().max()),
+        alive=float((predicted[..., mean.abs().argmax()].abs() < 1).float().mean()),
         spread=_rms(spread),
         gain=_rms(model.transformer.ln_f.weight),
         query=query,
@@ -182,6 +187,7 @@ def main() -> None:
     parser.add_argument("--head", nargs="+", choices=HEADS, default=HEADS)
     parser.add_argument("--seed", nargs="+", type=int, default=(0, 1, 2))
     parser.add_argument("--states", choices=("normal", "data"), default="normal")
+    parser.add_argument("--dropout", action="store_true")
     parser.add_argument("--by-seed", action="store_true")
     options = parser.parse_args()
     data = data_of(options.task, options.scale) if options.states == "data" else None
@@ -189,7 +195,7 @@ def main() -> None:
         seed: Seen.normal(options.task, seed) if data is None else Seen.of_data(data, seed) for seed in options.seed
     }
     found = [
-        untrained(arm, head, seed, options.scale, options.task, seen[seed])
+        untrained(arm, head, seed, options.scale, options.task, seen[seed], dropout=options.dropout)
         for arm in options.arm
         for head in options.head
         for seed in options.seed

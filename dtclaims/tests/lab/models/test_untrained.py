@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from dtclaims.lab.design.tasks import RETURN_SCALE
 from dtclaims.tests.support.untrained import HEADS, STATES, Seen, Untrained, data_of, table, untrained
@@ -31,12 +32,24 @@ def test_what_the_head_says_is_the_same_for_all_states_or_varies() -> None:
         assert found.farthest == pytest.approx(max(map(abs, found.offsets)))
 
 
+def test_dropout_spreads_what_the_head_says() -> None:
+    """As in training; the same draw each time, torch's own state left alone. On more states tanh then has a slope."""
+    seen = Seen.normal("hopper", 3)
+    before = torch.random.get_rng_state()
+    without = look("synthetic_markov", "tied", seen=seen)
+    first, again = (untrained("synthetic_markov", "tied", 3, "mini", "hopper", seen, dropout=True) for _ in range(2))
+    assert first == again
+    assert first.spread > without.spread
+    assert 0 < without.alive <= 1
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
 def test_fresh_weights_have_no_biases_and_a_gain_of_one() -> None:
     """As GPT-2 is initialised: all that a head's scale comes from is its own weight."""
     found = [look("random_matched", "tied", seed) for seed in (3, 4)]
     assert all((one.gain, one.query, one.key, one.value) == (1, 0, 0, 0) for one in found)
     rows = table(found)
-    assert [row.split(" | ")[0] for row in rows] == ["| arm", "|---" * 11 + "|", "| random_matched"]
+    assert [row.split(" | ")[0] for row in rows] == ["| arm", "|---" * 12 + "|", "| random_matched"]
     assert [row.split(" | ")[2] for row in table(found, by_seed=True)[2:]] == ["3", "4"]
 
 
