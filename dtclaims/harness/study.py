@@ -284,25 +284,28 @@ class Study:
 
     def departures(self) -> list[str]:
         """What claims or choices are otherwise than in the registration that was named: to be said before any run."""
-        registered = self._registered()
-        if registered is None or registered.matches:
+        if self._registration is None or not (differs := self._registration.departures(self._judged, self.settings)):
             return []
-        told = f"not as registered in {self.settings.registration}: {', '.join(registered.differs)}"
-        return [f"{told}; the report will say so"]
+        return [f"not as registered in {self.settings.registration}: {', '.join(differs)}; the report will say so"]
 
-    def _registered(self) -> Registration | None:
-        """What is to be said of the registration that was named."""
-        if self._registration is None:
-            return None
+    @property
+    def _judged(self) -> list[Claim]:
+        """The claims of the study, and those that are parts of one."""
         claims = {cell.claim.id: cell.claim for cell in self.cells}
         waiting = [part for cell in self.cells for part in cell.parts]
         while waiting:
             part = waiting.pop()
             claims.setdefault(part.claim.id, part.claim)
             waiting += part.parts
+        return list(claims.values())
+
+    def _registered(self) -> Registration | None:
+        """What is to be said of the registration that was named."""
+        if self._registration is None:
+            return None
         sound = [key for key in self.plan.jobs if key not in self.plan.faults]
         made = [found for key in sound if (found := self.store.made_at(key)) is not None]
-        return self._registration.of_session(claims.values(), self.settings, self._registration.before(made))
+        return self._registration.of_session(self._judged, self.settings, self._registration.before(made))
 
     def _versions(self) -> dict[str, str]:
         """Of all packages that results of the plan depend on."""

@@ -94,7 +94,7 @@ def upgrade(old: Path, out: Path, claims: Path | None, given: Sequence[str]) -> 
     Raises:
         UsageError: options that a file has already answered, a file that holds its declarations, or claims of it that
             are declared no more.
-        StoreError: a file that is damaged or no evidence.
+        StoreError: a file that is damaged or no evidence, or the new one is there and holds what would be lost.
     """
     from dtclaims.harness.evidence import check_evidence, judge_frozen, load, write_evidence
     from dtclaims.harness.evidence.export import same_verdicts
@@ -102,9 +102,10 @@ def upgrade(old: Path, out: Path, claims: Path | None, given: Sequence[str]) -> 
     from dtclaims.harness.evidence.restated import judge_restated
 
     _refuse(given, "--upgrade and --claims")
-    content = load(old)
+    content = cast(dict[str, Any], load(old))
     evidence = check_evidence(content, old)
-    whole = upgraded(cast(dict[str, Any], content), evidence, claims=claims)
+    _check_kept(out, content)
+    whole = upgraded(content, evidence, claims=claims)
     before = judge_frozen(evidence) if evidence.frozen else judge_restated(evidence, claims=claims)
     after = judge_frozen(check_evidence(whole, out))
     if not same_verdicts(before.document.claims, after.document.claims):

@@ -55,6 +55,10 @@ def ending(*known: str) -> Callable[[str], Path]:
 class Parser(argparse.ArgumentParser):
     """argparse's, whose errors are one line, and ask what was meant."""
 
+    def __init__(self, **settings: Any) -> None:
+        # Without abbreviations: `--claim` would be taken for `--claims` where a command has only that.
+        super().__init__(allow_abbrev=False, **settings)
+
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and end with exit code 2."""
         found = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
@@ -89,8 +93,7 @@ def parser_of(commands: Sequence[Command]) -> argparse.ArgumentParser:
 
     A group's name alone has `group`, the parser whose help lists its commands.
     """
-    # Without abbreviations: `--claim` would be taken for `--claims` where a command has only that.
-    parser = Parser(prog="dtclaims", description="Does this paper's claim still hold?", allow_abbrev=False)
+    parser = Parser(prog="dtclaims", description="Does this paper's claim still hold?")
     parser.add_argument("--version", action="version", version=f"dtclaims {__version__}")
     top = parser.add_subparsers(required=True, metavar="COMMAND")
     single = {command.words[0] for command in commands if len(command.words) == 1}
@@ -102,7 +105,7 @@ def parser_of(commands: Sequence[Command]) -> argparse.ArgumentParser:
             continue
         if first not in groups:
             text = GROUPS.get(first, f"commands about {first}")
-            group = top.add_parser(first, help=text, description=text, allow_abbrev=False)
+            group = top.add_parser(first, help=text, description=text)
             group.set_defaults(group=group)
             groups[first] = group.add_subparsers(metavar="COMMAND")
         _add(groups[first], " ".join(rest), command)
@@ -112,7 +115,7 @@ def parser_of(commands: Sequence[Command]) -> argparse.ArgumentParser:
 def _add(of: Any, name: str, command: Command) -> None:
     # argparse expands % in a help, but not in a description.
     text = command.help.replace("%", "%%")
-    parser: argparse.ArgumentParser = of.add_parser(name, help=text, description=command.help, allow_abbrev=False)
+    parser: argparse.ArgumentParser = of.add_parser(name, help=text, description=command.help)
     parser.set_defaults(command=command)
     for one in (*command.arguments, *map(option, command.options)):
         settings = dict(one.settings)

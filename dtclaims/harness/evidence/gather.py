@@ -131,13 +131,12 @@ def _on_others(needed: Sequence[Identity], stored: Sequence[Identity], lab: Lab)
     a checkpoint again would else miss them without a word."""
     meant = {key_of(lab.meaning(one)) for one in needed}
     alike = {_on_any(one): one for one in needed}
-    left = [one for one in stored if key_of(lab.meaning(one)) not in meant and _on_any(one) in alike]
-    if not left:
+    others = [one for one in stored if key_of(lab.meaning(one)) not in meant]
+    pairs = [(_inputs(alike[known]), _inputs(one)) for one in others if (known := _on_any(one)) in alike]
+    if not pairs:
         return []
-    pairs = [(_inputs(alike[_on_any(one)]), _inputs(one)) for one in left]
-    return [
-        f"left out: {len(left)} stored runs on other data or weights than are at hand, or than most had, {apart(pairs)}"
-    ]
+    told = "stored runs on other data or weights than are at hand, or than most had"
+    return [f"left out: {len(pairs)} {told}, {apart(pairs)}"]
 
 
 def _inputs(identity: Identity) -> dict[str, Any]:

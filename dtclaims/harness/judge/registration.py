@@ -132,6 +132,10 @@ class Sealed:
             moved.append("protocols")
         return moved
 
+    def departures(self, claims: Iterable[Claim], settings: Settings) -> tuple[str, ...]:
+        """Names of choices that a session made otherwise, and of claims that are declared otherwise."""
+        return (*self.otherwise(settings), *self.differing(claims, settings.lab))
+
     def of_session(self, claims: Iterable[Claim], settings: Settings, before_first_run: bool | None) -> Registration:
         """What a report says of it.
 
@@ -140,7 +144,7 @@ class Sealed:
             settings: of the session.
             before_first_run: as `before` tells.
         """
-        differs = (*self.otherwise(settings), *self.differing(claims, settings.lab))
+        differs = self.departures(claims, settings)
         return Registration(self.digest, self.created, before_first_run, not differs, differs)
 
     def before(self, ends: Sequence[MadeAt]) -> bool | None:

@@ -11,19 +11,20 @@ scale are trained on (collected first where they are not at hand). `--dropout` l
 import argparse
 import math
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from dtclaims.errors import DataError
 from dtclaims.harness.lab import Unavailable
-from dtclaims.lab.data.trajectories import Trajectories
+from dtclaims.lab.data.windows import Batch, WindowSampler
 from dtclaims.lab.design.arms import get_arm
 from dtclaims.lab.design.scales import SCALES, get_scale
 from dtclaims.lab.design.tasks import ALL_TASKS, MAX_EPISODE_STEPS, RETURN_SCALE, get_task
 from dtclaims.lab.inputs import Inputs, backbones_for, find_data
+from dtclaims.lab.models import Backbone
 from dtclaims.lab.models.arms import build_model
 from dtclaims.lab.models.decision_transformer import DecisionTransformer
 from dtclaims.seeding import derive, generator
@@ -33,40 +34,23 @@ HEADS = ("tied", "tied_low_scale", "untied")
 PAST = 0.99
 
 
-@dataclass(frozen=True)
-class Seen:
-    """One step of each of `STATES` places: what a network is looked at with."""
+def normal_steps(task: str, seed: int) -> Batch:
+    """Standard normal states, the task's target, any time of an episode."""
+    described = get_task(task)
+    draw = generator(seed, "states of untrained networks")
+    states = torch.from_numpy(draw.standard_normal((STATES, 1, described.state_dim), dtype=np.float32))
+    return Batch(
+        states,
+        actions=torch.zeros(STATES, 1, described.action_dim),
+        returns_to_go=torch.full((STATES, 1, 1), described.target / RETURN_SCALE),
+        timesteps=torch.from_numpy(draw.integers(MAX_EPISODE_STEPS, size=(STATES, 1))),
+        mask=torch.ones(STATES, 1, dtype=torch.bool),
+    )
 
-    states: Tensor
-    """(N, 1, S) float32, normalised."""
-    returns_to_go: Tensor
-    """(N, 1, 1) float32, divided by the return scale."""
-    times: Tensor
-    """(N, 1) int64."""
 
-    @classmethod
-    def normal(cls, task: str, seed: int) -> "Seen":
-        """Standard normal states, the task's target, any time of an episode."""
-        described = get_task(task)
-        draw = generator(seed, "states of untrained networks")
-        states = torch.from_numpy(draw.standard_normal((STATES, 1, described.state_dim), dtype=np.float32))
-        target = torch.full((STATES, 1, 1), described.target / RETURN_SCALE)
-        return cls(states, target, torch.from_numpy(draw.integers(MAX_EPISODE_STEPS, size=(STATES, 1))))
-
-    @classmethod
-    def of_data(cls, data: Trajectories, seed: int) -> "Seen":
-        """Steps of data, each as likely as another: what a run without context is trained on."""
-        at = generator(seed, "steps that untrained networks see").integers(len(data.observations), size=STATES)
-        begun = data.starts[np.searchsorted(data.starts, at, side="right") - 1]
-
-        def shown(of: npt.ArrayLike) -> Tensor:
-            return torch.from_numpy(np.asarray(of, dtype=np.float32))[:, None]
-
-        return cls(
-            shown((data.observations[at] - data.state_mean) / data.state_std),
-            shown(data.returns_to_go[at] / RETURN_SCALE)[..., None],
-            torch.from_numpy(at - begun)[:, None],
-        )
+def data_steps(sampler: WindowSampler, seed: int) -> Batch:
+    """Steps of data, drawn as training draws them."""
+    return sampler.gather(sampler.draw(STATES, generator(seed, "steps that untrained networks see")))
 
 
 @dataclass(frozen=True)
@@ -87,28 +71,41 @@ class Untrained:
     spread: float
     """Root mean square over action coordinates of its standard deviation over states."""
     alive: float
-    """Of that coordinate, the share of states on which tanh has a slope in float32: past ±9.01 it is exactly 0."""
+    """Of the farthest coordinate, the share of states on which tanh has a slope in float32: past ±9.01 it is 0."""
     gain: float
     """Root mean square of the final norm's weight."""
     query: float
     """Standard deviation of the biases of queries, of keys, and of values, all blocks together."""
     key: float
     value: float
-    offsets: tuple[float, ...] = ()
+    offsets: tuple[float, ...]
     """Mean over states of each action coordinate's, where `farthest` is one of."""
 
 
+@cache
+def _weights(arm: str, scale: str, task: str) -> dict[str, Backbone]:
+    """What an arm starts from, read once for all heads and seeds."""
+    return Inputs(task, {}, backbones_for(arm, get_scale(scale))).load_backbones()
+
+
 @torch.no_grad()
-def untrained(arm: str, head: str, seed: int, scale: str, task: str, seen: Seen, *, dropout: bool = False) -> Untrained:
+def untrained(
+    arm: str, head: str, seed: int, scale: str, task: str, seen: Batch, *, dropout: bool = False
+) -> Untrained:
     """Build a network as a run does, and look at what it says of some states, with dropout or without.
 
     Raises:
         BackboneError: a checkpoint that the arm needs is not at hand.
     """
-    described = get_task(task)
-    backbones = Inputs(task, {}, backbones_for(arm, get_scale(scale))).load_backbones()
     architecture = "matched" if get_arm(arm).shape == "random" else "own"
-    model = build_model(arm, task=described, head=head, architecture=architecture, backbones=backbones, seed=seed)
+    model = build_model(
+        arm,
+        task=get_task(task),
+        head=head,
+        architecture=architecture,
+        backbones=_weights(arm, scale, task),
+        seed=seed,
+    )
     assert isinstance(model, DecisionTransformer)
     sums: list[Tensor] = []
     head_of = model.act
@@ -121,11 +118,9 @@ def untrained(arm: str, head: str, seed: int, scale: str, task: str, seen: Seen,
 
     model.train(dropout)
     model.act = told  # type: ignore[method-assign]
-    actions = torch.zeros(STATES, 1, described.action_dim)
-    real = torch.ones(STATES, 1, dtype=torch.bool)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "dropout of untrained networks"))
-        predicted = model(seen.states, actions, seen.returns_to_go, seen.times, real)
+        predicted = model(seen.states, seen.actions, seen.returns_to_go, seen.timesteps, seen.mask)
     mean, spread = sums[0].mean((0, 1)), sums[0].std((0, 1))
     biases = torch.stack([block.attn.c_attn.bias for block in model.transformer.h])
     query, key, value = (float(one.std()) for one in biases.chunk(3, dim=1))
@@ -147,8 +142,8 @@ def untrained(arm: str, head: str, seed: int, scale: str, task: str, seen: Seen,
     )
 
 
-def data_of(task: str, scale: str) -> Trajectories:
-    """What runs of a scale are trained on.
+def windows_of(task: str, scale: str) -> WindowSampler:
+    """What runs of a scale are trained on, one step at a time.
 
     Raises:
         DataError: the data are not at hand and cannot be collected.
@@ -156,7 +151,7 @@ def data_of(task: str, scale: str) -> Trajectories:
     found = find_data(task, get_scale(scale))
     if isinstance(found, Unavailable):
         raise DataError(found.reason, given=f"--task {task} --scale {scale}", expected="its data", remedy=found.remedy)
-    return Inputs(task, found, {}).load_data()
+    return WindowSampler(Inputs(task, found, {}).load_data(), 1)
 
 
 def _rms(of: Tensor) -> float:
@@ -190,9 +185,10 @@ def main() -> None:
     parser.add_argument("--dropout", action="store_true")
     parser.add_argument("--by-seed", action="store_true")
     options = parser.parse_args()
-    data = data_of(options.task, options.scale) if options.states == "data" else None
+    windows = windows_of(options.task, options.scale) if options.states == "data" else None
     seen = {
-        seed: Seen.normal(options.task, seed) if data is None else Seen.of_data(data, seed) for seed in options.seed
+        seed: normal_steps(options.task, seed) if windows is None else data_steps(windows, seed)
+        for seed in options.seed
     }
     found = [
         untrained(arm, head, seed, options.scale, options.task, seen[seed], dropout=options.dropout)

@@ -112,6 +112,11 @@ def test_evidence_that_would_be_lost_is_kept(tmp_path: Path, capsys: pytest.Capt
     assert file.read_bytes() == before
     export(tmp_path, *many)
     assert read_content(file)["runs"] == json.loads(before)["runs"]
+    other = export(tmp_path, "--task", "hopper", "--seeds", "5", name="few.json")
+    renewed = file.read_bytes()
+    assert main(["evidence", str(file), "--upgrade", str(other)]) == 2
+    assert file.read_bytes() == renewed
+    assert "holds results that the new file would not" in capsys.readouterr().err
     file.write_text("{}")
     assert main(few) == 2
     assert "is no evidence" in capsys.readouterr().err

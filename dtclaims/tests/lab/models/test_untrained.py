@@ -4,13 +4,24 @@ import numpy as np
 import pytest
 import torch
 
-from dtclaims.lab.design.tasks import RETURN_SCALE
-from dtclaims.tests.support.untrained import HEADS, STATES, Seen, Untrained, data_of, table, untrained
+from dtclaims.lab.data.windows import Batch
+from dtclaims.lab.design.scales import get_scale
+from dtclaims.lab.inputs import Inputs, find_data
+from dtclaims.tests.support.untrained import (
+    HEADS,
+    STATES,
+    Untrained,
+    data_steps,
+    normal_steps,
+    table,
+    untrained,
+    windows_of,
+)
 
 
-def look(arm: str, head: str, seed: int = 3, seen: Seen | None = None) -> Untrained:
+def look(arm: str, head: str, seed: int = 3, seen: Batch | None = None) -> Untrained:
     """At mini, on Hopper."""
-    return untrained(arm, head, seed, "mini", "hopper", seen or Seen.normal("hopper", seed))
+    return untrained(arm, head, seed, "mini", "hopper", seen or normal_steps("hopper", seed))
 
 
 def test_a_head_of_small_scale_says_a_tenth() -> None:
@@ -34,7 +45,7 @@ def test_what_the_head_says_is_the_same_for_all_states_or_varies() -> None:
 
 def test_dropout_spreads_what_the_head_says() -> None:
     """As in training; the same draw each time, torch's own state left alone. On more states tanh then has a slope."""
-    seen = Seen.normal("hopper", 3)
+    seen = normal_steps("hopper", 3)
     before = torch.random.get_rng_state()
     without = look("synthetic_markov", "tied", seen=seen)
     first, again = (untrained("synthetic_markov", "tied", 3, "mini", "hopper", seen, dropout=True) for _ in range(2))
@@ -55,15 +66,19 @@ def test_fresh_weights_have_no_biases_and_a_gain_of_one() -> None:
 
 def test_states_of_the_data_are_steps_as_runs_see_them() -> None:
     """Each is a step of an episode: its state normalised, its own return to go and time, another draw for each seed."""
-    data = data_of("hopper", "mini")
-    seen, other = (Seen.of_data(data, seed) for seed in (3, 4))
+    found = find_data("hopper", get_scale("mini"))
+    assert isinstance(found, dict)
+    data = Inputs("hopper", found, {}).load_data()
+    windows = windows_of("hopper", "mini")
+    seen, other = (data_steps(windows, seed) for seed in (3, 4))
     assert seen.states.shape == (STATES, 1, 11)
     assert np.allclose(seen.states.mean((0, 1)), 0, atol=0.1)
     assert np.allclose(seen.states.std((0, 1)), 1, atol=0.1)
     assert not seen.states.equal(other.states)
-    assert seen.times.min() == 0
-    assert seen.times.max() < np.diff([*data.starts, len(data.observations)]).max()
-    first = [float(one) * RETURN_SCALE for one in seen.returns_to_go[seen.times == 0]]
+    assert seen.timesteps.min() == 0
+    assert seen.timesteps.max() < np.diff([*data.starts, len(data.observations)]).max()
+    first = [float(one) for one in seen.returns_to_go[seen.timesteps == 0]]
     begins = data.returns_to_go[data.starts]
     assert first
-    assert all(np.abs(begins - one).min() < 0.01 for one in first)
+    assert all(np.abs(begins - one).min() < 1e-5 for one in first)
+    assert 0.1 < np.median(seen.returns_to_go) < 4
