@@ -29,8 +29,10 @@ def _curves(options: argparse.Namespace) -> int:
     views = load_lab(options.claims).views
     if options.curve not in views.curves:
         raise no_such("no such curve", options.curve, views.curves or ["none"])
-    if options.format == "svg" and (options.against or options.last):
-        raise UsageError("--against and --last are for tables", remedy="Add --format table.")
+    if options.format == "svg" and options.last:
+        raise UsageError("--last is for tables", remedy="Add --format table.")
+    if options.against and options.level:
+        raise UsageError("--level is not for differences, whose line is 0", remedy="Leave out --level or --against.")
     _check_ending(options.out, ".svg" if options.format == "svg" else ".md")
     evidence = _read(options.evidence)
     # Between commas as everywhere, or as words of their own.
@@ -48,9 +50,17 @@ def _curves(options: argparse.Namespace) -> int:
         text = table(found, options.curve, views, last=options.last, against=options.against)
         text += f"\nMade by: `{command}`, {origin}\n"
     else:
-        level = None if options.level == "none" else options.level or views.curves[options.curve].level
-        made_by = f"{command}, {origin}"
-        text = draw(figure(found, options.curve, views, title=options.title, level=level, made_by=made_by))
+        usual = None if options.against else views.curves[options.curve].level
+        drawn = figure(
+            found,
+            options.curve,
+            views,
+            title=options.title,
+            level=None if options.level == "none" else options.level or usual,
+            against=options.against,
+            made_by=f"{command}, {origin}",
+        )
+        text = draw(drawn)
     _write(text, options.out)
     return 0
 
@@ -172,7 +182,7 @@ COMMANDS = (
             Argument.of(
                 "--against",
                 metavar="TEXT",
-                help="tables: paired differences to the variant of this name (default: none)",
+                help="paired differences to the variant of this name, part of it will do (default: none)",
             ),
         ),
     ),

@@ -14,6 +14,9 @@ from dtclaims.harness.stats.trends import above
 ALPHA = 0.025
 """On each side of an interval: it is one of 95 %."""
 
+Named = tuple[str, Mapping[int, Sequence[float]]]
+"""A variant's name, and its values by epoch of each seed."""
+
 
 def interval(values: Mapping[int, float]) -> Verdict:
     """Mean over seeds, its 95 % t interval, standard deviation, d = mean / sd, and how many are above 0 (`agree`).
@@ -30,30 +33,41 @@ def figure(
     *,
     title: str = "",
     level: str | None = None,
+    against: str | None = None,
     made_by: str = "",
 ) -> Curves:
-    """The curve of each variant, as `dtclaims.harness.report.curves.draw` wants it.
+    """The curve of each variant, or how it differs from one of them, as `dtclaims.harness.report.curves.draw` wants it.
 
     Args:
         found: the variants, of equal lengths within each.
         curve: its name.
         views: how the lab of the runs shows them.
         title: default: what the runs have in common.
-        level: a diagnostic to draw as a line.
+        level: a diagnostic to draw as a line; not with `against`, whose line is 0.
+        against: part of the name of the one variant that the others are drawn less of, seed by seed.
         made_by: the command, and where its input comes from.
 
     Raises:
-        UsageError: a level that the runs do not have or do not share.
+        UsageError: a level that the runs do not have or do not share, `against` names no variant or several, shares no
+            seed with another, or has curves of another length.
     """
     steps = {variant.spec[views.updates] if views.updates else None for variant in found}
+    title, label = title or _title(found, curve, views), views.curves[curve].label
+    lines, bounds = [(variant.name, variant.curves) for variant in found], (-1.0, 1.0)
+    shown = None if level is None else (views.levels.get(level, level), _level(found, level))
+    if against is None:
+        bounds = (0.0, 1.0)
+    else:
+        lines, named = _less(lines, against)
+        label, shown = f"less {named}, paired by seed: {label}", ("no difference", 0.0)
     return Curves(
-        title or _title(found, curve, views),
-        views.curves[curve].label,
-        [_line(variant) for variant in found],
+        title,
+        label,
+        [_line(name, curves) for name, curves in lines],
         steps.pop() if len(steps) == 1 else None,
         made_by,
-        bounds=(0.0, 1.0) if views.curves[curve].share else None,
-        level=None if level is None else (views.levels.get(level, level), _level(found, level)),
+        bounds=bounds if views.curves[curve].share else None,
+        level=shown,
     )
 
 
@@ -99,15 +113,14 @@ def table(
     return text
 
 
-def _line(variant: Variant) -> Line:
-    curves = variant.curves
+def _line(name: str, curves: Mapping[int, Sequence[float]]) -> Line:
     if len({len(values) for values in curves.values()}) > 1:
-        raise UsageError(f"seeds of {variant.name} have curves of different lengths")
+        raise UsageError(f"seeds of {name} have curves of different lengths")
     by_epoch = [dict(zip(curves, values, strict=True)) for values in zip(*curves.values(), strict=True)]
     at = [interval(values) for values in by_epoch]
     ends = [(one.low, one.high) for one in at if one.low is not None and one.high is not None]
     mean = [fmean(values.values()) for values in by_epoch]
-    return Line(variant.name, curves, mean, ([low for low, _ in ends], [high for _, high in ends]) if ends else None)
+    return Line(name, curves, mean, ([low for low, _ in ends], [high for _, high in ends]) if ends else None)
 
 
 def _level(found: Sequence[Variant], level: str) -> float:
@@ -144,25 +157,48 @@ def _summary(result: Verdict) -> str:
 
 
 def _differences(means: Mapping[str, Mapping[int, float]], against: str) -> str:
-    exact = [name for name in means if name == against]
-    matching = exact or [name for name in means if against in name]
-    if len(matching) != 1:
-        raise UsageError(
-            "--against must name one variant", given=repr(against), expected=f"part of one of {'; '.join(means)}"
-        )
-    reference = means[matching[0]]
+    less, named = _less(
+        [(name, {seed: [mean] for seed, mean in values.items()}) for name, values in means.items()], against
+    )
     rows = [
-        f"| less {matching[0]} | n | mean difference [95% interval] | s | d = mean/s | above 0 | by seed |",
+        f"| less {named} | n | mean difference [95% interval] | s | d = mean/s | above 0 | by seed |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, values in means.items():
-        if name == matching[0]:
-            continue
-        paired = {seed: value - reference[seed] for seed, value in values.items() if seed in reference}
-        if not paired:
-            raise UsageError(f"no seed has both {name} and {matching[0]}")
+    for name, curves in less:
+        paired = {seed: value for seed, (value,) in curves.items()}
         result = interval(paired)
         seeds = ", ".join(f"{seed}: {wording.number(value)}" for seed, value in paired.items())
         effect = wording.number(result.effect_size)
         rows.append(f"| {name} | {_summary(result)} | {effect} | {result.agree} of {result.n} | {seeds} |")
     return "\n".join(rows) + "\n"
+
+
+def _less(lines: Sequence[Named], against: str) -> tuple[list[Named], str]:
+    """The others less the one variant that `against` names, for the seeds that both have; and its whole name."""
+    known = dict(lines)
+    matching = [name for name in known if name == against] or [name for name in known if against in name]
+    if len(matching) != 1:
+        raise UsageError(
+            "--against must name one variant", given=repr(against), expected=f"part of one of {'; '.join(known)}"
+        )
+    (named,) = matching
+    reference, others = known[named], [(name, curves) for name, curves in lines if name != named]
+    if not others:
+        raise UsageError("nothing is left to compare", given=f"{named} alone", expected="two variants or more")
+    for name, curves in others:
+        shared = curves.keys() & reference.keys()
+        if not shared:
+            raise UsageError(f"no seed has both {name} and {named}")
+        if any(len(curves[seed]) != len(reference[seed]) for seed in shared):
+            raise UsageError(f"{name} and {named} have curves of different lengths")
+    return [
+        (
+            name,
+            {
+                seed: [one - other for one, other in zip(values, reference[seed], strict=True)]
+                for seed, values in curves.items()
+                if seed in reference
+            },
+        )
+        for name, curves in others
+    ], named

@@ -114,6 +114,7 @@ def test_costs_of_a_lab_that_tells_no_kinds(evidence: Path, capsys: pytest.Captu
         (["--curve", "saturated", "--arm", "gpt"], "no run has this arm: got gpt, expected mlp, random_init"),
         (["--curve", "saturated", "--where", "head"], "expected FIELD=VALUE"),
         (["--curve", "saturated", "--last", "2"], "for tables"),
+        (["--curve", "loss_mean", "--against", "mlp", "--level", "constant_error"], "whose line is 0"),
         (["--curve", "saturated", "--out", "no/where.svg"], "cannot write no/where.svg"),
     ],
 )

@@ -99,8 +99,36 @@ def test_against_names_one_variant() -> None:
             table(found, "saturated", VIEWS, against=wrong)
     assert "less random_init |" in table(found, "saturated", VIEWS, against="random_init")
     apart = variants([run(seed=0), run("mlp", seed=1)], "saturated", VIEWS)
-    with pytest.raises(UsageError, match="no seed has both"):
-        table(apart, "saturated", VIEWS, against="mlp")
+    for view in (figure, table):
+        with pytest.raises(UsageError, match="no seed has both"):
+            view(apart, "saturated", VIEWS, against="mlp")
+
+
+def test_a_figure_of_differences_is_of_pairs() -> None:
+    """Each other variant less the named one, epoch by epoch, for the seeds that both have; its line is 0."""
+    runs = [run(seed=seed, curves={"saturated": [0.5, 0.25]}) for seed in (0, 1, 7)]
+    runs += [run("mlp", seed, {"saturated": [0.75, 0.25 - seed / 8]}) for seed in (0, 1, 8)]
+    drawn = figure(variants(runs, "saturated", VIEWS), "saturated", VIEWS, against="random")
+    (line,) = drawn.lines
+    assert (line.name, line.seeds) == ("mlp", {0: [0.25, 0.0], 1: [0.25, -0.125]})
+    assert line.mean == [0.25, -0.0625]
+    assert line.band is not None
+    assert (line.band[0][1], line.band[1][1]) == pytest.approx(t_interval([0.0, -0.125]), abs=1e-9)
+    assert (drawn.level, drawn.bounds) == (("no difference", 0.0), (-1.0, 1.0))
+    assert drawn.y_label.startswith("less random_init, paired by seed: share of ")
+
+
+def test_what_cannot_be_compared_is_said() -> None:
+    """Curves of other lengths, and one variant alone."""
+    longer = variants(
+        [run(curves={"saturated": [0.1, 0.2]}), run("mlp", curves={"saturated": [0.1]})], "saturated", VIEWS
+    )
+    with pytest.raises(UsageError, match="curves of different lengths"):
+        figure(longer, "saturated", VIEWS, against="mlp")
+    alone = variants([run()], "saturated", VIEWS)
+    for view in (figure, table):
+        with pytest.raises(UsageError, match="nothing is left to compare: got random_init alone"):
+            view(alone, "saturated", VIEWS, against="random_init")
 
 
 def test_the_level_is_shared_or_refused() -> None:
