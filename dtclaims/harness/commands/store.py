@@ -3,7 +3,8 @@
 import argparse
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ from dtclaims.harness.store.upkeep import (
     delete,
     entries,
     matching_runs,
+    reasons,
     repair,
-    unneeded,
     what_of,
 )
 from dtclaims.places import home
@@ -81,29 +82,48 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _gc(options: argparse.Namespace) -> int:
     store = _open(options)
-    going = unneeded(store, _wanted(store, options.claims))
-    for entry, why in going:
-        print(_line(entry, why))
-    gone = {entry.path for entry, _ in going}
-    staying = [entry for entry in entries(store) if entry.kind == "run" and entry.path not in gone]
-    total = sum(entry.size for entry, _ in going)
+    going, staying = list[Entry](), list[Entry]()
+    unused: dict[str, list[Entry]] = defaultdict(list)
+    for entry, why in reasons(store, _wanted(store, options.claims)):
+        if why is None:
+            staying.append(entry)
+        elif entry.is_result and not options.results:
+            unused[why].append(entry)
+        else:
+            going.append(entry)
+            print(_line(entry, why))
+    if results := [entry for entry in going if entry.is_result]:
+        print(f"{_total(results)} of these are results: first make the evidence that is wanted, or export them")
+    print(f"stay, since sessions here may use them: {_total(staying)}")
+    for why, some in unused.items():
+        print(f"stay without --results, since evidence may still be made of them: {_total(some)} ({why})")
+        staying += some
+    runs = [entry for entry in staying if entry.kind == "run"] if options.drop_checkpoints else []
+    held = sum(file.stat().st_size for one in runs for file in one.path.glob("epoch_*.safetensors"))
     if options.drop_checkpoints:
-        held = sum(file.stat().st_size for one in staying for file in one.path.glob("epoch_*.safetensors"))
-        print(f"checkpoints of {len(staying)} runs that stay: {size(held)}; curves and measurements are kept")
-        total += held
+        print(f"checkpoints of {len(runs)} runs that stay: {size(held)}; curves and measurements are kept")
     if not options.yes:
-        print(f"{len(going)} entries would go, {size(total)} be freed; --yes does it")
+        print(f"{len(going)} entries would go, {size(sum(one.size for one in going) + held)} be freed; --yes does it")
         return 0
-    busy = [entry for entry, _ in going if not delete(store, entry)]
-    if options.drop_checkpoints:
-        for entry in staying:
-            try:
-                with store.lock(entry.key):
-                    store.drop_checkpoints(entry.key)
-            except StoreLocked:
-                busy.append(entry)
-    print(f"{len(going)} entries, {size(total)}; left, because another process is at them: {len(busy)}")
+    gone = [entry for entry in going if delete(store, entry)]
+    freed, busy = sum(entry.size for entry in gone), len(going) - len(gone)
+    for entry in runs:
+        try:
+            with store.lock(entry.key):
+                freed += store.drop_checkpoints(entry.key)
+        except StoreLocked:
+            busy += 1
+    print(f"{len(gone)} entries gone, {size(freed)} freed; left, because another process is at them: {busy}")
     return 0
+
+
+def _total(some: Sequence[Entry]) -> str:
+    """How many entries of each kind, and how large they are."""
+    from dtclaims.harness.report.wording import count
+
+    kinds = Counter(entry.kind for entry in some)
+    each = ", ".join(count(number, kind) for kind, number in kinds.items())
+    return f"{each}, {size(sum(entry.size for entry in some))}" if some else "nothing"
 
 
 def _wanted(store: Store, folder: Path) -> Callable[[Mapping[str, Any]], Wanted]:
@@ -220,9 +240,14 @@ COMMANDS = (
     ),
     _command(
         "gc",
-        "say what no claim and no code can use any more; --yes deletes it",
+        "say what is of no use any more and what stays, and why; --yes deletes it",
         _gc,
         Argument.of("--yes", action="store_true", help="delete, instead of only saying what would go"),
+        Argument.of(
+            "--results",
+            action="store_true",
+            help="delete results too that only evidence can be made of: of other code, versions or data",
+        ),
         Argument.of("--drop-checkpoints", action="store_true", help="drop the checkpoints of the runs that stay, too"),
         FOLDER,
     ),

@@ -40,6 +40,11 @@ class Entry:
     """Seconds since 1970."""
     note: str = ""
 
+    @property
+    def is_result(self) -> bool:
+        """Whether verdicts can rest on it: `dtclaims evidence` judges results as they were made, whatever made them."""
+        return self.kind in ("run", "measurement")
+
     def to_json(self) -> dict[str, Any]:
         """The entry as plain data."""
         return {"kind": self.kind, "key": self.key, "name": self.name, "bytes": self.size, "note": self.note}
@@ -201,27 +206,27 @@ class Wanted:
     """Whether these are all: not where data or weights that claims need are missing here."""
 
 
-def unneeded(store: Store, wanted: Callable[[Mapping[str, Any]], Wanted]) -> list[tuple[Entry, str]]:
-    """What could go, each with the reason: made by other code or libraries, needed by no claim under any switch,
-    or left by a killed process.
+def reasons(store: Store, wanted: Callable[[Mapping[str, Any]], Wanted]) -> list[tuple[Entry, str | None]]:
+    """Everything in the store, each with why no session here uses it again: made by other code or libraries, needed by
+    no claim under any switch, or left by a killed process. None where one may.
+
+    A result of which no session makes use is no rubbish: evidence may still be made of it, and who could make it again
+    may be gone.
 
     Args:
         store: to look through.
         wanted: from a run's identity to what the claims need of runs of its scale, device and precision.
     """
-    found: list[tuple[Entry, str]] = []
-    kept: set[str] = set()
-    for entry in entries(store):
-        if entry.kind == "measurement":
-            continue
-        why = _why_unneeded(entry, wanted)
-        if why is None:
-            kept.add(entry.key)
-        else:
-            found.append((entry, why))
-    taken = [(entry, _why_stale(entry, kept)) for entry in entries(store) if entry.kind == "measurement"]
-    found += [(entry, why) for entry, why in taken if why is not None]
-    return [*found, *((entry, "left by a process that was killed") for entry in _leftovers(store))]
+    every = entries(store)
+    runs = [
+        (entry, _why_superseded(store, entry) or _why_unneeded(entry, wanted))
+        for entry in every
+        if entry.kind != "measurement"
+    ]
+    # Of one key there may be a finished run and a state of it: what was measured rests on the run, which comes first.
+    by_key = {entry.key: why for entry, why in reversed(runs)}
+    measured = [(entry, _why_stale(entry, by_key)) for entry in every if entry.kind == "measurement"]
+    return [*runs, *measured, *((entry, "left by a process that was killed") for entry in _leftovers(store))]
 
 
 def delete(store: Store, entry: Entry) -> bool:
@@ -267,6 +272,17 @@ def matching_runs(store: Store, pattern: str) -> list[Entry]:
     return found
 
 
+def _why_superseded(store: Store, entry: Entry) -> str | None:
+    if entry.kind != "unfinished run":
+        return None
+    try:
+        run = store.find(entry.key)
+    except StoreError:
+        return None
+    # A run is made again for the checkpoints that it lacks.
+    return "its run is finished" if run is not None and not run.dropped else None
+
+
 def _why_unneeded(entry: Entry, wanted: Callable[[Mapping[str, Any]], Wanted]) -> str | None:
     try:
         identity = read_json(entry.path / "identity.json")
@@ -284,11 +300,11 @@ def _why_unneeded(entry: Entry, wanted: Callable[[Mapping[str, Any]], Wanted]) -
         # It may be sound, and somebody else's.
         return None
     if like and (stale := min((_changed(identity, one) for one in like), key=len)):
-        return f"what makes it has changed: {', '.join(stale)}"
+        return f"made otherwise than today: {', '.join(stale)}"
     older = [one for one in made_with if one not in now.inputs]
     if older and now.certain:
         return f"made with another {older[0].get('kind', 'checkpoint')} than this installation's"
-    return "no claim needs it" if now.certain and not like else None
+    return "needed by no claim" if now.certain and not like else None
 
 
 def _inputs(how: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -303,12 +319,11 @@ def _changed(identity: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     return sorted(name for name, _, _ in differences(then, today))
 
 
-def _why_stale(entry: Entry, kept: set[str]) -> str | None:
+def _why_stale(entry: Entry, runs: Mapping[str, str | None]) -> str | None:
     try:
         identity = read_json(entry.path)["identity"]
-        needs = identity.get("needs", identity.get("runs", []))
-        gone = [key for key in needs if key not in kept]
-        return f"its run {gone[0]} goes or is gone" if gone else None
+        found = [runs.get(key, "of a run that is gone") for key in identity.get("needs", identity.get("runs", []))]
+        return next((why for why in found if why is not None), None)
     except (StoreError, KeyError, TypeError):
         return None
 

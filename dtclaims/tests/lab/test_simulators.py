@@ -388,10 +388,10 @@ def test_every_rendering_begins_with_the_simulator(tmp_path: Path) -> None:
 def test_a_store_is_cleaned_by_the_simulator_of_each_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A run is compared with what claims need in its own simulator, also where that is not installed any more; one of
-    another version of it goes."""
+    """A run is compared with what claims need in its own simulator, also where that is not installed any more; of one
+    of another version of it only evidence can be made."""
     of_store(tmp_path, GYM_V2)
-    command = ["store", "gc", "--store", str(tmp_path / "store"), "--claims", str(SAMPLE_CLAIMS)]
+    command = ["store", "gc", "--results", "--store", str(tmp_path / "store"), "--claims", str(SAMPLE_CLAIMS)]
     assert main(command) == 0
     assert "0 entries would go" in capsys.readouterr().out
     another_world.remove(monkeypatch)
@@ -399,7 +399,7 @@ def test_a_store_is_cleaned_by_the_simulator_of_each_run(
     assert "0 entries would go" in capsys.readouterr().out
     another_world.install(monkeypatch, gym="0.26.2")
     assert main(command) == 0
-    assert "what makes it has changed: resolved.simulator.gym" in capsys.readouterr().out
+    assert "made otherwise than today: resolved.simulator.gym" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("installed")

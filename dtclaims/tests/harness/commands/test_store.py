@@ -5,10 +5,12 @@ import gzip
 import io
 import json
 import lzma
+import os
+import re
 import shutil
 import tarfile
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -146,8 +148,8 @@ def gc(*options: str) -> int:
 
 def test_gc_keeps_what_claims_need(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing goes while every run is one that the claims ask for on some seed."""
-    assert gc("--yes") == 0
-    assert capsys.readouterr().out.startswith("0 entries, 0 B")
+    assert gc("--results", "--yes") == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith("0 entries gone, 0 B freed")
     assert len(store.run_keys()) == 2
     assert the_plan(store).missing() == []
 
@@ -172,41 +174,102 @@ def with_how(**changes: Any) -> Callable[[dict[str, Any]], dict[str, Any]]:
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        (with_code("function update"), "what makes it has changed: code.function update"),
-        (with_code("function gone"), "what makes it has changed: code.function gone"),
-        (lambda identity: {"versions": {**identity["versions"], "torch": "1.0"}}, "has changed: versions.torch"),
-        (lambda _: {"schema": 0}, "what makes it has changed: schema"),
+        (with_code("function update"), "made otherwise than today: code.function update"),
+        (with_code("function gone"), "made otherwise than today: code.function gone"),
+        (
+            lambda identity: {"versions": {**identity["versions"], "torch": "1.0"}},
+            "made otherwise than today: versions.torch",
+        ),
+        (lambda _: {"schema": 0}, "made otherwise than today: schema"),
         (with_how(data={"kind": "collected", "steps": 7}), "made with another collected than"),
     ],
 )
-def test_gc_finds_what_nothing_can_use(
+def test_gc_keeps_results_that_no_session_uses(
     store: Store, capsys: pytest.CaptureFixture[str], changes: Callable[[dict[str, Any]], dict[str, Any]], why: str
 ) -> None:
-    """It says what would go and why, deletes only with --yes, and takes the measurements of what goes along."""
+    """It says how many and why, and deletes them, and what was measured on them, with --results and --yes alone."""
     first = store.find(store.run_keys()[0])
     assert first is not None
     key = alter(store, **changes(dict(first.identity)))
     store.put_measurement({"what": {"quantity": "m"}, "needs": [key], "schema": 2, "code": {}}, 1.0)
     before = files(store)
-    assert gc() == 0
+    assert gc() == gc("--yes") == 0
+    (line, _) = [line for line in capsys.readouterr().out.splitlines() if why in line]
+    assert re.match(
+        r"stay without --results, since evidence may still be made of them: 1 run, 1 measurement, .*B \(", line
+    )
+    assert gc("--results") == 0
     text = capsys.readouterr().out
-    assert why in text
+    assert len([line for line in text.splitlines() if line.endswith(")") and why in line]) == 2
+    assert "1 run, 1 measurement, " in text
     assert "2 entries would go" in text
     assert files(store) == before
-    assert gc("--yes") == 0
+    assert gc("--results", "--yes") == 0
+    assert "2 entries gone" in capsys.readouterr().out
     assert key not in store.run_keys()
     assert len(entries(store)) == 4
     assert damaged(store) == []
 
 
+def test_gc_keeps_what_was_measured_on_a_run_that_is_gone(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Once the run is made again, its measurements serve as before; --results deletes them."""
+    store.put_measurement({"what": {"quantity": "m"}, "needs": ["0" * 20], "schema": 2, "code": {}}, 1.0)
+    assert gc("--yes") == 0
+    assert re.search(r"1 measurement, .* \(of a run that is gone\)", capsys.readouterr().out)
+    assert len(entries(store)) == 5
+    assert gc("--results", "--yes") == 0
+    assert len(entries(store)) == 4
+
+
+def unfinished(store: Store, identity: Mapping[str, Any]) -> Path:
+    """What a killed worker leaves of a run."""
+    folder = store.workspace(key_of(identity))
+    write_json(folder / "identity.json", identity)
+    write_json(folder / "name.json", {"name": "a run"})
+    return folder
+
+
+def test_gc_deletes_states_that_nothing_goes_on_from(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of runs that are finished, or would be made otherwise today; a run that a session goes on with stays."""
+    first, second = (run.identity for key in store.run_keys() if (run := store.find(key)) is not None)
+    older = unfinished(store, {**first, "schema": 0})
+    finished = unfinished(store, first)
+    with store.lock(key_of(second)):
+        store.drop_checkpoints(key_of(second))
+    # Somebody measures its networks anew.
+    again = unfinished(store, second)
+    assert gc("--yes") == 0
+    text = capsys.readouterr().out
+    assert "(made otherwise than today: schema)" in text
+    assert "(its run is finished)" in text
+    assert not older.exists()
+    assert not finished.exists()
+    assert again.exists()
+    assert len(store.run_keys()) == 2
+
+
+def test_gc_deletes_what_a_killed_process_left_the_day_before(store: Store) -> None:
+    """Half-written files, and folders put aside; of younger ones the process may be alive."""
+    old, young = store.root / "measurements" / ".a.partial", store.root / "runs" / ".b.partial"
+    aside = store.root / "work" / ".c.old"
+    aside.mkdir()
+    for path in (old, young, aside / "file"):
+        path.write_text("half")
+    for path in (old, aside):
+        os.utime(path, (0, 0))
+    before = files(store)
+    assert gc("--yes") == 0
+    assert files(store) == before - {"measurements/.a.partial", "work/.c.old/file"}
+
+
 def test_gc_finds_runs_that_no_claim_names(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """Another arm or context goes; another setting of switches stays, because --factor may ask for it."""
+    """Of another arm or context; another setting of switches is in use, because --factor may ask for it."""
     run = store.find(store.run_keys()[0])
     assert run is not None
     strange = alter(store, what={**run.identity["what"], "context": 7})
     switched = alter(store, what=run.identity["what"], how={**run.identity["how"], "adam_eps": 0.5})
-    gc("--yes")
-    assert "no claim needs it" in capsys.readouterr().out
+    gc("--yes", "--results")
+    assert "needed by no claim" in capsys.readouterr().out
     assert strange not in store.run_keys()
     assert switched in store.run_keys()
 
@@ -215,8 +278,8 @@ def test_gc_keeps_what_a_study_beside_needs(store: Store, capsys: pytest.Capture
     """`claims` and `claims/k1_head` share a store: asked for the one, what only the other needs is no rubbish."""
     before = set(store.run_keys())
     for folder in (DEFAULT_FOLDER, DEFAULT_FOLDER / "k1_head"):
-        assert call("gc", "--claims", str(folder), "--yes") == 0
-        assert "no claim needs it" not in capsys.readouterr().out
+        assert call("gc", "--claims", str(folder), "--results", "--yes") == 0
+        assert "needed by no claim" not in capsys.readouterr().out
         assert set(store.run_keys()) == before
 
 
@@ -225,7 +288,7 @@ def test_gc_keeps_runs_on_the_users_own_data(store: Store) -> None:
     run = store.find(store.run_keys()[0])
     assert run is not None
     key = alter(store, how={**run.identity["how"], "data": {"kind": "file", "sha256": "0"}})
-    gc("--yes")
+    gc("--results", "--yes")
     assert key in store.run_keys()
 
 
@@ -233,14 +296,16 @@ def test_gc_leaves_alone_what_is_being_made(store: Store, capsys: pytest.Capture
     """A run that another process holds the lock of stays."""
     key = alter(store, schema=0)
     with store.lock(key):
-        gc("--yes")
-    assert "another process" in capsys.readouterr().out
+        gc("--results", "--yes")
+    assert "0 entries gone, 0 B freed; left, because another process is at them: 1" in capsys.readouterr().out
     assert key in store.run_keys()
 
 
 def test_dropped_checkpoints(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    """--drop-checkpoints keeps curves and measurements, and a plan still finds everything."""
+    """--drop-checkpoints keeps curves and measurements of all runs that stay, and a plan still finds everything."""
+    alter(store, schema=0)
     assert gc("--drop-checkpoints") == 0
+    assert "checkpoints of 3 runs that stay: " in capsys.readouterr().out
     assert list(store.root.glob("runs/*/epoch_*"))
     assert gc("--drop-checkpoints", "--yes") == 0
     assert not list(store.root.glob("runs/*/epoch_*"))

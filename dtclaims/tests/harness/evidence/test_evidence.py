@@ -251,6 +251,25 @@ def test_results_of_older_code_are_exported(
     assert "values of attention_gap, which differ in code." in said
 
 
+def test_cleaning_a_store_takes_no_evidence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`store gc` keeps results of other code and libraries, imported ones among them; --results says what it takes."""
+    expected = entries(filled(tmp_path))
+    other_code(monkeypatch)
+    assert main(["store", "export", str(tmp_path / "x.tar"), "--store", str(tmp_path / "store")]) == 0
+    where = tmp_path / "imported"
+    assert main(["store", "import", str(tmp_path / "x.tar"), "--store", str(where)]) == 0
+    clean = ["store", "gc", *SAMPLE, "--store", str(where), "--yes"]
+    assert main(clean) == 0
+    assert judged(export(tmp_path, store=where)) == expected
+    capsys.readouterr()
+    assert main([*clean, "--results"]) == 0
+    assert re.search(r"^\d+ runs, \d+ measurements, .* of these are results: ", capsys.readouterr().out, re.M)
+    assert main(["evidence", str(tmp_path / "late.json"), *SAMPLE, "--store", str(where)]) == 2
+    assert "the store has nothing of this study" in capsys.readouterr().err
+
+
 def test_one_version_is_taken_and_the_other_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
