@@ -172,7 +172,7 @@ COMMANDS = (
             Argument.of(
                 "--against",
                 metavar="TEXT",
-                help="tables: paired differences to the variant of this name (default: none)",
+                help="tables: paired differences to the variant of this name, or the one it is part of (default: none)",
             ),
         ),
     ),

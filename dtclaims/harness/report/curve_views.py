@@ -5,6 +5,7 @@ from statistics import fmean
 
 from dtclaims.errors import UsageError
 from dtclaims.harness.lab import RunViews
+from dtclaims.harness.options import did_you_mean
 from dtclaims.harness.report import wording
 from dtclaims.harness.report.curves import Curves, Line
 from dtclaims.harness.report.variants import Variant
@@ -67,7 +68,8 @@ def table(
         curve: its name.
         views: how the lab of the runs shows them.
         last: how many epochs; default a quarter of them.
-        against: part of the name of the one variant to compare the others with, seed by seed.
+        against: the one variant to compare the others with, seed by seed: its name, part of it, or the longer name that
+            it has among variants which differ in more.
 
     Raises:
         UsageError: more epochs than there are, or `against` names no variant or several, or shares no seed with
@@ -95,7 +97,7 @@ def table(
     text = f"{views.curves[curve].label}\n\n" + "\n".join(rows) + "\n"
     if against is not None:
         said = views.unpaired([one.spec for one in found]) if views.unpaired else ""
-        text += f"\nPaired by seed.{f' {said}' if said else ''}\n\n{_differences(means, against)}"
+        text += f"\nPaired by seed.{f' {said}' if said else ''}\n\n{_differences(means, _called(against, found))}"
     return text
 
 
@@ -143,24 +145,42 @@ def _summary(result: Verdict) -> str:
     return f"{result.n} | {wording.interval(result)} | {wording.number(result.sd)}"
 
 
-def _differences(means: Mapping[str, Mapping[int, float]], against: str) -> str:
-    exact = [name for name in means if name == against]
-    matching = exact or [name for name in means if against in name]
-    if len(matching) != 1:
+def _called(against: str, found: Sequence[Variant]) -> str:
+    """The name of the one variant that is meant.
+
+    Raises:
+        UsageError: none is, or several are.
+    """
+    words = {word for part in against.split(",") if (word := part.strip())}
+    meant = (
+        [one.name for one in found if one.name == against]
+        or [one.name for one in found if against in one.name]
+        # Before runs were chosen by a field, names said it too.
+        or [one.name for one in found if words <= one.words]
+    )
+    if len(meant) != 1:
+        names = [one.name for one in found]
         raise UsageError(
-            "--against must name one variant", given=repr(against), expected=f"part of one of {'; '.join(means)}"
+            "--against must name one variant",
+            given=repr(against) + (f", which is said of {len(meant)}" if meant else ""),
+            expected=f"the name of one variant: {'; '.join(meant or names)}",
+            remedy=None if meant else did_you_mean([against], names) or None,
         )
-    reference = means[matching[0]]
+    return meant[0]
+
+
+def _differences(means: Mapping[str, Mapping[int, float]], against: str) -> str:
+    reference = means[against]
     rows = [
-        f"| less {matching[0]} | n | mean difference [95% interval] | s | d = mean/s | above 0 | by seed |",
+        f"| less {against} | n | mean difference [95% interval] | s | d = mean/s | above 0 | by seed |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, values in means.items():
-        if name == matching[0]:
+        if name == against:
             continue
         paired = {seed: value - reference[seed] for seed, value in values.items() if seed in reference}
         if not paired:
-            raise UsageError(f"no seed has both {name} and {matching[0]}")
+            raise UsageError(f"no seed has both {name} and {against}")
         result = interval(paired)
         seeds = ", ".join(f"{seed}: {wording.number(value)}" for seed, value in paired.items())
         effect = wording.number(result.effect_size)
