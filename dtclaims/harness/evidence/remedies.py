@@ -59,8 +59,8 @@ def find_registration(digest: str, folder: Path) -> Path | None:
     """
     for path in (*sorted((folder / REGISTERED).glob("*.json")), *sorted(folder.glob("*.json"))):
         try:
-            # Files of evidence are large; most can be passed over unread.
-            if digest.encode() in path.read_bytes() and read(path).digest == digest:
+            # Most files there are evidence, large and no seals: what does not name the digest is not looked into.
+            if path.is_file() and digest.encode() in path.read_bytes() and read(path).digest == digest:
                 return path
         except (OSError, DtclaimsError):
             # Evidence names the digest too, and what is damaged is no seal.
