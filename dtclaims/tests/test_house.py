@@ -25,6 +25,8 @@ HEAVY = {
     "PIL",
 }
 """Packages of the extra `lab`; a harness that imports one is no light base."""
+OF_SOME_TESTS = {"rocrate", "yaml", "playwright", "tensorboard", "ray", "minari", "wandb", "trackio"}
+"""Packages of the extra `test`, or of none that it includes, without which most tests run."""
 DOOR = "dtclaims.harness.lab"
 IN_CLAIMS = {"dtclaims", "numpy", "math", "statistics", "collections", "typing", "itertools", "functools"}
 MOST_IN_THE_HALL = 8
@@ -131,6 +133,20 @@ def test_no_test_imports_another() -> None:
     files = [path for path in TESTS if "support" not in path.parts]
     ours = "dtclaims.tests"
     assert arrows(files, lambda name: below(name, ours) and name != ours and not below(name, f"{ours}.support")) == []
+
+
+def test_a_file_of_tests_is_read_without_what_one_of_them_needs() -> None:
+    """A package that only some tests use is imported by those, which are skipped with a reason where it is missing; at
+    the head of a file it would be an error, and none of the file's tests would run."""
+    taken = [
+        f"{path.relative_to(ROOT)} → {name}"
+        for path in TESTS
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names])
+        if name.partition(".")[0] in OF_SOME_TESTS
+    ]
+    assert taken == []
 
 
 def test_every_test_states_what_it_fixes() -> None:

@@ -182,7 +182,7 @@ COMMANDS = (
             Argument.of(
                 "--against",
                 metavar="TEXT",
-                help="paired differences to the variant of this name, part of it will do (default: none)",
+                help="paired differences to the variant of this name, or the one it is part of (default: none)",
             ),
         ),
     ),

@@ -180,7 +180,7 @@ def _looks(given: Sequence[Any], where: str) -> list[Look]:
         raise ReportError(f"{where} is no look", given=error) from None
 
 
-RESTORE = "Restore it (`git checkout`), or make it again with `dtclaims evidence`."
+RESTORE = "Restore it (`git checkout`), or make it again with `dtclaims evidence OUT.json`."
 
 
 def load(path: Path) -> object:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dtclaims.harness.declare.papers import pages_here
 from dtclaims.harness.evidence.contents import Evidence
+from dtclaims.harness.evidence.remedies import with_whole_remedies
 from dtclaims.harness.evidence.verdicts import FrozenJudge
 from dtclaims.harness.judge.document import (
     Document,
@@ -115,8 +116,11 @@ def judge_evidence(
     if restated or claims is not None or evidence.frozen is None:
         from dtclaims.harness.evidence.restated import judge_restated
 
-        return judge_restated(evidence, claims=claims, only=only, report=report)
-    return judge_frozen(evidence, only=only)
+        judged = judge_restated(evidence, claims=claims, only=only, report=report)
+    else:
+        judged = judge_frozen(evidence, only=only)
+    entries = with_whole_remedies(evidence, judged.document.claims)
+    return replace(judged, document=replace(judged.document, claims=entries))
 
 
 def judge_frozen(evidence: Evidence, *, only: Sequence[str] = ()) -> Judged:

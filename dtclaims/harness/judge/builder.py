@@ -12,6 +12,7 @@ from dtclaims.harness.judge.entries import (
     Component,
     Effect,
     Entry,
+    ErrorProbabilities,
     Free,
     Over,
     PaperReading,
@@ -21,7 +22,6 @@ from dtclaims.harness.judge.entries import (
     RunUsed,
     Size,
     Statistics,
-    Tests,
     TrendShown,
 )
 from dtclaims.harness.stats import CombinedVerdict, Predicate, Trend, Verdict, sizes
@@ -250,7 +250,7 @@ def judged(
     }
     # A claim of several components shows what decided it, or it would show a number beside another's verdict.
     first = components[next((name for name in combined.decided_by if name in components), next(iter(components)))]
-    said = None if combined.p_against is None else Tests.of(combined)
+    said = None if combined.p_against is None else ErrorProbabilities.of(combined)
     return replace(
         _bare(declared, basis),
         verdict=combined.outcome,
@@ -322,7 +322,7 @@ def with_parts(
         reason=composite.reason,
         turn=composite.turn,
         decided_by=composite.decided_by,
-        tests=None if composite.p_against is None else Tests.of(composite),
+        tests=None if composite.p_against is None else ErrorProbabilities.of(composite),
         provisional=composite.provisional,
         n=composite.n,
         parts=tuple(Part(part.id, part.verdict) for part in parts),

@@ -154,7 +154,7 @@ class Tested(Protocol):
 
 
 @dataclass(frozen=True)
-class Tests(Record):
+class ErrorProbabilities(Record):
     """What composites and families of claims are judged from; paid for the claim's components and looks."""
 
     p_t: Share | None
@@ -167,7 +167,7 @@ class Tests(Record):
     """Whether the seeds are a proven majority on that side."""
 
     @classmethod
-    def of(cls, tested: Tested) -> "Tests":
+    def of(cls, tested: Tested) -> "ErrorProbabilities":
         """Of a verdict."""
         return cls(tested.p_t, tested.p_free, tested.p_against, tested.gate_against)
 
@@ -376,7 +376,7 @@ class Entry(Record):
     """Of a composite."""
     p_value: Share | None = field(default=None, metadata=written(_was_judged))
     """One-sided p of the claim: of several components, the largest. None below five seeds."""
-    tests: Tests | None = None
+    tests: ErrorProbabilities | None = None
     attribution: Attribution | None = field(default=None, metadata=ABSENT)
     holm: bool | None = None
     """Whether the verdict stands after Holm over the headline claims, were the seeds normal; absent or null where that

@@ -218,7 +218,7 @@ def read(path: Path) -> Sealed:
         _time(content["created"])
     except FileNotFoundError:
         raise UsageError(
-            "no such registration", given=path, remedy="`dtclaims register --out FILE` makes one."
+            "no such registration", given=path, remedy="`dtclaims register --out FILE.json` makes one."
         ) from None
     except PermissionError:
         with reading(path):

@@ -42,10 +42,10 @@ def again(
     return shlex.join(words)
 
 
-def shown(folder: Path) -> str:
-    """A folder of claims as it is named on a command line here."""
-    folder = folder.resolve()
-    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
+def shown(path: Path) -> str:
+    """A folder of claims, or a file, as it is named on a command line here."""
+    path = path.resolve()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -195,14 +195,17 @@ class _Planner:
         for need in needs:
             offered = self._lab.quantities[need.quantity].scales
             if offered is not None and cell.scale.name not in offered:
+                # What was registered is of one scale.
+                given = _without(self.plan.given, "registration")
                 return Unavailable(
                     f"{need.quantity} is not measured at scale {cell.scale.name}: it needs {' or '.join(offered)}",
-                    again(claim.file.parent, self._lab.scales[offered[0]], self.plan.given, claims=[claim.id]),
+                    again(claim.file.parent, self._lab.scales[offered[0]], given, claims=[claim.id]),
                 )
         if cell.scale.needs_gpu and device_class(self.plan.device) != "cuda":
             # Not on the device that was asked for here.
-            given = {name: value for name, value in self.plan.given.items() if name not in ("device", "precision")}
-            there = again(claim.file.parent, cell.scale, given, seeds=self.plan.seeds)
+            given = _without(self.plan.given, "device", "precision")
+            chosen = {name: given.get(name, "") for name in ("protocol", "task")}
+            there = again(claim.file.parent, cell.scale, given, seeds=self.plan.seeds, **chosen)
             return Unavailable(
                 f"scale {cell.scale.name} needs a CUDA device and this machine has none",
                 f"Run `{there}` on a machine with a GPU, or judge a store made there with the same and "
@@ -313,3 +316,7 @@ def expected_of(cost: Cost, timing: Timing) -> float:
         return steady(one, timing.together, machine)
     alone, _, _ = wall([one] * timing.together, machine.cores_each)
     return alone * timing.slowed
+
+
+def _without(given: Mapping[str, str], *names: str) -> dict[str, str]:
+    return {name: value for name, value in given.items() if name not in names}

@@ -65,7 +65,10 @@ def report_causes(old: ReportProvenance, new: ReportProvenance) -> Iterator[str]
         if name in before and name in after:
             yield from _named("report", {name: before[name]}, {name: after[name]})
     yield from _named("code", old.code or {}, new.code or {})
-    yield from _named("version", old.versions, new.versions)
+    # A session names what its results depend on, evidence what it was judged with: of what only one of them names, the
+    # other's version is not known, and nothing differs.
+    both = old.versions.keys() & new.versions.keys()
+    yield from _named("version", *({name: one.versions[name] for name in sorted(both)} for one in (old, new)))
     yield from _named("registration", _registered(old), _registered(new))
 
 

@@ -5,6 +5,7 @@ from statistics import fmean
 
 from dtclaims.errors import UsageError
 from dtclaims.harness.lab import RunViews
+from dtclaims.harness.options import did_you_mean
 from dtclaims.harness.report import wording
 from dtclaims.harness.report.curves import Curves, Line
 from dtclaims.harness.report.variants import Variant
@@ -44,7 +45,7 @@ def figure(
         views: how the lab of the runs shows them.
         title: default: what the runs have in common.
         level: a diagnostic to draw as a line; not with `against`, whose line is 0.
-        against: part of the name of the one variant that the others are drawn less of, seed by seed.
+        against: the one variant that is taken from each other, seed by seed, named as for `table`.
         made_by: the command, and where its input comes from.
 
     Raises:
@@ -53,12 +54,11 @@ def figure(
     """
     steps = {variant.spec[views.updates] if views.updates else None for variant in found}
     title, label = title or _title(found, curve, views), views.curves[curve].label
-    lines, bounds = [(variant.name, variant.curves) for variant in found], (-1.0, 1.0)
+    lines, lowest = [(variant.name, variant.curves) for variant in found], 0.0
     shown = None if level is None else (views.levels.get(level, level), _level(found, level))
-    if against is None:
-        bounds = (0.0, 1.0)
-    else:
-        lines, named = _less(lines, against)
+    if against is not None:
+        named = _called(against, found)
+        lines, lowest = _less(lines, named), -1.0
         label, shown = f"less {named}, paired by seed: {label}", ("no difference", 0.0)
     return Curves(
         title,
@@ -66,7 +66,7 @@ def figure(
         [_line(name, curves) for name, curves in lines],
         steps.pop() if len(steps) == 1 else None,
         made_by,
-        bounds=bounds if views.curves[curve].share else None,
+        bounds=(lowest, 1.0) if views.curves[curve].share else None,
         level=shown,
     )
 
@@ -81,7 +81,8 @@ def table(
         curve: its name.
         views: how the lab of the runs shows them.
         last: how many epochs; default a quarter of them.
-        against: part of the name of the one variant to compare the others with, seed by seed.
+        against: the one variant to compare the others with, seed by seed: its name, part of it, or the longer name that
+            it has among variants which differ in more.
 
     Raises:
         UsageError: more epochs than there are, or `against` names no variant or several, or shares no seed with
@@ -109,7 +110,7 @@ def table(
     text = f"{views.curves[curve].label}\n\n" + "\n".join(rows) + "\n"
     if against is not None:
         said = views.unpaired([one.spec for one in found]) if views.unpaired else ""
-        text += f"\nPaired by seed.{f' {said}' if said else ''}\n\n{_differences(means, against)}"
+        text += f"\nPaired by seed.{f' {said}' if said else ''}\n\n{_differences(means, _called(against, found))}"
     return text
 
 
@@ -156,12 +157,34 @@ def _summary(result: Verdict) -> str:
     return f"{result.n} | {wording.interval(result)} | {wording.number(result.sd)}"
 
 
-def _differences(means: Mapping[str, Mapping[int, float]], against: str) -> str:
-    less, named = _less(
-        [(name, {seed: [mean] for seed, mean in values.items()}) for name, values in means.items()], against
+def _called(against: str, found: Sequence[Variant]) -> str:
+    """The name of the one variant that is meant.
+
+    Raises:
+        UsageError: none is, or several are.
+    """
+    words = {word for part in against.split(",") if (word := part.strip())}
+    meant = (
+        [one.name for one in found if one.name == against]
+        or [one.name for one in found if against in one.name]
+        # Before runs were chosen by a field, names said it too.
+        or [one.name for one in found if words <= one.words]
     )
+    if len(meant) != 1:
+        names = [one.name for one in found]
+        raise UsageError(
+            "--against must name one variant",
+            given=repr(against) + (f", which is said of {len(meant)}" if meant else ""),
+            expected=f"the name of one variant: {'; '.join(meant or names)}",
+            remedy=None if meant else did_you_mean([against], names) or None,
+        )
+    return meant[0]
+
+
+def _differences(means: Mapping[str, Mapping[int, float]], against: str) -> str:
+    less = _less([(name, {seed: [mean] for seed, mean in values.items()}) for name, values in means.items()], against)
     rows = [
-        f"| less {named} | n | mean difference [95% interval] | s | d = mean/s | above 0 | by seed |",
+        f"| less {against} | n | mean difference [95% interval] | s | d = mean/s | above 0 | by seed |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, curves in less:
@@ -173,16 +196,9 @@ def _differences(means: Mapping[str, Mapping[int, float]], against: str) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _less(lines: Sequence[Named], against: str) -> tuple[list[Named], str]:
-    """The others less the one variant that `against` names, for the seeds that both have; and its whole name."""
-    known = dict(lines)
-    matching = [name for name in known if name == against] or [name for name in known if against in name]
-    if len(matching) != 1:
-        raise UsageError(
-            "--against must name one variant", given=repr(against), expected=f"part of one of {'; '.join(known)}"
-        )
-    (named,) = matching
-    reference, others = known[named], [(name, curves) for name, curves in lines if name != named]
+def _less(lines: Sequence[Named], named: str) -> list[Named]:
+    """The others less the one of this name, for the seeds that both have."""
+    reference, others = dict(lines)[named], [(name, curves) for name, curves in lines if name != named]
     if not others:
         raise UsageError("nothing is left to compare", given=f"{named} alone", expected="two variants or more")
     for name, curves in others:
@@ -201,4 +217,4 @@ def _less(lines: Sequence[Named], against: str) -> tuple[list[Named], str]:
             },
         )
         for name, curves in others
-    ], named
+    ]

@@ -379,13 +379,13 @@ def _next(document: Document, again: str) -> list[tuple[str, str]]:
         # Of several kinds, such as what another scale is needed for, the one that most claims wait for.
         most = max(missing.values(), key=len)
         found.append((f"run what {len(most)} of {sum(map(len, of.values()))} verdicts wait for:", _common(most)))
-    # How many seeds a registered study has was decided before its runs.
+    # How many runs a registered study has was decided before the first: no more seeds, and no other switches.
     registered = document.provenance.registration is not None
     if not registered and (few := _more_seeds(document, of["inconclusive"])):
         told, seeds = few
         found.append((f"{told}:", f"{re.sub(r' --seeds [^ ]+', '', again)} --seeds {seeds}"))
     asked = any(entry.attribution is not None for entry in entries)
-    if of["refuted"] and not asked and len(found) < 3:
+    if not registered and of["refuted"] and not asked and len(found) < 3:
         found.append(("see which switches a verdict hangs on:", f"{again} --attribute"))
     if not found and any(entry.decided for entry in entries):
         found.append(("keep a report.json (`dtclaims report` writes one), and be told of changes with --compare", ""))

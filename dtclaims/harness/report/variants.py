@@ -15,6 +15,8 @@ class Variant:
     """Runs that differ in nothing but the seed."""
 
     name: str
+    words: frozenset[str]
+    """All that can be said of it, what it has in common with the others too."""
     spec: Mapping[str, Any]
     """Theirs, parts of a field as `budget.PART`, without the seed."""
     runs: Mapping[int, EvidenceRun]
@@ -87,6 +89,7 @@ def variants(runs: Sequence[EvidenceRun], name: str, views: RunViews) -> list[Va
     return [
         Variant(
             called,
+            frozenset(_words(_fields([specs[group]], views), specs[group], views)),
             specs[group],
             dict(sorted(groups[group].items())),
             {seed: _read(run, name, views.curves.get(name)) for seed, run in sorted(groups[group].items())},
@@ -130,11 +133,18 @@ def _rank(spec: Mapping[str, Any], views: RunViews) -> tuple[Any, ...]:
 
 def _names(specs: Sequence[Mapping[str, Any]], views: RunViews) -> list[str]:
     """What tells the variants apart, in words: `random_init, matched, head untied`."""
-    fields = list(dict.fromkeys([*views.fields, *(name for spec in specs for name in spec)]))
-    differ = [name for name in fields if len({spec.get(name) for spec in specs}) > 1] or [views.subject]
+    differ = [name for name in _fields(specs, views) if len({spec.get(name) for spec in specs}) > 1] or [views.subject]
     named = differ if views.subject in differ or "task" in differ else [views.subject, *differ]
+    return [", ".join(_words(named, spec, views)) for spec in specs]
+
+
+def _fields(specs: Sequence[Mapping[str, Any]], views: RunViews) -> list[str]:
+    return list(dict.fromkeys([*views.fields, *(name for spec in specs for name in spec)]))
+
+
+def _words(fields: Sequence[str], spec: Mapping[str, Any], views: RunViews) -> list[str]:
     word = views.word or _plain
-    return [", ".join(filter(None, (word(name, spec) for name in named))) for spec in specs]
+    return [said for name in fields if (said := word(name, spec))]
 
 
 def _plain(name: str, spec: Mapping[str, Any]) -> str:

@@ -36,7 +36,7 @@ class Recorded:
                 raise StoreError(
                     "two results for one thing",
                     given=f"they differ in {', '.join(changed)}" if changed else "one result twice",
-                    remedy="Make the evidence again: `dtclaims evidence` chooses one version and says which.",
+                    remedy="Make the evidence again: `dtclaims evidence OUT.json` chooses one version and says which.",
                 )
 
     def match(self, identity: Identity) -> Identity:

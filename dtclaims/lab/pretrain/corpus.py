@@ -97,7 +97,11 @@ def corpus_files(paths: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if not path.exists():
-            raise DataError("corpus path does not exist", given=path, remedy="Make one: dtclaims pretrain corpus.")
+            raise DataError(
+                "corpus path does not exist",
+                given=path,
+                remedy="Make one: `dtclaims pretrain corpus --out corpus`, of photographs with --kind image.",
+            )
         if path.is_dir():
             found += sorted(file for file in path.rglob("*") if file.suffix.lower() in suffixes and file.is_file())
         else:

@@ -62,7 +62,7 @@ def read_photographs(paths: Sequence[Path | str], smallest: int) -> Corpus[Photo
             "corpus has too few images",
             given=f"{len(photographs)} usable images in {len(found)} files ({', '.join(SUFFIXES)})",
             expected=f"at least 2 (one is held out) of {smallest} pixels along the shorter edge",
-            remedy="Give other folders, or make one: dtclaims pretrain corpus --kind image.",
+            remedy="Give other folders, or make one: `dtclaims pretrain corpus --kind image --out corpus`.",
         )
     train, held_out = split(list(photographs.values()), HELD_OUT_PHOTOGRAPHS)
     return Corpus(tuple(train), tuple(held_out), tuple(files))

@@ -1,12 +1,16 @@
 """`dtclaims register`: the seal as a user meets it, from the declaration to the file of evidence."""
 
 import json
+import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dtclaims.harness.commands.main import main
+from dtclaims.harness.evidence import judge_evidence, read_evidence
+from dtclaims.harness.evidence.remedies import with_whole_remedies
 from dtclaims.harness.judge import registration
 from dtclaims.tests.support.examples import SAMPLE_CLAIMS
 
@@ -169,3 +173,81 @@ def test_what_evidence_advises_to_run_is_of_the_study(folder: Path, capsys: pyte
     said = " ".join(capsys.readouterr().out.split())
     assert "not run" in said
     assert "--registration r.json" in said
+
+
+@pytest.fixture
+def half(folder: Path) -> tuple[Path, str]:
+    """Evidence of a registered study of which only some seeds were run, and the digest of its seal, `r.json`."""
+    sealed = ["--claims", "paper", "--seeds", "5"]
+    assert main(["register", "--out", "r.json", *sealed]) == 0
+    assert main(["run", "--claims", "paper", "--seeds", "3"]) == 0
+    assert main(["evidence", "e.json", *sealed, "--registration", "r.json"]) == 0
+    return Path("e.json"), json.loads(Path("r.json").read_text())["digest"]
+
+
+def advised(text: str) -> list[str]:
+    """The words of the one command below what was not run."""
+    lines = text.splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith("    pytest "))
+    end = next(place for place, line in enumerate(lines[start:], start) if not line.endswith("\\"))
+    return shlex.split(" ".join(line.rstrip("\\") for line in lines[start : end + 1]))
+
+
+@pytest.mark.parametrize("place", ["r.json", "registered/r.json"])
+@pytest.mark.parametrize("how", [[], ["--restated"]])
+def test_what_a_judged_file_advises_goes_on_with_its_study(
+    half: tuple[Path, str], place: str, how: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file knows no path of its seal: it is found by its digest beside the file, and the command, followed as it
+    is printed, departs from the seal in nothing and leaves nothing to run."""
+    Path(place).parent.mkdir(exist_ok=True)
+    Path("r.json").rename(place)
+    # Another seal, and what is none, lie there too.
+    assert main(["register", "--out", "another.json", "--claims", "paper", "--seeds", "7"]) == 0
+    Path("broken.json").write_text(f"{half[1]}, but no JSON")
+    capsys.readouterr()
+    assert main(["judge", *how, "e.json"]) == 0
+    program, claims, *options = advised(capsys.readouterr().out)
+    assert (program, claims) == ("pytest", "paper")
+    assert main(["run", "--claims", claims, *options]) == 0
+    said = capsys.readouterr().out
+    assert "; judged as declared\n" in said
+    assert "not as registered" not in said
+    assert "not run" not in said
+
+
+def test_no_command_goes_on_without_the_seal(half: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Where a registered study's seal is not beside its evidence, what to do is said with the digest, as no command
+    that would start the same runs unregistered."""
+    file, digest = half
+    Path("r.json").unlink()
+    capsys.readouterr()
+    assert main(["judge", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert not [line for line in said.splitlines() if line.startswith("    pytest ")]
+    assert f"the registration with digest {digest[:16]}, which is not beside e.json" in " ".join(said.split())
+    assert "--registration FILE" in " ".join(said.split())
+
+
+def test_what_evidence_advises_has_the_choices_of_its_study(half: tuple[Path, str]) -> None:
+    """Data, weights, simulator, device and precision that a study chose are in the command that goes on with it; a
+    command of another scale is another study's, and a text is no command: neither gets them, nor the seal."""
+    evidence = read_evidence(half[0])
+    study = evidence.study
+    chosen = replace(
+        evidence,
+        study=replace(study, device="cuda", precision="tf32", data="my set.hdf5", backbones={"simulator": "gym-v2"}),
+    )
+    entry = next(one for one in judge_evidence(evidence).document.claims if one.verdict == "not_run")
+
+    def whole(remedy: str) -> str | None:
+        (found,) = with_whole_remedies(chosen, [replace(entry, remedy=remedy)])
+        return found.remedy
+
+    added = "--precision tf32 --data 'my set.hdf5' --simulator gym-v2 --registration r.json"
+    for words, more in (("pytest paper", f"--device cuda {added}"), ("pytest paper -m gpu", added)):
+        command = f"{words} --scale {study.scale} --seeds 5"
+        assert whole(f"{command} --claim TINY-1") == f"{command} {more} --claim TINY-1"
+        assert whole(command) == f"{command} {more}"
+    for other in ("pytest paper --scale larger --claim TINY-1", "Add --task all.", "pytest 'it"):
+        assert whole(other) == other

@@ -47,19 +47,27 @@ def test_diff_as_json(reports: tuple[Path, Path], capsys: pytest.CaptureFixture[
 def test_diff_tells_what_lies_between_the_reports(
     reports: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Software, code and versions are compared once for all verdicts; they alone are no difference of verdicts."""
+    """Software, code and versions are compared once for all verdicts; they alone are no difference of verdicts. A
+    version that one report does not name is not known of it, and is no difference: a session names what its results
+    depend on, a judged file of evidence what it was judged with."""
     content = report_example.content()
     content["provenance"] |= {"alpha": 0.01, "code": {"train/loop.py": "aaaa"}, "commit": "c0ffee"}
     write(parse(content), reports[1])
-    content["provenance"] |= {"versions": {"torch": "2.14.0"}, "code": {"train/loop.py": "bbbb"}, "commit": "decaf"}
+    content["provenance"] |= {
+        "versions": {"python": "3.12.1", "scipy": "1.17.1"},
+        "code": {"train/loop.py": "bbbb"},
+        "commit": "decaf",
+    }
     third = write(parse(content), reports[1].with_name("third.json"))
     assert run("report", "diff", reports[1], third) == 0
-    assert capsys.readouterr().out.splitlines()[:4] == [
+    said = capsys.readouterr().out
+    assert said.splitlines()[:4] == [
         "between the reports",
         "  report commit: c0ffee -> decaf",
         "  code train/loop.py: aaaa -> bbbb",
-        "  version python: 3.11.7 -> none",
+        "  version python: 3.11.7 -> 3.12.1",
     ]
+    assert not [name for name in ("torch", "scipy") if f"version {name}" in said]
     assert run("report", "diff", reports[0], reports[1]) == 0
     assert capsys.readouterr().out.startswith("between the reports\n  report alpha: 0.05 -> 0.01\n")
 

@@ -67,8 +67,9 @@ def test_every_epoch_is_told(name: str, tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_tensorboard_files(tmp_path: Path) -> None:
     """Scalars by curve and epoch; a resumed run takes back what it logged of epochs that were lost."""
-    from tensorboard.backend.event_processing import event_accumulator
-
+    event_accumulator = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator", reason="tensorboard is not installed (extra `test`)"
+    )
     for done, values in ((0, [1.0, 2.0, 3.0]), (1, [4.0])):
         with telling(["tensorboard"], tmp_path, KEY, SPEC.name, SPEC.to_json(), done, pytest.fail) as tell:
             for epoch, value in enumerate(values, start=done + 1):

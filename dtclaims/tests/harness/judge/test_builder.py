@@ -6,7 +6,7 @@ import pytest
 
 from dtclaims.errors import StatisticsError
 from dtclaims.harness.judge.builder import PARTS, Basis, Declared, failed, judged, not_run, with_parts
-from dtclaims.harness.judge.entries import Entry, PaperValue, Part, RunUsed, Tests
+from dtclaims.harness.judge.entries import Entry, ErrorProbabilities, PaperValue, Part, RunUsed
 from dtclaims.harness.judge.words import Status
 from dtclaims.harness.stats.trends import above, below
 from dtclaims.tests.support import report_example
@@ -43,7 +43,9 @@ def entry_of(declared: Declared, effects: dict[str, dict[int, float]], looks: in
 
 def part(id_: str, verdict: Status, **fields: object) -> Entry:
     """The entry of a part."""
-    against = Tests(p_t=1.0, p_free=None, p_against=0.001, gate_against=True) if verdict == "refuted" else None
+    against = (
+        ErrorProbabilities(p_t=1.0, p_free=None, p_against=0.001, gate_against=True) if verdict == "refuted" else None
+    )
     said = replace(report_example.entry(id_), verdict=verdict, reason="", remedy=None, tests=against)
     return replace(said, **fields)  # type: ignore[arg-type]
 

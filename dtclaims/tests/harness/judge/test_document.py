@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dtclaims.harness.judge.document import made_now, with_holm
-from dtclaims.harness.judge.entries import Entry, Tests
+from dtclaims.harness.judge.entries import Entry, ErrorProbabilities
 from dtclaims.harness.judge.words import Status
 from dtclaims.places import home
 from dtclaims.tests.support import report_example
@@ -38,7 +38,7 @@ def test_a_report_does_not_name_its_maker(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def headline(name: str, verdict: Status, p_value: float | None, *, is_one: bool = True) -> Entry:
     """A headline's entry, as far as Holm's rule looks at it."""
-    tests = Tests(p_t=p_value, p_free=None, p_against=1.0, gate_against=False)
+    tests = ErrorProbabilities(p_t=p_value, p_free=None, p_against=1.0, gate_against=False)
     return replace(report_example.entry(name, headline=is_one), verdict=verdict, p_value=p_value, tests=tests)
 
 

@@ -1,5 +1,8 @@
 """Behaviour of `dtclaims.harness.plan.planner`: what claims may ask for."""
 
+import itertools
+import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +10,7 @@ import pytest
 
 from dtclaims.errors import UsageError
 from dtclaims.harness.declare.claim import Check, Claim, check
+from dtclaims.harness.judge.registration import sealed_now, write
 from dtclaims.harness.lab import Need
 from dtclaims.harness.stats.trends import level_below
 from dtclaims.harness.study import Study, cells_of
@@ -50,3 +54,37 @@ def test_a_check_that_needs_another_run_is_refused(tmp_path: Path, condition: di
         planned(tmp_path, checked(score=Need("score", **condition)))
     assert str(condition["arm"]) in str(error.value)
     assert not list((tmp_path / "store" / "runs").iterdir())
+
+
+def advised(study: Study) -> dict[str, str]:
+    """The options of the command that is advised for a study's one cell."""
+    entry = study.judge(study.cells[0])
+    assert entry.verdict == "not_run"
+    command = re.search("pytest [^`]*", entry.remedy or "")
+    assert command is not None
+    words = shlex.split(command[0])
+    return {name.removeprefix("--"): value for name, value in itertools.pairwise(words) if name[:2] == "--"}
+
+
+def test_what_is_advised_for_another_machine_is_the_same_study(tmp_path: Path) -> None:
+    """Where a GPU is missing the command for one has the session's protocol and tasks too: what is followed as it is
+    printed departs in nothing from the seal that it names."""
+    seal, claim = tmp_path / "r.json", CLAIMS["SAMPLE-fails"]
+    chosen = {"scale": "small", "protocol": "published", "task": "hopper", "seeds": "5,6,7", "registration": str(seal)}
+    chosen |= {"store": str(tmp_path / "store")}
+    settings = settings_of({**chosen, "device": "cpu"}, stored=True)
+    write(seal, sealed_now([claim], settings))
+    there = settings_of(advised(Study(cells_of([claim], settings), settings)), stored=True)
+    assert there.registration == seal
+    assert Study(cells_of([claim], there), there).departures() == []
+
+
+def test_what_is_advised_at_another_scale_is_under_no_seal(tmp_path: Path) -> None:
+    """A registration is of one scale: the command for a quantity that is measured at others alone does not name it."""
+    seal, claim = tmp_path / "r.json", checked(jumps=Need("action_error_jumps", arm="random_init", context=1))
+    chosen = {"scale": "mini", "protocol": "published", "store": str(tmp_path / "store"), "registration": str(seal)}
+    settings = settings_of(chosen)
+    write(seal, sealed_now([CLAIMS["SAMPLE-fails"]], settings))
+    options = advised(Study(cells_of([claim], settings), settings))
+    assert options["scale"] == "small"
+    assert "registration" not in options

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from dtclaims.errors import UsageError
 from dtclaims.harness.report.curve_views import figure, table
-from dtclaims.harness.report.variants import variants
+from dtclaims.harness.report.variants import select, variants
 from dtclaims.lab.train.loop import Trainer
 from dtclaims.lab.views import VIEWS
 from dtclaims.tests.support.evidence_example import run
@@ -129,6 +129,25 @@ def test_what_cannot_be_compared_is_said() -> None:
     for view in (figure, table):
         with pytest.raises(UsageError, match="nothing is left to compare: got random_init alone"):
             view(alone, "saturated", VIEWS, against="random_init")
+
+
+@pytest.mark.parametrize("chosen", [{}, {"head": ["tied"]}, {"adam_eps": ["1e-06"]}])
+def test_against_takes_every_name_that_was_shown(chosen: dict[str, list[str]]) -> None:
+    """Those of the same table, and those that its variants had in one of all runs, which say what was then chosen; an
+    error lists what is taken, of a part of several names those several."""
+    arms = ("random_init", "language_pretrained")
+    runs = [run(arm, head=head, adam_eps=eps) for arm in arms for head in ("tied", "untied") for eps in (1e-8, 1e-6)]
+    wide = {one.runs[0].key: one.name for one in variants(runs, "saturated", VIEWS)}
+    found = variants(select(runs, chosen), "saturated", VIEWS)
+    for one in found:
+        for name in (one.name, wide[one.runs[0].key]):
+            assert f"| less {one.name} |" in table(found, "saturated", VIEWS, against=name)
+    names = [one.name for one in found]
+    several = [name for name in names if "random_init" in name]
+    for wrong, taken in (("nothing", names), ("random_init", several)):
+        with pytest.raises(UsageError) as error:
+            table(found, "saturated", VIEWS, against=wrong)
+        assert error.value.expected == f"the name of one variant: {'; '.join(taken)}"
 
 
 def test_the_level_is_shared_or_refused() -> None:

@@ -158,14 +158,17 @@ def test_a_registration_is_told() -> None:
     )
 
 
-def test_a_registered_study_is_not_told_to_take_other_seeds() -> None:
-    """Advice that breaks the seal is none."""
-    advice = "seeds on no verdict is provisional"
-    open_ = [claim("A", verdict="inconclusive")]
+@pytest.mark.parametrize(
+    ("verdict", "advice"),
+    [("inconclusive", "seeds on no verdict is provisional"), ("refuted", "which switches a verdict hangs on")],
+)
+def test_a_registered_study_is_not_told_to_run_more(verdict: str, advice: str) -> None:
+    """More seeds and other switches are runs that were not registered: advised without a seal, not under one."""
+    found = [claim("A", verdict=verdict)]
     sealed = {"digest": "ab" * 32, "created": "2026-11-20T10:00:00Z", "before_first_run": True, "matches": True}
     few = {**PROVENANCE, "seeds": [0, 1, 2]}
-    assert advice in text_of(*summary_lines(document(claims=open_, provenance=few), 200, again=AGAIN))
-    registered = document(claims=open_, provenance={**few, "registration": sealed})
+    assert advice in text_of(*summary_lines(document(claims=found, provenance=few), 200, again=AGAIN))
+    registered = document(claims=found, provenance={**few, "registration": sealed})
     assert advice not in text_of(*summary_lines(registered, 200, again=AGAIN))
 
 
