@@ -5,6 +5,7 @@ a lab's own from `Lab.options`.
 """
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -97,6 +98,23 @@ def parse_count(name: str) -> Callable[[str], int | None]:
         return int(text)
 
     return read
+
+
+def parse_minutes(text: str) -> float | None:
+    """Seconds that a session's jobs may take, from minutes: None if nothing was asked for.
+
+    Raises:
+        UsageError: no number of minutes above 0.
+    """
+    if not text:
+        return None
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = math.nan
+    if not 0 < minutes < math.inf:
+        raise UsageError("--time-limit cannot be read", given=repr(text), expected="minutes, such as 25 or 7.5")
+    return 60 * minutes
 
 
 def parse_fail_on(text: str) -> frozenset[str]:
@@ -234,6 +252,13 @@ OPTIONS: tuple[Choice, ...] = (
         "use so many of the cores; with --plan, of a machine that need not be here",
         read=parse_count("--cores"),
         otherwise="all",
+    ),
+    Choice(
+        "time_limit",
+        "minutes that the session's jobs have, such as 25: none is started that is not expected to end in time, and "
+        "what is there by then is judged",
+        read=parse_minutes,
+        otherwise="none",
     ),
     Choice("logger", f"tell these of every epoch: {', '.join(LOGGERS)}", read=words, otherwise="none"),
     Choice(

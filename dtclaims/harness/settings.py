@@ -44,6 +44,8 @@ class Settings:
     """At most so many are used, or planned for; None leaves it to the machine."""
     cores: int | None = None
     """The same of cores."""
+    time_limit: float | None = None
+    """Seconds that the jobs of the session have; None for no limit."""
     loggers: tuple[str, ...] = ()
     """Names of the loggers that are told of every epoch."""
     looks: tuple[int, ...] | None = None
@@ -142,6 +144,7 @@ def make_settings(
         workers=value_of("workers", choices),
         gpus=gpus,
         cores=cores,
+        time_limit=value_of("time_limit", choices),
         loggers=check_loggers(extensions.loggers_called(value_of("logger", choices))),
         looks=value_of("looks", choices),
         registration=value_of("registration", choices),

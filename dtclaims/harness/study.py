@@ -1,5 +1,6 @@
 """One session over a set of claims: plan, run, judge, report. pytest and the command line both drive this."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -66,6 +67,7 @@ class Study:
         """
         self.cells = list(cells)
         self.settings = settings
+        self._until = None if settings.time_limit is None else time.monotonic() + settings.time_limit
         self.publication = common_publication(cell.claim.file.parent for cell in self.cells)
         # Now, not after hours of work: a page that cannot be read is an error.
         self.pages = pages_of(self.cells[0].claim.file.parent)
@@ -178,10 +180,19 @@ class Study:
     def _execute(self, stream: TextIO) -> None:
         from dtclaims.harness.engine.progress import Display
 
-        self._failures |= self._carry_out(self.plan, self.store, Display(stream), self.settings.loggers).failures
+        outcome = self._carry_out(self.plan, self.store, Display(stream), self.settings.loggers, until=self._until)
+        self._failures |= outcome.failures
         self._judge.failures = {**self.plan.faults, **self._failures}
 
-    def _carry_out(self, plan: Plan, store: Store, display: "Display", loggers: Sequence[str] = ()) -> "Outcome":
+    def _carry_out(
+        self,
+        plan: Plan,
+        store: Store,
+        display: "Display",
+        loggers: Sequence[str] = (),
+        *,
+        until: float | None = None,
+    ) -> "Outcome":
         from dtclaims.harness.engine.executor import execute
 
         settings = self.settings
@@ -196,6 +207,7 @@ class Study:
                 executor=settings.executor,
                 ray_address=settings.ray_address,
                 loggers=loggers,
+                until=until,
             )
 
     def _larger_sets(self) -> list[Cell]:
@@ -329,7 +341,9 @@ class Study:
         """
         from dtclaims.harness.plan.summary import plan_lines
 
-        planned = plan_lines(self.plan, self.cells, self.machine, self.store, self.settings.lab, every=every)
+        settings = self.settings
+        limit = settings.time_limit
+        planned = plan_lines(self.plan, self.cells, self.machine, self.store, settings.lab, every=every, limit=limit)
         return [*self.departures(), *planned]
 
 

@@ -3,7 +3,7 @@
 import time
 from bisect import insort
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -177,19 +177,31 @@ class Agenda:
         """A job as people call it."""
         return job.job.name
 
-    def next(self) -> Group | None:
-        """Jobs to start now, if there are some; those put off come back in their time, after the others."""
-        group = next(self.coming(), None)
-        if group is not None:
-            taken = {one.key for one in group}
-            self._ready = [one for one in self._ready if one[2].key not in taken]
-        return group
+    def take(self, group: Group) -> None:
+        """These start now, of those that are coming."""
+        taken = {one.key for one in group}
+        self._ready = [one for one in self._ready if one[2].key not in taken]
 
-    def coming(self) -> Iterator[Group]:
-        """The groups that could start now, in their order. None is taken: what becomes ready may change them all."""
-        if not self._ready:
+    def coming(self, fits: Callable[[Group], bool] = lambda group: True) -> Iterator[Group]:
+        """The groups that could start now, in their order; those put off come back in their time, after the others.
+
+        None is taken: what becomes ready may change them all.
+
+        Args:
+            fits: whether there is still time for a group.
+        """
+        found = False
+        for group in self._groups():
+            if fits(group):
+                found = True
+                yield group
+        if not found:
             while self._put_off and self._put_off[0][0] <= time.monotonic():
                 self._make_ready(self._put_off.pop(0)[1], first=False)
+            yield from filter(fits, self._groups())
+
+    def _groups(self) -> Iterator[Group]:
+        """All that is ready, in groups."""
         left = [order for _, _, order in self._ready]
         while left:
             first, group = left[0], left[:1]

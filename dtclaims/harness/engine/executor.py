@@ -3,8 +3,10 @@
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 
@@ -22,11 +24,18 @@ from dtclaims.harness.engine.timeline import MEASUREMENT, RUN, Timeline
 from dtclaims.harness.engine.work import Group, Order
 from dtclaims.harness.lab import Session
 from dtclaims.harness.plan.cells import Name
-from dtclaims.harness.plan.plan import Plan
+from dtclaims.harness.plan.plan import Plan, PlannedJob
 from dtclaims.harness.store.store import Store
 
 LOOK = 0.5
 """Seconds between two looks at what is made in the background."""
+SPARE = 0.1
+"""Share of what a job is expected to take by which it has to end before a session's limit, as estimates are not exact.
+Ours."""
+
+
+class _OutOfTime(Exception):
+    """The session's limit is reached while jobs are being done."""
 
 
 def execute(
@@ -40,6 +49,7 @@ def execute(
     executor: str = "processes",
     ray_address: str | None = None,
     loggers: Sequence[str] = (),
+    until: float | None = None,
 ) -> Outcome:
     """Train what is missing and measure what is needed; a failure is recorded and the rest goes on.
 
@@ -56,6 +66,8 @@ def execute(
         executor: `processes`, `inline` (this process, one after the other) or `ray`.
         ray_address: of a running Ray cluster; None starts one here.
         loggers: names of loggers that are told of every epoch.
+        until: when the session's limit is reached, by the clock of `time.monotonic`; None for no limit. A job starts
+            only if it is expected to end before, and what is not done then is stopped: it is neither made nor failed.
 
     Raises:
         UsageError: no such executor or logger.
@@ -81,11 +93,20 @@ def execute(
                     engine.warm(folder, len(agenda.jobs()))
                 timeline.tell("begin", device=plan.device, workers=engine.slots, jobs=len(agenda.jobs()))
                 display.begin(agenda.expected(engine.slots), engine.slots)
-                _carry_out(agenda, engine, background, display, timeline)
+                _carry_out(agenda, engine, background, display, timeline, until)
         except KeyboardInterrupt:
             display.note("stopped; the same command goes on, unfinished runs after their last saved epoch")
             raise
+        except _OutOfTime:
+            display.note("stopped by the time limit; unfinished runs go on after their last saved epoch")
+        if until is not None and (left := [one for one in agenda.jobs() if one.key not in agenda.outcome.failures]):
+            display.note(f"no time for {_counted(left)}; the same command goes on")
     return agenda.outcome
+
+
+def _counted(jobs: Sequence[PlannedJob]) -> str:
+    kinds = Counter(RUN if one.job.keeps_files else MEASUREMENT for one in jobs)
+    return " and ".join(f"{n} {kind}{'' if n == 1 else 's'}" for kind, n in kinds.items())
 
 
 @contextmanager
@@ -147,7 +168,9 @@ def places(plan: Plan, workers: int | None = None) -> list[str | None]:
     return [gpus[i % len(gpus)] for i in range(size)]
 
 
-def _carry_out(agenda: Agenda, engine: Engine, background: Background, display: Display, timeline: Timeline) -> None:
+def _carry_out(
+    agenda: Agenda, engine: Engine, background: Background, display: Display, timeline: Timeline, until: float | None
+) -> None:
     running: dict[str, tuple[Order, Group]] = {}
 
     def hear(event: Event) -> None:
@@ -174,8 +197,16 @@ def _carry_out(agenda: Agenda, engine: Engine, background: Background, display: 
     if isinstance(engine, Processes):
         engine.left = display.left
 
+    def fits(group: Group, pause: float = 0.0) -> bool:
+        """Whether jobs that are done together are expected to end before the limit, with something to spare."""
+        if until is None:
+            return True
+        return time.monotonic() + pause + (1 + SPARE) * display.takes([order.key for order in group]) <= until
+
     def held() -> float | None:
-        return engine.hold(agenda.coming()) if isinstance(engine, Processes) else None
+        hold = engine.hold(agenda.coming(fits)) if isinstance(engine, Processes) else None
+        # Rather in company than not at all.
+        return hold if hold is None or any(fits(group, hold) for group in islice(agenda.coming(fits), 1)) else None
 
     while True:
         for prepared, problem in background.over():
@@ -187,7 +218,8 @@ def _carry_out(agenda: Agenda, engine: Engine, background: Background, display: 
                 display.finish(key)
             display.failed(f"{prepared.name}: {problem}")
         slots, hold = engine.slots, None
-        while groups() < slots and (hold := held()) is None and (group := agenda.next()) is not None:
+        while groups() < slots and (hold := held()) is None and (group := next(agenda.coming(fits), None)) is not None:
+            agenda.take(group)
             for order in group:
                 running[order.key] = (order, group)
             display.start(*(order.key for order in group))
@@ -199,11 +231,22 @@ def _carry_out(agenda: Agenda, engine: Engine, background: Background, display: 
             pause = LOOK if pause is None else min(pause, LOOK)
         if running:
             # With all slots taken a job that was put off has to wait for one of them anyway.
-            engine.wait(pause if groups() < slots else None, hear)
+            wait = pause if groups() < slots else None
+            engine.wait(_until(until, wait), hear)
         elif pause is not None:
-            time.sleep(pause)
+            time.sleep(_until(until, pause) or 0.0)
         else:
             return
+
+
+def _until(limit: float | None, pause: float | None) -> float | None:
+    """A pause that ends at a session's limit."""
+    if limit is None:
+        return pause
+    rest = limit - time.monotonic()
+    if rest <= 0:
+        raise _OutOfTime
+    return rest if pause is None else min(pause, rest)
 
 
 def _end(agenda: Agenda, job: Order, group: Group, event: Ended, display: Display) -> list[Name]:

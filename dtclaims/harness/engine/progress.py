@@ -321,6 +321,13 @@ class Display:
             return None
         return self._load * max(job.left(now, factors(job)) for job in jobs)
 
+    def takes(self, keys: Iterable[str]) -> float:
+        """Seconds that jobs that have not begun are expected to take together: those of the plan, until one shows its
+        pace."""
+        keys = list(keys)
+        known = self.left(keys)
+        return max(self._jobs[key].estimate for key in keys) if known is None else known
+
     def _now(self) -> _Moment:
         wall, (before, work) = time.monotonic(), self._moment
         self._moment = _Moment(wall, work + (wall - before) / self._load)

@@ -55,6 +55,7 @@ def plan_lines(
     lab: Lab,
     *,
     every: bool = False,
+    limit: float | None = None,
 ) -> list[str]:
     """The plan in lines.
 
@@ -65,13 +66,14 @@ def plan_lines(
         store: where results are.
         lab: says what of a job tells runs apart for a reader (`Lab.shown`), and what a stored run is of.
         every: a line per job that takes long too.
+        limit: seconds that the session has.
     """
     missing = plan.to_do()
     planned = plan.schedule(missing, machine)
     return [
         *(_each(plan) if every else ()),
         *_tables(plan, lab.shown),
-        *_total(plan, missing, planned, machine),
+        *_total(plan, missing, planned, machine, limit),
         *made_otherwise(plan, store, lab),
         *_room(plan, missing, store),
         *(f"needed first: {_told(one, every=every)}" for one in absent(plan, cells)),
@@ -147,7 +149,9 @@ def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  ".join([*left, *(text.rjust(width) for text, width in zip(row[2:], widths[2:], strict=True))])
 
 
-def _total(plan: Plan, missing: Sequence[PlannedJob], planned: Schedule, machine: Machine) -> Iterator[str]:
+def _total(
+    plan: Plan, missing: Sequence[PlannedJob], planned: Schedule, machine: Machine, limit: float | None
+) -> Iterator[str]:
     listed = _listed(plan)
     runs = bool(plan.runs)
     to_do = [one for one in listed if not one.cached]
@@ -157,6 +161,9 @@ def _total(plan: Plan, missing: Sequence[PlannedJob], planned: Schedule, machine
     if runs and plan.values:
         counts += f"; {len(plan.values)} measurements: {len(plan.values) - len(values)} cached, {len(values)} to take"
     yield f"{counts}, about {clock(planned.seconds)} on {machine_words(machine)}"
+    if limit is not None and to_do:
+        ended = sum(one.key in planned.jobs and planned.jobs[one.key].end <= limit for one in to_do)
+        yield f"within {clock(limit)}: about {ended} of {len(to_do)}"
     # Of those that are complete nothing is scheduled.
     open_ = [keys for keys in plan.proofs.values() if not planned.jobs.keys().isdisjoint(keys)]
     if open_:

@@ -51,7 +51,7 @@ def paper(tmp_path: Path) -> Path:
     return folder
 
 
-def session(paper: Path, number: int) -> "subprocess.Popen[str]":
+def session(paper: Path, number: int, *more: str) -> "subprocess.Popen[str]":
     where = paper.parent
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment |= {"PYTHONPATH": str(ROOT), "MADE": str(where), "NUMBER": str(number)}
@@ -68,7 +68,7 @@ def session(paper: Path, number: int) -> "subprocess.Popen[str]":
         "dtclaims.harness.plugin",
     ]
     words += ["--claim", "TINY-1", "--seeds", "6", "--workers", "1"]
-    words += ["--store", str(where / "store"), "--report", str(where / f"report-{number}")]
+    words += ["--store", str(where / "store"), "--report", str(where / f"report-{number}"), *more]
     return subprocess.Popen(
         words, cwd=where, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -98,3 +98,20 @@ def test_sessions_share_the_work_and_one_that_was_stopped_goes_on(paper: Path) -
     assert {entry["verdict"] for report in reports for entry in report["claims"] if entry["id"] == "TINY-1"} == {
         "reproduced"
     }
+
+
+def test_a_session_that_is_out_of_time_judges_what_there_is(paper: Path) -> None:
+    """What is under way at the limit is stopped; the claim is *not run*, and the same command goes on."""
+    where = paper.parent
+    one = session(paper, 0, "--time-limit", "0.1")
+    said = one.communicate(timeout=PATIENCE)[0]
+    assert one.returncode == 0, said
+    assert "the same command goes on" in said
+    entries = json.loads((where / "report-0" / "report.json").read_text())["claims"]
+    assert {entry["verdict"] for entry in entries} == {"not_run"}
+    (where / "go").touch()
+    again = session(paper, 1)
+    said = again.communicate(timeout=PATIENCE)[0]
+    assert again.returncode == 0, said
+    entries = json.loads((where / "report-1" / "report.json").read_text())["claims"]
+    assert {entry["verdict"] for entry in entries} == {"reproduced"}

@@ -74,6 +74,9 @@ def test_auto_scale_on_a_gpu_says_why(tmp_path: Path, monkeypatch: pytest.Monkey
         ({"workers": "0"}, "--workers cannot be read"),
         ({"gpus": "two"}, "--gpus cannot be read"),
         ({"cores": "-1"}, "--cores cannot be read"),
+        ({"time_limit": "0"}, "--time-limit cannot be read.*minutes, such as 25 or 7.5"),
+        ({"time_limit": "1:30"}, "--time-limit cannot be read"),
+        ({"time_limit": "inf"}, "--time-limit cannot be read"),
         ({"logger": "paper"}, "logger"),
         ({"precision": "bfloat16", "device": "cpu"}, "needs a GPU"),
         ({"fail_on": "sometimes"}, "--fail-on"),
@@ -83,6 +86,12 @@ def test_unknown_words_are_refused(choice: dict[str, str], message: str) -> None
     """Each unknown choice is one usage error."""
     with pytest.raises(UsageError, match=message):
         settings_of(choice)
+
+
+def test_a_time_limit_is_in_minutes() -> None:
+    """And none where nothing is said."""
+    assert settings_of({"time_limit": "7.5"}).time_limit == 450.0
+    assert settings_of({}).time_limit is None
 
 
 def test_stored_results_may_be_of_a_device_that_is_not_here(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,20 @@ def headlines(plan: Plan, store: Store) -> list[str]:
     return [line for line in plan_lines(plan, (), MACHINE, store, LAB) if line.startswith(SAID)]
 
 
+def test_what_fits_in_a_time_limit_is_counted(tmp_path: Path) -> None:
+    """All of it in a limit as long as the plan, nothing in none; without a limit nothing is said."""
+    store = Store(tmp_path)
+    plan = plan_for(store)
+    missing = len(plan.missing())
+    whole = plan.schedule(plan.to_do(), MACHINE).seconds
+
+    def said(limit: float | None) -> list[str]:
+        lines = plan_lines(plan, (), MACHINE, store, LAB, limit=limit)
+        return [line.split(": ")[1] for line in lines if line.startswith("within ")]
+
+    assert [said(None), said(whole), said(0.0)] == [[], [f"about {missing} of {missing}"], [f"about 0 of {missing}"]]
+
+
 def test_the_first_headline_verdict_is_one_that_is_open(tmp_path: Path) -> None:
     """What is complete already is no verdict to wait for; where all are, nothing is said."""
     store = Store(tmp_path)
