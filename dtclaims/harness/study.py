@@ -135,10 +135,11 @@ class Study:
         self._check_possible()
         for line in self.departures():
             print(line, file=stream)
-        self._execute(stream)
-        while larger := self._larger_sets():
+        left = self._execute(stream)
+        # Sets are chosen by what smaller ones show, of which nothing is missing.
+        while not left and (larger := self._larger_sets()):
             self._plan_for([*self._planned, *larger])
-            self._execute(stream)
+            left = self._execute(stream)
 
     def _check_possible(self) -> None:
         """Refuse a session on a GPU that could only say of each claim that it was not run."""
@@ -177,12 +178,14 @@ class Study:
             say(line)
         return found.ready
 
-    def _execute(self, stream: TextIO) -> None:
+    def _execute(self, stream: TextIO) -> int:
+        """Do what is missing; how many jobs there was no time for."""
         from dtclaims.harness.engine.progress import Display
 
         outcome = self._carry_out(self.plan, self.store, Display(stream), self.settings.loggers, until=self._until)
         self._failures |= outcome.failures
         self._judge.failures = {**self.plan.faults, **self._failures}
+        return outcome.left
 
     def _carry_out(
         self,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dtclaims.errors import StoreError, StoreLocked
+from dtclaims.errors import Damaged, OtherVersion, StoreError, StoreLocked
 from dtclaims.files import read_json, reading
 from dtclaims.harness.commands.declared import table
 from dtclaims.harness.commands.parser import FOLDER, ending, option
@@ -93,7 +93,7 @@ def _gc(options: argparse.Namespace) -> int:
             going.append(entry)
             print(_line(entry, why))
     if results := [entry for entry in going if entry.is_result]:
-        print(f"{_total(results)} of these are results: first make the evidence that is wanted, or export them")
+        print(f"{_total(results)} are results: first make the evidence that is wanted, or export them")
     print(f"stay, since sessions here may use them: {_total(staying)}")
     for why, some in unused.items():
         print(f"stay without --results, since evidence may still be made of them: {_total(some)} ({why})")
@@ -106,14 +106,18 @@ def _gc(options: argparse.Namespace) -> int:
         print(f"{len(going)} entries would go, {size(sum(one.size for one in going) + held)} be freed; --yes does it")
         return 0
     gone = [entry for entry in going if delete(store, entry)]
-    freed, busy = sum(entry.size for entry in gone), len(going) - len(gone)
+    freed, busy, unusable = sum(entry.size for entry in gone), len(going) - len(gone), 0
     for entry in runs:
         try:
             with store.lock(entry.key):
                 freed += store.drop_checkpoints(entry.key)
         except StoreLocked:
             busy += 1
+        except (Damaged, OtherVersion):
+            unusable += 1
     print(f"{len(gone)} entries gone, {size(freed)} freed; left, because another process is at them: {busy}")
+    if unusable:
+        print(f"left, because they cannot be read: {unusable}; `dtclaims store verify` names them")
     return 0
 
 

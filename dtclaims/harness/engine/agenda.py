@@ -31,6 +31,8 @@ class Outcome:
 
     trained: int = 0
     measured: int = 0
+    left: int = 0
+    """Jobs that the session's limit left no time for."""
     failures: dict[str, str] = field(default_factory=dict)
     """Key of a job → what went wrong; claims that rest on it are errors."""
 

@@ -1,5 +1,6 @@
 """Carries a plan out: workers are given what the agenda says, and the agenda is told what became of it."""
 
+import math
 import signal
 import threading
 import time
@@ -18,7 +19,7 @@ from dtclaims.harness.engine.engine import EXECUTORS, Advanced, Ended, Engine, E
 from dtclaims.harness.engine.inline import Inline
 from dtclaims.harness.engine.loggers import check_loggers
 from dtclaims.harness.engine.processes import Processes
-from dtclaims.harness.engine.progress import Display
+from dtclaims.harness.engine.progress import Display, clock
 from dtclaims.harness.engine.ray_cluster import RayCluster
 from dtclaims.harness.engine.timeline import MEASUREMENT, RUN, Timeline
 from dtclaims.harness.engine.work import Group, Order
@@ -100,8 +101,20 @@ def execute(
         except _OutOfTime:
             display.note("stopped by the time limit; unfinished runs go on after their last saved epoch")
         if until is not None and (left := [one for one in agenda.jobs() if one.key not in agenda.outcome.failures]):
-            display.note(f"no time for {_counted(left)}; the same command goes on")
+            _tell_left(left, agenda.outcome, display)
     return agenda.outcome
+
+
+def _tell_left(left: Sequence[PlannedJob], outcome: Outcome, display: Display) -> None:
+    outcome.left = len(left)
+    if outcome.trained + outcome.measured:
+        display.note(f"no time for {_counted(left)}; the same command goes on")
+        return
+    # Where nothing was made, the same command would make nothing again.
+    shortest = clock(min(display.takes([one.key]) for one in left))
+    display.note(
+        f"no time for {_counted(left)}: the shortest is expected to take {shortest}; allow a longer --time-limit"
+    )
 
 
 def _counted(jobs: Sequence[PlannedJob]) -> str:
@@ -229,24 +242,17 @@ def _carry_out(
         pause = agenda.seconds_to_wait() if hold is None else hold
         if background.busy:
             pause = LOOK if pause is None else min(pause, LOOK)
+        rest = math.inf if until is None else until - time.monotonic()
         if running:
+            if rest <= 0:
+                raise _OutOfTime
             # With all slots taken a job that was put off has to wait for one of them anyway.
-            wait = pause if groups() < slots else None
-            engine.wait(_until(until, wait), hear)
-        elif pause is not None:
-            time.sleep(_until(until, pause) or 0.0)
+            wait = min(rest, math.inf if pause is None or groups() >= slots else pause)
+            engine.wait(None if wait == math.inf else wait, hear)
+        elif pause is not None and rest > 0:
+            time.sleep(min(pause, rest))
         else:
             return
-
-
-def _until(limit: float | None, pause: float | None) -> float | None:
-    """A pause that ends at a session's limit."""
-    if limit is None:
-        return pause
-    rest = limit - time.monotonic()
-    if rest <= 0:
-        raise _OutOfTime
-    return rest if pause is None else min(pause, rest)
 
 
 def _end(agenda: Agenda, job: Order, group: Group, event: Ended, display: Display) -> list[Name]:

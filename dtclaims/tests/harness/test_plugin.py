@@ -425,6 +425,14 @@ def test_the_switches_of_a_verdict(run: Any, filled: Path, pytester: pytest.Pyte
     assert plan_keys(run(*arguments)) < few < every
 
 
+def test_switches_that_there_was_no_time_for_ask_for_no_larger_sets(run: Any, filled: Path) -> None:
+    """Which set of switches comes next is read off the smaller ones: out of time, a session is over."""
+    stored = ["--store", str(filled), "--protocol", "published"]
+    result = run(*stored, "--attribute", "--time-limit", "0.0001")
+    text = str(result.stdout)
+    assert (text.count(" to do, "), text.count("no time for ")) == (1, 1)
+
+
 def test_data_of_the_users_own(run: Any, pytester: pytest.Pytester) -> None:
     """`--data` and its ini twin: a file's runs are others than those on collected data, wherever the file lies."""
     save_hdf5(made_up([30, 40]), pytester.path / "mine.hdf5")

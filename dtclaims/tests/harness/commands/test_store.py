@@ -234,11 +234,13 @@ def test_gc_deletes_states_that_nothing_goes_on_from(store: Store, capsys: pytes
     first, second = (run.identity for key in store.run_keys() if (run := store.find(key)) is not None)
     older = unfinished(store, {**first, "schema": 0})
     finished = unfinished(store, first)
+    # That the state goes says nothing of what was measured on the run.
+    store.put_measurement({"what": {"quantity": "m"}, "needs": [key_of(first)], "schema": 2, "code": {}}, 1.0)
     with store.lock(key_of(second)):
         store.drop_checkpoints(key_of(second))
     # Somebody measures its networks anew.
     again = unfinished(store, second)
-    assert gc("--yes") == 0
+    assert gc("--results", "--yes") == 0
     text = capsys.readouterr().out
     assert "(made otherwise than today: schema)" in text
     assert "(its run is finished)" in text
@@ -246,6 +248,17 @@ def test_gc_deletes_states_that_nothing_goes_on_from(store: Store, capsys: pytes
     assert not finished.exists()
     assert again.exists()
     assert len(store.run_keys()) == 2
+    assert len([one for one in entries(store) if one.kind == "measurement"]) == 3
+
+
+def test_a_damaged_run_keeps_no_checkpoints_of_others(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """--drop-checkpoints leaves it, says so, and drops those of the sound ones."""
+    first, second = store.run_keys()
+    (store.root / "runs" / first / "manifest.json").write_text("{")
+    assert gc("--drop-checkpoints", "--yes") == 0
+    assert "left, because they cannot be read: 1; `dtclaims store verify` names them" in capsys.readouterr().out
+    assert not list((store.root / "runs" / second).glob("epoch_*"))
+    assert list((store.root / "runs" / first).glob("epoch_*"))
 
 
 def test_gc_deletes_what_a_killed_process_left_the_day_before(store: Store) -> None:
