@@ -93,7 +93,7 @@ def _gc(options: argparse.Namespace) -> int:
             going.append(entry)
             print(_line(entry, why))
     if results := [entry for entry in going if entry.is_result]:
-        print(f"{_total(results)} are results: first make the evidence that is wanted, or export them")
+        print(f"{_total(results)} of these are results: first make the evidence that is wanted, or export them")
     print(f"stay, since sessions here may use them: {_total(staying)}")
     for why, some in unused.items():
         print(f"stay without --results, since evidence may still be made of them: {_total(some)} ({why})")
