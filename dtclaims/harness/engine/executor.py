@@ -77,8 +77,9 @@ def execute(
         KeyboardInterrupt: it was stopped.
     """
     agenda = Agenda(plan, store, folder, check_loggers(loggers))
+    outcome, stopped = agenda.outcome, False
     if not agenda.jobs():
-        return agenda.outcome
+        return outcome
     with _stopped_by_sigterm(), display, Timeline(store.root / "logs", plan.device) as timeline:
         for one in agenda.jobs():
             if why := agenda.again_because(one):
@@ -99,22 +100,21 @@ def execute(
             display.note("stopped; the same command goes on, unfinished runs after their last saved epoch")
             raise
         except _OutOfTime:
+            stopped = True
             display.note("stopped by the time limit; unfinished runs go on after their last saved epoch")
-        if until is not None and (left := [one for one in agenda.jobs() if one.key not in agenda.outcome.failures]):
-            _tell_left(left, agenda.outcome, display)
-    return agenda.outcome
+        if until is not None and (left := [one for one in agenda.jobs() if one.key not in outcome.failures]):
+            outcome.left = len(left)
+            begun = stopped or outcome.trained + outcome.measured > 0
+            display.note(_told_left(left, display, begun=begun))
+    return outcome
 
 
-def _tell_left(left: Sequence[PlannedJob], outcome: Outcome, display: Display) -> None:
-    outcome.left = len(left)
-    if outcome.trained + outcome.measured:
-        display.note(f"no time for {_counted(left)}; the same command goes on")
-        return
-    # Where nothing was made, the same command would make nothing again.
+def _told_left(left: Sequence[PlannedJob], display: Display, *, begun: bool) -> str:
+    if begun:
+        return f"no time for {_counted(left)}; the same command goes on"
+    # It would begin nothing again.
     shortest = clock(min(display.takes([one.key]) for one in left))
-    display.note(
-        f"no time for {_counted(left)}: the shortest is expected to take {shortest}; allow a longer --time-limit"
-    )
+    return f"no time for {_counted(left)}: the shortest is expected to take {shortest}; allow a longer --time-limit"
 
 
 def _counted(jobs: Sequence[PlannedJob]) -> str:

@@ -102,6 +102,7 @@ def test_what_takes_longer_than_expected_is_stopped_at_the_limit(
     assert engine.left_with not in ([], [None])
     assert (outcome.trained, outcome.left, outcome.failures) == (0, 2, {})
     assert "note: stopped by the time limit" in output.getvalue()
+    assert "note: no time for 2 runs; the same command goes on" in output.getvalue()
 
 
 def test_none_is_held_back_until_it_is_too_late(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
