@@ -19,7 +19,7 @@ from dtclaims.errors import DtclaimsError
 from dtclaims.files import bytes_in, writing
 from dtclaims.harness.engine.agenda import Outcome
 from dtclaims.harness.engine.memory import CONTEXT, Watch
-from dtclaims.harness.engine.progress import Display, clock
+from dtclaims.harness.engine.progress import Display, clock, count
 from dtclaims.harness.engine.room import size
 from dtclaims.harness.lab import Job, Session
 from dtclaims.harness.plan.cells import Cell
@@ -192,7 +192,7 @@ def preflight(
         seconds = plan.schedule(plan.to_do(), machine).seconds
         found.lines.append(f"time: about {clock(seconds)} for all of it on {machine_words(machine)}")
     elif plan.jobs:
-        found.lines.append(f"all {_count(len(plan.jobs), 'job')} are stored: nothing is left but to judge")
+        found.lines.append(f"all {count(len(plan.jobs), 'job')} are stored: nothing is left but to judge")
     else:
         why = [one for one in reasons(plan, cells) if not one.declared] or reasons(plan, cells)
         found.problems.append(f"nothing can be done here: {why[0].reason}. {why[0].remedy}" if why else "no claim")
@@ -264,7 +264,7 @@ class _Tried:
         """A line for each kind of job that keeps files, one for all others that went well, one for each failure."""
         total = sum(len(kind.jobs) for kind in kinds)
         found.lines.append(
-            f"{_count(len(self.short.jobs), 'job')} of {_count(len(kinds), 'kind')} tried, for {total} that are missing"
+            f"{count(len(self.short.jobs), 'job')} of {count(len(kinds), 'kind')} tried, for {total} that are missing"
         )
         values: list[tuple[float, str]] = []
         for kind in kinds:
@@ -285,7 +285,7 @@ class _Tried:
         if values:
             slowest, name = max(values)
             found.lines.append(
-                f"made    {clock(sum(one for one, _ in values)):>6}  {_count(len(values), 'kind')} of values, "
+                f"made    {clock(sum(one for one, _ in values)):>6}  {count(len(values), 'kind')} of values, "
                 f"the slowest in {clock(slowest)}: {name}"
             )
 
@@ -344,14 +344,10 @@ class _Tried:
         needed, there = max(watch.gpu[0], sum(together)), watch.gpu[1]
         found.lines.append(
             f"GPU memory: at most {size(watch.gpu[0])} of {size(there)} was held on one, {size(needed)} if the "
-            f"{_count(len(together), 'dearest group')} meet there"
+            f"{count(len(together), 'dearest group')} meet there"
         )
         if needed > there:
             found.problems.append(
                 f"{size(needed)} of a GPU's memory may be needed and it has {size(there)}. "
                 f"Let fewer share one: --workers {watch.gpus * max(1, sharing - 1)}."
             )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -344,9 +344,8 @@ class Study:
         """
         from dtclaims.harness.plan.summary import plan_lines
 
-        settings = self.settings
-        limit = settings.time_limit
-        planned = plan_lines(self.plan, self.cells, self.machine, self.store, settings.lab, every=every, limit=limit)
+        lab, limit = self.settings.lab, self.settings.time_limit
+        planned = plan_lines(self.plan, self.cells, self.machine, self.store, lab, every=every, limit=limit)
         return [*self.departures(), *planned]
 
 

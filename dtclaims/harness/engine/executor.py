@@ -19,7 +19,7 @@ from dtclaims.harness.engine.engine import EXECUTORS, Advanced, Ended, Engine, E
 from dtclaims.harness.engine.inline import Inline
 from dtclaims.harness.engine.loggers import check_loggers
 from dtclaims.harness.engine.processes import Processes
-from dtclaims.harness.engine.progress import Display, clock
+from dtclaims.harness.engine.progress import Display, clock, count
 from dtclaims.harness.engine.ray_cluster import RayCluster
 from dtclaims.harness.engine.timeline import MEASUREMENT, RUN, Timeline
 from dtclaims.harness.engine.work import Group, Order
@@ -119,7 +119,7 @@ def _told_left(left: Sequence[PlannedJob], display: Display, *, begun: bool) -> 
 
 def _counted(jobs: Sequence[PlannedJob]) -> str:
     kinds = Counter(RUN if one.job.keeps_files else MEASUREMENT for one in jobs)
-    return " and ".join(f"{n} {kind}{'' if n == 1 else 's'}" for kind, n in kinds.items())
+    return " and ".join(count(n, kind) for kind, n in kinds.items())
 
 
 @contextmanager
