@@ -28,7 +28,7 @@ from dtclaims.lab.design.switches import PROTOCOLS, SWITCHES
 from dtclaims.lab.design.tasks import ALL_TASKS
 from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.lab.measurements.bench import ALL_SCALES
-from dtclaims.places import ROOT, sha256_file
+from dtclaims.places import ROOT
 from dtclaims.tests.support import picture, screens
 from dtclaims.tests.support.command_line import parse
 
@@ -404,7 +404,7 @@ def test_the_picture_is_of_the_evidence_that_ships() -> None:
     content = picture.PICTURE.read_bytes()
     assert len(content) < picture.MOST_BYTES
     assert picture.size_of(content) == (picture.WIDTH, picture.HEIGHT)
-    assert picture.text_of(content, picture.KEY) == sha256_file(picture.EVIDENCE)
+    assert picture.text_of(content, picture.KEY) == picture.drawn_of()
     assert f"]({picture.PICTURE.relative_to(ROOT).as_posix()})" in README.read_text(encoding="utf-8")
 
 
@@ -414,7 +414,7 @@ def test_the_picture_can_be_drawn_again(tmp_path: Path) -> None:
     assert picture.main([str(tmp_path / "again.png")]) == 0
     content = (tmp_path / "again.png").read_bytes()
     assert picture.size_of(content) == (picture.WIDTH, picture.HEIGHT)
-    assert picture.text_of(content, picture.KEY) == sha256_file(picture.EVIDENCE)
+    assert picture.text_of(content, picture.KEY) == picture.drawn_of()
     assert len(content) < picture.MOST_BYTES
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, get_args
+from typing import Generic, NamedTuple, Protocol, TypeVar, get_args
 
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry, Key, Part, SizeWord
@@ -231,16 +231,38 @@ def holm(entries: Iterable[Entry], column: Column, alpha: float) -> Standing | N
     return Standing(len(asked), sum(bool(one.holm) for one in asked), sum(free) if free else None, needed, family)
 
 
-def tallies(entries: Iterable[Entry], column: Column) -> list[str]:
-    """Of one column, how often each size was found, and how often each check was passed, as sentences."""
-    found = [one for one in entries if (one.scale, one.protocol) == column]
-    words = [one.size.said for one in found if one.size is not None]
-    sizes = [f"{n} {said}" for said in get_args(SizeWord) if (n := words.count(said))]
-    checks: dict[str, list[bool]] = {}
-    for check in (check for one in found for check in one.checks):
-        checks.setdefault(check.name, []).append(check.verdict == "reproduced")
-    passed = [f"{name} {sum(found)} of {len(found)}" for name, found in checks.items()]
-    return [f"{name}: {', '.join(told)}" for name, told in (("size", sizes), ("checks passed", passed)) if told]
+class Passed(NamedTuple):
+    """How often a check was passed in one column."""
+
+    name: str
+    passed: int
+    of: int
+
+    @property
+    def told(self) -> str:
+        """Its name and both numbers."""
+        return f"{self.name} {self.passed} of {self.of}"
+
+
+def sizes(entries: Iterable[Entry], column: Column) -> str:
+    """Of one column, how often each size was found, as a sentence; empty where none was asked."""
+    words = [one.size.said for one in entries if (one.scale, one.protocol) == column and one.size is not None]
+    told = [f"{n} {said}" for said in get_args(SizeWord) if (n := words.count(said))]
+    return f"size: {', '.join(told)}" if told else ""
+
+
+def checks(entries: Iterable[Entry], column: Column) -> list[Passed]:
+    """Of one column, how often each check was passed, in the order in which they come first."""
+    found: dict[str, list[bool]] = {}
+    for check in (check for one in entries if (one.scale, one.protocol) == column for check in one.checks):
+        found.setdefault(check.name, []).append(check.verdict == "reproduced")
+    return [Passed(name, sum(passed), len(passed)) for name, passed in found.items()]
+
+
+def tallies(entries: Sequence[Entry], column: Column) -> list[str]:
+    """Of one column, sizes and checks, as sentences."""
+    passed = ", ".join(one.told for one in checks(entries, column))
+    return [told for told in (sizes(entries, column), passed and f"checks passed: {passed}") if told]
 
 
 @dataclass(frozen=True)
@@ -250,6 +272,9 @@ class Matrix:
     columns: Sequence[Column]
     counts: Mapping[Column, Mapping[Status, int]]
     tallies: Mapping[Column, Sequence[str]]
+    """Sizes and checks as sentences."""
+    sizes: Mapping[Column, str]
+    presupposed: Mapping[Column, Sequence[Passed]]
     holm: Mapping[Column, Standing | None]
     needed: Mapping[Column, int | None]
     """Fewest seeds with which a headline claim can stand after Holm without assumptions; None where none was asked."""
@@ -266,6 +291,8 @@ def matrix(document: Document) -> Matrix:
         found,
         {column: counts(claims, column) for column in found},
         {column: tallies(claims, column) for column in found},
+        {column: sizes(claims, column) for column in found},
+        {column: checks(claims, column) for column in found},
         standing,
         {column: stands.needed if stands else None for column, stands in standing.items()},
         {entry.key: entry for entry in claims},

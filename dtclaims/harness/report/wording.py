@@ -35,7 +35,10 @@ MINUS = "\N{MINUS SIGN}"
 
 
 def section_name(section: str) -> str:
-    """A section's heading: "5.1" becomes "Section 5.1", names stay as they are."""
+    """A section's heading: "5.1" becomes "Section 5.1", "J.2" and "L" become "Appendix J.2" and "Appendix L", names
+    stay as they are."""
+    if re.fullmatch(r"[A-Z](\.\d+)*", section):
+        return f"Appendix {section}"
     return f"Section {section}" if section[:1].isdigit() else section
 
 

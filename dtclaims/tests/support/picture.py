@@ -1,9 +1,10 @@
-"""The picture of README: verdicts in the report of the shipped evidence, those that hang on the protocol, in Chromium.
+"""The picture of README: verdicts in the report of all claims, those that hang on the protocol, in Chromium.
 
 `python -m dtclaims.tests.support.picture` draws `dtclaims/docs/report.png` again. What it was drawn of stands in the
 file, as text that a PNG may carry, so that a test knows when it is old.
 """
 
+import hashlib
 import struct
 import sys
 import tempfile
@@ -12,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dtclaims.harness.evidence import judge_evidence, read_evidence
-from dtclaims.harness.report import render
+from dtclaims.harness.report import merge, render
 from dtclaims.places import ROOT, sha256_file
 from dtclaims.tests.support.screens import driven
 
-EVIDENCE = ROOT / "claims" / "evidence" / "hopper-small.json"
+EVIDENCE = [ROOT / "claims" / "evidence" / f"small-seeds-5-9-{name}.json.gz" for name in ("published", "corrected")]
 PICTURE = ROOT / "dtclaims" / "docs" / "report.png"
 WIDTH, HEIGHT = 1000, 760
 """CSS pixels: the counts, and the first claims whose verdict is another where the protocol is."""
@@ -29,13 +30,19 @@ def draw(target: Path) -> None:
     """Judge the evidence, open its report, choose what the protocols differ on, and take what is seen."""
     with tempfile.TemporaryDirectory() as made, driven() as browser:
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
-        page.goto(render(judge_evidence(read_evidence(EVIDENCE)).document, Path(made))["html"].as_uri())
+        document = merge([judge_evidence(read_evidence(path)).document for path in EVIDENCE])
+        page.goto(render(document, Path(made))["html"].as_uri())
         page.get_by_text("protocols differ", exact=True).click()
         # A bar that stays at the top would cover the beginning.
         page.add_style_tag(content="nav { display: none !important; }")
         page.evaluate("document.getElementById('verdicts').scrollIntoView({ behavior: 'instant' })")
         taken = page.screenshot()
-    target.write_bytes(with_text(taken, KEY, sha256_file(EVIDENCE).encode()))
+    target.write_bytes(with_text(taken, KEY, drawn_of().encode()))
+
+
+def drawn_of() -> str:
+    """The digest of the files of evidence."""
+    return hashlib.sha256("".join(map(sha256_file, EVIDENCE)).encode()).hexdigest()
 
 
 def with_text(picture: bytes, key: bytes, text: bytes) -> bytes:

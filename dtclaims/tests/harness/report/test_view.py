@@ -123,7 +123,8 @@ def test_holm_is_told_twice_with_the_seeds_that_it_takes() -> None:
 
 
 def test_sizes_and_checks_are_counted() -> None:
-    """Each size that was found, in the order of their words, and of each check how many passed."""
+    """Each size that was found, in the order of their words, and of each check how many passed; nothing of other
+    columns."""
     sized = [{"said": said, "reason": "r"} for said in ("larger", "smaller", "larger")]
     passed = {**CHECK, "verdict": "reproduced"}
     entries = [judged(f"c{index}", "published", "reproduced", size=size) for index, size in enumerate(sized)]
@@ -136,7 +137,9 @@ def test_sizes_and_checks_are_counted() -> None:
         "size: 1 smaller, 2 larger",
         "checks passed: random-fails 1 of 2",
     ]
+    assert view.checks(found, ("mini", "published")) == [("random-fails", 1, 2)]
     assert view.tallies(found, ("mini", "corrected")) == []
+    assert view.sizes(found, ("mini", "corrected")) == ""
 
 
 def test_headlines_made_of_other_claims_come_before_their_parts() -> None:

@@ -267,3 +267,12 @@ def test_figures_and_tables_have_names() -> None:
 def test_diagnostics_are_readable() -> None:
     """Names lose their underscores, a missing value is a dash."""
     assert wording.diagnostics({"saturated_actions": 0.62, "x": None}) == [("saturated actions", "0.62"), ("x", "–")]
+
+
+@pytest.mark.parametrize(
+    ("section", "heading"),
+    [("5.6.1", "Section 5.6.1"), ("L", "Appendix L"), ("J.6.1", "Appendix J.6.1"), ("Abstract", "Abstract"), ("", "")],
+)
+def test_sections_of_the_paper_are_told_from_its_appendices(section: str, heading: str) -> None:
+    """Numbers are sections, a capital letter, with or without numbers, an appendix, and names stay."""
+    assert wording.section_name(section) == heading
