@@ -1,11 +1,12 @@
-"""Several reports as one: the same claims at several scales, in one matrix."""
+"""Several reports as one: the same claims at several scales, or under several protocols, in one matrix."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from dtclaims.errors import ReportError
 from dtclaims.harness.judge.document import Document, ReportProvenance
+from dtclaims.harness.judge.exhibits import Figure, Panel, Table
 from dtclaims.harness.judge.words import PROTOCOLS, Words
 from dtclaims.harness.report.document import validate
 
@@ -15,8 +16,9 @@ T = TypeVar("T")
 def merge(documents: Sequence[Document]) -> Document:
     """One report with the entries of all, in the order given.
 
-    Figures and tables are those of the largest scale that has any. What the reports disagree on in their provenance
-    is listed side by side, or left out where only one value makes sense.
+    Figures and tables are those of the largest scale that has any; where several reports of that scale show one, it
+    holds what each of them shows. What the reports disagree on in their provenance is listed side by side, or left out
+    where only one value makes sense.
 
     Raises:
         ReportError: no reports, invalid ones, reports of different papers or levels, or two verdicts on one claim
@@ -42,12 +44,55 @@ def merge(documents: Sequence[Document]) -> Document:
         documents[0],
         provenance=_provenance([document.provenance for document in documents], ranked[0].provenance.scale),
         claims=tuple(entry for document in documents for entry in document.claims),
-        figures=next((document.figures for document in ranked if document.figures), {}),
-        tables=next((document.tables for document in ranked if document.tables), {}),
+        figures=_together([document.figures for document in _largest(ranked, lambda one: one.figures)], _figure),
+        tables=_together([document.tables for document in _largest(ranked, lambda one: one.tables)], _table),
         words=words,
         regime=tuple(dict.fromkeys(row for document in documents for row in document.regime)),
     )
     return validate(merged)
+
+
+def _largest(ranked: Sequence[Document], shown: Callable[[Document], object]) -> list[Document]:
+    """The reports that show something, of the largest scale of which one does."""
+    showing = [document for document in ranked if shown(document)]
+    return [one for one in showing if one.provenance.scale == showing[0].provenance.scale]
+
+
+def _together(found: Sequence[Mapping[str, T]], join: Callable[[Sequence[T]], T]) -> dict[str, T]:
+    """What several reports show, by id."""
+    return {
+        id_: join([one[id_] for one in found if id_ in one])
+        for id_ in dict.fromkeys(id_ for one in found for id_ in one)
+    }
+
+
+def _figure(found: Sequence[Figure]) -> Figure:
+    """One figure of several reports: axes that are called alike become one pair, with each series once."""
+    panels: dict[Hashable, list[Panel]] = {}
+    for panel in (panel for figure in found for panel in figure.panels):
+        panels.setdefault((panel.title, panel.x_label, panel.y_label, panel.x_names), []).append(panel)
+    return replace(found[0], panels=tuple(map(_panel, panels.values())))
+
+
+def _panel(found: Sequence[Panel]) -> Panel:
+    every = (series for panel in found for series in panel.series)
+    series = _once(every, lambda one: (one.name, one.arm, one.protocol, one.seed, one.style))
+    # As a report of both protocols has them: ours, then the paper's.
+    order = (*PROTOCOLS, None)
+    return replace(found[0], series=tuple(sorted(series, key=lambda one: order.index(one.protocol))))
+
+
+def _table(found: Sequence[Table]) -> Table:
+    every = (cell for table in found for cell in table.cells)
+    return replace(found[0], cells=_once(every, lambda one: (one.row, one.column, one.protocol)))
+
+
+def _once(every: Iterable[T], name: Callable[[T], Hashable]) -> tuple[T, ...]:
+    """The first of each name: the paper's own values are in every report."""
+    found: dict[Hashable, T] = {}
+    for one in every:
+        found.setdefault(name(one), one)
+    return tuple(found.values())
 
 
 def _words(found: Sequence[Words]) -> Words:

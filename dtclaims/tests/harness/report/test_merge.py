@@ -1,10 +1,13 @@
-"""Behaviour of `dtclaims.harness.report.merge`: reports of several scales in one matrix."""
+"""Behaviour of `dtclaims.harness.report.merge`: reports of several scales or protocols in one matrix."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dtclaims.errors import ReportError
+from dtclaims.harness.judge.document import Document
 from dtclaims.harness.report import merge, parse, view
 from dtclaims.tests.support import report_example
 
@@ -69,3 +72,51 @@ def test_regimes_stand_together() -> None:
     )
     assert merge([mini, small]).regime == (*mini.regime, *small.regime)
     assert merge([mini, report_example.document(regime=report_example.REGIME, claims=[])]).regime == mini.regime
+
+
+def test_protocols_apart_show_what_they_show_together() -> None:
+    """Reports of one scale, a protocol each, make the figures and tables of a report of both: the same axes, every
+    series and cell once, ours before the paper's own. One report's had been dropped."""
+    both = with_corrected(report_example.document())
+    found = merge([only(both, "published"), only(both, "corrected")])
+    assert found.figures == both.figures
+    assert {name: set(table.cells) for name, table in found.tables.items()} == {
+        name: set(table.cells) for name, table in both.tables.items()
+    }
+    assert sorted(entry.key for entry in found.claims) == sorted(entry.key for entry in both.claims)
+
+
+def with_corrected(document: Document) -> Document:
+    """The example with what it shows of us under the other protocol too, between ours and the paper's own."""
+
+    def twice(ours: Sequence[Any]) -> tuple[Any, ...]:
+        published, papers = ([one for one in ours if one.protocol == name] for name in ("published", None))
+        return (*published, *(replace(one, protocol="corrected") for one in published), *papers)
+
+    figures = {
+        id_: replace(figure, panels=tuple(replace(panel, series=twice(panel.series)) for panel in figure.panels))
+        for id_, figure in document.figures.items()
+    }
+    tables = {id_: replace(table, cells=twice(table.cells)) for id_, table in document.tables.items()}
+    return replace(document, figures=figures, tables=tables)
+
+
+def only(document: Document, protocol: str) -> Document:
+    """What a session under one protocol would have written: its claims, series and cells, beside the paper's own."""
+    shown = (protocol, None)
+    figures = {
+        id_: replace(
+            figure,
+            panels=tuple(
+                replace(panel, series=tuple(one for one in panel.series if one.protocol in shown))
+                for panel in figure.panels
+            ),
+        )
+        for id_, figure in document.figures.items()
+    }
+    tables = {
+        id_: replace(table, cells=tuple(cell for cell in table.cells if cell.protocol in shown))
+        for id_, table in document.tables.items()
+    }
+    claims = tuple(entry for entry in document.claims if entry.protocol == protocol)
+    return replace(document, claims=claims, figures=figures, tables=tables)
