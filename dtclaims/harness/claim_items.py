@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import pytest
 
 from dtclaims.errors import DtclaimsError, UsageError
-from dtclaims.harness.pytest_options import asks_for_gpu, choices
+from dtclaims.harness.pytest_options import PLUGIN, asks_for_gpu, by_hand, choices
 
 if TYPE_CHECKING:
     from dtclaims.harness.declare.claim import Claim
@@ -66,7 +66,7 @@ class Desk:
 
         lab = load_lab(claim.file.parent)
         if lab.name not in self.settings:
-            self.settings[lab.name] = make_settings(
+            settings = make_settings(
                 choices(self.config),
                 lab,
                 gpu_selected=asks_for_gpu(self.config.getoption("markexpr", "")),
@@ -75,6 +75,8 @@ class Desk:
                 planned=bool(self.config.getoption("claims_plan", False)),
                 extensions=self._extensions(),
             )
+            loaded = {"-p": PLUGIN} if by_hand(self.config) else {}
+            self.settings[lab.name] = replace(settings, given={**loaded, **settings.given})
         return self.settings[lab.name]
 
     def _extensions(self) -> "Extensions":

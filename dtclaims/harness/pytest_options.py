@@ -1,5 +1,6 @@
 """The options of a pytest session with claims: the harness's, and those of the labs whose claims are asked for."""
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from dtclaims.errors import DtclaimsError
 from dtclaims.harness.lab import Option
 from dtclaims.harness.options import OPTIONS, flag, help_of, told
 
+PLUGIN = "dtclaims.harness.plugin"
 NAMES = pytest.StashKey[list[str]]()
 """Options that were registered, by name."""
 CLASHES = pytest.StashKey[dict[str, str]]()
@@ -123,6 +125,12 @@ def _with_paper(folders: Iterable[Path]) -> list[Path]:
         elif folder.is_dir():
             found += sorted(path.parent for path in folder.glob("*/paper.json"))
     return list(dict.fromkeys(folder.resolve() for folder in found))
+
+
+def by_hand(config: pytest.Config) -> bool:
+    """Whether the command line loads the plugin, so that it has to be there again next time."""
+    words = [str(word) for word in config.invocation_params.args]
+    return f"-p{PLUGIN}" in words or ("-p", PLUGIN) in itertools.pairwise(words)
 
 
 def choices(config: pytest.Config) -> dict[str, str | None]:

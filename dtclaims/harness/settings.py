@@ -57,7 +57,8 @@ class Settings:
     options: Mapping[str, str] = field(default_factory=dict)
     """The lab's own, those that were given."""
     given: Mapping[str, str] = field(default_factory=dict)
-    """All that was typed, by the names of options: remedies repeat it."""
+    """All that was typed, by the names of options: remedies repeat it. `-p` where pytest's command line loads the
+    plugin."""
     extensions: Extensions = NONE
     """What other plugins provide."""
 

@@ -12,6 +12,8 @@ from typing import NamedTuple, Self, TextIO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from dtclaims.harness.printable import printable
+
 LINE_EVERY = 10.0
 """Seconds between two lines where the output is no terminal, as in CI logs."""
 TRAIN = "train"
@@ -161,6 +163,8 @@ class Display:
     """Shows what is running. One instance per plan, used as a context manager."""
 
     def __init__(self, stream: TextIO) -> None:
+        # Of a command this is seen to already; pytest prints around signs that its stream lacks, rich does not.
+        printable(stream)
         self._console = Console(file=stream, highlight=False)
         self._bars = Progress(
             TextColumn("{task.description}"),

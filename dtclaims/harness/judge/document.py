@@ -1,5 +1,6 @@
 """A whole report as frozen data: whose verdicts, made by what, and which stand together (report.json, schema 2)."""
 
+import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -175,7 +176,7 @@ def made_now(
     return ReportProvenance(
         dtclaims=dtclaims.__version__,
         created=times.now(),
-        command=" ".join(sys.argv[:1] and [_program(), *sys.argv[1:]]),
+        command=_legible(" ".join(sys.argv[:1] and [_program(), *sys.argv[1:]])),
         seeds=tuple(seeds),
         scale=scale,
         scale_reason=scale_reason,
@@ -191,7 +192,7 @@ def made_now(
         registration=registration,
         commit=commit,
         # Where a folder lay says nothing elsewhere, and may name its user.
-        options={name: Path(given).name for name, given in (options or {}).items()},
+        options={name: _legible(Path(given).name) for name, given in (options or {}).items()},
     )
 
 
@@ -224,7 +225,13 @@ def _program() -> str:
 def _home_relative(store: Path) -> str:
     """The store's place without the user's name: reports are shared."""
     try:
-        return f"DTCLAIMS_HOME/{store.resolve().relative_to(home().resolve())}"
+        return _legible(f"DTCLAIMS_HOME/{store.resolve().relative_to(home().resolve())}")
     except (ValueError, UsageError):
         # Elsewhere, or of a user without a home.
-        return store.name
+        return _legible(store.name)
+
+
+def _legible(text: str) -> str:
+    """What was typed, as text that a file may hold: under an ASCII locale, or where a name is not Unicode, it comes
+    with surrogates in place of bytes."""
+    return os.fsencode(text).decode("utf-8", "replace")

@@ -25,15 +25,16 @@ def again(
     Args:
         folder: of the claims.
         scale: to be judged at.
-        given: what the user typed, by the names of options.
+        given: what the user typed, by the names of options; `-p` by its letter.
         protocol: if not both.
         task: as `--task` takes it; where nothing is said, the scale's own.
         seeds: as many as the scale takes if none are named.
         claims: ids; all if none are named.
     """
-    words = ["pytest", shown(folder), *(["-m", "gpu"] if scale.needs_gpu else []), "--scale", scale.name]
+    loaded = ["-p", given["-p"]] if "-p" in given else []
+    words = ["pytest", *loaded, shown(folder), *(["-m", "gpu"] if scale.needs_gpu else []), "--scale", scale.name]
     own = {"protocol": protocol, "task": task, "seeds": _seeds(seeds)}
-    repeated = {name: value for name, value in given.items() if name not in OWN}
+    repeated = {name: value for name, value in given.items() if name not in (*OWN, "-p")}
     for name, value in {**own, **repeated}.items():
         if value:
             words += [f"--{name.replace('_', '-')}", value]

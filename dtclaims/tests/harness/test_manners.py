@@ -1,6 +1,8 @@
 """A guest's manners: what the plugin does to suites and plugins that are not its own, and what it stands from them."""
 
+import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,7 +13,7 @@ import pytest
 
 from dtclaims.errors import UsageError
 from dtclaims.harness.declare.unplugged import LINE
-from dtclaims.harness.pytest_options import asks_for_gpu
+from dtclaims.harness.pytest_options import PLUGIN, asks_for_gpu
 from dtclaims.places import ROOT
 from dtclaims.tests.support.studies import CLAIMS
 
@@ -197,6 +199,38 @@ def test_claims_run_under_pytests_own_options(tiny: Suite, words: list[str]) -> 
     done = tiny.run("p", *words, "--fail-on", "error", "--store", "s", "--report", "r")
     assert done.code == EXIT_OK, done.said
     assert (tiny.folder / "r" / "report.json").is_file()
+
+
+@pytest.mark.parametrize("words", [["-p", PLUGIN], [f"-p{PLUGIN}"]], ids=["apart", "together"])
+def test_what_is_advised_loads_the_plugin_as_it_was_loaded(tiny: Suite, words: list[str]) -> None:
+    """Where the command line loads it, the command that is printed does too, so that it works as it stands."""
+    done = tiny.run(*words, "p", "--store", "s", "--seeds", "3", plugin=False, COLUMNS="400")
+    advised = next(line for line in done.said.splitlines() if "--attribute" in line)
+    assert f"pytest -p {PLUGIN} p --scale" in advised
+    again = tiny.run(*shlex.split(advised[advised.index("pytest ") :])[1:], plugin=False)
+    assert again.code == EXIT_FAILED, again.said
+    assert "passed" in again.said
+
+
+def test_what_is_advised_leaves_the_plugin_to_a_conftest(tiny: Suite) -> None:
+    """Where a conftest file loads it, nothing is said of it."""
+    tiny.write("conftest.py", f"{LINE}\n")
+    done = tiny.run("p", "--store", "s", "--seeds", "3", plugin=False, COLUMNS="400")
+    assert "pytest p --scale" in done.said, done.said
+
+
+def test_names_that_an_ascii_locale_cannot_read(tiny: Suite) -> None:
+    """Python hands them on as surrogates: claims, store and report are found, and the report names them."""
+    (tiny.folder / "p").rename(tiny.folder / "p\N{LATIN SMALL LETTER A WITH DIAERESIS}")
+    words = [f"{name}\N{LATIN SMALL LETTER A WITH DIAERESIS}" for name in ("p", "s", "r")]
+    ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii"}
+    # pytest's own cache cannot write them.
+    rest = ["--fail-on", "error", "-p", "no:cacheprovider"]
+    done = tiny.run(words[0], "--store", words[1], "--report", words[2], *rest, **ascii_only)
+    assert done.code == EXIT_OK, done.said
+    report = json.loads((tiny.folder / words[2] / "report.json").read_text(encoding="utf-8"))
+    assert report["provenance"]["store"] == words[1]
+    assert f"--store {words[1]}" in report["provenance"]["command"]
 
 
 def test_a_plan_is_printed_without_a_terminal(tiny: Suite) -> None:

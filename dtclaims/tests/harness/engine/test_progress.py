@@ -41,6 +41,19 @@ def test_nothing_is_promised_before_anything_is_known(at: Clock) -> None:
     assert display.eta() is None
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp437", "utf-8"])
+def test_a_log_that_lacks_a_sign_gets_another(at: Clock, encoding: str) -> None:
+    """Progress on a stream that is not in UTF-8 ends nothing: what it cannot write is replaced."""
+    log = io.BytesIO()
+    display = Display(io.TextIOWrapper(log, encoding=encoding, write_through=True))
+    display.begin(runs(10), slots=1)
+    display.note("\N{SQUARE ROOT}\N{GREEK SMALL LETTER BETA}\N{MINUS SIGN}1")
+    display.start("0")
+    display.finish("0")
+    assert "1/1 runs" in log.getvalue().decode(encoding)
+    assert log.getvalue().decode(encoding).count("1\n") == 1
+
+
 def test_runs_side_by_side(at: Clock) -> None:
     """Four equal runs on two workers take twice what one takes; the pace of those that run replaces all estimates."""
     display = Display(io.StringIO())
