@@ -17,9 +17,10 @@ from typing import TextIO
 from dtclaims.addresses import key_of
 from dtclaims.errors import DtclaimsError
 from dtclaims.files import bytes_in, writing
+from dtclaims.harness.counting import count
 from dtclaims.harness.engine.agenda import Outcome
 from dtclaims.harness.engine.memory import CONTEXT, Watch
-from dtclaims.harness.engine.progress import Display, clock, count
+from dtclaims.harness.engine.progress import Display, clock
 from dtclaims.harness.engine.room import size
 from dtclaims.harness.lab import Job, Session
 from dtclaims.harness.plan.cells import Cell

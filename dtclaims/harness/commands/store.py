@@ -12,6 +12,7 @@ from dtclaims.errors import Damaged, OtherVersion, StoreError, StoreLocked
 from dtclaims.files import read_json, reading
 from dtclaims.harness.commands.declared import table
 from dtclaims.harness.commands.parser import FOLDER, ending, option
+from dtclaims.harness.counting import count
 from dtclaims.harness.declare.registry import load_claims, load_lab
 from dtclaims.harness.engine.room import size
 from dtclaims.harness.engine.timeline import minutes, read, told
@@ -41,8 +42,6 @@ def _open(options: argparse.Namespace, *, create: bool = False) -> Store:
 
 
 def _ls(options: argparse.Namespace) -> int:
-    from dtclaims.harness.report.wording import count
-
     store = _open(options)
     every = entries(store, options.pattern)
     found = [one for one in every if options.measurements or one.kind != "measurement"]
@@ -123,8 +122,6 @@ def _gc(options: argparse.Namespace) -> int:
 
 def _total(some: Sequence[Entry]) -> str:
     """How many entries of each kind, and how large they are."""
-    from dtclaims.harness.report.wording import count
-
     kinds = Counter(entry.kind for entry in some)
     each = ", ".join(count(number, kind) for kind, number in kinds.items())
     return f"{each}, {size(sum(entry.size for entry in some))}" if some else "nothing"

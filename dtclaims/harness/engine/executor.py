@@ -13,13 +13,14 @@ from types import FrameType
 
 from dtclaims.device import cpu_count, device_class, gpus_for, runs_per_gpu, worker_count
 from dtclaims.errors import UsageError
+from dtclaims.harness.counting import count
 from dtclaims.harness.engine.agenda import Agenda, Outcome
 from dtclaims.harness.engine.background import Background
 from dtclaims.harness.engine.engine import EXECUTORS, Advanced, Ended, Engine, Event, Noted, Spent, imported
 from dtclaims.harness.engine.inline import Inline
 from dtclaims.harness.engine.loggers import check_loggers
 from dtclaims.harness.engine.processes import Processes
-from dtclaims.harness.engine.progress import Display, clock, count
+from dtclaims.harness.engine.progress import Display, clock
 from dtclaims.harness.engine.ray_cluster import RayCluster
 from dtclaims.harness.engine.timeline import MEASUREMENT, RUN, Timeline
 from dtclaims.harness.engine.work import Group, Order

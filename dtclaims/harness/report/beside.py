@@ -4,6 +4,7 @@ what so many seeds could have said. The same in HTML, in Markdown and in the ter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from dtclaims.harness.counting import count
 from dtclaims.harness.judge.document import Registration
 from dtclaims.harness.judge.entries import (
     Component,
@@ -15,7 +16,7 @@ from dtclaims.harness.judge.entries import (
 )
 from dtclaims.harness.judge.words import word
 from dtclaims.harness.report.decided import OURS, decided_alone, deciders, is_ours
-from dtclaims.harness.report.wording import count, interval, number, p_value
+from dtclaims.harness.report.wording import interval, number, p_value
 from dtclaims.harness.stats.composites import OWN
 from dtclaims.harness.stats.editions import TODAY
 

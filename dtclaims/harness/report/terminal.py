@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from dtclaims.harness.counting import count
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry, Key
 from dtclaims.harness.judge.words import VERDICTS, Status, word
@@ -180,7 +181,7 @@ def _judged(document: Document, width: int) -> Iterator[str]:
     few = [entry.provisional for entry in rows if entry.verdict in ("reproduced", "refuted")]
     once = f"; with fewer than {FULL_SEEDS} seeds each is provisional" if few and all(few) else ""
     yield from wrapped(
-        f"claim, protocol, verdict, and what decided it over {wording.count(seeds, 'seed')} ({level} intervals, unless "
+        f"claim, protocol, verdict, and what decided it over {count(seeds, 'seed')} ({level} intervals, unless "
         f"looks or parts are paid for){once}:",
         width,
     )
