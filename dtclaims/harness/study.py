@@ -173,6 +173,7 @@ class Study:
             execute=self._carry_out,
             stream=stream,
             machine=self.machine,
+            limit=self.settings.time_limit,
         )
         for line in [*self.departures(), *found.lines, found.verdict]:
             say(line)
@@ -334,7 +335,9 @@ class Study:
         """What the session works on, or is planned for."""
         settings = self.settings
         gpus, cores = machine_of(settings.device, settings.gpus, settings.cores)
-        return Machine(cores, worker_count(self.plan.per_gpu, settings.workers, gpus, cores), gpus)
+        # In this process there is one job at a time.
+        workers = 1 if settings.executor == "inline" else settings.workers
+        return Machine(cores, worker_count(self.plan.per_gpu, workers, gpus, cores), gpus)
 
     def plan_lines(self, *, every: bool = False) -> list[str]:
         """The plan as tables by condition and task, its time, and what cannot be done; first what departs from a seal.
