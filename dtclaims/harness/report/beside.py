@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from dtclaims.harness.counting import count
-from dtclaims.harness.judge.document import Registration
+from dtclaims.harness.judge.document import BEYOND, Document, Registration
 from dtclaims.harness.judge.entries import (
     Component,
     Entry,
@@ -207,3 +207,12 @@ def registration(found: Registration) -> str:
     if found.matches:
         return f"{told}; judged as declared"
     return f"{told}; judged as declared otherwise: {', '.join(found.differs) or 'the rule or the study'}"
+
+
+def registered(document: Document) -> str:
+    """The same of a report, with what was done beyond the registration; empty where none was named."""
+    if document.provenance.registration is None:
+        return ""
+    said = registration(document.provenance.registration)
+    asked = any(entry.attribution is not None and entry.attribution.variants for entry in document.claims)
+    return f"{said}; {BEYOND}" if asked else said

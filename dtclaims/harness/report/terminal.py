@@ -321,8 +321,8 @@ def _units(command: str) -> Iterator[tuple[str, ...]]:
 
 
 def _background(document: Document, width: int) -> Iterator[str]:
-    if registered := document.provenance.registration:
-        yield from wrapped(beside.registration(registered), width)
+    if registered := beside.registered(document):
+        yield from wrapped(registered, width)
     for row in document.regime:
         yield from wrapped(f"regime: {regime.line(row)}", width)
 

@@ -158,6 +158,17 @@ def test_a_registration_is_told() -> None:
     )
 
 
+def test_what_was_run_beyond_a_registration_is_told() -> None:
+    """Where switches were asked for, report and terminal say beside the seal that their runs are none of its."""
+    sealed = {"digest": "ab" * 32, "created": "2026-11-20T10:00:00Z", "before_first_run": True, "matches": True}
+    variant = {"effect": 0.0, "low": None, "high": None, "verdict": "refuted"}
+    found = [claim("A", attribution={"variants": {"head": variant}, "smallest": []})]
+    text = text_of(*summary_lines(document(claims=found, provenance={**PROVENANCE, "registration": sealed}), 400))
+    told = "runs with a switch at its other value were not registered, and no verdict rests on them"
+    assert f"judged as declared; {told}" in text
+    assert told not in text_of(*summary_lines(document(claims=found), 400))
+
+
 @pytest.mark.parametrize(
     ("verdict", "advice"),
     [("inconclusive", "seeds on no verdict is provisional"), ("refuted", "which switches a verdict hangs on")],
