@@ -7,6 +7,7 @@ from itertools import groupby
 from dtclaims.harness.counting import count
 from dtclaims.harness.judge.document import BEYOND, Document, Registration
 from dtclaims.harness.judge.entries import (
+    SEED,
     Component,
     Entry,
     PaperReading,
@@ -139,15 +140,15 @@ def _where(failing: Iterable[PaperReading], others: set[str]) -> str:
     return f": {', '.join(names)}" if names else ""
 
 
-def reach(found: Reach) -> str:
-    """What so many seeds could have said: `5 seeds cannot refute this; 6 can`."""
+def reach(found: Reach, unit: str = SEED) -> str:
+    """What so many seeds, or what several of them share, could have said: `5 seeds cannot refute this; 6 can`."""
     asked = (("reproduce", found.reproduced, found.reproduced_from), ("refute", found.refuted, found.refuted_from))
     able = [name for name, can, _ in asked if can]
     told = [f"can {' or '.join(able)} this"] if able else []
     for name, can, fewest in asked:
         if not can:
             told.append(f"cannot {name} this; " + (f"{fewest} can" if fewest else "no number of them can"))
-    return f"{count(found.n, 'seed')} {', but '.join(told)}"
+    return f"{count(found.n, unit)} {', but '.join(told)}"
 
 
 def standing(entry: Entry, needed: int | None) -> str:
@@ -179,7 +180,7 @@ def facts(entry: Entry, needed: int | None = None) -> list[tuple[str, str]]:
         found.append(("Size", size(entry.size)))
     found += [("Paper's own data", line) for line in paper_data(entry.paper_data)]
     if entry.reachable is not None:
-        found.append(("In reach", reach(entry.reachable)))
+        found.append(("In reach", reach(entry.reachable, entry.unit)))
     if entry.over is not None and entry.over.text:
         found.append(("Interval over", entry.over.text))
     if entry.p_value is not None and (entry.parts or entry.components):
