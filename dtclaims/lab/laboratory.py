@@ -56,6 +56,7 @@ from dtclaims.lab.inputs import (
     find_backbone,
     find_data,
     find_simulator,
+    making,
     numbers_at_hand,
     portable,
     recipe_of,
@@ -346,7 +347,7 @@ class Session:
                 raise BackboneError(
                     f"numbers {same} and {number} of the {source} backbone are one checkpoint",
                     given=f"sha256 {one['sha256']} twice",
-                    remedy=f"Make one that is its own: `dtclaims pretrain` with --seed {number}.",
+                    remedy=f"Put number {number} aside. {making(source, self.scale.backbones[source], number)}",
                 )
         shapes = [(number, one.get("config")) for number, one in found.items()]
         for number, shape in shapes[1:]:
