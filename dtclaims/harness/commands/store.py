@@ -86,7 +86,7 @@ def _gc(options: argparse.Namespace) -> int:
     going, staying = list[Entry](), list[Entry]()
     flawed, unused, paused = (defaultdict[str, list[Entry]](list) for _ in range(3))
     for entry, why in reasons(store, _wanted(store, options.claims)):
-        if (why is None or not options.results) and (amiss := flaw(store, entry)):
+        if amiss := flaw(store, entry):
             flawed[amiss].append(entry)
         elif why is None:
             staying.append(entry)

@@ -307,7 +307,7 @@ def test_gc_counts_what_is_damaged_as_damaged(
     measured = next((store.root / "measurements").iterdir())
     measured.write_text("[]")
     before = files(store)
-    assert gc("--yes") == 0
+    assert gc("--results", "--yes") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("stay, since sessions here may use them: 1 run, 1 measurement, ")
     assert re.fullmatch(r"stay, damaged: 1 run, 1 measurement, .*; `dtclaims store verify` names them", lines[1])
