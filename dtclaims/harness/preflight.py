@@ -17,9 +17,11 @@ from typing import TextIO
 from dtclaims.addresses import key_of
 from dtclaims.errors import DtclaimsError
 from dtclaims.files import bytes_in, writing
+from dtclaims.harness.counting import count
 from dtclaims.harness.engine.agenda import Outcome
+from dtclaims.harness.engine.limit import forecast
 from dtclaims.harness.engine.memory import CONTEXT, Watch
-from dtclaims.harness.engine.progress import Display, clock, count
+from dtclaims.harness.engine.progress import Display, clock
 from dtclaims.harness.engine.room import size
 from dtclaims.harness.lab import Job, Session
 from dtclaims.harness.plan.cells import Cell
@@ -170,6 +172,7 @@ def preflight(
     execute: Execute,
     stream: TextIO,
     machine: Machine,
+    limit: float | None = None,
 ) -> Findings:
     """Try what a plan holds.
 
@@ -181,6 +184,7 @@ def preflight(
         execute: does what it is given as the session would.
         stream: for progress.
         machine: that the session has.
+        limit: seconds that its jobs have.
 
     Raises:
         StoreError: the store's folder may not be written.
@@ -191,6 +195,10 @@ def preflight(
         _try(plan, kinds, store, session, execute, stream, machine, found)
         seconds = plan.schedule(plan.to_do(), machine).seconds
         found.lines.append(f"time: about {clock(seconds)} for all of it on {machine_words(machine)}")
+        if limit is not None:
+            fit = forecast(plan, store, machine, limit)
+            found.lines.append(fit.told())
+            found.problems += [fit.told()] * fit.nothing_fits
     elif plan.jobs:
         found.lines.append(f"all {count(len(plan.jobs), 'job')} are stored: nothing is left but to judge")
     else:

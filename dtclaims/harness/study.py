@@ -14,7 +14,7 @@ from dtclaims.harness.declare.claim import Claim
 from dtclaims.harness.declare.papers import common_publication, pages_of
 from dtclaims.harness.declare.registry import load_claims
 from dtclaims.harness.judge.attribution import attribution, next_set, relevant, variants
-from dtclaims.harness.judge.document import Document, Family, Paper, Registration, made_now, with_holm
+from dtclaims.harness.judge.document import BEYOND, Document, Family, Paper, Registration, made_now, with_holm
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.exhibits import read_figures, read_tables
 from dtclaims.harness.judge.judge import Judge
@@ -173,6 +173,7 @@ class Study:
             execute=self._carry_out,
             stream=stream,
             machine=self.machine,
+            limit=self.settings.time_limit,
         )
         for line in [*self.departures(), *found.lines, found.verdict]:
             say(line)
@@ -298,27 +299,43 @@ class Study:
         return Family(len(claims), sum(one.headline for one in claims)) if claims else None
 
     def departures(self) -> list[str]:
-        """What claims or choices are otherwise than in the registration that was named: to be said before any run."""
-        if self._registration is None or not (differs := self._registration.departures(self._judged, self.settings)):
+        """What claims or choices are otherwise than in the registration that was named, and what is asked for beyond
+        it: to be said before any run.
+
+        Switches (`--attribute`, `--factor`) are no departure: a claim under them is a cell of its own, with looks of
+        its own, on which no verdict that is registered rests.
+        """
+        if self._registration is None:
             return []
-        return [f"not as registered in {self.settings.registration}: {', '.join(differs)}; the report will say so"]
+        differs, file = self._registration.departures(self._judged, self.settings), self.settings.registration
+        said = [f"not as registered in {file}: {', '.join(differs)}; the report will say so"] if differs else []
+        if any(self._variants.values()):
+            said.append(f"beyond {file}: {BEYOND}")
+        return said
 
     @property
     def _judged(self) -> list[Claim]:
         """The claims of the study, and those that are parts of one."""
-        claims = {cell.claim.id: cell.claim for cell in self.cells}
+        return list({cell.claim.id: cell.claim for cell in self._judged_cells}.values())
+
+    @property
+    def _judged_cells(self) -> list[Cell]:
+        """The cells of the study, and those that are parts of one."""
+        cells = {cell.name: cell for cell in self.cells}
         waiting = [part for cell in self.cells for part in cell.parts]
         while waiting:
             part = waiting.pop()
-            claims.setdefault(part.claim.id, part.claim)
+            cells.setdefault(part.name, part)
             waiting += part.parts
-        return list(claims.values())
+        return list(cells.values())
 
     def _registered(self) -> Registration | None:
         """What is to be said of the registration that was named."""
         if self._registration is None:
             return None
-        sound = [key for key in self.plan.jobs if key not in self.plan.faults]
+        # What was run beyond it, for switches, was no sight of what it registers.
+        keys = dict.fromkeys(key for cell in self._judged_cells for key in self.plan.job_keys(cell))
+        sound = [key for key in keys if key not in self.plan.faults]
         made = [found for key in sound if (found := self.store.made_at(key)) is not None]
         return self._registration.of_session(self._judged, self.settings, self._registration.before(made))
 
@@ -334,7 +351,9 @@ class Study:
         """What the session works on, or is planned for."""
         settings = self.settings
         gpus, cores = machine_of(settings.device, settings.gpus, settings.cores)
-        return Machine(cores, worker_count(self.plan.per_gpu, settings.workers, gpus, cores), gpus)
+        # In this process there is one job at a time.
+        workers = 1 if settings.executor == "inline" else settings.workers
+        return Machine(cores, worker_count(self.plan.per_gpu, workers, gpus, cores), gpus)
 
     def plan_lines(self, *, every: bool = False) -> list[str]:
         """The plan as tables by condition and task, its time, and what cannot be done; first what departs from a seal.

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -246,12 +247,19 @@ def shipped() -> list[Finding]:
 
 
 def storage() -> list[Finding]:
-    """Whether runs and data can be kept."""
+    """Whether runs and data can be kept: tried, by a file that is gone again.
+
+    What permission bits say holds neither for root, nor on a mount that is read-only or full, nor under access lists.
+    """
     folder = home()
-    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
-        return [Finding("storage", "works", str(folder), required=True)]
-    return [Finding("storage", "broken", f"{existing} cannot be written", "Set DTCLAIMS_HOME.", required=True)]
+    existing = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
+    try:
+        with tempfile.TemporaryFile(dir=existing) as file:
+            file.write(b"1")
+    except OSError as error:
+        said = f"{existing} cannot be written: {error.strerror}"
+        return [Finding("storage", "broken", said, "Set DTCLAIMS_HOME.", required=True)]
+    return [Finding("storage", "works", str(folder), required=True)]
 
 
 def compiled() -> list[Finding]:

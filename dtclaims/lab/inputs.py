@@ -139,15 +139,10 @@ def find_backbone(
     own = own_folder(name, number)
     if own is not None:
         return _folder_identity(own, own.name, source)
-    size = name.rpartition("-")[2]
+    made = making(source, name, number)
     if number == FIRST:
-        return Unavailable(
-            f"the backbone {name} is not shipped with this version", f"Make it: `{_pretrain_command(source, size)}`."
-        )
-    return Unavailable(
-        f"the backbone {name}@{number} is not here: number {FIRST} ships, the others are made",
-        f"Make it: `{_pretrain_command(source, size)} --seed {number}`.",
-    )
+        return Unavailable(f"the backbone {name} is not shipped with this version", made)
+    return Unavailable(f"the backbone {name}@{number} is not here: what does not ship is made", made)
 
 
 def to_be_made(source: str, scale: Scale, number: int = FIRST) -> dict[str, Any]:
@@ -245,7 +240,7 @@ def _named(name: str, source: str) -> dict[str, Any]:
             "no such checkpoint here",
             given=numbered(name),
             expected=f"a folder {folder_name(base_in(name), number)} in {home() / 'backbones'}",
-            remedy=f"Make it: `dtclaims pretrain` with --seed {number}.",
+            remedy=making(name.partition("-")[0], base_in(name), number),
         )
     return _folder_identity(folder, folder.name, source)
 
@@ -331,13 +326,37 @@ def _check_kind(shape: Mapping[str, Any], source: str, folder: Path) -> None:
         )
 
 
+def making(source: str, name: str, number: int) -> str:
+    """How a checkpoint of ours is made that is not here: by the settings of number 1, where that one is.
+
+    Args:
+        source: `language`, `image`, `iid` or `markov`.
+        name: of the first, such as `language-small`.
+        number: of the one that is wanted.
+    """
+    command = _pretrain_command(source, name.rpartition("-")[2])
+    if number == FIRST:
+        return f"Make it: `{command}`. {OTHER_RECIPES}"
+    command += f" --seed {number}"
+    first = own_folder(name, FIRST)
+    settings = {} if first is None else checked_card(first).get("settings", {})
+    if not all(isinstance(settings.get(part), int) for part in ("updates", "batch")):
+        return f"Make it: `{command}`. {OTHER_RECIPES}"
+    command += f" --updates {settings['updates']} --batch {settings['batch']}"
+    return f"Make it with the settings of number {FIRST}: `{command}`. If its corpus is another, the report says so."
+
+
+OTHER_RECIPES = "These are weights of the usual recipe: those of a registration or of stored runs may be of another."
+
+
 def _pretrain_command(source: str, scale: str) -> str:
+    """A command line that can be pasted as it stands."""
     if source in ("iid", "markov"):
         return f"dtclaims pretrain synthetic --kind {source} --scale {scale}"
-    kind = "text" if source == "language" else "image"
+    kind, out = ("text", "corpus") if source == "language" else ("image", "photographs")
     return (
-        f"dtclaims pretrain corpus --kind {kind} --out corpus && "
-        f"dtclaims pretrain {source} --scale {scale} --corpus corpus"
+        f"dtclaims pretrain corpus --kind {kind} --out {out} && "
+        f"dtclaims pretrain {source} --scale {scale} --corpus {out}"
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
-from dtclaims.addresses import key_of
+from dtclaims.addresses import differences, key_of
 from dtclaims.errors import BackboneError, StoreError, UsageError
 from dtclaims.harness.lab import (
     Circumstances,
@@ -39,7 +39,7 @@ from dtclaims.lab.data.simulators import (
 )
 from dtclaims.lab.design import words
 from dtclaims.lab.design.arms import ARMS, get_arm
-from dtclaims.lab.design.checkpoints import FIRST, number_for, parse_checkpoints
+from dtclaims.lab.design.checkpoints import FIRST, folder_name, number_for, parse_checkpoints
 from dtclaims.lab.design.options import OPTIONS
 from dtclaims.lab.design.scales import SCALES, Scale, get_scale
 from dtclaims.lab.design.spec import ROLES, Budget, RunSpec, rehearsed, resolve
@@ -56,6 +56,7 @@ from dtclaims.lab.inputs import (
     find_backbone,
     find_data,
     find_simulator,
+    making,
     numbers_at_hand,
     portable,
     recipe_of,
@@ -68,6 +69,7 @@ from dtclaims.lab.measurements import MEASUREMENTS
 from dtclaims.lab.paper.readings import PaperReadings
 from dtclaims.lab.regime import regime
 from dtclaims.lab.views import VIEWS
+from dtclaims.places import home
 
 Identity = Mapping[str, Any]
 
@@ -135,7 +137,8 @@ class Session:
             name = self.simulator
             here = None if self._only_recorded else find_simulator(name)
             theirs = self._recorded.simulators.get(name) or ([{"name": name}] if self._only_recorded else [])
-            self._simulator = self._here_or_theirs(here, theirs, f"the simulator {name}", f"runs in {name}")
+            choose = "install the version that is meant"
+            self._simulator = self._here_or_theirs(here, theirs, f"the simulator {name}", f"runs in {name}", choose)
         return self._simulator
 
     def _unlike_recipes(self) -> list[str]:
@@ -299,7 +302,8 @@ class Session:
         if key not in self._data:
             here = None if self._only_recorded else find_data(task, scale, self.sources.data, simulator=self.simulator)
             theirs = self._recorded.data.get(task, [])
-            self._data[key] = self._here_or_theirs(here, theirs, f"the data of {task}", f"runs on {task}")
+            choose = "name the set with --data"
+            self._data[key] = self._here_or_theirs(here, theirs, f"the data of {task}", f"runs on {task}", choose)
         return self._data[key]
 
     def _backbone(self, source: str, scale: Scale, number: int, *, sizes_only: bool) -> dict[str, Any] | Unavailable:
@@ -318,7 +322,10 @@ class Session:
                 here = None if self._only_recorded else find_backbone(source, scale, given, number)
                 theirs = self._recorded.backbones_of(source, number, self.sources.checkpoints, sizes_only=sizes_only)
                 what = f"the {source} backbone" if number == FIRST else f"the {source} backbone number {number}"
-                self._backbones[key] = self._here_or_theirs(here, theirs, what, f"runs with {what}")
+                hub = scale.backbones[source].startswith("hub:")
+                place = home() / "backbones" / folder_name(scale.backbones[source], number)
+                choose = f"name it with --{source}-model" if hub else f"put the one that is meant into {place}"
+                self._backbones[key] = self._here_or_theirs(here, theirs, what, f"runs with {what}", choose)
             self._check_unlike(source)
         return self._backbones[key]
 
@@ -340,7 +347,7 @@ class Session:
                 raise BackboneError(
                     f"numbers {same} and {number} of the {source} backbone are one checkpoint",
                     given=f"sha256 {one['sha256']} twice",
-                    remedy=f"Make one that is its own: `dtclaims pretrain` with --seed {number}.",
+                    remedy=f"Put number {number} aside. {making(source, self.scale.backbones[source], number)}",
                 )
         shapes = [(number, one.get("config")) for number, one in found.items()]
         for number, shape in shapes[1:]:
@@ -354,21 +361,21 @@ class Session:
                 )
 
     def _here_or_theirs(
-        self, here: dict[str, Any] | Unavailable | None, theirs: Sequence[Identity], what: str, of: str
+        self, here: dict[str, Any] | Unavailable | None, theirs: Sequence[Identity], what: str, of: str, choose: str
     ) -> dict[str, Any] | Unavailable:
-        """What is at hand, else what most recorded results had."""
+        """What is at hand, else what most recorded results had; where as many had another, it says how to choose."""
         if here is not None and not isinstance(here, Unavailable):
             return here
         if not theirs:
             return here or Unavailable(f"the evidence holds no {of}", "Make them, and the evidence again.")
         by_key = {key_of(one): one for one in theirs}
-        (key, count), *_ = Counter(map(key_of, theirs)).most_common()
+        (key, count), *fewer = Counter(map(key_of, theirs)).most_common()
         if here is not None:
             taken = by_key[key]
-            name = taken.get("name") or taken.get("kind") or str(taken.get("sha256"))[:12]
-            self.notes.append(
-                f"{what}, not at hand here, is taken to be {name}, of {count} of {len(theirs)} stored runs"
-            )
+            told = f"{what}, not at hand here, is taken to be {_called(taken)}, of {count} of {len(theirs)} stored runs"
+            if tied := [_called(by_key[other], beside=taken) for other, n in fewer if n == count]:
+                told += f"; as many are of {' and of '.join(tied)}: to choose, {choose}"
+            self.notes.append(told)
         return dict(by_key[key])
 
     def inputs_at_hand(self) -> tuple[Sequence[Identity], bool]:
@@ -401,6 +408,15 @@ class Session:
             return replace(job, needs=needs)
         spec, inputs = job.order.spec, job.order.inputs
         return run_job(rehearsed(spec), inputs, device=job.device, precision=job.precision, rehearses=spec)
+
+
+def _called(recorded: Identity, *, beside: Identity | None = None) -> str:
+    """What a recorded input is called; beside another of that name, with what they differ in."""
+    called = str(recorded.get("name") or recorded.get("kind") or str(recorded.get("sha256"))[:12])
+    if beside is None or called != _called(beside):
+        return called
+    names = sorted({name for name, _, _ in differences(recorded, beside)})
+    return f"another {called}, which differs in {', '.join(names[:3])}{', …' if len(names) > 3 else ''}"
 
 
 def _loading(inputs: Inputs) -> Callable[[Progress], None]:

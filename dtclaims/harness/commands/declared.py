@@ -25,6 +25,8 @@ JSON = Argument.of("--json", action="store_true", help="as JSON")
 TESTS_ONLY = ("expect", "compare", "fail_on")
 """Options that say when a test fails; commands have none."""
 HERE = tuple(one for one in OPTIONS if one.name not in TESTS_ONLY)
+AT_WORK = ("executor", "ray_address", "workers", "gpus", "cores", "time_limit", "logger")
+"""Options that say how jobs are done; commands that do none refuse them, and leave them out of their help."""
 
 
 def settings_of(options: argparse.Namespace, *, stored: bool, planned: bool = False) -> Settings:

@@ -39,7 +39,7 @@ def make(claims: Sequence[Claim], settings: Settings, out: Path, choices: Mappin
     gathered = gather(cells_of(claims, settings), settings)
     study = gathered.study
     document = study.document([study.judge(cell) for cell in study.cells])
-    content = content_of(study, command=command_of(out, choices, claims))
+    content = content_of(study, command=command_of(out, choices, claims, study.declared))
     if (registration := document.provenance.registration) is not None:
         content["made"]["registration"] = registration.to_json()
     _check_kept(out, content)

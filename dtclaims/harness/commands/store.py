@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dtclaims.errors import Damaged, OtherVersion, StoreError, StoreLocked
+from dtclaims.errors import StoreError, StoreLocked
 from dtclaims.files import read_json, reading
 from dtclaims.harness.commands.declared import table
 from dtclaims.harness.commands.parser import FOLDER, ending, option
+from dtclaims.harness.counting import count
 from dtclaims.harness.declare.registry import load_claims, load_lab
 from dtclaims.harness.engine.room import size
 from dtclaims.harness.engine.timeline import minutes, read, told
@@ -23,11 +24,13 @@ from dtclaims.harness.store.archive import export_store, import_store
 from dtclaims.harness.store.lines import TIMELINES
 from dtclaims.harness.store.store import Store
 from dtclaims.harness.store.upkeep import (
+    FINISHED,
     Entry,
     Wanted,
     damaged,
     delete,
     entries,
+    flaw,
     matching_runs,
     reasons,
     repair,
@@ -41,8 +44,6 @@ def _open(options: argparse.Namespace, *, create: bool = False) -> Store:
 
 
 def _ls(options: argparse.Namespace) -> int:
-    from dtclaims.harness.report.wording import count
-
     store = _open(options)
     every = entries(store, options.pattern)
     found = [one for one in every if options.measurements or one.kind != "measurement"]
@@ -83,18 +84,26 @@ def _verify(options: argparse.Namespace) -> int:
 def _gc(options: argparse.Namespace) -> int:
     store = _open(options)
     going, staying = list[Entry](), list[Entry]()
-    unused: dict[str, list[Entry]] = defaultdict(list)
+    flawed, unused, paused = (defaultdict[str, list[Entry]](list) for _ in range(3))
     for entry, why in reasons(store, _wanted(store, options.claims)):
-        if why is None:
+        if amiss := flaw(store, entry):
+            flawed[amiss].append(entry)
+        elif why is None:
             staying.append(entry)
         elif entry.is_result and not options.results:
             unused[why].append(entry)
+        elif entry.has_state and why != FINISHED and not options.unfinished:
+            paused[why].append(entry)
         else:
             going.append(entry)
             print(_line(entry, why))
     if results := [entry for entry in going if entry.is_result]:
         print(f"{_total(results)} of these are results: first make the evidence that is wanted, or export them")
     print(f"stay, since sessions here may use them: {_total(staying)}")
+    for amiss, some in flawed.items():
+        print(f"stay, {amiss}: {_total(some)}; `dtclaims store verify` names them")
+    for why, some in paused.items():
+        print(f"stay without --unfinished, since a session elsewhere may go on with them: {_total(some)} ({why})")
     for why, some in unused.items():
         print(f"stay without --results, since evidence may still be made of them: {_total(some)} ({why})")
         staying += some
@@ -106,25 +115,19 @@ def _gc(options: argparse.Namespace) -> int:
         print(f"{len(going)} entries would go, {size(sum(one.size for one in going) + held)} be freed; --yes does it")
         return 0
     gone = [entry for entry in going if delete(store, entry)]
-    freed, busy, unusable = sum(entry.size for entry in gone), len(going) - len(gone), 0
+    freed, busy = sum(entry.size for entry in gone), len(going) - len(gone)
     for entry in runs:
         try:
             with store.lock(entry.key):
                 freed += store.drop_checkpoints(entry.key)
         except StoreLocked:
             busy += 1
-        except (Damaged, OtherVersion):
-            unusable += 1
     print(f"{len(gone)} entries gone, {size(freed)} freed; left, because another process is at them: {busy}")
-    if unusable:
-        print(f"left, because they cannot be read: {unusable}; `dtclaims store verify` names them")
     return 0
 
 
 def _total(some: Sequence[Entry]) -> str:
     """How many entries of each kind, and how large they are."""
-    from dtclaims.harness.report.wording import count
-
     kinds = Counter(entry.kind for entry in some)
     each = ", ".join(count(number, kind) for kind, number in kinds.items())
     return f"{each}, {size(sum(entry.size for entry in some))}" if some else "nothing"
@@ -251,6 +254,11 @@ COMMANDS = (
             "--results",
             action="store_true",
             help="delete results too that only evidence can be made of: of other code, versions or data",
+        ),
+        Argument.of(
+            "--unfinished",
+            action="store_true",
+            help="delete states too that only a session elsewhere may go on with: of other code, versions or data",
         ),
         Argument.of("--drop-checkpoints", action="store_true", help="drop the checkpoints of the runs that stay, too"),
         FOLDER,

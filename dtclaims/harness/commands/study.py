@@ -9,28 +9,39 @@ from typing import Any
 from dtclaims.errors import UsageError
 from dtclaims.harness.commands import declared, registration
 from dtclaims.harness.commands import evidence as evidence_commands
-from dtclaims.harness.commands.declared import HERE, ONLY, chosen, settings_of, write_report
+from dtclaims.harness.commands.declared import AT_WORK, HERE, ONLY, chosen, settings_of, write_report
 from dtclaims.harness.commands.parser import FOLDER, ending, option
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.lab import Argument, Command, Option
-from dtclaims.harness.options import value_of, words
+from dtclaims.harness.options import KNOWN, flag, value_of, words
 from dtclaims.harness.plan.cells import cells_of
 from dtclaims.harness.study import Study
 
 
 def commands(own: Sequence[Option]) -> tuple[Command, ...]:
     """The commands, with a lab's own options."""
-    options_of = (
-        *map(option, (*HERE, *own)),
-        ONLY,
-        FOLDER,
-    )
+    every = (*HERE, *own)
 
     def study(word: str, text: str, run: Any, *arguments: Argument) -> Command:
-        return Command((word,), text, run, (*arguments, *options_of))
+        return Command((word,), text, run, (*arguments, *map(option, every), ONLY, FOLDER))
 
-    names = [one.name for one in (*HERE, *own)]
+    def judging(word: str, text: str, run: Any, *arguments: Argument) -> Command:
+        """A command that does no job, nor plans one for a machine."""
+
+        def checked(options: argparse.Namespace) -> Any:
+            if given := [flag(KNOWN[name]) for name in AT_WORK if getattr(options, name) is not None]:
+                raise UsageError(
+                    f"{word} does no job",
+                    given=", ".join(given),
+                    remedy="Leave out what says how jobs are done; `dtclaims run` takes it.",
+                )
+            return run(options)
+
+        hidden = (option(one, help=argparse.SUPPRESS) if one.name in AT_WORK else option(one) for one in every)
+        return Command((word,), text, checked, (*arguments, *hidden, ONLY, FOLDER))
+
+    names = [one.name for one in every]
 
     def judge(options: argparse.Namespace) -> None:
         if options.files:
@@ -65,7 +76,7 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
             Argument.of("--all", action="store_true", help="a line per run too"),
         ),
         study("run", "do the jobs that are missing, and judge", _run),
-        study(
+        judging(
             "judge",
             "judge what is stored, or files of evidence, and print the verdicts; does no job",
             judge,
@@ -88,7 +99,7 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
                 help="lines, or markdown: a matrix of what was run (default: lines)",
             ),
         ),
-        study(
+        judging(
             "evidence",
             "write the stored results that verdicts rest on into one file; does no job",
             evidence,
@@ -105,7 +116,7 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
                 help="write this file, which holds no declarations, again with today's (default: write what is stored)",
             ),
         ),
-        study(
+        judging(
             "report",
             "judge what is stored and write the report, or render a report.json again",
             _report,
@@ -116,7 +127,7 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
                 help="what to write, of json, html, md, csv, badge, crate (default: json,html,md)",
             ),
         ),
-        study(
+        judging(
             "explain",
             "say why a job's result is, or is not, found in the store",
             _explain,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dtclaims.device import cpu_count, device_class, gpus_for
+from dtclaims.device import device_class
 from dtclaims.errors import StoreError
 from dtclaims.harness.engine.progress import TRAIN, Expected
 from dtclaims.harness.engine.room import full
@@ -66,6 +66,8 @@ class Agenda:
         """By key, in how large a group a job is planned, once `expected` knows the machine."""
         self._slowed: dict[str, float] = {}
         """By key, what the plan expects of the company that a job is in."""
+        self.lasting: dict[str, float] = {}
+        """By key, wall seconds that a job takes in that company, once `expected` knows the machine."""
         self._ready: list[tuple[int, int, Order]] = []
         """Sorted: first what others waited for or what is tried again, then as planned."""
         self._after: dict[str, list[PlannedJob]] = defaultdict(list)
@@ -138,16 +140,17 @@ class Agenda:
         """Why a job is done although its result is stored; None if it is not."""
         return self._again.get(one.key)
 
-    def expected(self, workers: int) -> dict[str, Expected]:
+    def expected(self, machine: Machine) -> dict[str, Expected]:
         """All that is to be done, with how long it is expected to take, in the order in which it is expected to start.
 
         Args:
-            workers: how many jobs, or groups of them, are done at once.
+            machine: that does it.
         """
-        machine = self._machine = Machine(cpu_count(), max(1, workers), len(gpus_for(self._plan.device)))
+        self._machine = machine
         self._most_together = self._plan.most_together(self._ordered, machine)
         planned = self._plan.schedule(self._ordered, machine).jobs
         self._slowed = {key: one.slowed for key, one in planned.items()}
+        self.lasting = {key: one.seconds for key, one in planned.items()}
         if any(map(_fills, self._ordered)):
             # That is counted apart: what others take is what they would take without it.
             planned = self._plan.schedule(map(_beside_none, self._ordered), machine).jobs

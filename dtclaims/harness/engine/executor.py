@@ -4,7 +4,6 @@ import math
 import signal
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -17,22 +16,21 @@ from dtclaims.harness.engine.agenda import Agenda, Outcome
 from dtclaims.harness.engine.background import Background
 from dtclaims.harness.engine.engine import EXECUTORS, Advanced, Ended, Engine, Event, Noted, Spent, imported
 from dtclaims.harness.engine.inline import Inline
+from dtclaims.harness.engine.limit import counted, in_time, no_time_for
 from dtclaims.harness.engine.loggers import check_loggers
 from dtclaims.harness.engine.processes import Processes
-from dtclaims.harness.engine.progress import Display, clock, count
+from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.engine.ray_cluster import RayCluster
 from dtclaims.harness.engine.timeline import MEASUREMENT, RUN, Timeline
 from dtclaims.harness.engine.work import Group, Order
 from dtclaims.harness.lab import Session
 from dtclaims.harness.plan.cells import Name
+from dtclaims.harness.plan.estimate import Machine
 from dtclaims.harness.plan.plan import Plan, PlannedJob
 from dtclaims.harness.store.store import Store
 
 LOOK = 0.5
 """Seconds between two looks at what is made in the background."""
-SPARE = 0.1
-"""Share of what a job is expected to take by which it has to end before a session's limit, as estimates are not exact.
-Ours."""
 
 
 class _OutOfTime(Exception):
@@ -94,7 +92,8 @@ def execute(
                 if background.busy and isinstance(engine, Processes):
                     engine.warm(folder, len(agenda.jobs()))
                 timeline.tell("begin", device=plan.device, workers=engine.slots, jobs=len(agenda.jobs()))
-                display.begin(agenda.expected(engine.slots), engine.slots)
+                machine = Machine(cpu_count(), max(1, engine.slots), len(gpus_for(plan.device)))
+                display.begin(agenda.expected(machine), engine.slots)
                 _carry_out(agenda, engine, background, display, timeline, until)
         except KeyboardInterrupt:
             display.note("stopped; the same command goes on, unfinished runs after their last saved epoch")
@@ -111,15 +110,8 @@ def execute(
 
 def _told_left(left: Sequence[PlannedJob], display: Display, *, begun: bool) -> str:
     if begun:
-        return f"no time for {_counted(left)}; the same command goes on"
-    # It would begin nothing again.
-    shortest = clock(min(display.takes([one.key]) for one in left))
-    return f"no time for {_counted(left)}: the shortest is expected to take {shortest}; allow a longer --time-limit"
-
-
-def _counted(jobs: Sequence[PlannedJob]) -> str:
-    kinds = Counter(RUN if one.job.keeps_files else MEASUREMENT for one in jobs)
-    return " and ".join(count(n, kind) for kind, n in kinds.items())
+        return f"no time for {counted(left)}; the same command goes on"
+    return no_time_for(left, lambda key: display.takes([key]))
 
 
 @contextmanager
@@ -214,7 +206,7 @@ def _carry_out(
         """Whether jobs that are done together are expected to end before the limit, with something to spare."""
         if until is None:
             return True
-        return time.monotonic() + pause + (1 + SPARE) * display.takes([order.key for order in group]) <= until
+        return in_time(display.takes([order.key for order in group]), until - time.monotonic() - pause)
 
     def held() -> float | None:
         hold = engine.hold(agenda.coming(fits)) if isinstance(engine, Processes) else None

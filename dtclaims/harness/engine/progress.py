@@ -397,8 +397,3 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def count(number: int, what: str) -> str:
-    """A number with its noun: `1 run`, `5 runs`. Reports have their own (`report.wording`), which no engine loads."""
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -11,7 +11,7 @@ from dtclaims.device import device_class
 from dtclaims.errors import StoreError
 from dtclaims.harness.commit import commit_of
 from dtclaims.harness.declare.claim import Claim
-from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims
+from dtclaims.harness.declare.registry import DEFAULT_FOLDER
 from dtclaims.harness.evidence.contents import INPUTS
 from dtclaims.harness.evidence.form import KIND, RESULTS_ONLY
 from dtclaims.harness.evidence.lines import Table, rounded_to
@@ -178,14 +178,23 @@ def portable_folder(folder: Path) -> str:
     return folder.name
 
 
-def command_of(out: Path, choices: Mapping[str, str | None], claims: Sequence[Claim]) -> str:
-    """The command line that makes a file again, without places on this machine."""
+def command_of(
+    out: Path, choices: Mapping[str, str | None], claims: Sequence[Claim], declared: Mapping[str, Claim]
+) -> str:
+    """The command line that makes a file again, without places on this machine.
+
+    Args:
+        out: the file.
+        choices: as typed.
+        claims: that are judged.
+        declared: all that are declared beside them, by id.
+    """
     words = ["dtclaims", "evidence", out.name]
     for name, value in choices.items():
         if value is not None and name not in PLACES:
             words += [f"--{name.replace('_', '-')}", Path(value).name]
     folder = claims[0].file.parent
-    if len(claims) < len(load_claims(folder)):
+    if len(claims) < len(declared):
         words += [word for claim in claims for word in ("--claim", claim.id)]
     if folder.resolve() != DEFAULT_FOLDER:
         words += ["--claims", portable_folder(folder)]

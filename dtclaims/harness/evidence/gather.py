@@ -1,6 +1,6 @@
 """Which of a store's results a study rests on, whatever code and versions made them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,8 +40,8 @@ def gather(cells: Sequence[Cell], settings: Settings) -> Gathered:
         StoreError: the store is not ours.
     """
     store, notes, lab = Store(settings.store), list[str](), settings.lab
-    stored = [run.identity for run in _sound_runs(store, notes) if _fits(run, settings)]
-    wish = Wish(settings.scale.name, settings.tasks, False, settings.options, recorded=stored)
+    recorded = [run.identity for run in _sound_runs(store, notes) if _fits(run, settings)]
+    wish = Wish(settings.scale.name, settings.tasks, False, settings.options, recorded=recorded)
     session = lab.session(wish)
     # What a file recommends is for another machine: what this one has and is to spend says nothing there. A seal is
     # named all the same: runs that are made without it are not of the study.
@@ -49,9 +49,10 @@ def gather(cells: Sequence[Cell], settings: Settings) -> Gathered:
     typed = {name: value for name, value in settings.given.items() if name in kept}
     given = replace(settings, session=session, given=typed)
     present = Study(cells, given)
-    needed = [run.identity for run in present.plan.runs.values()]
-    notes += _on_others(needed, stored, lab)
-    runs = _choose(needed, stored, "runs", lab, notes)
+    needed = dict(_meant((run.identity for run in present.plan.runs.values()), lab))
+    stored = _meant(recorded, lab)
+    notes += _on_others(needed, stored)
+    runs = _choose(needed, stored, "runs", notes)
     planned = Study(cells, given, recorded=Recorded(lab, runs))
     wanted: dict[str, list[Identity]] = {}
     for one in planned.plan.values.values():
@@ -59,8 +60,13 @@ def gather(cells: Sequence[Cell], settings: Settings) -> Gathered:
     measured = [one for one in _measured(store, notes) if "what" in one]
     chosen = [
         identity
-        for name, needed in wanted.items()
-        for identity in _choose(needed, [i for i in measured if _quantity(i) == name], f"values of {name}", lab, notes)
+        for name, values in wanted.items()
+        for identity in _choose(
+            dict(_meant(values, lab)),
+            _meant((one for one in measured if _quantity(one) == name), lab),
+            f"values of {name}",
+            notes,
+        )
     ]
     study = Study(cells, given, recorded=Recorded(lab, [*runs, *chosen]))
     return Gathered(study, [*session.notes, *notes])
@@ -102,12 +108,16 @@ def _measured(store: Store, notes: list[str]) -> Iterator[Identity]:
         yield identity
 
 
+def _meant(identities: Iterable[Identity], lab: Lab) -> list[tuple[str, Identity]]:
+    """Results, each behind a key of what it is of, whatever made it."""
+    return [(key_of(lab.meaning(identity)), identity) for identity in identities]
+
+
 def _choose(
-    needed: Sequence[Identity], stored: Sequence[Identity], what: str, lab: Lab, notes: list[str]
+    present: Mapping[str, Identity], stored: Sequence[tuple[str, Identity]], what: str, notes: list[str]
 ) -> list[Identity]:
     """Of the stored results that are of something needed, those of the version that has most of it."""
-    present = {key_of(lab.meaning(identity)): identity for identity in needed}
-    left = [_Made(of, one, present[of]) for one in stored if (of := key_of(lab.meaning(one))) in present]
+    left = [_Made(of, one, present[of]) for of, one in stored if of in present]
     now: dict[str, object] = {}
     for of, identity in present.items():
         now |= _Made(of, identity, identity).facts
@@ -126,12 +136,11 @@ def _choose(
     return list((taken or {}).values())
 
 
-def _on_others(needed: Sequence[Identity], stored: Sequence[Identity], lab: Lab) -> list[str]:
+def _on_others(needed: Mapping[str, Identity], stored: Sequence[tuple[str, Identity]]) -> list[str]:
     """A note on stored runs that would be of something needed, were they not on other data or weights: whoever has made
     a checkpoint again would else miss them without a word."""
-    meant = {key_of(lab.meaning(one)) for one in needed}
-    alike = {_on_any(one): one for one in needed}
-    others = [one for one in stored if key_of(lab.meaning(one)) not in meant]
+    alike = {_on_any(one): one for one in needed.values()}
+    others = [one for of, one in stored if of not in needed]
     pairs = [(_inputs(alike[known]), _inputs(one)) for one in others if (known := _on_any(one)) in alike]
     if not pairs:
         return []

@@ -13,7 +13,7 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from dtclaims.harness.judge.entries import Attribution, Effect, Entry, Moved, Variant
+from dtclaims.harness.judge.entries import SEED, Attribution, Effect, Entry, Moved, Variant
 from dtclaims.harness.judge.words import UNDECIDED
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.plan.plan import Plan
@@ -151,7 +151,7 @@ def moved(base: Entry, other: Entry) -> Moved:
     if not differences:
         return NOTHING
     n, mean = len(differences), statistics.fmean(differences)
-    shared = any(one.over is not None and one.over.unit != "seed" for one in (base, other))
+    shared = any(one.unit != SEED for one in (base, other))
     if n < FEWEST_SEEDS or base.statistics is None or shared:
         return Moved(mean, None, None)
     half = t_quantile(1 - base.statistics.level, n - 1) * statistics.stdev(differences) / math.sqrt(n)

@@ -52,6 +52,10 @@ class Registration(Record):
     """Choices of the session (`seeds`) and ids of claims that were judged as declared otherwise."""
 
 
+BEYOND = "runs with a switch at its other value were not registered, and no verdict rests on them"
+"""What is said of `--attribute` and `--factor` under a registration."""
+
+
 @dataclass(frozen=True)
 class FromEvidence(Record):
     """The file of evidence that a report was judged from: results are as old as it is, whenever they are judged."""

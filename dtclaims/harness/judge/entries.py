@@ -236,12 +236,16 @@ class Reach(Record):
     refuted_from: Count | None
 
 
+SEED = "seed"
+"""What is counted as one where seeds share nothing that varies."""
+
+
 @dataclass(frozen=True)
 class Over(Record):
     """What the interval runs over, and what it says nothing about."""
 
     text: str
-    unit: Name = "seed"
+    unit: Name = SEED
     """What is counted as one."""
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Of each factor that seeds may share, such as a pre-trained checkpoint, those that were judged."""
@@ -388,6 +392,11 @@ class Entry(Record):
     def key(self) -> Key:
         """What identifies an entry in a report."""
         return self.id, self.protocol, self.scale
+
+    @property
+    def unit(self) -> str:
+        """What its `n` counts."""
+        return SEED if self.over is None else self.over.unit
 
     @property
     def decided(self) -> bool:

@@ -22,7 +22,7 @@ from dtclaims.harness.judge.builder import (
     with_parts,
 )
 from dtclaims.harness.judge.calibration import drawn_effects, readings
-from dtclaims.harness.judge.entries import Entry, Over, PaperValue, Reach, RunUsed
+from dtclaims.harness.judge.entries import SEED, Entry, Over, PaperValue, Reach, RunUsed
 from dtclaims.harness.judge.factors import factors_of
 from dtclaims.harness.judge.looks import look
 from dtclaims.harness.judge.reachable import reach_of, testable, tested
@@ -78,7 +78,7 @@ class Judge:
     def declared(self, cell: Cell) -> Declared:
         """What an entry says before anything is judged, with what its seeds can say at all."""
         factors = factors_of(self.plan, cell)
-        over = Over(factors.sentence(), " with the ".join(factors.varying) or "seed", factors.levels)
+        over = Over(factors.sentence(), " with the ".join(factors.varying) or SEED, factors.levels)
         return replace(
             declared_of(cell),
             over=over if factors.by_seed else None,

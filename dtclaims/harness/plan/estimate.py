@@ -159,7 +159,7 @@ class _Simulation:
         for one in works:
             for key in self._waits[one.key]:
                 self._after[key].append(one)
-        self._prepared = _prepared(works, machine)
+        self._prepared = prepared([one.cost for one in works], machine)
         """Name → when what is made in the background is there."""
         self._made: dict[tuple[str, int | None], float] = {}
         """What is made once, by which worker, or by any → when it is there."""
@@ -268,9 +268,9 @@ class _Simulation:
                     self._put(one)
 
 
-def _prepared(works: Iterable[Work], machine: Machine) -> Mapping[str, float]:
+def prepared(costs: Iterable[Cost], machine: Machine) -> Mapping[str, float]:
     """When what the session makes in the background is there: one after the other, each on all cores."""
-    once = {one.name: one.seconds for work in works for one in work.cost.once if one.by == "session"}
+    once = {one.name: one.seconds for cost in costs for one in cost.once if one.by == "session"}
     found, now = {}, 0.0
     for name, seconds in once.items():
         now += seconds / machine.cores

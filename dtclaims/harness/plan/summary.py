@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dtclaims.harness.engine.limit import forecast
 from dtclaims.harness.engine.progress import clock
 from dtclaims.harness.engine.room import bytes_needed, size
 from dtclaims.harness.lab import Lab, Unavailable
@@ -73,7 +74,7 @@ def plan_lines(
     return [
         *(_each(plan) if every else ()),
         *_tables(plan, lab.shown),
-        *_total(plan, missing, planned, machine, limit),
+        *_total(plan, missing, planned, machine, store, limit),
         *made_otherwise(plan, store, lab),
         *_room(plan, missing, store),
         *(f"needed first: {_told(one, every=every)}" for one in absent(plan, cells)),
@@ -150,7 +151,7 @@ def _columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 
 
 def _total(
-    plan: Plan, missing: Sequence[PlannedJob], planned: Schedule, machine: Machine, limit: float | None
+    plan: Plan, missing: Sequence[PlannedJob], planned: Schedule, machine: Machine, store: Store, limit: float | None
 ) -> Iterator[str]:
     listed = _listed(plan)
     runs = bool(plan.runs)
@@ -161,9 +162,8 @@ def _total(
     if runs and plan.values:
         counts += f"; {len(plan.values)} measurements: {len(plan.values) - len(values)} cached, {len(values)} to take"
     yield f"{counts}, about {clock(planned.seconds)} on {machine_words(machine)}"
-    if limit is not None and to_do:
-        ended = sum(one.key in planned.jobs and planned.jobs[one.key].end <= limit for one in to_do)
-        yield f"within {clock(limit)}: about {ended} of {len(to_do)}"
+    if limit is not None and missing:
+        yield forecast(plan, store, machine, limit).told()
     # Of those that are complete nothing is scheduled.
     open_ = [keys for keys in plan.proofs.values() if not planned.jobs.keys().isdisjoint(keys)]
     if open_:

@@ -4,8 +4,10 @@ what so many seeds could have said. The same in HTML, in Markdown and in the ter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from dtclaims.harness.judge.document import Registration
+from dtclaims.harness.counting import count
+from dtclaims.harness.judge.document import BEYOND, Document, Registration
 from dtclaims.harness.judge.entries import (
+    SEED,
     Component,
     Entry,
     PaperReading,
@@ -15,7 +17,7 @@ from dtclaims.harness.judge.entries import (
 )
 from dtclaims.harness.judge.words import word
 from dtclaims.harness.report.decided import OURS, decided_alone, deciders, is_ours
-from dtclaims.harness.report.wording import count, interval, number, p_value
+from dtclaims.harness.report.wording import interval, number, p_value
 from dtclaims.harness.stats.composites import OWN
 from dtclaims.harness.stats.editions import TODAY
 
@@ -138,15 +140,15 @@ def _where(failing: Iterable[PaperReading], others: set[str]) -> str:
     return f": {', '.join(names)}" if names else ""
 
 
-def reach(found: Reach) -> str:
-    """What so many seeds could have said: `5 seeds cannot refute this; 6 can`."""
+def reach(found: Reach, unit: str = SEED) -> str:
+    """What so many seeds, or what several of them share, could have said: `5 seeds cannot refute this; 6 can`."""
     asked = (("reproduce", found.reproduced, found.reproduced_from), ("refute", found.refuted, found.refuted_from))
     able = [name for name, can, _ in asked if can]
     told = [f"can {' or '.join(able)} this"] if able else []
     for name, can, fewest in asked:
         if not can:
             told.append(f"cannot {name} this; " + (f"{fewest} can" if fewest else "no number of them can"))
-    return f"{count(found.n, 'seed')} {', but '.join(told)}"
+    return f"{count(found.n, unit)} {', but '.join(told)}"
 
 
 def standing(entry: Entry, needed: int | None) -> str:
@@ -178,7 +180,7 @@ def facts(entry: Entry, needed: int | None = None) -> list[tuple[str, str]]:
         found.append(("Size", size(entry.size)))
     found += [("Paper's own data", line) for line in paper_data(entry.paper_data)]
     if entry.reachable is not None:
-        found.append(("In reach", reach(entry.reachable)))
+        found.append(("In reach", reach(entry.reachable, entry.unit)))
     if entry.over is not None and entry.over.text:
         found.append(("Interval over", entry.over.text))
     if entry.p_value is not None and (entry.parts or entry.components):
@@ -206,3 +208,12 @@ def registration(found: Registration) -> str:
     if found.matches:
         return f"{told}; judged as declared"
     return f"{told}; judged as declared otherwise: {', '.join(found.differs) or 'the rule or the study'}"
+
+
+def registered(document: Document) -> str:
+    """The same of a report, with what was done beyond the registration; empty where none was named."""
+    if document.provenance.registration is None:
+        return ""
+    said = registration(document.provenance.registration)
+    asked = any(entry.attribution is not None and entry.attribution.variants for entry in document.claims)
+    return f"{said}; {BEYOND}" if asked else said

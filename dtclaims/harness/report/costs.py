@@ -8,10 +8,11 @@ from typing import Annotated, Protocol, TypeVar
 
 from dtclaims.errors import ReportError
 from dtclaims.files import parse_json, plain_text
+from dtclaims.harness.counting import count
 from dtclaims.harness.described import Must
 from dtclaims.harness.judge.entries import Count
 from dtclaims.harness.records import Record, read_as
-from dtclaims.harness.report.wording import count, duration
+from dtclaims.harness.report.wording import duration
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from dtclaims.harness.counting import count
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.words import Words
 from dtclaims.harness.report import listed
 from dtclaims.harness.report.document import validate
-from dtclaims.harness.report.wording import count, flat
+from dtclaims.harness.report.wording import flat
 
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 

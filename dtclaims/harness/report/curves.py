@@ -16,8 +16,9 @@ from importlib.resources import files
 from markupsafe import Markup, escape
 
 from dtclaims.errors import UsageError
+from dtclaims.harness.counting import count
 from dtclaims.harness.report.axis import Axis, padded, px
-from dtclaims.harness.report.wording import UNPRINTABLE, count, interval, number
+from dtclaims.harness.report.wording import UNPRINTABLE, interval, number
 
 WIDTH = 720
 LEFT, RIGHT = 62, 692

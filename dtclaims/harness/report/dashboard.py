@@ -10,6 +10,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from dtclaims.errors import ReportError
+from dtclaims.harness.counting import count
 from dtclaims.harness.judge.words import STATUSES, Status, word
 from dtclaims.harness.report import badge, html, markdown, over_time, view, wording
 from dtclaims.harness.report.document import replace_all
@@ -165,13 +166,13 @@ def changes_page(lines: Sequence[Line]) -> str:
     newest = {entry.first.world: entry for entry in entries}
     said = ["# What changed", ""]
     for world, entry in newest.items():
-        of = f"{wording.count(len(entry.lines), 'verdict')} at `{entry.first.commit[:10]}`, {entry.first.created[:10]}"
+        of = f"{count(len(entry.lines), 'verdict')} at `{entry.first.commit[:10]}`, {entry.first.created[:10]}"
         said += [
             f"## {markdown.escape(world)}",
             "",
             *([f"_{markdown.escape(entry.first.label)}_", ""] if entry.first.label else []),
         ]
-        said += [f"{of}; {wording.count(len(entry.changes), 'verdict')} changed.", ""]
+        said += [f"{of}; {count(len(entry.changes), 'verdict')} changed.", ""]
         said += [
             f"- `{change.line.id.replace('`', '')}` ({change.line.protocol}): "
             f"{word(change.before)} → **{word(change.line.verdict)}**{_effect(change.line)}"
@@ -240,7 +241,7 @@ def _trend(lines: Sequence[Line], commits: Sequence[str], column: view.Column) -
                 top -= height
                 bars[verdict] += f"M{10 * index} {top:.1f}h9v{height:.1f}h-9z"
     paths = "".join(f'<path class="{verdict}" d="{bar}"/>' for verdict, bar in bars.items() if bar)
-    title = f"Verdicts at the last {wording.count(len(shown), 'commit')}, reproduced at the foot"
+    title = f"Verdicts at the last {count(len(shown), 'commit')}, reproduced at the foot"
     return Markup(
         '<svg class="trend" viewBox="0 0 {} 80" preserveAspectRatio="none" role="img"><title>{}</title>{}</svg>'
     ).format(10 * len(shown), title, Markup(paths))

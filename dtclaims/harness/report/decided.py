@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from dtclaims.harness.counting import count
 from dtclaims.harness.judge.entries import Component, Effect, Entry, Key, Statistics, TrendShown
 from dtclaims.harness.judge.words import word
-from dtclaims.harness.report.wording import MINUS, count, decimals, interval, number
+from dtclaims.harness.report.wording import MINUS, decimals, interval, number
 from dtclaims.harness.stats.composites import OWN
 
 How = Literal["interval", "majority", "share", "few seeds", "check", "parts", "error", "not run", "unsaid"]

@@ -8,11 +8,12 @@ from math import isfinite
 
 from markupsafe import Markup
 
+from dtclaims.harness.counting import count
 from dtclaims.harness.judge.words import STATUSES, Status, word
 from dtclaims.harness.report import stripplot
 from dtclaims.harness.report.axis import Axis, padded, px
 from dtclaims.harness.report.history import Line
-from dtclaims.harness.report.wording import count, interval, number
+from dtclaims.harness.report.wording import interval, number
 
 LONGEST = 60
 """Commits that a drawing shows; of more, the newest."""

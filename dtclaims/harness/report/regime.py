@@ -1,12 +1,12 @@
 """The regime as text: ours and the paper's side by side."""
 
+from dtclaims.harness.counting import count
 from dtclaims.harness.judge.regime import RegimeRow, RegimeValue
-from dtclaims.harness.report import wording
 
 
 def name(row: RegimeRow) -> str:
     """Which runs, how many."""
-    return f"{row.of} ({row.protocol}, {row.scale}, {wording.count(row.n, 'run')})"
+    return f"{row.of} ({row.protocol}, {row.scale}, {count(row.n, 'run')})"
 
 
 def told(value: RegimeValue) -> str:

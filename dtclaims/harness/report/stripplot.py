@@ -9,10 +9,11 @@ from typing import Protocol
 
 from markupsafe import Markup, escape
 
+from dtclaims.harness.counting import count
 from dtclaims.harness.judge.entries import Effect, TrendShown
 from dtclaims.harness.report.axis import Axis, padded, px
 from dtclaims.harness.report.decided import OURS, is_ours
-from dtclaims.harness.report.wording import count, interval, number
+from dtclaims.harness.report.wording import interval, number
 
 WIDTH = 320
 """Units of the viewBox; the page scales the drawing to its column."""

@@ -8,11 +8,13 @@ import re
 import shlex
 import shutil
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from dtclaims.harness.counting import count
 from dtclaims.harness.judge.document import Document
-from dtclaims.harness.judge.entries import Entry, Key
+from dtclaims.harness.judge.entries import SEED, Entry, Key
 from dtclaims.harness.judge.words import VERDICTS, Status, word
 from dtclaims.harness.report import beside, regime, view, wording
 from dtclaims.harness.report.causes import report_causes
@@ -178,9 +180,11 @@ def _judged(document: Document, width: int) -> Iterator[str]:
     where, seeds = _where(document), len(document.provenance.seeds)
     level = wording.percent(1 - 2 * document.provenance.alpha)
     few = [entry.provisional for entry in rows if entry.verdict in ("reproduced", "refuted")]
-    once = f"; with fewer than {FULL_SEEDS} seeds each is provisional" if few and all(few) else ""
+    units = sorted({entry.unit for entry in rows})
+    once = f"; with fewer than {' or '.join(count(FULL_SEEDS, one) for one in units)} each is provisional"
+    once = once if few and all(few) else ""
     yield from wrapped(
-        f"claim, protocol, verdict, and what decided it over {wording.count(seeds, 'seed')} ({level} intervals, unless "
+        f"claim, protocol, verdict, and what decided it over {count(seeds, 'seed')} ({level} intervals, unless "
         f"looks or parts are paid for){once}:",
         width,
     )
@@ -320,8 +324,8 @@ def _units(command: str) -> Iterator[tuple[str, ...]]:
 
 
 def _background(document: Document, width: int) -> Iterator[str]:
-    if registered := document.provenance.registration:
-        yield from wrapped(beside.registration(registered), width)
+    if registered := beside.registered(document):
+        yield from wrapped(registered, width)
     for row in document.regime:
         yield from wrapped(f"regime: {regime.line(row)}", width)
 
@@ -383,7 +387,8 @@ def _next(document: Document, again: str) -> list[tuple[str, str]]:
     registered = document.provenance.registration is not None
     if not registered and (few := _more_seeds(document, of["inconclusive"])):
         told, seeds = few
-        found.append((f"{told}:", f"{re.sub(r' --seeds [^ ]+', '', again)} --seeds {seeds}"))
+        # How seeds are spread over what they share is the lab's: its options are unknown here.
+        found.append((f"{told}:", f"{re.sub(r' --seeds [^ ]+', '', again)} --seeds {seeds}") if seeds else (told, ""))
     asked = any(entry.attribution is not None for entry in entries)
     if not registered and of["refuted"] and not asked and len(found) < 3:
         found.append(("see which switches a verdict hangs on:", f"{again} --attribute"))
@@ -392,18 +397,30 @@ def _next(document: Document, again: str) -> list[tuple[str, str]]:
     return found[:3]
 
 
-def _more_seeds(document: Document, open_: Sequence[Entry]) -> tuple[str, int] | None:
-    """How many seeds would help the inconclusive ones, in words and as a number; None where none would."""
-    n = len(document.provenance.seeds)
-    if n < FULL_SEEDS and open_:
-        return f"{len(open_)} inconclusive; from {FULL_SEEDS} seeds on no verdict is provisional", FULL_SEEDS
+def _more_seeds(document: Document, open_: Sequence[Entry]) -> tuple[str, int | None] | None:
+    """What would help the inconclusive ones, in words; how many seeds that is, None where something that several seeds
+    share, such as a checkpoint, is what counts as one. None altogether where no number would help."""
+    if not open_:
+        return None
+    # Of what most are counted over.
+    units = Counter(one.unit for one in open_)
+    unit = max(units, key=lambda one: units[one])
+    alike = [one for one in open_ if one.unit == unit]
+    seeds = unit == SEED
+    n = len(document.provenance.seeds) if seeds else max(one.n for one in alike)
+    over = "" if seeds else f" over {count(n, unit)}"
+    only = "" if seeds else ", and more seeds of the same make none"
+    if n < FULL_SEEDS:
+        told = f"{len(alike)} inconclusive{over}; from {count(FULL_SEEDS, unit)} on no verdict is provisional{only}"
+        return told, FULL_SEEDS if seeds else None
     needed = sorted(
         one.statistics.seeds_needed
-        for one in open_
+        for one in alike
         if one.statistics is not None and one.statistics.seeds_needed and n < one.statistics.seeds_needed <= MOST_SEEDS
     )
     if not needed:
         return None
     half = needed[len(needed) // 2]
     helped = sum(one <= half for one in needed)
-    return f"{half} seeds are expected to decide {helped} of {len(open_)} inconclusive", half
+    told = f"{count(half, unit)} are expected to decide {helped} of {len(alike)} inconclusive{over}{only}"
+    return told, half if seeds else None

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, Protocol, TypeVar, get_args
 
+from dtclaims.harness.counting import count
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry, Key, Part, SizeWord
 from dtclaims.harness.judge.words import PROTOCOLS, STATUSES, Status
-from dtclaims.harness.report.wording import count, section_name
+from dtclaims.harness.report.wording import section_name
 from dtclaims.harness.stats.standing import seeds_to_stand
 
 Column = tuple[str, str]

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from dtclaims.harness.counting import count
 from dtclaims.harness.judge.entries import Attribution, Component, Effect, Entry, Estimate, Moved, RunUsed, Statistics
 from dtclaims.harness.judge.exhibits import Cell
 from dtclaims.harness.judge.words import Words
@@ -128,11 +129,6 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min {rest:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def count(n: int, noun: str, plural: str = "") -> str:
-    """A number with its noun: `1 seed`, `5 seeds`."""
-    return f"{n} {noun}" if n == 1 else f"{n} {plural or noun + 's'}"
 
 
 def figure_name(id_: str) -> str:

@@ -45,6 +45,18 @@ class Entry:
         """Whether verdicts can rest on it: `dtclaims evidence` judges results as they were made, whatever made them."""
         return self.kind in ("run", "measurement")
 
+    @property
+    def has_state(self) -> bool:
+        """Whether it is an unfinished run that can be gone on with: by a session here, or by one elsewhere with other
+        code, versions, weights or claims, of which this one knows nothing."""
+        if self.kind != "unfinished run":
+            return False
+        try:
+            return is_there(self.path / STATE)
+        except StoreError:
+            # It may be there, and somebody else's.
+            return True
+
     def to_json(self) -> dict[str, Any]:
         """The entry as plain data."""
         return {"kind": self.kind, "key": self.key, "name": self.name, "bytes": self.size, "note": self.note}
@@ -272,6 +284,26 @@ def matching_runs(store: Store, pattern: str) -> list[Entry]:
     return found
 
 
+FINISHED = "its run is finished"
+"""Why nobody goes on with an unfinished run, whatever made it."""
+
+
+def flaw(store: Store, entry: Entry) -> str | None:
+    """What is amiss with a result, as far as its JSON says: no checksum of a checkpoint is computed."""
+    try:
+        if entry.kind == "measurement":
+            read_measurement(entry.path)
+        elif entry.kind == "run" and store.find(entry.key) is None:
+            return "damaged"
+    except NotPermitted:
+        return "not to be read by this user"
+    except OtherVersion:
+        return "of another version of dtclaims"
+    except StoreError:
+        return "damaged"
+    return None
+
+
 def _why_superseded(store: Store, entry: Entry) -> str | None:
     if entry.kind != "unfinished run":
         return None
@@ -280,7 +312,7 @@ def _why_superseded(store: Store, entry: Entry) -> str | None:
     except StoreError:
         return None
     # A run is made again for the checkpoints that it lacks.
-    return "its run is finished" if run is not None and not run.dropped else None
+    return FINISHED if run is not None and not run.dropped else None
 
 
 def _why_unneeded(entry: Entry, wanted: Callable[[Mapping[str, Any]], Wanted]) -> str | None:

@@ -136,9 +136,13 @@ def tried(
     failures: Mapping[str, str] | None = None,
     demands: Mapping[str, int] | None = None,
     workers: int = 2,
+    limit: float | None = None,
+    seconds: float = 0.0,
 ) -> Findings:
     """What is found where every job is made at once, or fails, and says what it takes."""
     plan = plan_of(*(job(number, together="all", most_together=2, how={"n": number % 2}) for number in range(6)))
+    for key, one in plan.jobs.items():
+        plan.jobs[key] = dataclasses.replace(one, cost=Cost(seconds=seconds))
 
     def execute(short: Plan, store: Store, display: Any) -> Outcome:
         lost = {}
@@ -163,6 +167,7 @@ def tried(
         execute=execute,
         stream=io.StringIO(),
         machine=Machine(2, workers),
+        limit=limit,
     )
 
 
@@ -175,6 +180,23 @@ def test_ready(tmp_path: Path) -> None:
     # Six results, and the states of the three of one kind, which four places could take.
     assert any(line.startswith("disk: 6.0 MB for results and at most 300.0 kB while") for line in found.lines)
     assert not list((tmp_path / "store").glob("preflight-*"))
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        (None, None),
+        (1000.0, "within 16:40: all of it"),
+        (250.0, "within 4:10: about 4 runs, no time for 2 runs; the same command goes on"),
+        (105.0, "within 1:45: no time for 6 runs: the shortest is expected to take 3:20; allow a longer --time-limit"),
+    ],
+)
+def test_what_fits_in_a_limit(tmp_path: Path, limit: float | None, said: str | None) -> None:
+    """By the session's own judgement, a tenth to spare included; where it would begin nothing, that is to be mended."""
+    found = tried(tmp_path, limit=limit, seconds=100.0)
+    assert [line for line in found.lines if line.startswith("within ")] == ([] if said is None else [said])
+    nothing = said is not None and "allow a longer" in said
+    assert found.verdict == (f"preflight: not ready: {said}" if nothing else "preflight: ready")
 
 
 def test_what_failed_is_named_first(tmp_path: Path) -> None:
@@ -321,6 +343,12 @@ def test_what_is_stored_is_not_tried(tmp_path: Path) -> None:
     said: list[str] = []
     assert one.preflight(io.StringIO(), said.append)
     assert said[0].endswith("are stored: nothing is left but to judge")
+
+
+def test_in_this_process_one_job_is_done_at_a_time(tmp_path: Path) -> None:
+    """So plans and forecasts of `--executor inline` are of one process, however many cores there are."""
+    assert study(tmp_path, ["SAMPLE-fails"], executor="inline", cores="2").machine == Machine(2, 1)
+    assert study(tmp_path, ["SAMPLE-fails"], cores="2").machine == Machine(2, 2)
 
 
 def test_claims_that_cannot_be_tested_here(run: Any) -> None:

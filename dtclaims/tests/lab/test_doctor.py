@@ -1,6 +1,8 @@
 """The doctor: real reasons, real remedies, and no patient that takes the doctor down."""
 
+import errno
 import json
+import os
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,30 @@ def test_files_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert found["policies/walker2d-medium"].required
     (tmp_path / "file").touch()
     monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path / "file" / "home"))
+    assert doctor.storage()[0].state == "broken"
+
+
+def test_the_place_for_runs_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file is really written, where the folder is or would be made, and nothing of it stays; what refuses it is
+    named with the system's reason, whatever permission bits say to root."""
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path / "home" / "of" / "mine"))
+    assert doctor.storage()[0].state == "works"
+    assert list(tmp_path.iterdir()) == []
+
+    def full(*_: object, dir: Path) -> None:
+        assert dir == tmp_path
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", full)
+    (found,) = doctor.storage()
+    assert (found.state, found.required) == ("broken", True)
+    assert found.detail == f"{tmp_path} cannot be written: {os.strerror(errno.EROFS)}"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc, where nobody may make files")
+def test_a_place_that_refuses_even_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is broken, though its permission bits let root write there."""
+    monkeypatch.setenv("DTCLAIMS_HOME", "/proc/home")
     assert doctor.storage()[0].state == "broken"
 
 

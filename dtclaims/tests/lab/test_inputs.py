@@ -1,7 +1,10 @@
 """Which data a run uses, and what of them is part of its key."""
 
 import pickle
+import re
+import shlex
 import shutil
+from argparse import Namespace
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ from typing import Any
 import pytest
 
 from dtclaims.errors import BackboneError, DataError
+from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_claims
 from dtclaims.harness.lab import Wish
 from dtclaims.harness.plan.cells import Cell
@@ -21,13 +25,24 @@ from dtclaims.lab.data.minari import save_minari
 from dtclaims.lab.design.scales import SCALES
 from dtclaims.lab.design.switches import PROTOCOLS
 from dtclaims.lab.design.tasks import TASKS, get_task
-from dtclaims.lab.inputs import Inputs, Sources, Unavailable, auto_scale, find_backbone, find_data, portable
+from dtclaims.lab.inputs import (
+    OTHER_RECIPES,
+    Inputs,
+    Sources,
+    Unavailable,
+    auto_scale,
+    find_backbone,
+    find_data,
+    portable,
+    where_claims_look,
+)
 from dtclaims.lab.models import StackConfig, build_model
 from dtclaims.lab.models.checkpoints import stack_config_of
 from dtclaims.lab.pretrain import network
-from dtclaims.places import fixture_dir
+from dtclaims.places import fixture_dir, read_card
 from dtclaims.tests.support import another_world
 from dtclaims.tests.support.checkpoints import IMAGE, hub_checkpoint
+from dtclaims.tests.support.command_line import parse
 from dtclaims.tests.support.examples import made_up, paths
 
 MINI, PAPER = SCALES["mini"], SCALES["paper"]
@@ -185,6 +200,48 @@ def test_a_folder_whose_making_has_not_ended_is_no_backbone(
     found = find_backbone("markov", SCALES["full"])
     assert isinstance(found, Unavailable)
     assert "dtclaims pretrain synthetic --kind markov --scale paper" in found.remedy
+
+
+def commands_in(remedy: str) -> list[Namespace]:
+    """The commands between backticks, as their program takes them."""
+    (found,) = re.findall("`(.*)`", remedy)
+    lines = [shlex.split(line) for line in found.split(" && ")]
+    assert {line[0] for line in lines} == {"dtclaims"}
+    return [parse(line[1:], commands_of(LAB)) for line in lines]
+
+
+@pytest.mark.parametrize("source", ["language", "image", "iid", "markov"])
+@pytest.mark.parametrize("scale", ["mini", "small"])
+def test_the_command_for_another_number_makes_it_by_the_recipe_of_the_first(
+    source: str, scale: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pasted as it stands, it makes what is missing where claims look for it, with the settings of the checkpoint that
+    it is to be pooled with, which may not be the scale's own; on the corpus that the command before it fetches."""
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path))
+    found = find_backbone(source, SCALES[scale], number=2)
+    assert isinstance(found, Unavailable)
+    *corpus, made = commands_in(found.remedy)
+    settings = read_card(fixture_dir() / "backbones" / f"{source}-{scale}")["settings"]
+    assert (made.updates, made.batch, made.scale, made.out) == (settings["updates"], settings["batch"], scale, None)
+    assert where_claims_look(f"{source}-{made.scale}", made.seed) == tmp_path / "backbones" / f"{source}-{scale}@2"
+    assert [one.out for one in corpus] == getattr(made, "corpus", [])
+    assert len(corpus) == (source in ("language", "image"))
+    assert "recipe" not in found.remedy
+
+
+def test_a_command_that_knows_no_recipe_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where number 1 is not here either its settings are not known: what is made is of the usual recipe, which a
+    registration's weights may not be. A checkpoint that is named says the same as one that is missing."""
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path))
+    for number in (1, 2):
+        found = find_backbone("language", SCALES["full"], number=number)
+        assert isinstance(found, Unavailable)
+        _, made = commands_in(found.remedy)
+        assert (made.scale, made.seed, made.updates, made.batch) == ("paper", number, None, None)
+        assert found.remedy.endswith(f" {OTHER_RECIPES}")
+        with pytest.raises(BackboneError) as error:
+            find_backbone("language", SCALES["full"], f"language-paper@{number}")
+        assert error.value.remedy == found.remedy
 
 
 def test_every_source_has_a_backbone_at_mini_and_small() -> None:

@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-from dtclaims.harness.engine import agenda
 from dtclaims.harness.engine.agenda import Agenda
 from dtclaims.harness.engine.progress import Display, Expected
 from dtclaims.harness.lab import CodeUsed, Cost, Job, Once
@@ -62,12 +60,7 @@ class Replay:
         Args:
             folder: for a store with nothing in it.
         """
-        gpus = [str(number) for number in range(self.machine.gpus)]
-        with (
-            mock.patch.object(agenda, "cpu_count", return_value=self.machine.cores),
-            mock.patch.object(agenda, "gpus_for", return_value=gpus),
-        ):
-            return Agenda(self.plan, Store(folder), folder, ()).expected(self.machine.workers)
+        return Agenda(self.plan, Store(folder), folder, ()).expected(self.machine)
 
     def run(self, expected: Mapping[str, Expected], at: Callable[[float], None]) -> list[tuple[float, float, float]]:
         """Moments: seconds since the session began, share of the jobs' time that is over, estimated seconds of it all.

@@ -1,17 +1,19 @@
 """What help and errors say, of every option and every command there is: the tables are gone through."""
 
+import argparse
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dtclaims.harness.commands.declared import AT_WORK
 from dtclaims.harness.commands.main import main
 from dtclaims.harness.commands.parser import GROUPS, option
 from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.declare.registry import load_lab
 from dtclaims.harness.lab import Argument, Command
-from dtclaims.harness.options import OPTIONS, help_of
+from dtclaims.harness.options import KNOWN, OPTIONS, flag, help_of
 from dtclaims.harness.pytest_options import SWITCHES
 from dtclaims.places import ROOT
 
@@ -26,6 +28,8 @@ def arguments_of(command: Command) -> Iterator[tuple[str, Argument]]:
 
 
 EVERY = [(name, flag, one) for name, command in COMMANDS.items() for flag, one in arguments_of(command)]
+HIDDEN = [(name, flag) for name, flag, one in EVERY if one.settings.get("help") == argparse.SUPPRESS]
+EVERY = [one for one in EVERY if one[:2] not in HIDDEN]
 
 
 @pytest.mark.parametrize(("name", "flag", "one"), EVERY, ids=[f"{name} {flag}" for name, flag, _ in EVERY])
@@ -107,6 +111,30 @@ def test_a_near_miss_is_asked_back(words: list[str], meant: str, capsys: pytest.
     assert told.err.endswith(f"Did you mean {meant}?\n")
     assert told.err.count("\n") == 1
     assert len(told.err) < 700
+
+
+@pytest.mark.parametrize(("name", "flag"), HIDDEN, ids=" ".join)
+def test_what_says_how_jobs_are_done_is_refused_where_none_are(
+    name: str, flag: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A limit, workers, GPUs, an executor: commands that only judge what is stored name what was given in one line,
+    and write nothing; their help does not list it."""
+    monkeypatch.chdir(tmp_path)
+    needed = {"evidence": ["out.json"], "explain": ["a-run"]}.get(name, [])
+    assert main([name, flag, "2", *needed]) == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("\n")) == ("", 1)
+    assert f"dtclaims: {name} does no job: got {flag}." in told.err
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    assert flag not in capsys.readouterr().out
+
+
+def test_commands_that_do_no_job_are_alike() -> None:
+    """All of them refuse all such options, and those that do jobs, or plan them, take all."""
+    refused = {(name, flag(KNOWN[one])) for name in ("judge", "evidence", "report", "explain") for one in AT_WORK}
+    assert set(HIDDEN) == refused
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,10 @@ from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER
 from dtclaims.harness.engine.room import size
 from dtclaims.harness.engine.timeline import Timeline
+from dtclaims.harness.lab import STATE
 from dtclaims.harness.plan.plan import Plan
 from dtclaims.harness.store import archive as archiving
+from dtclaims.harness.store import upkeep
 from dtclaims.harness.store.archive import export_store, import_store
 from dtclaims.harness.store.looks import read_looks
 from dtclaims.harness.store.store import Store, write_json
@@ -251,12 +253,88 @@ def test_gc_deletes_states_that_nothing_goes_on_from(store: Store, capsys: pytes
     assert len([one for one in entries(store) if one.kind == "measurement"]) == 3
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        (lambda one: {"versions": {**one["versions"], "torch": "1.0"}}, "made otherwise than today: versions.torch"),
+        (with_code("function gone"), "made otherwise than today: code.function gone"),
+        (lambda _: {"schema": 0}, "made otherwise than today: schema"),
+        (with_how(data={"kind": "collected", "steps": 7}), "made with another collected than this installation's"),
+        (lambda one: {"what": {**one["what"], "arm": "no_such_arm"}}, "needed by no claim"),
+    ],
+)
+def test_gc_keeps_states_that_a_session_elsewhere_goes_on_with(
+    store: Store, capsys: pytest.CaptureFixture[str], changes: Callable[[dict[str, Any]], dict[str, Any]], why: str
+) -> None:
+    """Hosts with other versions, code, weights or claims may share the store, and a paused run costs them hours: it is
+    counted with the reason, and goes with --unfinished alone, whatever else is asked for."""
+    first = store.find(store.run_keys()[0])
+    assert first is not None
+    paused = unfinished(store, {**first.identity, **changes(dict(first.identity))})
+    (paused / STATE).write_bytes(b"what it goes on from")
+    assert gc("--results", "--drop-checkpoints", "--yes") == 0
+    assert re.search(
+        rf"^stay without --unfinished, since a session elsewhere may go on with them: 1 unfinished run, .*B \({why}\)$",
+        capsys.readouterr().out,
+        re.MULTILINE,
+    )
+    assert (paused / STATE).exists()
+    assert gc("--unfinished") == 0
+    assert "1 entries would go" in capsys.readouterr().out
+    assert paused.exists()
+    assert gc("--unfinished", "--yes") == 0
+    assert not paused.exists()
+    assert len(store.run_keys()) == 2
+
+
+def test_gc_deletes_the_state_of_a_run_that_is_finished(store: Store) -> None:
+    """Nobody goes on with it, whatever their versions."""
+    first = store.find(store.run_keys()[0])
+    assert first is not None
+    left = unfinished(store, first.identity)
+    (left / STATE).write_bytes(b"of before")
+    assert gc("--yes") == 0
+    assert not left.exists()
+
+
+def test_gc_counts_what_is_damaged_as_damaged(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It stays, for `store verify` to name, and is not among what sessions may use; no more is what is another user's,
+    or of another version."""
+    first, second = store.run_keys()
+    (store.root / "runs" / first / "result.json").write_text("{}")
+    measured = next((store.root / "measurements").iterdir())
+    measured.write_text("[]")
+    before = files(store)
+    assert gc("--results", "--yes") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("stay, since sessions here may use them: 1 run, 1 measurement, ")
+    assert re.fullmatch(r"stay, damaged: 1 run, 1 measurement, .*; `dtclaims store verify` names them", lines[1])
+    assert files(store) == before
+    (store.root / "runs" / second / "manifest.json").unlink()
+    monkeypatch.setattr(upkeep, "read_measurement", refused)
+    assert gc("--yes") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "stay, since sessions here may use them: nothing"
+    assert [line.rpartition(", ")[0] for line in lines[1:3]] == [
+        "stay, damaged: 2 runs",
+        "stay, not to be read by this user: 2 measurements",
+    ]
+
+
+def refused(path: Path) -> None:
+    raise NotPermitted(f"{path} may not be read")
+
+
 def test_a_damaged_run_keeps_no_checkpoints_of_others(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     """--drop-checkpoints leaves it, says so, and drops those of the sound ones."""
     first, second = store.run_keys()
     (store.root / "runs" / first / "manifest.json").write_text("{")
     assert gc("--drop-checkpoints", "--yes") == 0
-    assert "left, because they cannot be read: 1; `dtclaims store verify` names them" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert re.search("^stay, damaged: 1 run, .*; `dtclaims store verify` names them$", said, re.MULTILINE)
+    assert "checkpoints of 1 runs that stay" in said
     assert not list((store.root / "runs" / second).glob("epoch_*"))
     assert list((store.root / "runs" / first).glob("epoch_*"))
 

@@ -52,8 +52,8 @@ class Session:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(executor, "Agenda", kept)
             patch.setattr(executor, "make_engine", lambda *_: self.engine)
-            patch.setattr(agenda, "gpus_for", lambda device: gpus)
-            patch.setattr(agenda, "cpu_count", lambda: 16)
+            patch.setattr(executor, "gpus_for", lambda device: gpus)
+            patch.setattr(executor, "cpu_count", lambda: 16)
             patch.setattr("time.monotonic", lambda: self.engine.now)
             return execute(
                 plan_of(*self.jobs),

@@ -2,22 +2,34 @@
 
 import io
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dtclaims.harness.engine import agenda as agendas
+from dtclaims.harness.engine import executor
 from dtclaims.harness.engine.agenda import Agenda
+from dtclaims.harness.engine.engine import Ended, Event
+from dtclaims.harness.engine.executor import execute as carried_out
+from dtclaims.harness.engine.limit import counted, forecast
 from dtclaims.harness.engine.processes import Processes
-from dtclaims.harness.engine.progress import Display
+from dtclaims.harness.engine.progress import Display, clock
 from dtclaims.harness.engine.work import Group
+from dtclaims.harness.lab import Cost, Job
+from dtclaims.harness.plan.estimate import Machine
 from dtclaims.harness.plan.plan import Plan
 from dtclaims.harness.store.store import Store
 from dtclaims.tests.support.examples import SAMPLE_CLAIMS
 from dtclaims.tests.support.killing import carried_out as execute
 from dtclaims.tests.support.killing import tiny_plan
+from dtclaims.tests.support.made_up import Nothing, job, plan_of
+
+NOTHING: Any = Nothing()
 
 
 @pytest.fixture(autouse=True)
@@ -128,3 +140,81 @@ def test_what_was_put_off_comes_where_nothing_else_fits(tmp_path: Path, monkeypa
     assert agenda.put_off(busy)
     assert [one.key for group in agenda.coming(lambda group: group[0].key == busy.key) for one in group] == [busy.key]
     assert agenda.seconds_to_wait() is None
+
+
+class Exact:
+    """An engine whose jobs take what is expected of them, by a clock of its own."""
+
+    def __init__(self, plan: Plan, slots: int) -> None:
+        self.slots, self.now, self.made = slots, 0.0, list[str]()
+        self._takes = {key: one.cost.whole for key, one in plan.jobs.items()}
+        self._ends: list[tuple[float, Group]] = []
+
+    def __enter__(self) -> "Exact":
+        return self
+
+    def start(self, group: Group) -> None:
+        self._ends.append((self.now + max(self._takes[order.key] for order in group), group))
+
+    def wait(self, timeout: float | None, tell: Callable[[Event], None]) -> None:
+        end, group = first = min(self._ends, key=lambda one: one[0])
+        over = timeout is None or end <= self.now + timeout
+        self.now = end if over or timeout is None else self.now + timeout
+        if over:
+            self._ends.remove(first)
+            self.made += [order.key for order in group]
+            for order in group:
+                tell(Ended(order.key, "made"))
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+@given(
+    runs=st.lists(st.integers(1, 100), min_size=1, max_size=8),
+    values=st.lists(st.tuples(st.integers(1, 30), st.integers(0, 7)), max_size=8),
+    limit=st.integers(1, 300),
+    slots=st.integers(1, 3),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_what_is_expected_to_fit_is_what_a_session_makes(
+    tmp_path: Path, runs: list[int], values: list[tuple[int, int]], limit: int, slots: int
+) -> None:
+    """Where all jobs take what was expected, exactly what was foretold is made: runs and what is measured on them, the
+    short ones too that still fit where long ones do not."""
+
+    def lasting(name: str, seconds: float, *needs: Job) -> Job:
+        return replace(job(name, needs), keeps_files=not needs, cost=Cost(seconds=seconds))
+
+    trained = [lasting(f"run {number}", seconds) for number, seconds in enumerate(runs)]
+    measured = [
+        lasting(f"value {number}", seconds, trained[of % len(trained)]) for number, (seconds, of) in enumerate(values)
+    ]
+    plan, store = plan_of(*trained, *measured), Store(tmp_path / "store")
+    foretold = forecast(plan, store, Machine(8, slots), limit)
+    engine, output = Exact(plan, slots), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executor, "make_engine", lambda *_: engine)
+        patch.setattr(executor, "cpu_count", lambda: 8)
+        patch.setattr("time.monotonic", lambda: engine.now)
+        outcome = carried_out(plan, store, Display(output), session=NOTHING, folder=tmp_path, until=limit)
+    assert sorted(engine.made) == sorted(one.key for one in foretold.made)
+    assert outcome.left == len(foretold.left)
+    # What is foretold is what is said in the end, with the same counts and the same remedy.
+    if foretold.nothing_fits:
+        assert foretold.told().removeprefix(f"within {clock(limit)}: ") in output.getvalue()
+    elif foretold.left:
+        assert f"no time for {counted(foretold.left)}; the same command goes on" in output.getvalue()
+
+
+def test_the_shortest_is_one_that_could_begin(tmp_path: Path) -> None:
+    """Where nothing fits, what is only measured on a run that is not there says nothing of a limit that would do."""
+    run = replace(job("run"), keeps_files=True, cost=Cost(seconds=60.0))
+    plan = plan_of(run, replace(job("value", (run,)), cost=Cost(seconds=1.0)))
+    output = io.StringIO()
+    until = time.monotonic() + 30
+    carried_out(
+        plan, Store(tmp_path), Display(output), session=NOTHING, folder=tmp_path, executor="inline", until=until
+    )
+    told = "no time for 1 run and 1 measurement: the shortest is expected to take 1:00; allow a longer --time-limit"
+    assert f"note: {told}" in output.getvalue()
+    assert forecast(plan, Store(tmp_path), Machine(2, 2), 30.0).told() == f"within 0:30: {told}"

@@ -39,9 +39,9 @@ from dtclaims.harness.study import Study, cells_of
 from dtclaims.lab import laboratory
 from dtclaims.lab.design.scales import SCALES
 from dtclaims.lab.inputs import Unavailable
-from dtclaims.places import ROOT
+from dtclaims.places import ROOT, home
 from dtclaims.tests.support import matrix, report_example
-from dtclaims.tests.support.examples import SAMPLE_CLAIMS, damaged, fill_store
+from dtclaims.tests.support.examples import SAMPLE_CLAIMS, damaged, fill_store, store_run
 from dtclaims.tests.support.studies import CLAIMS, RETURNS, entries, filled, settings_of, study, value_of
 
 EVIDENCE = files_in(ROOT / "claims" / "evidence")
@@ -300,6 +300,37 @@ def test_data_and_backbones_may_be_elsewhere(
     assert re.search(
         r"the data of hopper, not at hand here, is taken to be collected, of (\d+) of \1 stored runs", said
     )
+
+
+def test_a_tie_between_what_is_elsewhere_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where as many stored runs had other data or another checkpoint, one is taken, and the other is named with what
+    sets it apart and how to choose."""
+    one = filled(tmp_path)
+    for key, planned in list(one.plan.runs.items()):
+        how = planned.identity["how"]
+        backbones = {source: {**found, "sha256": "f" * 64} for source, found in how["backbones"].items()}
+        other = {**planned.identity, "how": {**how, "backbones": backbones, "data": {**how["data"], "seed": 7}}}
+        found = one.store.find(key)
+        assert found is not None
+        store_run(one.store, other, dict(found.result))
+    for name in ("find_data", "find_backbone"):
+        monkeypatch.setattr(laboratory, name, lambda *_, **__: Unavailable("not here", "Go there."))
+    export(tmp_path)
+    said = capsys.readouterr().out
+    assert re.search(
+        r"the data of hopper, not at hand here, is taken to be collected, of (\d+) of \d+ stored runs; as many are of "
+        r"another collected, which differs in seed: to choose, name the set with --data\n",
+        said,
+    )
+    place = home() / "backbones" / "language-mini"
+    assert re.search(
+        r"the language backbone, not at hand here, is taken to be [0-9a-f]{12}, of (\d+) of \d+ stored runs; as many "
+        rf"are of [0-9a-f]{{12}}: to choose, put the one that is meant into {re.escape(str(place))}\n",
+        said,
+    )
+    assert "f" * 12 in said
 
 
 def test_a_scale_may_move_on(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,17 @@
 """What evidence says of stored results that it does not take."""
 
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
-from dtclaims.harness.evidence.gather import _on_others
+import pytest
+
+from dtclaims.addresses import key_of
+from dtclaims.harness.evidence.gather import _meant, _on_others, gather
 from dtclaims.harness.lab import Lab
+from dtclaims.lab.laboratory import Laboratory
+from dtclaims.tests.support.studies import filled
 
 
 class _Words:
@@ -19,7 +27,8 @@ def run(seed: int, head: str = "tied", weights: str = "a") -> dict[str, Any]:
 
 
 def notes(needed: list[dict[str, Any]], stored: list[dict[str, Any]]) -> list[str]:
-    return _on_others(needed, stored, cast(Lab, _Words()))
+    lab = cast(Lab, _Words())
+    return _on_others(dict(_meant(needed, lab)), _meant(stored, lab))
 
 
 def test_runs_on_other_weights_are_told() -> None:
@@ -32,3 +41,20 @@ def test_runs_on_other_weights_are_told() -> None:
 def test_runs_of_other_things_are_not_missed() -> None:
     """Another head, another seed: nothing of this study."""
     assert notes([run(0)], [run(0), run(0, head="untied", weights="b"), run(7, weights="b")]) == []
+
+
+def test_what_a_stored_run_is_of_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large store most runs are of other studies: what each is of, which takes a while, is computed once."""
+    study = filled(tmp_path, seeds="3")
+    asked, meaning = Counter[str](), Laboratory.meaning
+
+    def counted(self: Laboratory, identity: Mapping[str, Any]) -> Mapping[str, Any]:
+        asked[key_of(identity)] += 1
+        return meaning(self, identity)
+
+    monkeypatch.setattr(Laboratory, "meaning", counted)
+    fails = [cell for cell in study.cells if cell.claim.id == "SAMPLE-fails"]
+    gathered = gather(fails, study.settings)
+    others = study.plan.runs.keys() - gathered.study.plan.runs.keys()
+    assert others
+    assert {asked[key] for key in others} == {1}

@@ -202,6 +202,33 @@ def test_a_report_names_its_registration(tmp_path: Path) -> None:
     assert found == Registration(one.digest, one.created, False, False, ("SAMPLE-fails",))
 
 
+def test_switches_are_beyond_the_seal_and_no_departure(tmp_path: Path) -> None:
+    """`--attribute` runs claims with a switch at its other value. No registered verdict rests on that: it is judged as
+    declared, the same as without, and a run of that kind from before the seal is no peek; what is said before any run
+    is that these are not registered."""
+    path = tmp_path / "r.json"
+    sealed(path)
+    choices = {**CHOICES, "registration": str(path)}
+    plain, asked = (study(tmp_path, ["SAMPLE-fails"], **choices, **more) for more in ({}, {"factor": "head"}))
+    beyond = [key for key in asked.plan.runs if key not in plain.plan.runs]
+    assert beyond
+    fill_store(asked.plan, asked.store, RETURNS)
+    for key in beyond:
+        run = asked.store.find(key)
+        assert run is not None
+        name = json.loads((run.folder / "name.json").read_text())
+        (run.folder / "name.json").write_text(json.dumps({**name, "finished": EARLIER}))
+    told, before = (one.document([one.judge(cell) for cell in one.cells]) for one in (asked, plain))
+    assert told.provenance.registration == before.provenance.registration
+    assert told.provenance.registration is not None
+    assert told.provenance.registration.matches
+    assert [replace(one, attribution=None) for one in told.claims] == list(before.claims)
+    assert plain.departures() == []
+    assert asked.departures() == [
+        f"beyond {path}: runs with a switch at its other value were not registered, and no verdict rests on them"
+    ]
+
+
 def test_a_report_without_one_says_nothing(tmp_path: Path) -> None:
     """Nothing named, nothing claimed."""
     assert study(tmp_path).document([]).provenance.registration is None

@@ -1,12 +1,14 @@
 """Behaviour of `dtclaims.harness.report.terminal`: a line per verdict, nothing cut, what matters last."""
 
+import copy
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dtclaims.errors import ReportError
-from dtclaims.harness.report import summary_lines, written_lines
+from dtclaims.harness.report import beside, summary_lines, written_lines
 from dtclaims.harness.report.terminal import LEGEND
 from dtclaims.tests.support.report_example import (
     LABEL,
@@ -158,6 +160,17 @@ def test_a_registration_is_told() -> None:
     )
 
 
+def test_what_was_run_beyond_a_registration_is_told() -> None:
+    """Where switches were asked for, report and terminal say beside the seal that their runs are none of its."""
+    sealed = {"digest": "ab" * 32, "created": "2026-11-20T10:00:00Z", "before_first_run": True, "matches": True}
+    variant = {"effect": 0.0, "low": None, "high": None, "verdict": "refuted"}
+    found = [claim("A", attribution={"variants": {"head": variant}, "smallest": []})]
+    text = text_of(*summary_lines(document(claims=found, provenance={**PROVENANCE, "registration": sealed}), 400))
+    told = "runs with a switch at its other value were not registered, and no verdict rests on them"
+    assert f"judged as declared; {told}" in text
+    assert told not in text_of(*summary_lines(document(claims=found), 400))
+
+
 @pytest.mark.parametrize(
     ("verdict", "advice"),
     [("inconclusive", "seeds on no verdict is provisional"), ("refuted", "which switches a verdict hangs on")],
@@ -170,6 +183,56 @@ def test_a_registered_study_is_not_told_to_run_more(verdict: str, advice: str) -
     assert advice in text_of(*summary_lines(document(claims=found, provenance=few), 200, again=AGAIN))
     registered = document(claims=found, provenance={**few, "registration": sealed})
     assert advice not in text_of(*summary_lines(registered, 200, again=AGAIN))
+
+
+def of_checkpoints(n: int, needed: int | None = None, **fields: Any) -> dict[str, Any]:
+    """A verdict whose seeds share so many checkpoints."""
+    statistics = copy.deepcopy(next(one["statistics"] for one in content()["claims"] if one["statistics"]))
+    over = {"text": "12 seeds over checkpoints", "unit": "language checkpoint"}
+    counted = {**statistics, "seeds_needed": needed}
+    return claim("A", **{"verdict": "inconclusive", "n": n, "over": over, "statistics": counted, **fields})
+
+
+@pytest.mark.parametrize(
+    ("n", "needed", "advice"),
+    [
+        (
+            3,
+            None,
+            "1 inconclusive over 3 language checkpoints; from 5 language checkpoints on no verdict is provisional, and "
+            "more seeds of the same make none",
+        ),
+        (
+            6,
+            9,
+            "9 language checkpoints are expected to decide 1 of 1 inconclusive over 6 language checkpoints, and more "
+            "seeds of the same make none",
+        ),
+        (6, None, ""),
+    ],
+)
+def test_what_is_advised_is_what_is_counted(n: int, needed: int | None, advice: str) -> None:
+    """Where the seeds are spread over checkpoints, n counts these: more seeds of the same decide nothing, so no command
+    with more --seeds is advised, however few or many seeds there were."""
+    for seeds in ([0, 1, 2], list(range(12))):
+        provenance = {**PROVENANCE, "seeds": seeds}
+        lines = summary_lines(document(claims=[of_checkpoints(n, needed)], provenance=provenance), 400, again=AGAIN)
+        text = text_of(*lines)
+        assert advice in text
+        assert bool(advice) == ("inconclusive over" in text)
+        assert not [line for line in lines if line.startswith("    ") and "--seeds" in line]
+
+
+def test_few_checkpoints_are_called_few() -> None:
+    """The legend of provisional verdicts, and the sentence on what they could have said, speak of checkpoints too."""
+    reachable = {"n": 3, "reproduced": True, "refuted": False, "reproduced_from": 3, "refuted_from": 6}
+    entry = of_checkpoints(3, verdict="refuted", provisional=True, reachable=reachable)
+    made = document(claims=[entry], provenance={**PROVENANCE, "seeds": list(range(12))})
+    said = text_of(*summary_lines(made, 400))
+    assert "over 12 seeds" in said
+    assert "with fewer than 5 language checkpoints each is provisional" in said
+    told = dict(beside.facts(made.claims[0]))["In reach"]
+    assert told == "3 language checkpoints can reproduce this, but cannot refute this; 6 can"
 
 
 def test_hostile_text_neither_breaks_lines_nor_colours() -> None:
