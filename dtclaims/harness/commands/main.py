@@ -111,10 +111,10 @@ def _lab(arguments: Sequence[str]) -> tuple[Lab | None, str]:
         elif word.startswith("--claims="):
             folder = Path(word.partition("=")[2])
     try:
-        return load_lab(_found(folder))
-    except (DtclaimsError, OSError):
+        return load_lab(_found(folder)), ""
+    except (DtclaimsError, OSError) as error:
         # The commands that need a lab say what is wrong with it; the others can do without.
-        return None
+        return None, f"dtclaims: options and commands of the paper's own are not known here: {error}"
 
 
 if __name__ == "__main__":
