@@ -24,6 +24,9 @@ DtclaimsError
 
 import sys
 
+STOPS = (KeyboardInterrupt, GeneratorExit)
+"""Raised from outside, to end whatever runs. All else that code raises is that code's own, `sys.exit` too."""
+
 
 class DtclaimsError(Exception):
     """Base of all errors raised on purpose.

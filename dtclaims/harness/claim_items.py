@@ -242,6 +242,9 @@ class ClaimItem(pytest.Item):
             self.add_marker("gpu")
             self.add_marker("slow")
 
+    def _initrequest(self) -> None:
+        """Nothing: a claim has no fixtures. Plugins that run a test again (pytest-retry) call this of any."""
+
     def runtest(self) -> None:
         """Judge the claim; the verdict decides the outcome."""
         from dtclaims.harness.report.junit import properties

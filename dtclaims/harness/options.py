@@ -133,16 +133,17 @@ def parse_folder(text: str) -> Path | None:
     """A folder or file; None if none was named.
 
     Raises:
-        UsageError: `~` where there is no home, or a name that no file can have.
+        UsageError: `~` where there is no home, a link that leads to itself, or a name that no file can have.
     """
     try:
         path = Path(text).expanduser() if text else None
-        if path is not None:
-            path.exists()
     except RuntimeError as error:
         raise UsageError("the folder cannot be found", given=text, expected=str(error)) from None
-    except PermissionError:
-        # What cannot be looked at has a name all the same; who needs it says what is wrong.
+    try:
+        if path is not None:
+            path.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        # What is not there, or cannot be looked at, has a name all the same; who needs it says what is wrong.
         pass
     except (OSError, ValueError) as error:
         given = text if len(text) < LONG else f"{text[:LONG]}… of {len(text)} characters"

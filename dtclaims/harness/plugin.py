@@ -21,6 +21,7 @@ from dtclaims.harness.pytest_options import (
     clash_lines,
     in_parallel,
     loaded_by_conftest,
+    looks_only,
 )
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ PARALLEL = UsageError(
     "claims plan and share processes of their own",
     given="-n, or another option of pytest-xdist",
     remedy="Run them without: add -n0.",
+)
+FORKED = UsageError(
+    "claims are judged in the process that planned them",
+    given="--forked, of pytest-forked",
+    remedy="Run them without it.",
 )
 
 DESK = pytest.StashKey[Desk]()
@@ -108,7 +114,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     items = [item for item in session.items if isinstance(item, ClaimItem)]
     with _usage_errors():
         desk.check()
-        if items and not session.config.option.collectonly:
+        if items and session.config.getoption("forked", False):
+            raise FORKED
+        if items and not looks_only(session.config):
             desk.open([item.cell for item in items])
 
 
@@ -141,7 +149,9 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
             ready = study.preflight(stream, say)
         session.testsfailed += not ready
         return True
-    if not config.getoption("claims_judge_only", False) and not session.testsfailed:
+    # Under --setup-plan and --setup-only no claim is judged.
+    shown_only = config.getoption("setupplan", False) or config.getoption("setuponly", False)
+    if not (config.getoption("claims_judge_only", False) or shown_only) and not session.testsfailed:
         try:
             with config.stash[DESK].stream(reporter) as stream, _usage_errors():
                 study.run(stream)

@@ -111,10 +111,18 @@ def asked_folders(config: pytest.Config) -> list[Path]:
     # Before pytest has read its command line, what stands on it: a value of an option may then be taken for a place.
     given = config.args or [str(word) for word in config.invocation_params.args if not str(word).startswith("-")]
     words = [word.partition("::")[0] for word in given]
-    places = [place for word in words if (place := config.invocation_params.dir / word).exists()]
+    places = [place for word in words if _is_there(place := config.invocation_params.dir / word)]
     if not places:
         places = [config.rootpath / name for name in config.getini("testpaths")] or [config.invocation_params.dir]
     return _with_paper(place if place.is_dir() else place.parent for place in places)
+
+
+def _is_there(place: Path) -> bool:
+    try:
+        return place.exists()
+    except (OSError, ValueError):
+        # What no file can be called, such as a long expression of -k, and what may not be looked at.
+        return False
 
 
 def _with_paper(folders: Iterable[Path]) -> list[Path]:
@@ -174,3 +182,9 @@ def asks_for_gpu(expression: str) -> bool:
 def in_parallel(config: pytest.Config) -> bool:
     """Whether pytest-xdist spreads this session over processes, of which this is the first."""
     return not hasattr(config, "workerinput") and config.getoption("dist", "no") != "no"
+
+
+def looks_only(config: pytest.Config) -> bool:
+    """Whether pytest says what there is, as under --collect-only, and runs no test: then nothing is made for one."""
+    names = ("collectonly", "setuponly", "setupplan", "show_fixtures_per_test")
+    return any(config.getoption(name, False) for name in names)

@@ -138,8 +138,8 @@ def _check_object(value: dict[str, Any], schema: Mapping[str, Any], root: Mappin
             check(item, others, root, _joined(path, name))
 
 
-def _listed(words: list[str | None]) -> str:
-    return ", ".join("null" if word is None else word for word in words)
+def _listed(values: list[str | int | None]) -> str:
+    return ", ".join("null" if value is None else str(value) for value in values)
 
 
 def _check_text(text: str, path: str) -> None:

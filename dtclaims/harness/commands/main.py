@@ -32,9 +32,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         printable(stream)
     given = sys.argv[1:] if arguments is None else list(arguments)
-    commands = commands_of(_lab(given))
-    options, unknown = parser_of(commands).parse_known_args(joined(given, commands))
+    lab, fault = _lab(given)
+    commands = commands_of(lab)
+    try:
+        options, unknown = parser_of(commands).parse_known_args(joined(given, commands))
+    except SystemExit as end:
+        if end.code and fault:
+            print(fault, file=sys.stderr)
+        raise
     command: Command | None = getattr(options, "command", None)
+    if unknown and fault:
+        print(f"dtclaims: unrecognized: {' '.join(unknown)}.\n{fault}", file=sys.stderr)
+        return 2
     if unknown:
         flags = (
             [name for one in (*command.arguments, *map(option, command.options)) for name in one.flags]
@@ -73,7 +82,7 @@ def _run(command: Command, options: argparse.Namespace) -> int:
         given = value_of(name, vars(options))
         setattr(options, name, resolve_device(given) if name == "device" else given)
     for name, given in vars(options).items():
-        setattr(options, name, [_at_home(one) for one in given] if isinstance(given, list) else _at_home(given))
+        setattr(options, name, [_found(one) for one in given] if isinstance(given, list) else _found(given))
     display = Display(sys.stdout)
     with ExitStack() as stack:
         shown: list[Display] = []
@@ -87,13 +96,14 @@ def _run(command: Command, options: argparse.Namespace) -> int:
         return command.run(options) or 0
 
 
-def _at_home(given: Any) -> Any:
-    """A file or folder that begins with `~`, found: a shell leaves `--out=~/x` as it is, and so does a script."""
-    return parse_folder(str(given)) if isinstance(given, Path) and str(given).startswith("~") else given
+def _found(given: Any) -> Any:
+    """A file or folder, once it can have its name, and found where that begins with `~`: a shell leaves `--out=~/x`
+    as it is, and so does a script."""
+    return parse_folder(str(given)) if isinstance(given, Path) else given
 
 
-def _lab(arguments: Sequence[str]) -> Lab | None:
-    """The lab whose options and commands there are: that of the claims which are spoken of."""
+def _lab(arguments: Sequence[str]) -> tuple[Lab | None, str]:
+    """The lab whose options and commands there are: that of the claims which are spoken of; or why there are none."""
     folder = DEFAULT_FOLDER
     for word, following in zip(arguments, (*arguments[1:], ""), strict=True):
         if word == "--claims" and following:
@@ -101,10 +111,10 @@ def _lab(arguments: Sequence[str]) -> Lab | None:
         elif word.startswith("--claims="):
             folder = Path(word.partition("=")[2])
     try:
-        return load_lab(_at_home(folder))
-    except (DtclaimsError, OSError):
+        return load_lab(_found(folder)), ""
+    except (DtclaimsError, OSError) as error:
         # The commands that need a lab say what is wrong with it; the others can do without.
-        return None
+        return None, f"dtclaims: options and commands of the paper's own are not known here: {error}"
 
 
 if __name__ == "__main__":

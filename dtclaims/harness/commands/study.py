@@ -156,7 +156,11 @@ def _plan(options: argparse.Namespace) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from dtclaims.harness.report.document import check_folder
+
     study = _study(options)
+    if options.report is not None:
+        check_folder(study.settings.report)
     print(study.settings.header())
     study.run(sys.stdout)
     document = _print_verdicts(study)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from dtclaims.errors import UsageError, no_docstring
+from dtclaims.errors import STOPS, UsageError, no_docstring
 from dtclaims.harness.declare.unplugged import Unplugged
 from dtclaims.harness.lab import Need, ProtocolName, Setting
 from dtclaims.harness.stats.trends import Trend
@@ -61,8 +61,12 @@ class Check:
     doc: str
 
     def __call__(self, **values: Any) -> float:
-        """What is checked, of one seed on one task."""
-        return float(self.function(**values))
+        """What is checked, of one seed on one task.
+
+        Raises:
+            UsageError: as `_called`; and whatever the function raises.
+        """
+        return float(_called(self.function, values))
 
     def to_json(self) -> dict[str, Any]:
         """The check as plain data."""
@@ -114,8 +118,12 @@ class Form:
     doc: str
 
     def __call__(self, **values: Any) -> dict[str, float]:
-        """The effect of one seed on one task, by part."""
-        result = self.function(**values)
+        """The effect of one seed on one task, by part.
+
+        Raises:
+            UsageError: other parts than are declared, or as `_called`; and whatever the function raises.
+        """
+        result = _called(self.function, values)
         if not isinstance(result, Mapping):
             result = {SINGLE: result}
         if set(result) != set(self.trends):
@@ -349,6 +357,25 @@ def limitation(id: str, *, section: str, quote: str, scope: str) -> Claim:
     file, line = Path(caller.f_code.co_filename), caller.f_lineno
     paper = Paper("a limitation that the paper states, not a value")
     return Claim(id, section, False, quote, scope, (), None, paper, (), (), None, (), file, line)
+
+
+def _called(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+    """What a function of a claim makes of some values.
+
+    Raises:
+        UsageError: it would end more than itself, as `sys.exit` and pytest's `skip` and `fail` do.
+        Exception: whatever the function raises.
+    """
+    try:
+        return function(**values)
+    except (Exception, *STOPS):
+        raise
+    except BaseException as error:
+        raise UsageError(
+            f"{function.__name__} gave no number",
+            given=f"{type(error).__name__}: {error}",
+            remedy="A test that may be left out is no test: what must be true first is declared with `checks=`.",
+        ) from error
 
 
 def _codes(deviations: tuple[int, ...]) -> tuple[str, ...]:

@@ -1,13 +1,12 @@
 """The lab of a paper, found by the `paper.json` beside its claims. Nothing else names a lab."""
 
-import importlib
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from dtclaims.errors import UsageError
-from dtclaims.harness.declare.importing import import_claims
+from dtclaims.harness.declare.importing import CannotImport, import_claims, import_module
 from dtclaims.harness.declare.papers import FILE, read_publication
 from dtclaims.harness.lab import Lab
 from dtclaims.harness.options import KNOWN
@@ -50,11 +49,11 @@ def _load(folder: Path) -> Lab:
 
 def _module(where: Path | str, path: Path) -> ModuleType:
     try:
-        return import_claims(where) if isinstance(where, Path) else importlib.import_module(where)
-    except (ImportError, SyntaxError) as error:
+        return import_claims(where) if isinstance(where, Path) else import_module(where)
+    except CannotImport as error:
         raise UsageError(
             f"the lab named in {path} cannot be imported",
-            given=error,
+            given=error.given,
             expected="a module beside it, or one that is installed with all it needs",
         ) from None
 

@@ -17,7 +17,7 @@ def load_claims(folder: Path = DEFAULT_FOLDER) -> dict[str, Claim]:
     """All claims declared in `folder/test_*.py`, in the order of files and lines.
 
     Raises:
-        UsageError: no such folder, no claim in it, a file that is no Python, or one id declared twice.
+        UsageError: no such folder, no claim in it, a file that cannot be imported, or one id declared twice.
     """
     files = sorted(folder.glob("test_*.py"))
     if not files:
@@ -26,12 +26,7 @@ def load_claims(folder: Path = DEFAULT_FOLDER) -> dict[str, Claim]:
         )
     found: list[Claim] = []
     for file in files:
-        try:
-            module = import_claims(file)
-        except SyntaxError as error:
-            where = f"{error.filename}, line {error.lineno}"
-            raise UsageError(f"{file} cannot be read as Python", given=f"{error.msg} ({where})") from None
-        found += [value for value in vars(module).values() if isinstance(value, Claim)]
+        found += [value for value in vars(import_claims(file)).values() if isinstance(value, Claim)]
     return index(found)
 
 

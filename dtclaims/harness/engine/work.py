@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dtclaims.errors import DtclaimsError, MeasurementError, RunFailed, StoreLocked
+from dtclaims.errors import STOPS, DtclaimsError, MeasurementError, RunFailed, StoreLocked
 from dtclaims.files import is_full, write_json
 from dtclaims.harness.declare.registry import load_lab
 from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted, Spent, Status
@@ -118,9 +118,10 @@ def _outcome(lab: Lab, doing: "_Doing") -> Any:
     """What the lab makes of a job, or the exception that it raises."""
     try:
         return lab.perform(doing.order.job, doing.bench)
-    except BrokenPipeError:
+    except (BrokenPipeError, *STOPS):
         raise
-    except Exception as error:
+    except BaseException as error:
+        # `sys.exit` and `pytest.fail` too: what the code of one job raises is the end of that job alone.
         return error
 
 

@@ -101,7 +101,11 @@ def render(
         for folder in {path.parent for path in (directory / "x", *texts)}:
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ReportError("cannot make the folder of the report", given=f"{directory}: {error.strerror}") from None
+        raise ReportError(
+            "cannot make the folder of the report",
+            given=f"{directory}: {error.strerror}",
+            remedy="Name another with --report.",
+        ) from None
     _document.replace_all(texts)
     return {name: paths[name] for name in formats}
 

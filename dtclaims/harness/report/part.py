@@ -72,6 +72,11 @@ def _less(new: Document, old: Document) -> Iterator[str]:
     if len(scales) < len(old_scales):
         yield f"scale {' and '.join(sorted(scales))} only"
     if scales == old_scales:
+        # Claims that one protocol has no word on, as where the session was ended by -x.
+        lost = {one.key for one in old.claims if one.id in ids and one.protocol in now.protocols}
+        lost -= {one.key for one in new.claims}
+        if lost and ids >= before:
+            yield f"without {len(lost)} of {len(old.claims)} verdicts"
         if now.tasks and set(now.tasks) < set(then.tasks):
             yield f"{' and '.join(now.tasks)} only"
         if len(now.seeds) < len(then.seeds):

@@ -160,6 +160,7 @@ def pytest_runtest_protocol(item, nextitem):
         if report.failed:
             report.outcome = "rerun"
         item.ihook.pytest_runtest_logreport(report=report)
+    item._initrequest()
     for report in runtestprotocol(item, nextitem=nextitem, log=False):
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -172,7 +173,10 @@ def pytest_report_teststatus(report):
 
 
 def test_a_claim_that_is_run_again_has_one_entry(tiny: Suite) -> None:
-    """Plugins that run a failed test again, and files that are given twice: a report with the last verdict of each."""
+    """Plugins that run a failed test again, and files that are given twice: a report with the last verdict of each.
+
+    Some ask a test for fresh fixtures first, as pytest-retry does: a claim has none, and goes on.
+    """
     tiny.write("again.py", RERUNS)
     done = tiny.run("p", "-p", "again", "--store", "s", "--report", "first", "-v")
     assert done.code == EXIT_FAILED
@@ -240,12 +244,23 @@ def test_a_plan_is_printed_without_a_terminal(tiny: Suite) -> None:
     assert "to take" in done.said
 
 
-def test_collecting_only_plans_nothing(tiny: Suite) -> None:
-    """`--collect-only` lists the claims and touches no store."""
-    done = tiny.run("p", "--collect-only", "-q", "--store", "s")
+@pytest.mark.parametrize("flag", ["--collect-only", "--setup-plan", "--setup-only", "--fixtures-per-test"])
+def test_where_no_test_is_run_nothing_is_made(tiny: Suite, flag: str) -> None:
+    """Options of pytest that show what there is list the claims and touch no store."""
+    done = tiny.run("p", flag, "--store", "s")
     assert done.code == EXIT_OK
-    assert "TINY-1[published-all]" in done.said
+    assert "TINY-1[published-all]" in done.said or flag == "--fixtures-per-test"
     assert not (tiny.folder / "s").exists()
+
+
+def test_claims_in_processes_of_their_own_are_refused(tiny: Suite) -> None:
+    """pytest-forked judges in children, whose verdicts nobody hears of: one usage error before anything is made."""
+    tiny.write("forks.py", 'def pytest_addoption(parser):\n    parser.addoption("--forked", action="store_true")\n')
+    done = tiny.run("p", "-p", "forks", "--forked", "--store", "s")
+    assert done.code == EXIT_USAGE
+    assert "got --forked, of pytest-forked. Run them without it." in done.said
+    assert not (tiny.folder / "s").exists()
+    assert tiny.run("p", "-p", "forks", "--fail-on", "error", "--store", "s").code == EXIT_OK
 
 
 def test_parallel_sessions_have_one_line_for_all_claims(tiny: Suite) -> None:

@@ -125,3 +125,27 @@ def test_a_name_that_no_file_can_have_is_said_in_one_line(
     error = capsys.readouterr().err
     assert error.startswith("dtclaims: ")
     assert error.count("\n") == 1
+
+
+WRITTEN = [
+    ("report", "expect", "r.json", "--out", "FILE"),
+    ("evidence", "FILE"),
+    ("evidence", "e.json", "--upgrade", "FILE"),
+]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *PLACES, *WRITTEN], ids=" ".join)
+def test_a_link_that_leads_to_itself_is_said_in_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One line and exit code 2, whether it is to be read, written or looked into."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DTCLAIMS_HOME", str(tmp_path / "home"))
+    (tmp_path / "loop.json").symlink_to("loop.json")
+    assert main(["loop.json" if word == "FILE" else word.replace("OUT", "out") for word in command]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("dtclaims: ")
+    assert error.count("\n") == 1

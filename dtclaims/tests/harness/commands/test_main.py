@@ -138,6 +138,17 @@ def test_errors_are_one_line_and_exit_code_2(
     assert error.count("\n") == 1
 
 
+def test_a_report_that_cannot_be_written_is_found_out_before_any_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`dtclaims run --report` of a place that is taken: nothing is made before it is said."""
+    (tmp_path / "taken").write_text("")
+    toy, store = str(ROOT / "dtclaims" / "examples" / "toy_paper"), tmp_path / "store"
+    assert main(["run", "--claims", toy, "--store", str(store), "--report", str(tmp_path / "taken")]) == 2
+    assert "nothing was done yet" in capsys.readouterr().err
+    assert not list((store / "measurements").iterdir())
+
+
 def test_a_damaged_report_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A truncated or foreign report.json is refused, and no page is written from it."""
     file = tmp_path / "report.json"
