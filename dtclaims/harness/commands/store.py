@@ -193,8 +193,14 @@ def _import(options: argparse.Namespace) -> int:
     # What cannot be read leaves no store behind.
     with reading(options.file):
         options.file.stat()
+    new = not (value_of("store", vars(options)) or home() / "store").exists()
     store = _open(options, create=True)
-    done = import_store(store, options.file)
+    try:
+        done = import_store(store, options.file)
+    except BaseException:
+        if new:
+            store.forget()
+        raise
     print(f"{done.added} runs and measurements added, {done.present} were there already: {store.root}")
     if done.busy:
         print(f"left out, because another process is making them: {', '.join(done.busy)}")

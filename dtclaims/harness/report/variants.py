@@ -33,8 +33,13 @@ def select(runs: Sequence[EvidenceRun], wanted: Mapping[str, Sequence[str]]) -> 
         wanted: field of the specification, or `budget.FIELD`, to values as text: `1`, `true`, `untied`.
 
     Raises:
-        UsageError: a field or a value that no run has, or no run with all of them.
+        UsageError: no runs, a field or a value that none has, or no run with all of them.
     """
+    if not runs:
+        raise UsageError(
+            "no run to take curves from",
+            expected="evidence with runs: measurements of a lab without runs have no curves",
+        )
     flat = [(run, {name: as_text(value) for name, value in _flat(run.spec).items()}) for run in runs]
     for name, values in wanted.items():
         known = {spec[name] for _, spec in flat if name in spec}

@@ -15,6 +15,7 @@ A run appears by one rename, so it is whole or absent; a reader never sees half 
 later: the manifest then says so, and curves and stored measurements serve as before.
 """
 
+import contextlib
 import datetime
 import os
 import shutil
@@ -140,6 +141,16 @@ class Store:
             for folder in FOLDERS:
                 (root / folder).mkdir(parents=True, exist_ok=True)
             write_json(marker, {"kind": "dtclaims-store", "schema": SCHEMA})
+
+    def forget(self) -> None:
+        """Take away what making it left, where nothing came of it; what another process has put there stays."""
+        folders = [self.root / name for name in FOLDERS]
+        with contextlib.suppress(OSError):
+            if not any(any(folder.iterdir()) for folder in folders):
+                for folder in folders:
+                    folder.rmdir()
+                (self.root / MARKER).unlink()
+                self.root.rmdir()
 
     @staticmethod
     def _check_marker(marker: Path) -> None:

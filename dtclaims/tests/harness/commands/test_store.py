@@ -32,7 +32,7 @@ from dtclaims.harness.store import archive as archiving
 from dtclaims.harness.store import upkeep
 from dtclaims.harness.store.archive import export_store, import_store
 from dtclaims.harness.store.looks import read_looks
-from dtclaims.harness.store.store import Store, write_json
+from dtclaims.harness.store.store import FOLDERS, MARKER, Store, write_json
 from dtclaims.harness.store.upkeep import damaged, entries
 from dtclaims.lab.design.scales import SCALES
 from dtclaims.tests.support.command_line import parse
@@ -564,6 +564,30 @@ def test_an_archive_that_is_not_there_leaves_no_store(tmp_path: Path, capsys: py
     assert main(["store", "import", str(tmp_path / "nothing.tar"), "--store", str(where)]) == 2
     assert "nothing.tar is not there" in capsys.readouterr().err
     assert not where.exists()
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["new store", "store that is there"])
+def test_an_archive_that_cannot_be_read_leaves_what_there_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], there: bool
+) -> None:
+    """No store where there was none; one that was there stays."""
+    where = tmp_path / "new"
+    if there:
+        Store(where)
+    (tmp_path / "cut.tar").write_bytes(b"no archive")
+    assert main(["store", "import", str(tmp_path / "cut.tar"), "--store", str(where)]) == 2
+    assert "cannot read" in capsys.readouterr().err
+    assert where.exists() is there
+
+
+def test_a_new_store_that_another_process_uses_is_not_taken_away(tmp_path: Path) -> None:
+    """Only what is empty goes."""
+    used, unused = Store(tmp_path / "used"), Store(tmp_path / "unused")
+    (used.root / "work" / "state").touch()
+    for one in (used, unused):
+        one.forget()
+    assert sorted(path.name for path in used.root.iterdir()) == sorted([MARKER, *FOLDERS])
+    assert not unused.root.exists()
 
 
 def test_an_import_into_a_store_that_may_not_be_written_is_one_error(

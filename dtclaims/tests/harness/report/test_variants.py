@@ -107,6 +107,8 @@ def test_select_by_any_field() -> None:
         select(runs, {"head": ["tie"]})
     with pytest.raises(UsageError, match="no run has such a field"):
         select(runs, {"heads": ["tied"]})
+    with pytest.raises(UsageError, match="no run to take curves from: expected evidence with runs"):
+        select([], {})
     with pytest.raises(UsageError, match="no run is left"):
         select([run(head="tied", context=1), run(head="untied", context=20)], {"head": ["tied"], "context": ["20"]})
 
