@@ -288,6 +288,7 @@ def test_the_second_time_nothing_is_taken(tmp_path: Path, monkeypatch: pytest.Mo
     ("value", "why"),
     [
         ("1 / 0", r"ZeroDivisionError at my_lab\.py"),
+        ("__import__('sys').exit(3)", r"SystemExit at my_lab\.py:\d+: 3"),
         ('float("nan")', "other/seed0 did not give plain data: got .*nan"),
         ("[1.0, {2}]", r"other/seed0 did not give plain data: got .*\{2\}"),
         ("None", "other/seed0 did not give plain data: got None"),
