@@ -71,6 +71,15 @@ class UsageError(DtclaimsError):
     """An option, name or argument that cannot be used."""
 
 
+def words_of(error: BaseException) -> str:
+    """Its kind and what it says; one of other people's code may fail at saying anything."""
+    try:
+        text = str(error)
+    except Exception as failed:
+        text = f"its text cannot be had ({type(failed).__name__})"
+    return f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
 def no_docstring(of: str) -> UsageError:
     """What is raised of something whose docstring says what is measured, and that has none."""
     stripped = sys.flags.optimize >= 2

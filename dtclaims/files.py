@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from dtclaims.errors import Damaged, NotPermitted, NotThere, StoreError
+from dtclaims.errors import Damaged, NotPermitted, NotThere, StoreError, words_of
 from dtclaims.places import sha256_file
 
 PARTIAL = ".partial"
@@ -79,7 +79,7 @@ def is_full(error: BaseException | None) -> bool:
     while error is not None:
         if isinstance(error, OSError) and error.errno in FULL:
             return True
-        if any(os.strerror(one) in str(error) for one in FULL):
+        if any(os.strerror(one) in words_of(error) for one in FULL):
             return True
         error = error.__cause__ or error.__context__
     return False

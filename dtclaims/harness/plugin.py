@@ -149,9 +149,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
             ready = study.preflight(stream, say)
         session.testsfailed += not ready
         return True
-    # Under --setup-plan and --setup-only no claim is judged.
-    shown_only = config.getoption("setupplan", False) or config.getoption("setuponly", False)
-    if not (config.getoption("claims_judge_only", False) or shown_only) and not session.testsfailed:
+    if not config.getoption("claims_judge_only", False) and not session.testsfailed:
         try:
             with config.stash[DESK].stream(reporter) as stream, _usage_errors():
                 study.run(stream)

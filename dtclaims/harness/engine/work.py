@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dtclaims.errors import STOPS, DtclaimsError, MeasurementError, RunFailed, StoreLocked
+from dtclaims.errors import STOPS, DtclaimsError, MeasurementError, RunFailed, StoreLocked, words_of
 from dtclaims.files import is_full, write_json
 from dtclaims.harness.declare.registry import load_lab
 from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted, Spent, Status
@@ -210,8 +210,9 @@ def ended_by(key: str, error: BaseException, failed: Status = "failed") -> Ended
     if isinstance(error, DtclaimsError):
         return Ended(key, failed, str(error))
     where = traceback.extract_tb(error.__traceback__)
+    kind, colon, text = words_of(error).partition(": ")
     place = f" at {Path(where[-1].filename).name}:{where[-1].lineno}" if where else ""
-    return Ended(key, failed, f"{type(error).__name__}{place}: {error}")
+    return Ended(key, failed, f"{kind}{place}{colon}{text}")
 
 
 def _is_stored(store: Store, order: Order) -> bool:

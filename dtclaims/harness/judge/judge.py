@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dtclaims.errors import DtclaimsError, StoreError
+from dtclaims.errors import DtclaimsError, StoreError, words_of
 from dtclaims.harness.declare.claim import SINGLE, Form
 from dtclaims.harness.judge.builder import (
     ELSEWHERE,
@@ -337,4 +337,4 @@ def _paper_numbers(sizes: Mapping[str, tuple[float, ...]], components: Collectio
 
 
 def _explain(error: Exception) -> str:
-    return str(error) if isinstance(error, DtclaimsError) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, DtclaimsError) else words_of(error)

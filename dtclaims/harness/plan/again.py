@@ -46,7 +46,9 @@ def again(
 def shown(path: Path) -> str:
     """A folder of claims, or a file, as it is named on a command line here."""
     path = path.resolve()
-    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    found = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    # Or it would be taken for an option.
+    return f"./{found}" if found.startswith("-") else found
 
 
 def _seeds(seeds: Sequence[int]) -> str:

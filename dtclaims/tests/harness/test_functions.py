@@ -288,15 +288,21 @@ def test_the_second_time_nothing_is_taken(tmp_path: Path, monkeypatch: pytest.Mo
     ("value", "why"),
     [
         ("1 / 0", r"ZeroDivisionError at my_lab\.py"),
+        ("__import__('sys').exit(3)", r"SystemExit at my_lab\.py:\d+: 3"),
         ('float("nan")', "other/seed0 did not give plain data: got .*nan"),
         ("[1.0, {2}]", r"other/seed0 did not give plain data: got .*\{2\}"),
         ("None", "other/seed0 did not give plain data: got None"),
         ("__import__('numpy').arange(3)", r"`array\.tolist\(\)`"),
+        (
+            "(_ for _ in ()).throw(type('Mute', (Exception,), {'__str__': lambda self: 1 / 0})())",
+            r"Mute at my_lab\.py.*its text cannot be had \(ZeroDivisionError\)",
+        ),
     ],
 )
 @pytest.mark.parametrize("kept", [False, True], ids=["one value", "keeps files"])
 def test_a_failed_function_is_an_error_with_its_reason(tmp_path: Path, value: str, why: str, kept: bool) -> None:
-    """An exception, or a value that is no plain finite data: the claims on it are errors, the others are judged."""
+    """An exception, also one that fails at saying what it is, or a value that is no plain finite data: the claims on it
+    are errors, the others are judged."""
     folder = write(tmp_path / "mine", ("return 2.0", f"return {value}"), *((SLOW,) if kept else ()))
     entries = taken(study(folder))
     assert entries["TWO", "published"].verdict == entries["BOTH", "published"].verdict == "error"

@@ -237,6 +237,29 @@ def test_names_that_an_ascii_locale_cannot_read(tiny: Suite) -> None:
     assert f"--store {words[1]}" in report["provenance"]["command"]
 
 
+def test_words_that_no_file_can_be_called_are_no_places(tiny: Suite) -> None:
+    """A long expression of -k is as good as a short one."""
+    long = " or ".join(["TINY-1", *("x" * 90 for _ in range(50))])
+    done = tiny.run("p", "-k", long, "--fail-on", "error", "--store", "s")
+    assert done.code == EXIT_OK, done.said
+    assert "2 passed, 2 deselected" in done.said
+
+
+def test_a_file_of_claims_may_be_skipped(tiny: Suite) -> None:
+    """Where what it imports is not installed: the claims of the other files are judged, and there is a report."""
+    tiny.write("p/test_more.py", "import pytest\n\npytest.importorskip('no_such_package')\n")
+    done = tiny.run("p", "--fail-on", "error", "--store", "s", "--report", "r")
+    assert done.code == EXIT_OK, done.said
+    assert (tiny.folder / "r" / "report.json").is_file()
+
+
+def test_advice_names_a_folder_that_begins_with_a_dash_as_a_folder(tiny: Suite) -> None:
+    """Or it would be taken for options where it is pasted."""
+    (tiny.folder / "p").rename(tiny.folder / "-p")
+    done = tiny.run("./-p", "--store", "s", COLUMNS="400")
+    assert f"pytest -p {PLUGIN} ./-p --scale all" in done.said, done.said
+
+
 def test_a_plan_is_printed_without_a_terminal(tiny: Suite) -> None:
     """What was asked for is said, on standard output."""
     done = tiny.run("p", "-p", "no:terminal", "--plan", "--store", "s")

@@ -51,6 +51,7 @@ def test_required_fields_are_described() -> None:
         ({"type": "boolean"}, [True], [0, 1]),
         ({"const": 1}, [1], [True, 2, "1"]),
         ({"enum": ["a", "b"]}, ["a"], ["c", 1, None, ["a"]]),
+        ({"enum": [1, -1, None]}, [1, None], [2, "1"]),
         ({"minimum": 0, "maximum": 1}, [0, 1, "text"], [-0.1, 1.1]),
         ({"exclusiveMinimum": 0, "exclusiveMaximum": 1}, [0.5], [0, 1]),
         ({"type": "string", "pattern": "^[0-9]+$"}, ["12"], ["", "a1"]),

@@ -138,6 +138,19 @@ def test_errors_are_one_line_and_exit_code_2(
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize("words", [("plan", "--data", "x"), ("doctor",)])
+def test_options_of_a_paper_that_is_not_there(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """They are unknown because the paper is: its fault is said, and no other option is guessed at."""
+    try:
+        code = main([*words, "--claims", "nowhere"])
+    except SystemExit as end:
+        code = end.code
+    assert code == 2
+    error = capsys.readouterr().err
+    assert "of the paper's own are not known here: no paper.json beside the claims" in error
+    assert "Did you mean" not in error
+
+
 def test_a_report_that_cannot_be_written_is_found_out_before_any_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

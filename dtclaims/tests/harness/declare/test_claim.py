@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dtclaims import Claim, Need, Paper, above, claim, composite
+from dtclaims import Claim, Need, Paper, above, check, claim, composite
 from dtclaims.errors import UsageError
 from dtclaims.harness.declare.registry import load_claims, parts_of
 from dtclaims.harness.lab import By, Wish
@@ -143,6 +143,45 @@ def test_duplicate_ids_and_empty_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "test_b.py").write_text(text)
     with pytest.raises(UsageError, match="declared twice"):
         load_claims(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("import no_such_package", "cannot be imported: got No module named 'no_such_package'"),
+        ("\n\nundefined", "cannot be imported: got NameError: name 'undefined' is not defined"),
+        ("import sys\nsys.exit(4)", "cannot be imported: got SystemExit: 4"),
+        ("import pytest\npytest.importorskip('no_such_package')", "cannot be imported: got Skipped: could not import"),
+        ("def", "cannot be read as Python: got invalid syntax"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_one_error(tmp_path: Path, text: str, told: str) -> None:
+    """Whatever ends the import: what it said, the file and the line."""
+    file = tmp_path / "test_a.py"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        load_claims(tmp_path)
+    assert f"{file} {told}" in str(caught.value)
+    assert f"({file}, line {len(text.splitlines())})" in str(caught.value)
+
+
+@pytest.mark.parametrize("ends", [SystemExit(1), pytest.skip.Exception("no"), pytest.fail.Exception("no")])
+def test_a_function_ends_nothing_but_itself(ends: BaseException) -> None:
+    """`sys.exit`, pytest's `skip` and `fail` in a claim's function or check are errors of it; Ctrl-C is none."""
+
+    def ended(a: float) -> float:
+        """Doc."""
+        raise ends
+
+    need = {"a": Need("score", arm="random_init", task="hopper")}
+    form = claim("X", needs=need, trend=above(0.0), **DECLARED)(ended).form
+    assert form is not None
+    for called in (form, check("c", needs=need, trend=above(0.0), unit="u")(ended)):
+        with pytest.raises(UsageError, match=f"ended gave no number: got {type(ends).__name__}"):
+            called(a=1.0)
+    ends = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        form(a=1.0)
 
 
 def test_tasks_are_named_once() -> None:

@@ -57,6 +57,8 @@ def test_a_lab_beside_its_claims(tmp_path: Path) -> None:
         ("no_such_module:LAB", None, "cannot be imported: got No module named 'no_such_module'"),
         ("a_lab:LAB", "import no_such_package", "cannot be imported: got No module named 'no_such_package'"),
         ("a_lab:LAB", "def", "cannot be imported"),
+        ("a_lab:LAB", "\nundefined", "cannot be imported: got NameError: name 'undefined' is not defined ("),
+        ("a_lab:LAB", "import sys; sys.exit(4)", "cannot be imported: got SystemExit: 4 ("),
         ("a_lab:MINE", WHOLE.format(name="x"), "names a lab that its module does not have: got a_lab:MINE"),
         ("a_lab:LAB", "class LAB: name = 'x'", "is no lab: got type without tasks, switches"),
         ("a_lab:LAB", WHOLE.format(name=" "), "a lab without a name"),

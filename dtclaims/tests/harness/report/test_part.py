@@ -38,6 +38,7 @@ WHOLE = report()
         (WHOLE, WHOLE, ""),
         (WHOLE, without(WHOLE, "ABS-no-context"), f"{IDS - 1} of {IDS} claims"),
         (WHOLE, report(protocols=["corrected"]), "corrected only"),
+        (WHOLE, {**WHOLE, "claims": [WHOLE["claims"][0], *WHOLE["claims"][2:]]}, "without 1 of 10 verdicts"),
         (WHOLE, report(tasks=["hopper"]), "hopper only"),
         (WHOLE, report(seeds=[7, 8]), "2 of 3 seeds"),
         (WHOLE, report(seeds=[7, 8, 9, 10]), ""),
