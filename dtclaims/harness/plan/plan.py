@@ -1,5 +1,6 @@
 """A plan: the jobs and readings that the cells of a session need, each once. Plain data."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -130,7 +131,8 @@ class Plan:
             found.extend(sorted(taken, key=lambda one: (-one.seconds, one.job.name, one.key)))
 
         while proofs:
-            name = min(proofs, key=lambda name: (sum(left[key].seconds for key in proofs[name]), name))
+            # Rounded once: a plain sum over a set differs between processes, and what costs the same changed places.
+            name = min(proofs, key=lambda name: (math.fsum(left[key].seconds for key in proofs[name]), name))
             first = proofs.pop(name)
             take(first)
             proofs = {name: keys - first for name, keys in proofs.items()}

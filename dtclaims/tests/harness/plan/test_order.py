@@ -55,6 +55,14 @@ def test_the_order_is_the_plans_and_not_that_of_asking(keys: list[str]) -> None:
     assert [one.key for one in plan.in_order(jobs)] == ["k01", "k03", *others]
 
 
+@given(st.permutations([0.1, 0.2, 0.3, 0.7, 1e-9, 1e9]), st.permutations([0.1, 0.2, 0.3, 0.7, 1e-9, 1e9]))
+def test_what_takes_equally_long_comes_by_name(first: list[float], second: list[float]) -> None:
+    """In whatever order their jobs are added up: that of a set is another in each process, as a plan's time was."""
+    seconds = dict(zip(KEYS, [*second, *first], strict=True))
+    plan, jobs = planned(seconds, {"b": set(KEYS[:6]), "a": set(KEYS[6:])})
+    assert {one.key for one in plan.in_order(jobs)[:6]} == set(KEYS[6:])
+
+
 def test_a_claim_of_several_tasks_waits_for_all_of_them() -> None:
     """One task's claims come before what needs three tasks' runs, which then lacks the other two only."""
     seconds = {"hopper": 4.0, "cheetah": 6.0, "walker": 5.0, "other": 9.0}
