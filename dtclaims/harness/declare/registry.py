@@ -72,6 +72,9 @@ def index(claims: Iterable[Claim]) -> dict[str, Claim]:
     by_id: dict[str, Claim] = {}
     for one in claims:
         if one.id in by_id:
-            raise UsageError("a claim id is declared twice", given=one.id)
+            first, second = (f"{each.file}:{each.line}" for each in (by_id[one.id], one))
+            raise UsageError(
+                "a claim id is declared twice", given=f"{one.id} at {first} and {second}", remedy="Rename one of them."
+            )
         by_id[one.id] = one
     return by_id

@@ -135,13 +135,13 @@ def test_incomplete_declarations_are_refused() -> None:
 
 
 def test_duplicate_ids_and_empty_folders_are_refused(tmp_path: Path) -> None:
-    """One id, one claim; a folder without claim files is named."""
+    """One id, one claim, and both places are named where there are two; a folder without claim files is named."""
     with pytest.raises(UsageError, match="no claims there"):
         load_claims(tmp_path)
     text = (ROOT / "claims" / "test_s4_performance.py").read_text()
     (tmp_path / "test_a.py").write_text(text)
     (tmp_path / "test_b.py").write_text(text)
-    with pytest.raises(UsageError, match="declared twice"):
+    with pytest.raises(UsageError, match=r"declared twice: got S4-\S+ at \S+test_a\.py:(\d+) and \S+test_b\.py:\1\. "):
         load_claims(tmp_path)
 
 
