@@ -106,7 +106,8 @@ def forecast(plan: Plan, store: Store, machine: Machine, limit: float) -> Foreca
         later = [at for at in moments if at > now][:1] + [one[0] for one in running[:1]]
         if not later or (now := min(later)) > limit:
             break
-        while running and running[0][0] <= now:
+        # One at a time, as the session is told of them: what ends at the same moment may free a place for another.
+        if running and running[0][0] <= now:
             _, _, group = heapq.heappop(running)
             for order in group:
                 agenda.succeed(order, made=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from dtclaims.harness.engine import agenda as agendas
@@ -175,6 +175,7 @@ class Exact:
     limit=st.integers(1, 300),
     slots=st.integers(1, 3),
 )
+@example(runs=[1, 1, 1, 31, 79, 79, 80], values=[(1, 5), (1, 5)], limit=114, slots=3)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_what_is_expected_to_fit_is_what_a_session_makes(
     tmp_path: Path, runs: list[int], values: list[tuple[int, int]], limit: int, slots: int
