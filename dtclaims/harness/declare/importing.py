@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ def import_claims(file: Path) -> ModuleType:
     if folder not in sys.path:
         sys.path.append(folder)
     # Two papers may have files of one name.
-    name = f"dtclaims_{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
+    name = f"dtclaims_{file.stem}_{hashlib.sha256(os.fsencode(file)).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None

@@ -16,6 +16,7 @@ from dtclaims.harness.judge.exhibits import Figure, Id, Table
 from dtclaims.harness.judge.pages import Kind, Page
 from dtclaims.harness.judge.regime import RegimeRow
 from dtclaims.harness.judge.words import Words
+from dtclaims.harness.printable import unicode
 from dtclaims.harness.records import ABSENT, REQUIRED, WRITTEN, Record
 from dtclaims.harness.stats.composites import Headline
 from dtclaims.harness.stats.editions import TODAY, Edition
@@ -175,14 +176,14 @@ def made_now(
     return ReportProvenance(
         dtclaims=dtclaims.__version__,
         created=times.now(),
-        command=" ".join(sys.argv[:1] and [_program(), *sys.argv[1:]]),
+        command=unicode(" ".join(sys.argv[:1] and [_program(), *sys.argv[1:]])),
         seeds=tuple(seeds),
         scale=scale,
         scale_reason=scale_reason,
         protocols=tuple(protocols),
         device=device,
         alpha=alpha,
-        store=_home_relative(store),
+        store=unicode(_home_relative(store)),
         versions={**versions, "python": platform.python_version()},
         label=label,
         tasks=tuple(tasks),
@@ -191,7 +192,7 @@ def made_now(
         registration=registration,
         commit=commit,
         # Where a folder lay says nothing elsewhere, and may name its user.
-        options={name: Path(given).name for name, given in (options or {}).items()},
+        options={name: unicode(Path(given).name) for name, given in (options or {}).items()},
     )
 
 
