@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
@@ -180,6 +181,7 @@ class Desk:
             return
         from dtclaims.harness.judge.words import word
         from dtclaims.harness.options import value_of
+        from dtclaims.harness.printable import unicode
         from dtclaims.harness.report import render, summary_lines, written_lines
         from dtclaims.harness.report.expect import Since
         from dtclaims.harness.report.part import place
@@ -193,7 +195,11 @@ class Desk:
         where = place(document, settings.report)
         self.summary += wrapped(where.told, width)
         named = [value_of(name, choices(self.config)) for name in ("expect", "compare")]
-        since = Since(" and ".join(str(one) for one in named if one), tuple(self._changed)) if self._records else None
+        since = (
+            Since(" and ".join(unicode(str(one)) for one in named if one), tuple(self._changed))
+            if self._records
+            else None
+        )
         written = render(document, where.folder, since=since)
         self.summary += written_lines({**written, **settings.extensions.write(document.to_json(), where.folder)})
 
@@ -258,6 +264,11 @@ class ClaimItem(pytest.Item):
         if self.verdict in ("inconclusive", "not_evaluable", "not_run", "error"):
             remedy = f" {entry.remedy}" if entry.remedy else ""
             raise pytest.skip.Exception(f"{entry.reason}.{remedy}", _use_item_location=True)
+
+    def _traceback_filter(self, excinfo: Any) -> Any:
+        """Of an error in a hook or fixture of another's, what is theirs: pytest's own calls fill hundreds of lines."""
+        theirs = excinfo.traceback.filter(lambda entry: not {"_pytest", "pluggy"} & set(Path(entry.path).parts))
+        return theirs or excinfo.traceback
 
     def repr_failure(self, excinfo: Any, style: Any = None) -> Any:
         """A verdict needs no traceback."""

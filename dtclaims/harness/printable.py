@@ -30,6 +30,14 @@ INSTEAD = {
 HANDLER = "dtclaims"
 
 
+def unicode(text: str) -> str:
+    """Text of the command line or of a file's name as UTF-8 can hold it: what is in another encoding becomes �.
+
+    Python keeps what the locale could not decode as lone surrogates, which no report may have.
+    """
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def printable(stream: TextIO) -> None:
     """Let a stream write what its encoding has, and something legible in place of all else; never an error."""
     if hasattr(stream, "reconfigure") and (stream.encoding or "").lower().replace("-", "") != "utf8":

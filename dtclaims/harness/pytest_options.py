@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from dtclaims.errors import DtclaimsError
+from dtclaims.errors import DtclaimsError, UsageError
 from dtclaims.harness.lab import Option
 from dtclaims.harness.options import OPTIONS, flag, help_of, told
 
@@ -142,11 +142,19 @@ def by_hand(config: pytest.Config) -> bool:
 
 
 def choices(config: pytest.Config) -> dict[str, str | None]:
-    """What was chosen, on the command line or in the ini file, as typed."""
-    found: dict[str, str | None] = {
-        name: config.getoption(f"claims_{name}", None) or config.getini(f"claims_{name}")
-        for name in config.stash.get(NAMES, [])
-    }
+    """What was chosen, on the command line or in the ini file, as typed.
+
+    Raises:
+        UsageError: the ini file has something that is no text.
+    """
+    try:
+        found: dict[str, str | None] = {
+            name: config.getoption(f"claims_{name}", None) or config.getini(f"claims_{name}")
+            for name in config.stash.get(NAMES, [])
+        }
+    except (pytest.UsageError, TypeError) as error:
+        # pytest's own tables in TOML have numbers and lists.
+        raise UsageError(str(error), remedy='Write it as text: claims_seeds = "5".') from None
     if config.getoption("claims_attribute", False) and not found.get("factor"):
         found["factor"] = "all"
     return found

@@ -2,14 +2,16 @@
 
 import argparse
 import errno
+import os
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 from dtclaims.device import resolve_device
 from dtclaims.errors import DtclaimsError
+from dtclaims.files import FULL
 from dtclaims.harness.commands.parser import joined, option, parser_of
 from dtclaims.harness.commands.table import commands_of
 from dtclaims.harness.declare.registry import DEFAULT_FOLDER, load_lab
@@ -57,7 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.group.print_help()
         return 0
     try:
-        return _run(command, options)
+        code = _run(command, options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except DtclaimsError as error:
         print(f"dtclaims: {told(error)}", file=sys.stderr)
         return 2
@@ -69,6 +74,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
+        if error.filename is None and error.errno in FULL:
+            print(
+                f"dtclaims: the output cannot be written: {error.strerror}; what was finished is kept", file=sys.stderr
+            )
+            # What is left of it would fail again when Python ends.
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 2
         # Names that no file can have are refused by the first call that meets them, whichever that is.
         if error.errno not in NAMES:
             raise

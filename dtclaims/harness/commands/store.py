@@ -208,7 +208,7 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _timeline(options: argparse.Namespace) -> int:
-    found = sorted((_open(options).root / "logs").glob(TIMELINES), key=lambda path: path.stat().st_mtime)
+    found = sorted((_open(options).root / "logs").glob(TIMELINES), key=lambda path: path.lstat().st_mtime)
     path = options.file or (found[-1] if found else None)
     if path is None:
         print("no session has left a timeline")

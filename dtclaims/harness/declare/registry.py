@@ -1,5 +1,6 @@
 """The claims of a folder, by id."""
 
+import os
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -17,8 +18,21 @@ def load_claims(folder: Path = DEFAULT_FOLDER) -> dict[str, Claim]:
     """All claims declared in `folder/test_*.py`, in the order of files and lines.
 
     Raises:
-        UsageError: no such folder, no claim in it, a file that cannot be imported, or one id declared twice.
+        UsageError: no such folder, or none that may be read, no claim in it, a file that cannot be imported, or one id
+            declared twice.
     """
+    try:
+        # glob takes what may not be read for empty.
+        os.listdir(folder)
+    except PermissionError as error:
+        raise UsageError(
+            "the folder of claims may not be read",
+            given=f"{folder}: {error.strerror}",
+            expected="one that this user can read",
+        ) from None
+    except OSError:
+        # Not there, or no folder: nothing is found in it.
+        pass
     files = sorted(folder.glob("test_*.py"))
     if not files:
         raise UsageError(

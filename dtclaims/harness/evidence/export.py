@@ -17,6 +17,7 @@ from dtclaims.harness.evidence.form import KIND, RESULTS_ONLY
 from dtclaims.harness.evidence.lines import Table, rounded_to
 from dtclaims.harness.judge.entries import Component, Entry
 from dtclaims.harness.judge.looks import earlier_looks
+from dtclaims.harness.printable import unicode
 from dtclaims.harness.study import Study
 from dtclaims.harness.times import now
 from dtclaims.places import ROOT
@@ -45,7 +46,7 @@ def content_of(study: Study, *, command: str) -> dict[str, Any]:
         "schema": RESULTS_ONLY,
         "kind": KIND,
         "made": {
-            "command": command,
+            "command": unicode(command),
             "dtclaims": __version__,
             "commit": commit_of(ROOT),
             "date": now(),
@@ -174,8 +175,8 @@ def portable_folder(folder: Path) -> str:
     folder = folder.resolve()
     for root in (ROOT, Path.cwd()):
         if folder.is_relative_to(root) and folder != root:
-            return folder.relative_to(root).as_posix()
-    return folder.name
+            return unicode(folder.relative_to(root).as_posix())
+    return unicode(folder.name)
 
 
 def command_of(

@@ -22,6 +22,7 @@ from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.exhibits import read_figures, read_tables
 from dtclaims.harness.judge.words import Words
 from dtclaims.harness.options import no_such
+from dtclaims.harness.printable import unicode
 from dtclaims.harness.report import beside
 from dtclaims.harness.report.terminal import clean
 from dtclaims.harness.report.wording import ranges
@@ -163,10 +164,10 @@ def recorded_provenance(judged: ReportProvenance, evidence: Evidence) -> ReportP
     made, study = evidence.made, evidence.study
     return replace(
         judged,
-        store=evidence.root.name,
+        store=unicode(evidence.root.name),
         commit=None,
         options={**({} if study.data is None else {"data": study.data}), **study.backbones},
-        evidence=FromEvidence(evidence.root.name, made.date, made.commit),
+        evidence=FromEvidence(unicode(evidence.root.name), made.date, made.commit),
     )
 
 

@@ -1,6 +1,5 @@
 """A whole report as frozen data: whose verdicts, made by what, and which stand together (report.json, schema 2)."""
 
-import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from dtclaims.harness.judge.exhibits import Figure, Id, Table
 from dtclaims.harness.judge.pages import Kind, Page
 from dtclaims.harness.judge.regime import RegimeRow
 from dtclaims.harness.judge.words import Words
+from dtclaims.harness.printable import unicode
 from dtclaims.harness.records import ABSENT, REQUIRED, WRITTEN, Record
 from dtclaims.harness.stats.composites import Headline
 from dtclaims.harness.stats.editions import TODAY, Edition
@@ -180,14 +180,14 @@ def made_now(
     return ReportProvenance(
         dtclaims=dtclaims.__version__,
         created=times.now(),
-        command=_legible(" ".join(sys.argv[:1] and [_program(), *sys.argv[1:]])),
+        command=unicode(" ".join(sys.argv[:1] and [_program(), *sys.argv[1:]])),
         seeds=tuple(seeds),
         scale=scale,
         scale_reason=scale_reason,
         protocols=tuple(protocols),
         device=device,
         alpha=alpha,
-        store=_home_relative(store),
+        store=unicode(_home_relative(store)),
         versions={**versions, "python": platform.python_version()},
         label=label,
         tasks=tuple(tasks),
@@ -196,7 +196,7 @@ def made_now(
         registration=registration,
         commit=commit,
         # Where a folder lay says nothing elsewhere, and may name its user.
-        options={name: _legible(Path(given).name) for name, given in (options or {}).items()},
+        options={name: unicode(Path(given).name) for name, given in (options or {}).items()},
     )
 
 
@@ -229,13 +229,7 @@ def _program() -> str:
 def _home_relative(store: Path) -> str:
     """The store's place without the user's name: reports are shared."""
     try:
-        return _legible(f"DTCLAIMS_HOME/{store.resolve().relative_to(home().resolve())}")
+        return f"DTCLAIMS_HOME/{store.resolve().relative_to(home().resolve())}"
     except (ValueError, UsageError):
         # Elsewhere, or of a user without a home.
-        return _legible(store.name)
-
-
-def _legible(text: str) -> str:
-    """What was typed, as text that a file may hold: under an ASCII locale, or where a name is not Unicode, it comes
-    with surrogates in place of bytes."""
-    return os.fsencode(text).decode("utf-8", "replace")
+        return store.name

@@ -253,6 +253,25 @@ def test_a_file_of_claims_may_be_skipped(tiny: Suite) -> None:
     assert (tiny.folder / "r" / "report.json").is_file()
 
 
+def test_an_error_in_anothers_hook_is_shown_without_pytests_own_lines(tiny: Suite) -> None:
+    """Of each claim what that hook did, not the hundreds of lines of pytest that called it."""
+    tiny.write("p/conftest.py", "def pytest_runtest_setup(item):\n    item.fixturenames\n")
+    done = tiny.run("p", "--store", "s")
+    assert done.code == EXIT_FAILED
+    assert "'ClaimItem' object has no attribute 'fixturenames'" in done.said
+    assert len(done.said.splitlines()) < 80
+
+
+@pytest.mark.skipif(int(pytest.__version__.split(".")[0]) < 9, reason="pytest has no tables of its own in TOML")
+def test_numbers_in_pytests_own_tables_are_one_line(tiny: Suite) -> None:
+    """Options are text there too, and the error shows how it is written."""
+    tiny.write("pyproject.toml", "[tool.pytest]\nclaims_seeds = 3\n")
+    done = tiny.run("p", "--store", "s")
+    assert done.code == EXIT_USAGE
+    assert errors_of(done) == [line for line in done.said.splitlines() if "expects a string, got int: 3" in line]
+    assert 'Write it as text: claims_seeds = "5".' in done.said
+
+
 def test_advice_names_a_folder_that_begins_with_a_dash_as_a_folder(tiny: Suite) -> None:
     """Or it would be taken for options where it is pasted."""
     (tiny.folder / "p").rename(tiny.folder / "-p")

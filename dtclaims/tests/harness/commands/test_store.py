@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dtclaims.addresses import key_of
-from dtclaims.errors import DtclaimsError, NotPermitted, StoreError, UsageError
+from dtclaims.errors import DtclaimsError, NotPermitted, NotThere, StoreError, UsageError
 from dtclaims.harness.commands.main import main
 from dtclaims.harness.commands.store import duration
 from dtclaims.harness.commands.table import commands_of
@@ -781,3 +781,12 @@ def test_the_last_timeline_is_shown(store: Store, capsys: pytest.CaptureFixture[
     Path(path).rename(store.root / "other.jsonl")
     assert call("timeline", str(store.root / "other.jsonl")) == 0
     assert capsys.readouterr().out.splitlines()[1:] == said
+
+
+def test_a_timeline_that_leads_nowhere_is_named(store: Store) -> None:
+    """An error of ours: a link whose file is gone, or a file that goes while it is looked for."""
+    logs = store.root / "logs"
+    logs.mkdir(exist_ok=True)
+    (logs / "timeline-x.jsonl").symlink_to("gone.jsonl")
+    with pytest.raises(NotThere, match=r"timeline-x\.jsonl is not there"):
+        call("timeline")

@@ -1,6 +1,8 @@
 """Declaring claims, and finding them."""
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +144,17 @@ def test_duplicate_ids_and_empty_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "test_a.py").write_text(text)
     (tmp_path / "test_b.py").write_text(text)
     with pytest.raises(UsageError, match=r"declared twice: got S4-\S+ at \S+test_a\.py:(\d+) and \S+test_b\.py:\1\. "):
+        load_claims(tmp_path)
+
+
+def test_a_folder_that_may_not_be_read_is_not_called_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its claims may be there: the system's reason is said."""
+
+    def forbidden(folder: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+    monkeypatch.setattr(os, "listdir", forbidden)
+    with pytest.raises(UsageError, match=r"may not be read: got .*: Permission denied"):
         load_claims(tmp_path)
 
 
