@@ -100,7 +100,7 @@ def writing(path: Path) -> Iterator[None]:
         if error.errno in FULL:
             remedy += "free some space (`dtclaims store gc` says what is not needed) and give the same command again."
         elif error.errno in FORBIDDEN:
-            remedy += "make the folder writable, or name another place (of the store: --store)."
+            remedy += "make the folder writable, or name another with --store."
         else:
             remedy += "put it right and give the same command again."
         kind = NotPermitted if error.errno in FORBIDDEN else StoreError
