@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import importlib.metadata
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,8 +44,8 @@ def resolve_device(choice: str, *, elsewhere: bool = False) -> str:
     devices = cuda_devices()
     if choice == "auto":
         return "cuda" if devices else "cpu"
-    kind, _, number = choice.partition(":")
-    if kind not in ("cpu", "cuda") or (number and (kind == "cpu" or not number.isdigit())):
+    kind, colon, number = choice.partition(":")
+    if kind not in ("cpu", "cuda") or (colon and (kind == "cpu" or not re.fullmatch("[0-9]{1,4}", number))):
         raise UsageError("unknown device", given=repr(choice), expected="auto, cpu, cuda or cuda:i")
     if kind == "cuda" and int(number or 0) >= devices and not elsewhere:
         raise UsageError(

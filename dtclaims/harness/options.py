@@ -40,6 +40,22 @@ class Choice(Option):
         return f"{self.help} (default: {self.default or self.otherwise})"
 
 
+MOST_SEEDS = 10_000
+"""Of a study (ours): a plan holds what each of them needs."""
+MOST = 100_000
+"""Of anything else that is counted: more is a slip of the hand."""
+
+
+def _number(digits: str) -> int:
+    """A number that is typed; what is longer than any that is meant is larger than any."""
+    return int(digits.strip().lstrip("0")[:20] or "0")
+
+
+def shortened(text: str) -> str:
+    """What was typed, as a message shows it."""
+    return repr(text) if len(text) < LONG else f"{text[:LONG]!r}… of {len(text)} characters"
+
+
 def parse_seeds(text: str) -> tuple[int, ...]:
     """`5` means seeds 0 to 4; `3,7,11` (or `7,`) means just those.
 
@@ -54,12 +70,14 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         raise UsageError(
             "--seeds cannot be read", given=repr(text), expected="a count such as 5, or a list such as 0,1,2"
         )
-    numbers = tuple(int(part) for part in parts)
+    if len(parts) > MOST_SEEDS or (not listed and _number(text) > MOST_SEEDS):
+        raise UsageError("--seeds names too many", given=shortened(text), expected=f"at most {MOST_SEEDS:,}")
+    numbers = tuple(map(_number, parts))
     if not listed:
         numbers = tuple(range(numbers[0]))
     if not numbers or len(set(numbers)) != len(numbers) or max(numbers) >= 2**31:
         raise UsageError(
-            "--seeds names no usable seeds", given=repr(text), expected="one or more different seeds below 2^31"
+            "--seeds names no usable seeds", given=shortened(text), expected="one or more different seeds below 2^31"
         )
     return numbers
 
@@ -76,10 +94,10 @@ def parse_looks(text: str) -> tuple[int, ...] | None:
     try:
         if not all(size.isascii() and size.isdigit() for size in sizes):
             raise StatisticsError("not whole numbers")
-        return check_looks(tuple(map(int, sizes)))
+        return check_looks(tuple(map(_number, sizes)))
     except StatisticsError:
         raise UsageError(
-            "--looks cannot be read", given=repr(text), expected="growing numbers of seeds from 3 on, such as 5,8"
+            "--looks cannot be read", given=shortened(text), expected="growing numbers of seeds from 3 on, such as 5,8"
         ) from None
 
 
@@ -93,9 +111,10 @@ def parse_count(name: str) -> Callable[[str], int | None]:
     def read(text: str) -> int | None:
         if not text:
             return None
-        if not (text.isascii() and text.isdigit() and int(text) > 0):
-            raise UsageError(f"{name} cannot be read", given=repr(text), expected="a whole number from 1 on")
-        return int(text)
+        if not (text.isascii() and text.isdigit() and 0 < _number(text) <= MOST):
+            expected = f"a whole number from 1 to {MOST:,}"
+            raise UsageError(f"{name} cannot be read", given=shortened(text), expected=expected)
+        return _number(text)
 
     return read
 

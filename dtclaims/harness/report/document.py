@@ -203,8 +203,9 @@ def replace_all(texts: Mapping[Path, str]) -> None:
     except OSError as error:
         raise ReportError(
             "cannot write the report",
-            given=f"{error.strerror}: {error.filename}",
-            expected="a folder that exists and can be written to",
+            # Of a full disk the system names no file.
+            given=f"{error.strerror}: {error.filename or path.parent}",
+            expected="a folder that exists and can be written to, with room",
         ) from None
     finally:
         for ready in staged.values():

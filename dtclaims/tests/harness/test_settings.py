@@ -67,6 +67,12 @@ def test_auto_scale_on_a_gpu_says_why(tmp_path: Path, monkeypatch: pytest.Monkey
         ({"protocol": "mine"}, "unknown protocol"),
         ({"device": "tpu"}, "unknown device"),
         ({"device": "cuda:x"}, "unknown device"),
+        ({"device": "cuda:²"}, "unknown device"),
+        ({"device": "cuda:"}, "unknown device"),
+        # What no machine holds is refused, not begun.
+        ({"seeds": "1000000000"}, "--seeds names too many: got '1000000000', expected at most 10,000"),
+        ({"seeds": "9" * 6000}, "--seeds names too many.*of 6000 characters"),
+        ({"looks": "5," + "9" * 6000, "workers": "9" * 6000}, "--workers cannot be read.*from 1 to 100,000"),
         ({"task": "ant"}, "--task cannot be read"),
         ({"factor": "temperature"}, "--factor names no switch"),
         ({"precision": "float8"}, "unknown precision"),
