@@ -39,8 +39,13 @@ from dtclaims.harness.store.upkeep import (
 from dtclaims.places import home
 
 
+def _root(options: argparse.Namespace) -> Path:
+    found: Path | None = value_of("store", vars(options))
+    return found or home() / "store"
+
+
 def _open(options: argparse.Namespace, *, create: bool = False) -> Store:
-    return Store(value_of("store", vars(options)) or home() / "store", create=create)
+    return Store(_root(options), create=create)
 
 
 def _ls(options: argparse.Namespace) -> int:
@@ -193,7 +198,7 @@ def _import(options: argparse.Namespace) -> int:
     # What cannot be read leaves no store behind.
     with reading(options.file):
         options.file.stat()
-    new = not (value_of("store", vars(options)) or home() / "store").exists()
+    new = not _root(options).exists()
     store = _open(options, create=True)
     try:
         done = import_store(store, options.file)

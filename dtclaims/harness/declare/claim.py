@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from dtclaims.errors import STOPS, UsageError, no_docstring
+from dtclaims.errors import STOPS, UsageError, no_docstring, words_of
 from dtclaims.harness.declare.unplugged import Unplugged
 from dtclaims.harness.lab import Need, ProtocolName, Setting
 from dtclaims.harness.stats.trends import Trend
@@ -373,7 +373,7 @@ def _called(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
     except BaseException as error:
         raise UsageError(
             f"{function.__name__} gave no number",
-            given=f"{type(error).__name__}: {error}",
+            given=words_of(error),
             remedy="A test that may be left out is no test: what must be true first is declared with `checks=`.",
         ) from error
 

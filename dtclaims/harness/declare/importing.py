@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from dtclaims.errors import STOPS, DtclaimsError, UsageError
+from dtclaims.errors import STOPS, DtclaimsError, UsageError, words_of
 
 
 class CannotImport(UsageError):
@@ -75,7 +75,7 @@ def importing(what: str) -> Iterator[None]:
     except BaseException as error:
         frames = traceback.extract_tb(error.__traceback__)
         last = ([one for one in frames if one.filename == what] or frames)[-1]
-        said = str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}".removesuffix(": ")
+        said = str(error) if isinstance(error, ImportError) else words_of(error)
         raise CannotImport(
             f"{what} cannot be imported", given=f"{said} ({last.filename}, line {last.lineno})"
         ) from error
