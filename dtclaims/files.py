@@ -96,15 +96,20 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        remedy = "Finished runs are intact; "
-        if error.errno in FULL:
-            remedy += "free some space (`dtclaims store gc` says what is not needed) and give the same command again."
-        elif error.errno in FORBIDDEN:
-            remedy += "make the folder writable, or name another with --store."
-        else:
-            remedy += "put it right and give the same command again."
         kind = NotPermitted if error.errno in FORBIDDEN else StoreError
-        raise kind(f"cannot write {path}", given=error.strerror or error, remedy=remedy) from error
+        raise kind(
+            f"cannot write {path}",
+            given=error.strerror or error,
+            remedy=f"What is finished is intact; {_what_to_do(error.errno)} and give the same command again.",
+        ) from error
+
+
+def _what_to_do(number: int | None) -> str:
+    if number in FULL:
+        return "free some space (`dtclaims store gc` says what of a store is not needed)"
+    if number in FORBIDDEN:
+        return "make the folder writable, or name another (of a store with --store),"
+    return "put it right"
 
 
 LARGEST_JSON = 256 * 2**20

@@ -59,6 +59,13 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def restoring(folder: Path) -> str:
+    """What to do about an artefact that is not as it was written: a shipped one comes back, others are made again."""
+    if (ROOT / "fixtures").resolve() in folder.resolve().parents:
+        return f"Restore it: `git checkout -- {folder}`, or remake it with the command in its card."
+    return "Bring it back from where it was copied from, or delete it and make it again with the command in its card."
+
+
 def read_card(folder: Path) -> dict[str, Any]:
     """The card of a shipped (or self-made) artefact, after checking the files it names.
 
@@ -66,24 +73,25 @@ def read_card(folder: Path) -> dict[str, Any]:
         FixtureError: no card, an unreadable card, or a file whose SHA-256 is not the recorded one.
     """
     path = folder / "card.json"
-    remedy = f"Restore it: `git checkout -- {folder}`, or remake it with the command in its card."
     try:
         card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         files: dict[str, dict[str, Any]] = card["files"]
     except FileNotFoundError:
-        raise FixtureError("no card in the folder", given=str(folder), expected="a card.json", remedy=remedy) from None
+        raise FixtureError(
+            "no card in the folder", given=str(folder), expected="a card.json", remedy=restoring(folder)
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
-        raise FixtureError(f"{path} is no card", given=repr(error), remedy=remedy) from None
+        raise FixtureError(f"{path} is no card", given=repr(error), remedy=restoring(folder)) from None
     for name, recorded in files.items():
         file = folder / name
         if not file.is_file():
-            raise FixtureError("a file named by the card is missing", given=str(file), remedy=remedy)
+            raise FixtureError("a file named by the card is missing", given=str(file), remedy=restoring(folder))
         found = sha256_file(file)
         if found != recorded["sha256"]:
             raise FixtureError(
                 f"{file} is not the recorded file",
                 given=f"sha256 {found}",
                 expected=f"sha256 {recorded['sha256']}",
-                remedy=remedy,
+                remedy=restoring(folder),
             )
     return card

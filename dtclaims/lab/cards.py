@@ -10,7 +10,7 @@ from typing import Any
 
 from dtclaims.errors import FixtureError
 from dtclaims.files import checksum
-from dtclaims.places import read_card
+from dtclaims.places import read_card, restoring
 
 WEIGHTS_FILE = "model.safetensors"
 """What every checkpoint and policy has beside its card."""
@@ -48,13 +48,12 @@ def checked_card(folder: Path) -> dict[str, Any]:
             f"{folder / 'card.json'} is no card",
             given=repr(error),
             expected=f"an object whose `files` name what was written beside it, {WEIGHTS_FILE} among them",
-            remedy=f"Restore it: `git checkout -- {folder}`.",
+            remedy=restoring(folder),
         ) from None
     if DIGEST in card and with_digest(card)[DIGEST] != card[DIGEST]:
         raise FixtureError(
             f"{folder / 'card.json'} is not as it was written",
             given="another digest than it states",
-            remedy=f"Restore it: `git checkout -- {folder}`, or remake it with the command in it. Whoever changes a "
-            f"card on purpose takes its {DIGEST!r} out.",
+            remedy=f"{restoring(folder)} Whoever changes a card on purpose takes its {DIGEST!r} out.",
         )
     return card

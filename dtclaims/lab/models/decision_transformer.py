@@ -123,9 +123,12 @@ class DecisionTransformer(Policy):
 
     def act(self, out: Tensor) -> Tensor:
         """Actions (..., A) from ln_f's output (..., width) at state tokens: the head."""
-        if self.predict_action is not None:
-            return torch.tanh(self.predict_action(out))
-        return torch.tanh(out @ self.embed_action.weight)
+        return torch.tanh(self.head_sums(out))
+
+    def head_sums(self, out: Tensor) -> Tensor:
+        """What tanh is taken of there: a head whose sums lie past ±2.65 is saturated (DEV-11)."""
+        sums: Tensor = out @ self.embed_action.weight if self.predict_action is None else self.predict_action(out)
+        return sums
 
     def embed(self, states: Tensor, actions: Tensor, returns_to_go: Tensor, timesteps: Tensor) -> Tensor:
         """The stack's input, (B, 3K, width)."""

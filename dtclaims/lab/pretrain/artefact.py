@@ -1,8 +1,8 @@
 """What a pre-training run leaves behind: an atomically written checkpoint on the way, a card at the end."""
 
 import json
-import os
 import platform
+import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 
 import dtclaims
 from dtclaims.errors import StoreError, UsageError
+from dtclaims.files import replacing
 from dtclaims.lab.cards import checked_card, with_digest
 from dtclaims.places import sha256_file
 
@@ -28,22 +29,18 @@ def make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"cannot make folder {out}", given=error.strerror, remedy="Choose another --out.") from None
-    if not os.access(out, os.W_OK):
-        raise UsageError(f"cannot write to {out}", remedy="Choose another --out.")
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a run cut short, sees all of it or none."""
-    scratch = path.with_name(path.name + ".partial")
-    scratch.write_bytes(content)
-    os.replace(scratch, path)
+    try:
+        # Permissions do not say it: a file system may be read-only, and root may write anywhere else.
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise UsageError(f"cannot write to {out}", given=error.strerror, remedy="Choose another --out.") from None
 
 
 def save_checkpoint(folder: Path, settings: Mapping[str, object], state: Mapping[str, object]) -> None:
     """Write the state of a run and the settings it belongs to."""
-    scratch = folder / (CHECKPOINT + ".partial")
-    torch.save({"settings": dict(settings), "state": dict(state)}, scratch)
-    os.replace(scratch, folder / CHECKPOINT)
+    with replacing(folder / CHECKPOINT) as partial:
+        torch.save({"settings": dict(settings), "state": dict(state)}, partial)
 
 
 def load_checkpoint(folder: Path, settings: Mapping[str, object]) -> dict[str, Any] | None:
@@ -117,5 +114,6 @@ def write_card(
         },
     }
     complete = with_digest(complete)
-    write_atomically(folder / "card.json", (json.dumps(complete, indent=2) + "\n").encode())
+    with replacing(folder / "card.json") as partial:
+        partial.write_text(json.dumps(complete, indent=2) + "\n", encoding="utf-8")
     return complete

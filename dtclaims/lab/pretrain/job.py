@@ -1,5 +1,6 @@
 """A pre-training run from its arguments to the result folder, whatever the data are."""
 
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -7,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from dtclaims.errors import UsageError
+from dtclaims.files import replacing
 from dtclaims.lab.cards import WEIGHTS_FILE
 from dtclaims.lab.design.checkpoints import draws_of, folder_name, number_of
 from dtclaims.lab.pretrain.artefact import (
@@ -17,12 +18,12 @@ from dtclaims.lab.pretrain.artefact import (
     finished_card,
     load_checkpoint,
     make_folder,
-    write_atomically,
     write_card,
 )
 from dtclaims.lab.pretrain.examples import Examples
 from dtclaims.lab.pretrain.network import Scale, TokenModel
 from dtclaims.lab.pretrain.training import Progress, Run
+from dtclaims.lab.tensor_files import save_tensors
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,10 @@ def run_job(
         run.restore(saved)
     run.train(out, progress)
 
-    save_file(prepared.model.backbone(job.preset.stored), out / WEIGHTS_FILE)
+    save_tensors(out / WEIGHTS_FILE, prepared.model.backbone(job.preset.stored))
     for name, content in prepared.assets.items():
-        write_atomically(out / name, content)
+        with replacing(out / name) as partial:
+            partial.write_bytes(content)
     card = write_card(
         out,
         {
@@ -180,7 +182,7 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and (kind == "cpu" or not number.isdigit())):
+    if kind not in ("cpu", "cuda") or (number and (kind == "cpu" or not re.fullmatch("[0-9]{1,9}", number))):
         raise UsageError("unknown device", given=repr(name), expected="auto, cpu, cuda or cuda:i")
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         raise UsageError("no such CUDA device", given=name, remedy="Use --device cpu or auto.")

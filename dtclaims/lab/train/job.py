@@ -95,8 +95,9 @@ def train_runs(
         UsageError: a precision that is not offered on the device.
     """
     made = [_Made(run, Trainer(run.spec, run.data, run.backbones, device, precision)) for run in runs]
-    pauses = Pauses()
     company = Company([one.trainer for one in made], cores, rehearses=runs[0].rehearses)
+    # A rehearsal is to find out what a state takes.
+    pauses = Pauses(0 if runs[0].rehearses else sum(one.trainer.state_bytes for one in made))
 
     def leave(index: int, what: Any) -> None:
         company.left.add(index)

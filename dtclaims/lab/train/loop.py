@@ -257,15 +257,21 @@ class Trainer:
         How far training has moved them is what makes runs of two sizes or lengths comparable: see `docs/regime.md`.
         """
         # Built anew: a run that was taken up holds no start, and a second copy of each network would be dear.
-        start = block_parameters(self._untrained().state_dict())
+        start = block_parameters(self._untrained().to(self.device).state_dict())
         if not start:
             return None
-        return relative_displacement(start, block_parameters(self.parameters()))
+        return relative_displacement(start, block_parameters(self.model.state_dict()))
 
     def parameters(self) -> dict[str, Tensor]:
         """The model's parameters, copied to the CPU."""
         copies: dict[str, Tensor] = _copied(dict(self.model.state_dict()))
         return copies
+
+    @property
+    def state_bytes(self) -> int:
+        """What a state takes, nearly: parameters, Adam's two means of each, and the best ones where they are kept."""
+        size: int = sum(one.numel() * one.element_size() for one in self.model.state_dict().values())
+        return size * (4 if self.spec.fresh_episodes else 3)
 
     def state(self) -> dict[str, Any]:
         """All that the rest of the run depends on: tensors (copies, on the CPU), numbers and lists of them."""

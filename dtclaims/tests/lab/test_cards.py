@@ -14,7 +14,7 @@ from dtclaims.lab.data.collect import shipped_recipe
 from dtclaims.lab.design.scales import SCALES
 from dtclaims.lab.doctor import shipped
 from dtclaims.lab.inputs import Inputs, find_backbone
-from dtclaims.places import ROOT
+from dtclaims.places import ROOT, restoring
 
 BACKBONE = ROOT / "fixtures" / "backbones" / "language-mini"
 CARDS = sorted((ROOT / "fixtures").glob("*/*/card.json"))
@@ -32,6 +32,15 @@ def edited(folder: Path, change: Callable[[dict[str, Any]], object]) -> Path:
     change(card)
     (folder / "card.json").write_text(json.dumps(card))
     return folder
+
+
+def test_what_to_do_depends_on_whose_it_is(tmp_path: Path) -> None:
+    """Git has what ships, however its folder is spelt; weights of one's own are in no repository."""
+    assert restoring(BACKBONE / ".." / BACKBONE.name).startswith("Restore it: `git checkout -- ")
+    for folder in (edited(tmp_path / "weights", lambda card: card.update(licence="another")), tmp_path):
+        with pytest.raises(FixtureError, match="make it again with the command in its card") as found:
+            checked_card(folder)
+        assert "git" not in str(found.value)
 
 
 @pytest.mark.parametrize(

@@ -108,16 +108,14 @@ def untrained(
     )
     assert isinstance(model, DecisionTransformer)
     sums: list[Tensor] = []
-    head_of = model.act
+    head_of = model.head_sums
 
     def told(out: Tensor) -> Tensor:
-        acted = head_of(out)
-        linear = model.predict_action
-        sums.append(linear(out) if linear is not None else out @ model.embed_action.weight)
-        return acted
+        sums.append(head_of(out))
+        return sums[-1]
 
     model.train(dropout)
-    model.act = told  # type: ignore[method-assign]
+    model.head_sums = told  # type: ignore[method-assign]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "dropout of untrained networks"))
         predicted = model(seen.states, seen.actions, seen.returns_to_go, seen.timesteps, seen.mask)

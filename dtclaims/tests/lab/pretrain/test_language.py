@@ -78,12 +78,17 @@ def test_baselines_are_those_of_their_definitions(pretrain: Pretrain, corpus: Pa
 
 
 def test_result_folder_is_complete(pretrain: Pretrain, corpus: Path, tmp_path: Path) -> None:
-    """GPT-2's names in float32, a tokenizer of the card's size, a verified card with its command, and no checkpoint."""
+    """GPT-2's names in float32, a tokenizer of the card's size, a verified card with its command, and no checkpoint.
+
+    Others may read them as they may any file of this user.
+    """
     points: list[dict[str, float]] = []
     card = pretrain(tmp_path / "my run", seed=3, updates=10, batch=4, progress=points.append)
     folder = tmp_path / "my run"
     assert {file.name for file in folder.iterdir()} == {"model.safetensors", "tokenizer.json", "card.json"}
     assert read_card(folder) == card
+    (usual := tmp_path / "usual").touch()
+    assert {file.stat().st_mode for file in folder.iterdir()} == {usual.stat().st_mode}
 
     tensors = load_file(folder / "model.safetensors")
     config = SCALES["toy"].config

@@ -243,6 +243,16 @@ def test_an_output_folder_that_cannot_be_made_is_refused(
         pretrain(tmp_path / out)
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs /proc")
+def test_an_output_folder_that_cannot_be_written_is_refused(
+    pretrain: Pretrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever its permissions say, root's too: one line before anything is prepared."""
+    monkeypatch.setattr(chains, "HELD_OUT_TOKENS", -1)
+    with pytest.raises(UsageError, match="cannot write to /proc/self"):
+        pretrain(Path("/proc/self"))
+
+
 def test_unusable_arguments_are_typed_errors(pretrain: Pretrain, tmp_path: Path) -> None:
     """Unknown kind, scale or device and counts below 1 are refused before anything is written."""
     out = tmp_path / "out"

@@ -1,5 +1,6 @@
 """A run as a job: what it returns, what its folder holds, and how it goes on after a stop."""
 
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -166,6 +167,7 @@ def test_runs_that_train_together_are_saved_after_the_same_epochs(
     monkeypatch.setattr(loop, "path_of", lambda device: "stacked")
     monkeypatch.setattr("dtclaims.lab.train.resume.time.monotonic", lambda: now)
     monkeypatch.setattr(resume, "PAUSE", 1.0)
+    monkeypatch.setattr(resume, "RATE", math.inf)
     told: dict[int, list[int]] = {seed: [] for seed in range(3)}
     saved: dict[int, list[int]] = {seed: [] for seed in range(3)}
 
