@@ -130,7 +130,8 @@ def _choose(
         if taken is None:
             taken = results
             if not all(_agree(now, one.facts) for one in found):
-                notes.append(f"{len(taken)} of {len(present)} {what}, {_apart(taken, present)}")
+                otherwise = f"{len(taken)} of {len(present)} {what}, {_apart(taken, present)}"
+                notes.append(f"taken as they were made: {otherwise} from what would be made here and now")
         else:
             notes.append(f"left out: {len(results)} {what} of another version, {_apart(results, taken)}")
     return list((taken or {}).values())

@@ -247,7 +247,8 @@ def test_results_of_older_code_are_exported(
     file = export(tmp_path)
     assert judged(file) == expected
     said = capsys.readouterr().out
-    assert re.search(r"^\d+ of \d+ runs, which differ in code\.class Arm, .* and \d+ more$", said, re.MULTILINE)
+    made = r"^taken as they were made: \d+ of \d+ runs, which differ in code\.class Arm, .* and \d+ more from what would "
+    assert re.search(made + "be made here and now$", said, re.MULTILINE)
     assert "values of attention_gap, which differ in code." in said
 
 
