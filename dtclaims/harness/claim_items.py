@@ -113,7 +113,7 @@ class Desk:
             index({id(one): one for one in self.claims}.values())
 
     def open(self, cells: "Sequence[Cell]") -> None:
-        """Plan what some cells need.
+        """Plan what some cells need; there may be none.
 
         Raises:
             DtclaimsError: claims of two labs, a report that could not be written, or as `Study`.
@@ -135,14 +135,21 @@ class Desk:
         if earlier := value_of("compare", choices(self.config)):
             self._before = read(earlier)
             self._records.append(Record.of(self._before))
+        if not cells:
+            return
         # pytest may be given a file twice (--keep-duplicates).
         self.study = Study(list({cell.name: cell for cell in cells}.values()), settings)
         if not self.config.getoption("claims_plan", False):
             check_folder(settings.report)
 
     def judge(self, cell: "Cell") -> "Entry":
-        """The entry of one cell."""
-        assert self.study is not None
+        """The entry of one cell.
+
+        Raises:
+            ClaimRefuted: nothing was planned for it.
+        """
+        if self.study is None or all(cell.name != one.name for one in self.study.cells):
+            raise ClaimRefuted(f"{cell.claim.id}: a mark said that it is not run, and was gone after all was planned")
         entry = self.study.judge(cell)
         self.entries[cell.name] = entry
         return entry
@@ -279,6 +286,23 @@ class ClaimItem(pytest.Item):
     def reportinfo(self) -> tuple[Any, int, str]:
         """Where the claim is declared."""
         return self.path, self.claim.line - 1, self.name
+
+
+def left_out(item: ClaimItem) -> bool:
+    """Whether the marks of an item (skip, skipif, xfail without run) keep pytest from running it, as far as is known
+    once all is collected: then nothing is made for it."""
+    from _pytest.skipping import evaluate_skip_marks, evaluate_xfail_marks
+
+    if not item.config.pluginmanager.has_plugin("skipping"):
+        return False
+    try:
+        if evaluate_skip_marks(item) is not None:
+            return True
+        xfailed = evaluate_xfail_marks(item)
+    except (Exception, pytest.fail.Exception):
+        # pytest says what is wrong with a mark when it comes to the item, which it then does not run.
+        return True
+    return xfailed is not None and not xfailed.run and not item.config.option.runxfail
 
 
 class ParallelItem(pytest.Item):

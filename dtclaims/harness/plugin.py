@@ -13,7 +13,7 @@ import pytest
 
 from dtclaims.errors import DtclaimsError, UsageError
 from dtclaims.harness import hookspec
-from dtclaims.harness.claim_items import ClaimItem, Desk, ParallelItem
+from dtclaims.harness.claim_items import ClaimItem, Desk, ParallelItem, left_out
 from dtclaims.harness.pytest_options import (
     CLASHES,
     add_options,
@@ -117,7 +117,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         if items and session.config.getoption("forked", False):
             raise FORKED
         if items and not looks_only(session.config):
-            desk.open([item.cell for item in items])
+            desk.open([item.cell for item in items if not left_out(item)])
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
@@ -136,10 +136,15 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """Do what is missing before the first claim is judged; under --plan, print and stop."""
     config = session.config
     study = config.stash[DESK].study
-    if study is None:
-        return None
     reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
     say = print if reporter is None else reporter.write_line
+    if study is None:
+        # These stop before any test, also where the tests that are selected are no claims.
+        stops = [name for name in ("plan", "preflight") if config.getoption(f"claims_{name}", False)]
+        if not stops or looks_only(config) or in_parallel(config) or session.testsfailed:
+            return None
+        say(f"--{stops[0]}: of no claim, for none is selected")
+        return True
     if config.getoption("claims_plan", False):
         for line in study.plan_lines(every=config.getoption("verbose", 0) > 0):
             say(line)

@@ -127,6 +127,36 @@ def test_plan_prints_and_stops(run: Any, pytester: pytest.Pytester) -> None:
     assert not (pytester.path / "claims-report").exists()
 
 
+@pytest.mark.parametrize(
+    "mark",
+    ["skip(reason='later')", "skipif('sys.platform', reason='true')", "xfail(run=False)", "skipif('no such name')"],
+)
+def test_nothing_is_planned_for_what_a_mark_leaves_out(run: Any, pytester: pytest.Pytester, mark: str) -> None:
+    """Of claims that pytest's own marks keep from being run, set by a conftest file too, no job is planned.
+
+    A mark whose condition cannot be read is told of by pytest, which then does not run the claim either.
+    """
+    wanted = plan_keys(run("--plan", "-v", "--seeds", "1", "--claim", "SAMPLE-ratio"))
+    pytester.makeconftest(
+        f"import pytest\n{LINE}\n"
+        "def pytest_collection_modifyitems(items):\n"
+        "    for item in items:\n"
+        "        if 'SAMPLE-ratio' not in item.name:\n"
+        f"            item.add_marker(pytest.mark.{mark})\n"
+    )
+    assert plan_keys(run("--plan", "-v", "--seeds", "1")) == wanted
+    assert len(plan_keys(run("--plan", "-v", "--seeds", "1", "-p", "no:skipping"))) > len(wanted)
+
+
+@pytest.mark.parametrize("option", ["--plan", "--preflight"])
+def test_a_plan_of_no_claim_runs_no_test(run: Any, pytester: pytest.Pytester, option: str) -> None:
+    """`--plan` and `--preflight` stop before any test, also where none of those that are selected is a claim."""
+    pytester.makepyfile(test_unit="def test_unit():\n    assert False\n")
+    result = pytester.runpytest("-p", "no:cacheprovider", option, "-k", "test_unit")
+    assert result.ret == EXIT_OK
+    result.stdout.fnmatch_lines([f"{option}: of no claim, for none is selected"])
+
+
 def test_a_machine_that_is_not_here_can_be_planned_for(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """`-m gpu --plan` and `--device cuda --plan` need no GPU; more of one, and more cores, take less time."""
     monkeypatch.setattr("dtclaims.device.cuda_devices", lambda: 0)
