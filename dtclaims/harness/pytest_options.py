@@ -1,6 +1,7 @@
 """The options of a pytest session with claims: the harness's, and those of the labs whose claims are asked for."""
 
 import itertools
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,10 @@ def _lab_options(config: pytest.Config) -> Iterable[Option]:
             # What is wrong with a lab that is not asked for is no concern of this session.
             if folder in asked:
                 raise pytest.UsageError(told(error)) from None
+        except KeyboardInterrupt:
+            # pytest has a word and an exit code for it only later, once its session has begun.
+            print("interrupted while the lab of the claims was imported; nothing was begun", file=sys.stderr)
+            raise SystemExit(int(pytest.ExitCode.INTERRUPTED)) from None
 
 
 def asked_folders(config: pytest.Config) -> list[Path]:

@@ -33,7 +33,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     for stream in (sys.stdout, sys.stderr):
         printable(stream)
-    given = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        return _called(sys.argv[1:] if arguments is None else list(arguments))
+    except KeyboardInterrupt:
+        # While the paper's lab is imported, too.
+        print("dtclaims: interrupted; what was finished is kept", file=sys.stderr)
+        return 130
+
+
+def _called(given: Sequence[str]) -> int:
+    """Find the command and run it; its exit code."""
     lab, fault = _lab(given)
     commands = commands_of(lab)
     try:
@@ -66,9 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DtclaimsError as error:
         print(f"dtclaims: {told(error)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("dtclaims: interrupted; what was finished is kept", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # The reader of a pipe has seen enough.
         sys.stderr.close()

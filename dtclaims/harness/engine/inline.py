@@ -20,7 +20,8 @@ class Inline:
     slots = 1
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        # A job may leave the folder that the store is named from.
+        self._store = Store(store.root.absolute())
         self._group: Group | None = None
 
     def start(self, group: Group) -> None:

@@ -4,21 +4,23 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Self
 
 from dtclaims.device import cores_each, cpu_count
 from dtclaims.harness.engine.engine import Ended, Event
 from dtclaims.harness.engine.mps import sharing
-from dtclaims.harness.engine.work import Group, perform, prepare_process, warm_up
+from dtclaims.harness.engine.work import Group, Unheard, perform, prepare_process, warm_up
 from dtclaims.harness.store.store import Store
 
 # Spawned, because forking a process that has loaded torch or CUDA is not safe.
@@ -153,7 +155,8 @@ class Processes:
         process = CONTEXT.Process(
             target=_serve, args=(theirs, self._root, place, self.cores, self.compilers, self._environment), daemon=True
         )
-        process.start()
+        with _apart():
+            process.start()
         # Else the pipe would stay open in this process after the worker's death.
         theirs.close()
         worker = _Worker(process, ours, place)
@@ -187,6 +190,25 @@ class Processes:
             worker.process.join()
 
 
+@contextlib.contextmanager
+def _apart() -> Iterator[None]:
+    """Let processes start without this one's main module, and deaf to Ctrl-C.
+
+    `multiprocessing` imports a script that calls us in each of them, where it would begin the session once more. Ctrl-C
+    reaches the whole process group, and whoever is still being imported would end in a traceback.
+    """
+    # That of `multiprocessing`: started within, it would lift the mask.
+    resource_tracker.ensure_running()
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _cause(code: int | None) -> str:
     if code == -signal.SIGKILL:
         return "killed: out of memory, or by somebody"
@@ -198,11 +220,20 @@ def _serve(
 ) -> None:
     # Ctrl-C reaches the whole process group; the parent decides when workers stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     os.environ.update(environment)
     if place is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = place
     prepare_process(compilers)
-    store = Store(root)
+    # A job may leave the folder that the store is named from.
+    store = Store(root.absolute())
+
+    def send(event: Event) -> None:
+        try:
+            pipe.send(event)
+        except ConnectionError:
+            raise Unheard from None
+
     while True:
         try:
             said: Group | Path = pipe.recv()
@@ -216,7 +247,8 @@ def _serve(
             # The one GPU it sees is its first.
             group = tuple(replace(order, device="cuda") for order in group)
         try:
-            perform(store, group, pipe.send, cores)
-        except BrokenPipeError:
+            # Deaf to Ctrl-C, it is stopped by nothing that could be raised.
+            perform(store, group, send, cores, stops=())
+        except Unheard:
             # The parent is gone; the run's state is on disk.
             return

@@ -25,6 +25,10 @@ REPORT_EVERY = 0.2
 """Seconds between two reports of one job's progress."""
 
 
+class Unheard(BaseException):
+    """Whoever a worker tells of its jobs is gone. No error of a job, whose own pipes may break too."""
+
+
 @dataclass(frozen=True)
 class Order:
     """A job as it is handed to a worker."""
@@ -75,8 +79,14 @@ Group = tuple[Order, ...]
 """Jobs that a worker is handed at once: one, or several of one `Job.together`."""
 
 
-def perform(store: Store, group: Group, send: Callable[[Event], None], cores: int = 1) -> None:
-    """Carry jobs out and say how each ended; only the loss of whom `send` talks to is raised.
+def perform(
+    store: Store,
+    group: Group,
+    send: Callable[[Event], None],
+    cores: int = 1,
+    stops: tuple[type[BaseException], ...] = STOPS,
+) -> None:
+    """Carry jobs out and say how each ended; only the loss of whom `send` talks to (`Unheard`) is raised.
 
     Each has its own lock, folder and end. What goes wrong with one is its own; where doing them together fails as a
     whole, none has failed yet: they end as `apart`, to be done in smaller groups.
@@ -86,6 +96,7 @@ def perform(store: Store, group: Group, send: Callable[[Event], None], cores: in
         group: what to do.
         send: is told how it goes.
         cores: that the jobs may use beside a GPU; no result depends on them.
+        stops: what is raised from outside, and ends all.
     """
     doing = [one for order in group if (one := _begun(store, order, send, cores)) is not None]
     if not doing:
@@ -95,7 +106,7 @@ def perform(store: Store, group: Group, send: Callable[[Event], None], cores: in
         together = getattr(lab, "perform_together", None)
         if len(doing) == 1 or together is None:
             for one in doing:
-                one.end(_outcome(lab, one))
+                one.end(_outcome(lab, one, stops))
         else:
             together(
                 [one.order.job for one in doing],
@@ -104,8 +115,6 @@ def perform(store: Store, group: Group, send: Callable[[Event], None], cores: in
             )
             for one in doing:
                 one.end(RuntimeError("the lab forgot it"))
-    except BrokenPipeError:
-        raise
     except Exception as error:
         for one in doing:
             one.end(error, "apart" if len(doing) > 1 else "failed")
@@ -114,15 +123,27 @@ def perform(store: Store, group: Group, send: Callable[[Event], None], cores: in
             one.close()
 
 
-def _outcome(lab: Lab, doing: "_Doing") -> Any:
+def _outcome(lab: Lab, doing: "_Doing", stops: tuple[type[BaseException], ...]) -> Any:
     """What the lab makes of a job, or the exception that it raises."""
+    ours, here = os.getpid(), "."
+    with suppress(OSError):
+        here = os.getcwd()
     try:
         return lab.perform(doing.order.job, doing.bench)
-    except (BrokenPipeError, *STOPS):
-        raise
     except BaseException as error:
+        if isinstance(error, (Unheard, *stops)):
+            raise
         # `sys.exit` and `pytest.fail` too: what the code of one job raises is the end of that job alone.
         return error
+    finally:
+        if os.getpid() != ours:
+            # It would go on as a second worker, or as the session itself, and end the job once more.
+            with suppress(OSError):
+                os.write(2, f"{doing.order.job.name}: a process that it forked came back, and was ended\n".encode())
+            os._exit(1)
+        # What the next job reads may be named from here.
+        with suppress(OSError):
+            os.chdir(here)
 
 
 def _begun(store: Store, order: Order, send: Callable[[Event], None], cores: int) -> "_Doing | None":
@@ -144,8 +165,6 @@ def _begun(store: Store, order: Order, send: Callable[[Event], None], cores: int
                 # Says what the folder is, should the job never be finished.
                 write_json(folder / "identity.json", order.identity)
                 write_json(folder / NAME, {"name": order.job.name})
-        except BrokenPipeError:
-            raise
         except Exception as error:
             send(ended_by(order.key, error))
             return None
@@ -173,8 +192,6 @@ class _Doing:
         if not isinstance(what, BaseException):
             try:
                 self._keep(what)
-            except BrokenPipeError:
-                raise
             except Exception as error:
                 what = error
         # Before it is told: who hears of it may want the lock.

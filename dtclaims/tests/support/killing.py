@@ -217,10 +217,13 @@ def carry_out(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    from dtclaims.tests.support import killing
+
     what, where, *rest = sys.argv[1:]
     if what == "plan":
         # A shell ignores Ctrl-C in what it starts in the background, and so would this.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        carry_out(Path(where))
+        # Of the module that workers can import, which this one's classes then are of.
+        killing.carry_out(Path(where))
     else:
         print(json.dumps({"kill": kill, "race": race}[what](Path(where), *map(int, rest))))
