@@ -26,7 +26,7 @@ from dtclaims.harness.store.store import Store
 # Spawned, because forking a process that has loaded torch or CUDA is not safe.
 CONTEXT = multiprocessing.get_context("spawn")
 GRACE = 5.0
-"""Seconds that a worker gets to leave before it is killed."""
+"""Seconds that workers get to leave before they are killed."""
 PATIENCE = 0.2
 """Share of what a group would save with one fewer beside it on its GPU that it waits for that, at most: where two share
 a GPU, a tenth of what it is expected to take. Ours."""
@@ -135,7 +135,7 @@ class Processes:
                 event: Event = worker.pipe.recv()
             except (EOFError, OSError):
                 self._workers.remove(worker)
-                self._end(worker)
+                self._end([worker])
                 for key in worker.keys:
                     tell(Ended(key, "died", f"the worker process died ({_cause(worker.process.exitcode)})"))
                 continue
@@ -172,22 +172,28 @@ class Processes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for worker in self._workers:
-            if kind is not None:
-                worker.process.terminate()
-            worker.pipe.close()
-        for worker in self._workers:
-            self._end(worker)
-        self._workers.clear()
-        self._stack.close()
+        with self._stack:
+            self._end(self._workers, stopped=kind is not None)
+            self._workers.clear()
 
     @staticmethod
-    def _end(worker: _Worker) -> None:
-        worker.pipe.close()
-        worker.process.join(GRACE)
-        if worker.process.exitcode is None:
-            worker.process.kill()
-            worker.process.join()
+    def _end(workers: Sequence[_Worker], *, stopped: bool = False) -> None:
+        """Wait until they have left. Those that do not in time are killed, and on another Ctrl-C all: a job may be deaf
+        to being stopped, and Python would wait for its worker without end."""
+        until = time.monotonic() + GRACE
+        try:
+            for worker in workers:
+                if stopped:
+                    worker.process.terminate()
+                worker.pipe.close()
+            for worker in workers:
+                worker.process.join(max(0.0, until - time.monotonic()))
+        finally:
+            for worker in workers:
+                if worker.process.exitcode is None:
+                    worker.process.kill()
+            for worker in workers:
+                worker.process.join()
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dtclaims.harness.engine.processes import GRACE
 from dtclaims.places import ROOT
 
 PYTEST = ["-m", "pytest", "paper", "-q", "-p", "no:cacheprovider", "-p", "dtclaims.harness.plugin"]
@@ -109,6 +110,32 @@ def test_a_script_needs_no_guard(paper: Path) -> None:
     assert session.returncode == 0
     assert output.count("begun") == 1
     assert "Traceback" not in output
+
+
+def test_jobs_that_are_deaf_to_being_stopped_are_killed(paper: Path) -> None:
+    """All together get the time that one gets to leave; another Ctrl-C ends them at once, and the session with them."""
+    begun, lab = paper.parent / "begun", paper / "tiny_lab.py"
+    begun.mkdir()
+    deaf = "import os, pathlib, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+    deaf += f"pathlib.Path({str(begun)!r}, str(os.getpid())).touch(); time.sleep(600)"
+    lab.write_text(lab.read_text().replace("    return (", f"    {deaf}\n    return ("))
+    for stops, most in ((1, 4 * GRACE), (2, GRACE)):
+        session = started(paper, *RUN, "--workers", "6", "--store", f"s{stops}")
+        deadline = time.monotonic() + PATIENCE
+        while len(list(begun.iterdir())) < 6:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        stopped = time.monotonic()
+        for _ in range(stops):
+            os.killpg(session.pid, signal.SIGINT)
+            time.sleep(0.5)
+        output, _ = session.communicate(timeout=PATIENCE)
+        assert time.monotonic() - stopped < most
+        assert (session.returncode, "Traceback" in output) == (130, False)
+        for worker in begun.iterdir():
+            with pytest.raises(ProcessLookupError):
+                os.kill(int(worker.name), 0)
+            worker.unlink()
 
 
 ODD = {
