@@ -132,7 +132,7 @@ def commands(own: Sequence[Option]) -> tuple[Command, ...]:
             "say why a job's result is, or is not, found in the store",
             _explain,
             Argument.of(
-                "run", metavar="JOB", help="a key, its first digits, or a name, as `dtclaims plan` prints them"
+                "run", metavar="JOB", help="a key, its first digits, or a name, as `dtclaims plan --all` prints them"
             ),
         ),
     )

@@ -23,6 +23,7 @@ from dtclaims.harness.engine.progress import Display
 from dtclaims.harness.evidence.freeze import frozen_cell
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.lab import Circumstances, Wish, protocols_of
+from dtclaims.harness.plan.explain import explain
 from dtclaims.harness.report import validate
 from dtclaims.harness.settings import make_settings
 from dtclaims.harness.store.store import Store
@@ -309,6 +310,26 @@ def test_a_failed_function_is_an_error_with_its_reason(tmp_path: Path, value: st
     assert re.search(why, entries["TWO", "published"].reason)
     assert entries["ONE", "published"].verdict == "reproduced"
     assert {one.cached for one in study(folder).plan.jobs.values() if one.job.name[:5] == "other"} == {False}
+
+
+def test_a_value_is_explained(tmp_path: Path) -> None:
+    """Why a value is, or is not, found, by name, by key and by the key of one that other code made: where nothing but
+    values is taken, as where runs are."""
+    folder = write(tmp_path / "mine")
+    first = study(folder)
+    name, key = next((one.job.name, one.key) for one in first.plan.jobs.values() if one.job.name == "other/seed0")
+    same = ", ".join(f"{word} {value}" for word, value in first.plan.jobs[key].job.what.items())
+    assert explain(first.plan, first.store, name) == [f"{key}  {name}", f"miss: the store has no experiment of {same}"]
+    taken(first)
+    assert explain(first.plan, first.store, key[:8])[1].startswith("hit: ")
+    write(folder, ("return 2.0", "return 3.0"))
+    again = study(folder)
+    lines = explain(again.plan, again.store, name)
+    assert lines[1] == f"miss: the nearest stored experiment is {key}; it differs in"
+    assert lines[2].startswith("  code.function ")
+    assert explain(again.plan, again.store, key[:8]) == lines
+    with pytest.raises(UsageError, match=r"no job matches 'nothing'.*`dtclaims plan --all` lists them"):
+        explain(again.plan, again.store, "nothing")
 
 
 def test_a_function_that_keeps_files_goes_on(tmp_path: Path) -> None:

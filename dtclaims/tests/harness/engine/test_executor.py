@@ -321,7 +321,7 @@ def test_explain_names_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert "now 9.9" in text
     # A stored key stands for the run that would take its place now.
     assert explain(changed, store, key) == explain(changed, store, run.job.name)
-    with pytest.raises(UsageError, match="no run matches"):
+    with pytest.raises(UsageError, match="no job matches"):
         explain(plan, store, "nonsense")
 
 
