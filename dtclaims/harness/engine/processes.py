@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,6 +26,8 @@ from dtclaims.harness.store.store import Store
 
 # Spawned, because forking a process that has loaded torch or CUDA is not safe.
 CONTEXT = multiprocessing.get_context("spawn")
+STARTING = threading.Lock()
+"""Held while a process is started: sessions in several threads of one script have one main module."""
 GRACE = 5.0
 """Seconds that workers get to leave before they are killed."""
 PATIENCE = 0.2
@@ -205,14 +208,15 @@ def _apart() -> Iterator[None]:
     """
     # That of `multiprocessing`: started within, it would lift the mask.
     resource_tracker.ensure_running()
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with STARTING:
+        main = sys.modules["__main__"]
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            sys.modules["__main__"] = ModuleType("__main__")
+            yield
+        finally:
+            sys.modules["__main__"] = main
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _cause(code: int | None) -> str:

@@ -112,6 +112,23 @@ def test_a_script_needs_no_guard(paper: Path) -> None:
     assert "Traceback" not in output
 
 
+def test_sessions_in_threads_leave_the_script_its_main_module(paper: Path) -> None:
+    """What is put in its place while a worker starts does not stay, whoever starts another at that moment."""
+    script = paper.parent / "threads.py"
+    script.write_text(
+        "import sys, threading\n"
+        "from dtclaims.harness.commands.main import main\n"
+        "call = ['run', '--claims', 'paper', '--seeds', '3', '--store']\n"
+        "threads = [threading.Thread(target=main, args=([*call, f's{i}'],)) for i in range(3)]\n"
+        "[one.start() for one in threads], [one.join() for one in threads]\n"
+        "assert sys.modules['__main__'].threads is threads\n"
+        "print('as it was')\n"
+    )
+    session = started(paper, str(script))
+    output, _ = session.communicate(timeout=PATIENCE)
+    assert output.endswith("as it was\n")
+
+
 def test_jobs_that_are_deaf_to_being_stopped_are_killed(paper: Path) -> None:
     """All together get the time that one gets to leave; another Ctrl-C ends them at once, and the session with them."""
     begun, lab = paper.parent / "begun", paper / "tiny_lab.py"
