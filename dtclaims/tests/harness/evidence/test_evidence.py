@@ -247,8 +247,9 @@ def test_results_of_older_code_are_exported(
     file = export(tmp_path)
     assert judged(file) == expected
     said = capsys.readouterr().out
-    made = r"^taken as they were made: \d+ of \d+ runs, which differ in code\.class Arm, .* and \d+ more from what would "
-    assert re.search(made + "be made here and now$", said, re.MULTILINE)
+    differ = r"\d+ of \d+ runs, which differ in code\.class Arm, .* and \d+ more"
+    made = f"^taken as they were made: {differ} from what would be made here and now$"
+    assert re.search(made, said, re.MULTILINE)
     assert "values of attention_gap, which differ in code." in said
 
 
