@@ -47,6 +47,8 @@ class Setting:
     """The lab's switches."""
 
     def __getitem__(self, switch: str) -> str:
+        if switch not in self.switches:
+            raise self._unknown(switch)
         return self.switches[switch]
 
     @property
@@ -60,7 +62,7 @@ class Setting:
         Raises:
             UsageError: no such switch.
         """
-        return self.switches[switch] == self._switch(switch).corrected
+        return self._switch(switch).corrected == self.switches[switch]
 
     def flipped(self, switch: str) -> "Setting":
         """This protocol with one switch at its other value, named like `published+head`.
@@ -74,8 +76,11 @@ class Setting:
 
     def _switch(self, name: str) -> Switch:
         if name not in self.known:
-            raise UsageError("unknown switch", given=repr(name), expected=f"one of {', '.join(self.known) or 'none'}")
+            raise self._unknown(name)
         return self.known[name]
+
+    def _unknown(self, name: str) -> UsageError:
+        return UsageError("unknown switch", given=repr(name), expected=f"one of {', '.join(self.known) or 'none'}")
 
 
 def protocols_of(switches: Mapping[str, Switch]) -> dict[str, Setting]:
@@ -95,8 +100,18 @@ class By:
     values: Mapping[str, Any]
 
     def under(self, protocol: Setting) -> Any:
-        """The value under a protocol."""
-        return self.values[protocol[self.switch]]
+        """The value under a protocol.
+
+        Raises:
+            UsageError: no such switch, or no value for what it is set to.
+        """
+        if (chosen := protocol[self.switch]) not in self.values:
+            raise UsageError(
+                f"a choice by {self.switch} has nothing for what it is set to",
+                given=", ".join(map(str, self.values)) or "no value",
+                expected=f"a value for {chosen}",
+            )
+        return self.values[chosen]
 
 
 def by(switch: str, **values: Any) -> By:

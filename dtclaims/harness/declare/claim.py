@@ -7,12 +7,13 @@ follows from the declaration.
 """
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, get_args
 
 from dtclaims.errors import STOPS, UsageError, no_docstring, words_of
 from dtclaims.harness.declare.unplugged import Unplugged
@@ -27,7 +28,11 @@ SINGLE = "effect"
 
 @dataclass(frozen=True)
 class Paper:
-    """What the paper reports: as a reader would quote it, and its value for the same effect (the claim's size)."""
+    """What the paper reports: as a reader would quote it, and its value for the same effect (the claim's size).
+
+    Raises:
+        UsageError: a text that is none, or numbers that are no sequence of finite ones, by task or not.
+    """
 
     text: str
     numbers: tuple[float, ...] | Mapping[str, tuple[float, ...]] = ()
@@ -35,6 +40,16 @@ class Paper:
     the lab does not have the paper's own values (`Lab.published`)."""
     unit: str | None = None
     """Of the numbers; None is the effect's own, and no other can be compared with it."""
+
+    def __post_init__(self) -> None:
+        _check_text("what the paper reports", self.text)
+        by_task = self.numbers if isinstance(self.numbers, Mapping) else {"": self.numbers}
+        if not all(isinstance(said, tuple | list) and all(map(_finite, said)) for said in by_task.values()):
+            raise UsageError(
+                "the paper's numbers cannot be compared with",
+                given=repr(self.numbers),
+                expected="finite numbers, one too with a comma: (300.0,); by task where there are several",
+            )
 
     def to_json(self) -> dict[str, Any]:
         """The value as plain data."""
@@ -173,6 +188,25 @@ class Claim(Unplugged):
     line: int
     corrections: Mapping[str, Form] = field(default_factory=dict)
     """Switch → the form that replaces `form` where that switch is corrected."""
+
+    def __post_init__(self) -> None:
+        # Said here, by name: what only the report refuses is found when everything has been measured.
+        _check_text("a claim's id", self.id)
+        if not self.id.strip():
+            raise UsageError("a claim's id says nothing", given=repr(self.id), expected="a word, like no other's")
+        for name in ("section", "quote", "scope"):
+            _check_text(f"{name} of claim {self.id}", getattr(self, name))
+        _check_items(self.id, "tasks", self.tasks or (), str)
+        _check_items(self.id, "parts", self.parts, str)
+        _check_items(self.id, "protocols", self.protocols, str)
+        if not set(self.protocols) <= set(get_args(ProtocolName)):
+            raise UsageError(
+                f"claim {self.id} has a protocol that there is not",
+                given=", ".join(self.protocols),
+                expected=" or ".join(get_args(ProtocolName)),
+            )
+        if not isinstance(self.headline, bool):
+            raise UsageError(f"headline of claim {self.id}", given=repr(self.headline), expected="True or False")
 
     def under(self, protocol: Setting) -> Form | None:
         """How the claim is tested under a protocol."""
@@ -378,6 +412,29 @@ def _called(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
         ) from error
 
 
+def _check_text(what: str, given: object) -> None:
+    if not isinstance(given, str):
+        raise UsageError(f"{what} is no text", given=repr(given), expected="text in quotes")
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{what} is not valid Unicode text", given=ascii(given)) from None
+
+
+def _check_items(id: str, name: str, given: object, kind: type) -> None:
+    """Of several: a text is a sequence too, of its letters."""
+    if not isinstance(given, tuple | list) or not all(isinstance(one, kind) for one in given):
+        raise UsageError(
+            f"{name} of claim {id} cannot be read",
+            given=repr(given),
+            expected=f"some of the kind {kind.__name__}, one too with a comma: (x,)",
+        )
+
+
+def _finite(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given)
+
+
 def _codes(deviations: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(f"DEV-{number:02d}" for number in deviations)
 
@@ -393,10 +450,17 @@ def _form(
     checks: tuple[Check, ...],
 ) -> Form:
     _check_parameters(f"claim {id}", function, needs)
+    _check_text(f"effect of claim {id}", effect)
+    _check_items(id, "checks", checks, Check)
+    _check_items(id, "any_of", any_of, str)
     trends = {SINGLE: trend} if isinstance(trend, Trend) else dict(trend)
     if not trends:
         raise UsageError(f"claim {id} has no trend", expected="what its sentence says of the effect")
     units = dict.fromkeys(trends, unit) if isinstance(unit, str) else dict(unit)
+    for name, said in units.items():
+        _check_text(f"unit of {name} of claim {id}", said)
+    if wrong := [repr(one) for one in trends.values() if not isinstance(one, Trend)]:
+        raise UsageError(f"claim {id} has a trend that is none", given=", ".join(wrong), expected="above(0.0), …")
     if set(units) != set(trends):
         raise UsageError(f"claim {id} needs a unit per part", given=sorted(units), expected=sorted(trends))
     if not set(any_of) <= set(trends):

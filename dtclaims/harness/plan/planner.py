@@ -175,6 +175,7 @@ class _Planner:
 
     def _unsupported(self, cell: Cell) -> Unavailable | None:
         claim, form = cell.claim, cell.form
+        self._check_tasks(cell)
         if not claim.protocols:
             return Unavailable("a limitation that the paper states, not a claim", "Nothing is to be run.")
         if cell.protocol.base not in claim.protocols:
@@ -213,6 +214,18 @@ class _Planner:
             )
         return None
 
+    def _check_tasks(self, cell: Cell) -> None:
+        """A task that the lab has not is not one that another session is on."""
+        claim, tasks = cell.claim, self._lab.tasks
+        numbers = claim.paper.numbers
+        named = [*cell.declared_tasks, *(numbers if isinstance(numbers, Mapping) else ())]
+        if unknown := [task for task in dict.fromkeys(named) if task not in tasks]:
+            raise UsageError(
+                f"claim {claim.id} names a task that there is not",
+                given=", ".join(unknown),
+                expected=f"one of {', '.join(tasks)}" if tasks else "no task",
+            )
+
     def _check(self, need: Need, cell: Cell) -> None:
         known = self._lab.quantities
         if need.quantity not in known:
@@ -228,6 +241,7 @@ class _Planner:
                 expected=f"one of {', '.join(self._lab.tasks)}" if self._lab.tasks else "no task",
             )
         try:
+            need.under(cell.protocol)
             self._session.check(need, cell.scale)
         except UsageError as error:
             raise UsageError(

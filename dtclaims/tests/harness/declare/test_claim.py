@@ -225,3 +225,43 @@ def test_parts_have_to_exist_and_never_lead_back(tmp_path: Path) -> None:
         (tmp_path / folder / "test_a.py").write_text(declare.format(part))
         with pytest.raises(UsageError, match=message):
             parts_of(load_claims(tmp_path / folder)["A"])
+
+
+@pytest.mark.parametrize(
+    ("slip", "said"),
+    [
+        ({"id": " "}, "a claim's id says nothing"),
+        ({"id": 7}, "a claim's id is no text"),
+        ({"id": "\ud800"}, "not valid Unicode text"),
+        ({"section": 3}, "section of claim X"),
+        ({"scope": None}, "scope of claim X"),
+        ({"effect": 3}, "effect of claim X"),
+        ({"unit": {"effect": 1}}, "unit of effect of claim X"),
+        ({"headline": "yes"}, "headline of claim X"),
+        ({"tasks": "hopper"}, "tasks of claim X"),
+        ({"parts": "Y-1"}, "parts of claim X"),
+        ({"protocols": "corrected"}, "protocols of claim X"),
+        ({"protocols": ("fixed",)}, "claim X has a protocol that there is not"),
+        ({"checks": (3,)}, "checks of claim X"),
+        ({"any_of": "effect"}, "any_of of claim X"),
+        ({"trend": {"effect": "above"}}, "claim X has a trend that is none"),
+    ],
+)
+def test_a_slip_in_a_declaration_is_named_where_it_is_declared(slip: dict[str, Any], said: str) -> None:
+    """A forgotten comma or quote is one usage error on import: not letters taken for names, nor a report that is
+    refused when everything has been measured."""
+    whole = {**DECLARED, "id": "X", "needs": {"a": Need("q")}, "trend": above(0.0), **slip}
+    with pytest.raises(UsageError, match=said):
+        claim(whole.pop("id"), **whole)(_given)
+
+
+def _given(a: float) -> float:
+    """What was given."""
+    return a
+
+
+@pytest.mark.parametrize("numbers", [3.0, "3", ("3",), (float("nan"),), {"hopper": 3.0}, (None,)])
+def test_numbers_of_the_paper_are_finite_and_several(numbers: Any) -> None:
+    """A size is compared with numbers: `(300.0)` without its comma, a text or NaN is refused where it is declared."""
+    with pytest.raises(UsageError, match=r"\(300\.0,\)"):
+        Paper("p", numbers)

@@ -5,13 +5,14 @@ import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dtclaims.errors import UsageError
-from dtclaims.harness.declare.claim import Check, Claim, check
+from dtclaims.harness.declare.claim import Check, Claim, Paper, check
 from dtclaims.harness.judge.registration import sealed_now, write
-from dtclaims.harness.lab import Need
+from dtclaims.harness.lab import Need, by
 from dtclaims.harness.stats.trends import level_below
 from dtclaims.harness.study import Study, cells_of
 from dtclaims.tests.support.studies import CLAIMS, settings_of
@@ -54,6 +55,28 @@ def test_a_check_that_needs_another_run_is_refused(tmp_path: Path, condition: di
         planned(tmp_path, checked(score=Need("score", **condition)))
     assert str(condition["arm"]) in str(error.value)
     assert not list((tmp_path / "store" / "runs").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "said"),
+    [
+        ({"tasks": ("hoper",)}, "claim SAMPLE-fails names a task that there is not"),
+        ({"paper": Paper("p", {"hoper": (1.0,)})}, "claim SAMPLE-fails names a task that there is not"),
+        ({"needs": {"score": Need("score", arm=by("hed", tied="a"))}}, "claim SAMPLE-fails: unknown switch"),
+        ({"needs": {"score": Need("score", arm=by("head", published="a"))}}, "has nothing for what it is set to"),
+        ({"corrections": ("hed",)}, "unknown switch"),
+    ],
+)
+def test_a_task_or_switch_that_there_is_not_is_named(tmp_path: Path, otherwise: dict[str, Any], said: str) -> None:
+    """A task of no session is no reason to advise `--task all`, and a switch of no lab ends in no traceback."""
+    claim = CLAIMS["SAMPLE-fails"]
+    assert claim.form is not None
+    if "needs" in otherwise:
+        otherwise = {"form": replace(claim.form, **otherwise)}
+    if "corrections" in otherwise:
+        otherwise = {"corrections": dict.fromkeys(otherwise["corrections"], claim.form)}
+    with pytest.raises(UsageError, match=said):
+        planned(tmp_path, replace(claim, **otherwise))
 
 
 def advised(study: Study) -> dict[str, str]:
