@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dtclaims import __version__
-from dtclaims.errors import MeasurementError, UsageError
+from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.commit import commit_of
 from dtclaims.harness.declare.claim import Claim, Form
 from dtclaims.harness.evidence.contents import Evidence
@@ -23,7 +23,7 @@ from dtclaims.harness.judge.attribution import larger_sets
 from dtclaims.harness.judge.document import Document
 from dtclaims.harness.judge.entries import Entry
 from dtclaims.harness.judge.factors import factors_of
-from dtclaims.harness.judge.judge import Judge, NotMeasured
+from dtclaims.harness.judge.judge import Judge
 from dtclaims.harness.plan.cells import Cell
 from dtclaims.harness.stats.editions import TODAY
 from dtclaims.harness.study import Study
@@ -179,7 +179,10 @@ def _effects(judge: Judge, cell: Cell, own: Entry) -> Mapping[str, Mapping[int, 
     """Effects that a verdict rests on; of a claim that is not evaluable nan, where there are none."""
     try:
         return judge.effects(cell)
-    except (MeasurementError, NotMeasured):
+    except StoreError:
+        raise
+    except Exception:
+        # Whatever a claim's own function raises where nothing can be said of it.
         if own.verdict != "not_evaluable":
             raise
         nothing = dict.fromkeys(judge.plan.seeds, math.nan)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dtclaims.errors import DtclaimsError, StoreError, words_of
+from dtclaims.errors import DtclaimsError, StatisticsError, StoreError, words_of
 from dtclaims.harness.declare.claim import SINGLE, Form
 from dtclaims.harness.judge.builder import (
     ELSEWHERE,
@@ -121,16 +121,20 @@ class Judge:
         except Exception as error:
             return self._without_effects(error, cell, declared, basis)
         unit_of, n = factors_of(self.plan, cell).unit_of, self.observations(cell)
-        checks = [
-            judge_check(
-                Checked(check.name, check.doc, check.unit, check.trend),
-                checked[check.name],
-                declared,
-                alpha=self.alpha,
-                unit_of=unit_of,
-            )
-            for check in (cell.form.checks if cell.form else ())
-        ]
+        try:
+            checks = [
+                judge_check(
+                    Checked(check.name, check.doc, check.unit, check.trend),
+                    checked[check.name],
+                    declared,
+                    alpha=self.alpha,
+                    unit_of=unit_of,
+                )
+                for check in (cell.form.checks if cell.form else ())
+            ]
+        except StatisticsError as error:
+            # A number where the check is true or false: this claim's fault, and no other's.
+            return failed(declared, str(error), basis)
         if broken := [f"{one.name}: {one.reason}" for one in checks if one.verdict == "error"]:
             return failed(declared, broken[0], basis)
         # Where a check is not passed the effect may have no value.
@@ -145,7 +149,10 @@ class Judge:
         except StoreError as error:
             return failed(declared, str(error), basis)
         level = None if self.looks is None else level_of_look(self.alpha, self.looks, n, looked.earlier)
-        combined = declared.judge(effects, alpha=self.alpha, looks=1 + looked.earlier, level=level, unit_of=unit_of)
+        try:
+            combined = declared.judge(effects, alpha=self.alpha, looks=1 + looked.earlier, level=level, unit_of=unit_of)
+        except StatisticsError as error:
+            return failed(declared, str(error), basis)
         declared = replace(declared, warnings=(*declared.warnings, *looked.warnings))
         return judged(declared, combined, effects, basis, checks=checks, unit_of=unit_of, level=level)
 

@@ -509,11 +509,20 @@ def test_a_claim_is_judged_where_its_check_is_passed(tmp_path: Path, value: str)
     assert frozen.components[0].effects == pytest.approx({0: 5.0, 1: 5.25, 2: 5.5})
 
 
-def test_an_effect_may_have_no_value_where_a_check_is_not_passed(tmp_path: Path) -> None:
-    """What the claim presupposes is asked first: where it is not so, no effect is asked for."""
+@pytest.mark.parametrize(
+    ("no_value", "why"),
+    [
+        ('raise UndefinedMeasurement("no share of nothing")', "no share of nothing."),
+        ("return 1 / 0", "ZeroDivisionError: division by zero"),
+        ("return None", "TypeError: float() argument must be a string or a real number, not 'NoneType'"),
+    ],
+)
+def test_an_effect_may_have_no_value_where_a_check_is_not_passed(tmp_path: Path, no_value: str, why: str) -> None:
+    """What the claim presupposes is asked first: where it is not so no effect is asked for, and a file of evidence has
+    none, whatever the claim's function would have raised."""
     undefined = (
         "    return low",
-        '    raise UndefinedMeasurement("no share of nothing")',
+        f"    {no_value}",
     )
     imported = (
         '"""Claims on them."""\n',
@@ -525,7 +534,25 @@ def test_an_effect_may_have_no_value_where_a_check_is_not_passed(tmp_path: Path)
     assert all(math.isnan(value) for value in frozen_cell(done.verdicts, done.cells[0]).components[0].effects.values())
     other = write(tmp_path / "other", ("return 2.0", "return 4.0 + seed / 100"), claims=changes)
     entry = taken(study(other, protocol="published"))["ONE", "published"]
-    assert (entry.verdict, entry.reason) == ("error", "no share of nothing.")
+    assert (entry.verdict, entry.reason) == ("error", why)
+
+
+@pytest.mark.parametrize("where", ["effect", "check"])
+def test_a_number_where_true_or_false_was_declared_is_that_claims_error(tmp_path: Path, where: str) -> None:
+    """A share that is neither 0 nor 1 is refused: the claim is an error that says so, the other is judged."""
+    share = (
+        ("import Need", "import in_most_seeds, Need"),
+        ("trend=above(1.0)", "trend=in_most_seeds()")
+        if where == "effect"
+        else ("trend=above(3.0)", "trend=in_most_seeds()"),
+    )
+    claims = (*PRESUPPOSING, *share) if where == "check" else share
+    done = study(write(tmp_path / "mine", claims=claims), protocol="published")
+    entries = taken(done)
+    assert entries["ONE", "published"].verdict == "error"
+    assert "true (1.0) or false (0.0) in each seed" in entries["ONE", "published"].reason
+    assert entries["TWO", "published"].verdict == "reproduced"
+    assert frozen_cell(done.verdicts, done.cells[0]).failure is not None
 
 
 def test_two_seeds_are_too_few_for_a_check_too(tmp_path: Path) -> None:
