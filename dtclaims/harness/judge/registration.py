@@ -1,7 +1,8 @@
 """Registrations: everything that claims declare, sealed before the runs (`dtclaims register`).
 
     {"kind": "dtclaims-registration", "schema": 1,
-     "paper": {...}, "claims": [{what a claim declares, "code" of its functions, "size": the paper's values}, ...],
+     "paper": {...}, "claims": [{what a claim declares, "code" of its functions, what that names "beside" them,
+                                  "size": the paper's values}, ...],
      "rule": edition, "alpha", "seeds", "looks", "scale", "tasks", "protocols", "options": the lab's own,
      "dtclaims": version, "commit", "created": UTC,
      "digest": SHA-256 of the canonical JSON of all else}
@@ -11,9 +12,11 @@ before the runs, such as a commit, OSF, or a time stamp on the file. Nothing in 
 """
 
 import ast
+import copy
 import datetime
 import inspect
 import json
+import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -109,6 +112,10 @@ class Sealed:
         """
         sealed = {one["id"]: _stated(one) for one in self.content["claims"]}
         today = {one.id: _stated(_plain(declared(one, lab))) for one in claims}
+        for name, stated in today.items():
+            if "beside" not in sealed.get(name, stated):
+                # A seal of before says nothing of it.
+                del stated["beside"]
         return [name for name, stated in today.items() if sealed.get(name) != stated]
 
     def undeclared(self, claims: Iterable[Claim]) -> list[str]:
@@ -186,6 +193,7 @@ def declared(claim: Claim, lab: Lab) -> dict[str, Any]:
     return {
         **claim.to_json(),
         "code": {name: _code(form) for name, form in forms.items() if form is not None},
+        "beside": {name: _beside(form, claim.file.parent) for name, form in forms.items() if form is not None},
         "size": size,
     }
 
@@ -249,18 +257,83 @@ def _choices(settings: Settings) -> dict[str, Any]:
     }
 
 
+def _functions(form: Form) -> dict[str, Any]:
+    return {"effect": form.function, **{f"check {one.name}": one.function for one in form.checks}}
+
+
 def _code(form: Form) -> dict[str, str]:
-    functions = {"effect": form.function, **{f"check {one.name}": one.function for one in form.checks}}
-    return {name: _source(function) for name, function in functions.items()}
+    return {name: source_digest(_declared_code(function)) for name, function in _functions(form).items()}
 
 
-def _source(function: Any) -> str:
-    """A digest of a function's code; its decorators are what is declared, and stand there."""
+def _declared_code(function: Any) -> ast.Module:
+    """A function's code; its decorators are what is declared, and stand there."""
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     (made,) = tree.body
     if isinstance(made, ast.FunctionDef):
         made.decorator_list = []
-    return source_digest(tree)
+    return tree
+
+
+def _beside(form: Form, folder: Path) -> dict[str, list[str]]:
+    """What a form's functions name beside the claim, and what that names: digests of functions, classes and modules of
+    the folder, and of plain values, by name.
+
+    Other packages are versions, and the lab's code is in the address of every result.
+    """
+    waiting = [(one, _declared_code(one)) for one in _functions(form).values()]
+    found: dict[str, set[str]] = {}
+    seen: list[Any] = []
+    while waiting:
+        one, tree = waiting.pop()
+        space = dict(one.__globals__ if inspect.isfunction(one) else vars(sys.modules[one.__module__]))
+        space |= inspect.getclosurevars(one).nonlocals if inspect.isfunction(one) else {}
+        for word in sorted({node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} & space.keys()):
+            # Behind a cache, or another decorator that says what it wraps.
+            value = inspect.unwrap(space[word]) if callable(space[word]) else space[word]
+            if not (inspect.isfunction(value) or inspect.isclass(value) or inspect.ismodule(value)):
+                label, digest = f"{Path(inspect.getfile(one)).stem}.{word}", _digest_of_value(value)
+                found.setdefault(label, set()).update([] if digest is None else [digest])
+                continue
+            file = _file_of(value)
+            if file is None or not file.is_relative_to(folder.resolve()) or any(value is known for known in seen):
+                continue
+            seen.append(value)
+            code = _code_beside(value)
+            label = file.stem if inspect.ismodule(value) else f"{file.stem}.{value.__qualname__}"
+            if not inspect.ismodule(value):
+                waiting.append((value, code))
+            # The tree is changed by its digest.
+            found.setdefault(label, set()).add(source_digest(copy.deepcopy(code)))
+    return {label: sorted(digests) for label, digests in found.items() if digests}
+
+
+def _file_of(thing: Any) -> Path | None:
+    try:
+        return Path(inspect.getfile(thing)).resolve()
+    except (TypeError, OSError):
+        # Built in.
+        return None
+
+
+def _code_beside(thing: Any) -> ast.Module:
+    try:
+        text = textwrap.dedent(inspect.getsource(thing))
+    except (OSError, TypeError):
+        # Made by a call, as a named tuple is.
+        text = ""
+    try:
+        return ast.parse(text)
+    except SyntaxError:
+        # A piece of a statement, as a lambda in a call may be.
+        return ast.parse(f"text = {text!r}")
+
+
+def _digest_of_value(value: object) -> str | None:
+    """Of plain data; of other objects nothing can be said that is the same tomorrow."""
+    try:
+        return digest_of(sorted(value) if isinstance(value, set | frozenset | range) else value)[:16]
+    except (TypeError, ValueError):
+        return None
 
 
 def _stated(claim: Mapping[str, Any]) -> dict[str, Any]:

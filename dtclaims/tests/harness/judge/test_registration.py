@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +14,17 @@ import pytest
 from dtclaims.addresses import digest_of
 from dtclaims.errors import StoreError, UsageError
 from dtclaims.harness.declare.claim import Claim
+from dtclaims.harness.declare.registry import load_claims, load_lab
 from dtclaims.harness.judge.document import Registration
 from dtclaims.harness.judge.registration import Sealed, read, sealed_now, write
+from dtclaims.harness.settings import make_settings
 from dtclaims.harness.stats.trends import level_below
 from dtclaims.harness.store.store import MadeAt
 from dtclaims.harness.study import Study, cells_of
-from dtclaims.tests.support.examples import fill_store
+from dtclaims.tests.support.examples import SAMPLE_CLAIMS, fill_store
 from dtclaims.tests.support.studies import CLAIMS, LAB, RETURNS, settings_of, study
 
+TINY = SAMPLE_CLAIMS.with_name("tiny_paper")
 FAILS = "SAMPLE-fails"
 CHOICES = {"seeds": "5", "looks": "3,5", "protocol": "published"}
 
@@ -157,6 +162,75 @@ def test_a_session_that_chose_otherwise_is_named(tmp_path: Path, choices: dict[s
     """Seeds are those declared, or at a declared look the first of them; looks, tasks and protocols as declared."""
     one = sealed(tmp_path / "r.json", task="hopper")
     assert one.otherwise(settings_of({**CHOICES, "task": "hopper", **choices})) == moved
+
+
+HELPED = """
+import aside
+from dtclaims import Need, Paper, above, claim, in_most_seeds
+
+SCALE = 1.0
+UNUSED = 1.0
+
+
+def ratio(a):
+    \"\"\"A ratio.\"\"\"
+    return [SCALE * aside.twice(a) for _ in range(1)][0]
+
+
+def of(name, value):
+    @claim(name, section="1", quote="q", scope="s", effect="e", unit="u", needs={"a": Need("value", arm="plain")},
+           trend=above(0.0), paper=Paper("p"))
+    def test(a):
+        \"\"\"It.\"\"\"
+        return value(a)
+    return test
+
+
+test_helped = of("HELPED", ratio)
+test_alone = of("ALONE", lambda a: a)
+"""
+ASIDE = '"""Beside it."""\n\n\ndef twice(a):\n    return 2 * a\n'
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "named"),
+    [
+        ("test_mine.py", "SCALE = 1.0", "SCALE = 2.0", ["HELPED"]),
+        ("test_mine.py", "return [SCALE *", "return [1 + SCALE *", ["HELPED"]),
+        ("test_mine.py", "lambda a: a)", "lambda a: 2 * a)", ["ALONE"]),
+        ("aside.py", "return 2 * a", "return 3 * a", ["HELPED"]),
+        ("test_mine.py", "UNUSED = 1.0", "UNUSED = 2.0", []),
+        ("test_mine.py", "A ratio.", "A ratio, as it were.", []),
+    ],
+)
+def test_what_a_claims_function_names_beside_it_is_sealed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, before: str, after: str, named: list[str]
+) -> None:
+    """A helper, a constant or a module beside the claims decides effects as the function itself does: edited after the
+    seal, the claims that use it are declared otherwise. A seal of before this says nothing of them."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def claims(where: str, *change: str) -> list[Claim]:
+        monkeypatch.delitem(sys.modules, "aside", raising=False)
+        folder = tmp_path / where
+        folder.mkdir()
+        monkeypatch.syspath_prepend(str(folder))
+        for name in ("paper.json", "tiny_lab.py"):
+            shutil.copy(TINY / name, folder)
+        for name, text in {"test_mine.py": HELPED, "aside.py": ASIDE}.items():
+            (folder / name).write_text(text.replace(*change) if change and name == file else text)
+        return list(load_claims(folder).values())
+
+    then = claims("then")
+    lab = load_lab(tmp_path / "then")
+    write(tmp_path / "r.json", sealed_now(then, make_settings(CHOICES, lab)))
+    one = read(tmp_path / "r.json")
+    today = claims("now", before, after)
+    assert one.differing(today, lab) == named
+    for each in one.content["claims"]:
+        del each["beside"]
+    assert one.differing(today, lab) == []
 
 
 EARLIER, LATER = "2000-01-01T00:00:00+00:00", "2100-01-01T00:00:00+00:00"
