@@ -58,6 +58,8 @@ def look(
     if not any(dict(one.seeds) == seeds for one in known):
         try:
             results.add_look(cell, Look(seeds, now(), trends))
+            # With what other sessions have looked at meanwhile.
+            known = results.looks(cell)
         except NotPermitted:
             unrecorded = (UNRECORDED,)
     earlier = _before(seeds, known)

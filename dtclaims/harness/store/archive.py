@@ -1,6 +1,7 @@
 """Stores on their way to another machine: one tar file of plain data, read without trust."""
 
 import contextlib
+import functools
 import gzip
 import io
 import json
@@ -11,14 +12,14 @@ import stat
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
 from dtclaims.errors import Damaged, StoreError, StoreLocked
 from dtclaims.files import LARGEST_JSON, read_json, reading, writing
-from dtclaims.harness.store.looks import Look, merged, read_looks, write_looks
+from dtclaims.harness.store.looks import Look, merged, read_looks
 from dtclaims.harness.store.store import Store, read_measurement
 from dtclaims.harness.store.upkeep import check_run
 
@@ -138,13 +139,13 @@ def import_store(store: Store, path: Path) -> Imported:
             check_run(arrived, folder)
         for file in (arrived.root / "measurements").iterdir():
             read_measurement(file)
-        looks = {file.name: _arrived_looks(file) for file in (arrived.root / "looks").iterdir()}
+        looks = [_arrived_looks(file) for file in (arrived.root / "looks").iterdir()]
         done = Imported()
         for name in ("runs", "measurements"):
             for one in sorted((arrived.root / name).iterdir()):
                 _move(one, store, store.folder(name) / one.name, done)
-        for name, (cell, found) in looks.items():
-            _merge_looks(store.folder("looks") / name, cell, found)
+        for cell, found in looks:
+            store.merge_looks(cell, functools.partial(merged, arrived=found))
         return done
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -283,9 +284,3 @@ def _arrived_looks(path: Path) -> tuple[list[str], list[Look]]:
         return read_looks(path)
     except StoreError as error:
         raise StoreError(f"{path.name} is damaged", given=error.given, remedy="Nothing was imported.") from None
-
-
-def _merge_looks(path: Path, cell: list[str], arrived: Sequence[Look]) -> None:
-    here = read_looks(path)[1] if path.is_file() else []
-    if (both := merged(here, arrived)) != here:
-        write_looks(path, cell, both)

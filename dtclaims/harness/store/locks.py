@@ -12,6 +12,7 @@ import errno
 import hashlib
 import json
 import os
+import random
 import secrets
 import socket
 import threading
@@ -55,6 +56,28 @@ def hold(folder: Path, key: str) -> "Iterator[Lock]":
         yield lock
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def hold_next(folder: Path, key: str) -> "Iterator[Lock]":
+    """Hold the lock of what takes a moment, after whoever holds it now.
+
+    Raises:
+        StoreLocked: nobody lets go of it, a dead owner included.
+        StoreError: the folder may not be written.
+    """
+    until = time.monotonic() + STALE + BEAT
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                lock = stack.enter_context(hold(folder, key))
+                break
+            except StoreLocked:
+                if time.monotonic() > until:
+                    raise
+            # Not all at once again.
+            time.sleep(random.uniform(0.005, 0.02))
+        yield lock
 
 
 class Lock:

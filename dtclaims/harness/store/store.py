@@ -19,14 +19,14 @@ import contextlib
 import datetime
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dtclaims.addresses import key_of
-from dtclaims.errors import Damaged, NotThere, OtherVersion, StoreError
+from dtclaims.errors import Damaged, NotPermitted, NotThere, OtherVersion, StoreError
 from dtclaims.files import (
     PARTIAL,
     check_file,
@@ -39,7 +39,7 @@ from dtclaims.files import (
     writing,
 )
 from dtclaims.harness.lab import STATE
-from dtclaims.harness.store.locks import Lock, hold
+from dtclaims.harness.store.locks import Lock, hold, hold_next
 from dtclaims.harness.store.looks import Look, read_looks, write_looks
 from dtclaims.harness.times import now
 
@@ -320,7 +320,7 @@ class Store:
         changed = (run / "manifest.json" if run.is_dir() else value).stat().st_mtime
         return MadeAt(datetime.datetime.fromtimestamp(changed, datetime.UTC).isoformat(timespec="seconds"), False)
 
-    def looks(self, cell: tuple[str, ...]) -> list[Look]:
+    def looks(self, cell: Sequence[str]) -> list[Look]:
         """When and on which seeds a cell was judged, the earliest first.
 
         Raises:
@@ -337,10 +337,28 @@ class Store:
         Raises:
             StoreError: the disk is full, or the store may not be written.
         """
-        self.folder("looks")
-        write_looks(self._looks_of(cell), cell, [*self.looks(cell), look])
+        self.merge_looks(cell, lambda here: here if look.seeds in [one.seeds for one in here] else [*here, look])
 
-    def _looks_of(self, cell: tuple[str, ...]) -> Path:
+    def merge_looks(self, cell: Sequence[str], merge: Callable[[list[Look]], list[Look]]) -> None:
+        """Remember more looks at a cell, one process after the other: none is lost to what another writes meanwhile.
+
+        Args:
+            cell: that was looked at.
+            merge: what to remember, of what is remembered.
+
+        Raises:
+            StoreError: the disk is full, or the store may not be written.
+        """
+        path = self.folder("looks") / self._looks_of(cell).name
+        with contextlib.ExitStack() as stack:
+            # Where the lock may not be taken the file itself may be written or not.
+            with contextlib.suppress(NotPermitted):
+                stack.enter_context(hold_next(self.folder("locks"), path.stem))
+            here = self.looks(cell)
+            if (both := merge(here)) != here:
+                write_looks(path, cell, both)
+
+    def _looks_of(self, cell: Sequence[str]) -> Path:
         return self.root / "looks" / f"{key_of({'cell': list(cell)})}.json"
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,22 @@ def test_looks_come_back_as_they_were_kept(store: Store) -> None:
     """Seeds, day and trend of each look, the earliest first; a cell that was never looked at has none."""
     assert store.looks(CELL) == [FIRST, LATER]
     assert store.looks(("Y", "published", "mini")) == []
+
+
+def test_no_look_is_lost_to_another_process_that_looks_meanwhile(store: Store) -> None:
+    """Sessions on one store judge the same claim at other seeds at once, or import looks: each look stays, and is paid
+    for."""
+
+    def looking(number: int) -> None:
+        for seed in range(10):
+            Store(store.root).add_look(CELL, Look({str(100 * number + seed): "e"}))
+
+    with ThreadPoolExecutor(4) as several:
+        list(several.map(looking, range(1, 5)))
+    assert len(store.looks(CELL)) == 2 + 4 * 10
+    # The same seeds twice are one look.
+    looking(1)
+    assert len(store.looks(CELL)) == 2 + 4 * 10
 
 
 def test_files_of_before_stay_readable(store: Store) -> None:
