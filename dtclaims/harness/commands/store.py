@@ -288,7 +288,7 @@ COMMANDS = (
         _export,
         Argument.of(
             "file",
-            type=ending(".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2"),
+            type=ending(".tar", ".tar.gz", ".tgz"),
             metavar="FILE.tar",
             help="the file to write",
         ),

@@ -407,6 +407,15 @@ def test_dropped_checkpoints(store: Store, capsys: pytest.CaptureFixture[str]) -
     assert "(checkpoints dropped)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["all.tar.xz", "all.tar.bz2", "all.zip"])
+def test_a_name_that_promises_another_format_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An archive is plain or gzip, and its name says which."""
+    with pytest.raises(SystemExit):
+        main(["store", "export", name])
+    assert f"'{name}' does not end in .tar or .tar.gz or .tgz" in capsys.readouterr().err
+    assert not Path(name).exists()
+
+
 @pytest.mark.parametrize("name", ["all.tar", "all.tar.gz"])
 def test_a_store_travels(store: Store, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Export and import give the same files elsewhere; a second import finds all present; a second export refuses."""
