@@ -51,7 +51,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 ONLY = (Scale("all", "what the functions of this paper's lab compute"),)
 """The scale of a lab that has no smaller and larger ones."""
-GIVEN = ("seed", "scale", "bench")
+GIVEN = ("seed", "task", "scale", "bench")
 """Parameters that a function is given if it has them; `seed` it must have."""
 
 
@@ -219,7 +219,8 @@ class FunctionLab:
         """Declare a quantity: a function `(seed, [switches], **condition)` at the top level of a file.
 
         It returns plain data, draws from nothing but its seed, and has a docstring that says what it measures. With a
-        parameter `bench` it is given the workbench (progress, device, cores), with one `scale` the scale's name.
+        parameter `bench` it is given the workbench (progress, device, cores), with one `scale` the scale's name, with
+        one `task` the task that the claim is tested on.
 
         Args:
             function: where the decorator stands without parentheses.
@@ -229,7 +230,8 @@ class FunctionLab:
                 stopped left.
 
         Raises:
-            UsageError: no `seed`, no docstring, a package that is not there, or two quantities of one name.
+            UsageError: no `seed`, no docstring, a task where the lab has none, a package that is not there, or two
+                quantities of one name.
         """
         if function is None:
             return lambda inner: self._declared(inner, packages, scales, keeps_files)
@@ -241,6 +243,10 @@ class FunctionLab:
         name, known = function.__name__, inspect.signature(function).parameters
         if "seed" not in known:
             raise UsageError(f"quantity {name} must take its seed", given=str(inspect.signature(function)))
+        if "task" in known and not self.tasks:
+            raise UsageError(
+                f"quantity {name} takes a task, and the lab {self.name} has none", expected="FunctionLab(…, tasks=(…))"
+            )
         if not (doc := inspect.getdoc(function)):
             raise no_docstring(f"quantity {name}")
         if absent := [package for package, found in versions(*packages).items() if found is None]:
@@ -277,7 +283,7 @@ class FunctionLab:
         started = time.monotonic()
         measured = self.measured[job.what["quantity"]]
         known = inspect.signature(measured.function).parameters
-        given = {"seed": job.seed, "scale": job.what["scale"], "bench": bench}
+        given = {"seed": job.seed, "task": job.task, "scale": job.what["scale"], "bench": bench}
         given = {name: value for name, value in given.items() if name in known}
         value = measured.function(**given, **job.how["switches"], **job.what["parameters"])
         if not job.keeps_files or value is None:

@@ -358,6 +358,29 @@ def test_a_function_that_keeps_files_goes_on(tmp_path: Path) -> None:
     assert {one.cached for one in study(folder).plan.jobs.values()} == {True}
 
 
+def test_a_function_is_told_the_task_that_is_tested(tmp_path: Path) -> None:
+    """With a parameter `task` it is given the claim's, or its need's: each task has numbers of its own. In a lab
+    without tasks such a function is refused."""
+    tasks = (
+        'switches=(Switch("tuning", "one", "both"),)',
+        'tasks=("easy", "hard"), switches=(Switch("tuning", "one", "both"),)',
+    )
+    told = (
+        ("def other(seed: int) -> object:", "def other(seed: int, task: str) -> object:"),
+        ("return 2.0", 'return {"easy": 2.0, "hard": 3.0}[task]'),
+    )
+    changes = (
+        ('@claim("TWO"', '@claim("TWO", tasks=("easy", "hard")'),
+        ('{"low": Need("level", base=5.0)}', '{"low": Need("other", task="hard")}'),
+    )
+    entries = taken(study(write(tmp_path / "mine", tasks, *told, claims=changes)))
+    each = entries["TWO", "published"].components
+    assert {name: one.effect.mean for name, one in each.items()} == {"easy": 2.0, "hard": 3.0}
+    assert entries["ONE", "published"].effect.mean == 3.0
+    with pytest.raises(UsageError, match="quantity other takes a task, and the lab mine has none"):
+        study(write(tmp_path / "other", *told))
+
+
 def test_a_file_edited_after_planning_is_noticed(tmp_path: Path) -> None:
     """A value is never stored under the address of other code, wherever that lies."""
     one = study(write(tmp_path / "mine"))
