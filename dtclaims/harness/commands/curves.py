@@ -15,7 +15,7 @@ from dtclaims.harness.options import no_such, words
 from dtclaims.harness.report.document import replace_all
 
 if TYPE_CHECKING:
-    from dtclaims.harness.evidence import Evidence
+    from dtclaims.harness.evidence import Evidence, EvidenceRun
 
 NARROWED = {"task": ("TASK", "task"), "context": ("K", "context length"), "arm": ("ARM", "arm")}
 """Options that choose runs by a field of theirs: what stands for its values in the help, and what it is."""
@@ -74,7 +74,20 @@ def _costs(options: argparse.Namespace) -> int:
     runs = {run.key: run for one in evidence for run in one.runs}
     # A lab that does not say which runs cost alike has the kinds of its jobs.
     columns = views.columns if views.kind else ("kind",)
-    table = run_table(runs.values(), columns, views.kind or (lambda run: (str(run.identity.get("kind", "run")),)))
+
+    def kind(run: "EvidenceRun") -> tuple[str | int, ...]:
+        if views.kind is None:
+            return (str(run.identity.get("kind", "run")),)
+        try:
+            return views.kind(run)
+        except (KeyError, TypeError):
+            raise UsageError(
+                "a run of another lab than that of the claims",
+                given=f"{run.key}, and claims in {options.claims}",
+                remedy="Name the folder of its own claims with --claims DIR.",
+            ) from None
+
+    table = run_table(runs.values(), columns, kind)
     text = f"Wall time of each run while it shared its device with others.\n\n{table}"
     if options.sessions is not None:
         text += (

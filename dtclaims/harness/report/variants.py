@@ -80,7 +80,8 @@ def variants(runs: Sequence[EvidenceRun], name: str, views: RunViews) -> list[Va
     readable = {key: run for key, run in known.items() if stored in run.curves}
     if not readable:
         there = sorted({one for run in known.values() for one in run.curves})
-        raise UsageError("no run has such a curve", given=name, expected=", ".join([*computed, *there]))
+        drawn = [one for one, (needed, _) in computed.items() if needed in there]
+        raise UsageError("no run has such a curve", given=name, expected=", ".join([*drawn, *there]) or "none")
     groups: dict[tuple[tuple[str, Any], ...], dict[int, EvidenceRun]] = {}
     for run in readable.values():
         spec = _flat(run.spec)

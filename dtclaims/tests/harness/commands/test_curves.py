@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,3 +138,19 @@ def test_no_torch_is_needed(evidence: Path) -> None:
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, capture_output=True).returncode == 0
     assert Path("f.svg").is_file()
+
+
+def test_runs_of_another_lab_are_named_with_what_to_do(
+    evidence: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What runs cost is asked of the lab of the claims: it need not know those of another, and then says so in one
+    line."""
+
+    def unknown(run: Any) -> tuple[str]:
+        raise KeyError(run.spec["of another lab"])
+
+    monkeypatch.setattr(type(LAB), "views", replace(LAB.views, kind=unknown))
+    assert main(["costs", str(evidence)]) == 2
+    said = capsys.readouterr().err
+    assert "a run of another lab" in said
+    assert "--claims DIR" in said

@@ -82,10 +82,10 @@ def test_seeds_of_committed_evidence_are_one_variant(name: str, seeds: int) -> N
 
 
 def test_runs_without_the_curve_are_left_out() -> None:
-    """If none has it, the message names the curves there are."""
+    """If none has it, the message names the curves there are, and none that would be computed of one there is not."""
     runs = [run(curves={"held_out_error": [0.1]}, held_out=True), run()]
     assert [one.name for one in variants(runs, "held_out_error", VIEWS)] == ["random_init"]
-    with pytest.raises(UsageError, match="expected score, held_out_error, saturated"):
+    with pytest.raises(UsageError, match="expected held_out_error, saturated"):
         variants(runs, "clipped", VIEWS)
 
 
