@@ -4,6 +4,7 @@ What a reader wants last stands last, since that is what a terminal shows: how m
 name, what to do next. Nothing is cut: what is too wide goes on in the next line, further in.
 """
 
+import math
 import re
 import shlex
 import shutil
@@ -11,6 +12,7 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 from dtclaims.harness.counting import count
 from dtclaims.harness.judge.document import Document
@@ -21,7 +23,10 @@ from dtclaims.harness.report.causes import report_causes
 from dtclaims.harness.report.decided import decided
 from dtclaims.harness.report.document import validate
 from dtclaims.harness.report.expect import compare
-from dtclaims.harness.stats.intervals import FULL_SEEDS
+from dtclaims.harness.stats.intervals import FEWEST_SEEDS, FULL_SEEDS
+from dtclaims.harness.stats.power import seeds_for_mean, seeds_for_share
+from dtclaims.harness.stats.tables import claimed
+from dtclaims.harness.stats.trends import TRUTHS, Trend, TrendKind
 
 NARROWEST = 80
 WITHOUT = 120
@@ -397,6 +402,38 @@ def _next(document: Document, again: str) -> list[tuple[str, str]]:
     return found[:3]
 
 
+def _next_level(one: Entry) -> float:
+    """What a look after this one may spend: it pays for this one, if that could give a verdict."""
+    assert one.statistics is not None
+    looks, spent = one.statistics.looks, one.statistics.spent
+    undeclared = one.statistics.alpha / (looks + 1 if one.n >= FEWEST_SEEDS else looks)
+    return undeclared if spent is None else min(spent, undeclared)
+
+
+def _fewest_next(one: Entry) -> int:
+    """The fewest seeds, five or more, that can decide at a look after this one: all of them agreeing."""
+    if one.statistics is None:
+        return FULL_SEEDS
+    return max(FULL_SEEDS, math.floor(-math.log2(_next_level(one))) + 1)
+
+
+def _needed_next(one: Entry) -> int | None:
+    """Seeds needed at a look after this one: what the entry says is at this look's level, which is gone."""
+    numbers, shown, mean = one.statistics, one.trend, one.effect.mean
+    if numbers is None or numbers.seeds_needed is None or mean is None or shown.kind not in get_args(TrendKind):
+        return None
+    trend = Trend.from_json(
+        {name: getattr(shown, name) for name in ("kind", "direction", "null", "bound")}
+        | {"interest": shown.interest or 0.0, "why": shown.why}
+    )
+    level = _next_level(one)
+    if trend.kind in TRUTHS:
+        return seeds_for_share(mean, trend, level)
+    if not numbers.sd:
+        return _fewest_next(one)
+    return seeds_for_mean([side.sign * (mean - side.cut) / numbers.sd for side in claimed(trend)], level)
+
+
 def _more_seeds(document: Document, open_: Sequence[Entry]) -> tuple[str, int | None] | None:
     """What would help the inconclusive ones, in words; how many seeds that is, None where something that several seeds
     share, such as a checkpoint, is what counts as one. None altogether where no number would help."""
@@ -411,13 +448,14 @@ def _more_seeds(document: Document, open_: Sequence[Entry]) -> tuple[str, int | 
     over = "" if seeds else f" over {count(n, unit)}"
     only = "" if seeds else ", and more seeds of the same make none"
     if n < FULL_SEEDS:
+        fewest = max(map(_fewest_next, alike))
         told = f"{len(alike)} inconclusive{over}; from {count(FULL_SEEDS, unit)} on no verdict is provisional{only}"
-        return told, FULL_SEEDS if seeds else None
-    needed = sorted(
-        one.statistics.seeds_needed
-        for one in alike
-        if one.statistics is not None and one.statistics.seeds_needed and n < one.statistics.seeds_needed <= MOST_SEEDS
-    )
+        if fewest > FULL_SEEDS:
+            told = (
+                f"{len(alike)} inconclusive{over}; after this look, which counts, it takes {count(fewest, unit)}{only}"
+            )
+        return told, fewest if seeds else None
+    needed = sorted(one for one in map(_needed_next, alike) if one is not None and n < one <= MOST_SEEDS)
     if not needed:
         return None
     half = needed[len(needed) // 2]

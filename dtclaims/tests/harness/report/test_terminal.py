@@ -114,7 +114,7 @@ def test_what_to_do_next_is_a_command_of_this_session() -> None:
     waits = f"next: run what 1 of {len(claims)} verdicts wait for: pytest claims --store s --claim A next: "
     assert waits in commands
     # A number of seeds replaces the session's own.
-    assert ": pytest claims --scale mini --store 'my store' --seeds 5" in commands
+    assert ": pytest claims --scale mini --store 'my store' --seeds 6" in commands
     assert commands.endswith("hangs on: pytest claims --scale mini --store 'my store' --seeds 3 --attribute")
     assert not any(line.startswith("next:") for line in summary_lines(document(), 80))
 
@@ -189,8 +189,11 @@ def of_checkpoints(n: int, needed: int | None = None, **fields: Any) -> dict[str
     """A verdict whose seeds share so many checkpoints."""
     statistics = copy.deepcopy(next(one["statistics"] for one in content()["claims"] if one["statistics"]))
     over = {"text": "12 seeds over checkpoints", "unit": "language checkpoint"}
-    counted = {**statistics, "seeds_needed": needed}
-    return claim("A", **{"verdict": "inconclusive", "n": n, "over": over, "statistics": counted, **fields})
+    counted = {**statistics, "seeds_needed": needed, "sd": 1.0, "looks": 1}
+    effect = {**content()["claims"][0]["effect"], "mean": 1.5, "low": 0.0, "high": 3.0}
+    trend = {"kind": "contrast", "text": "> 0", "null": 0.0, "bound": None, "direction": 1}
+    shown = {"statistics": counted, "effect": effect, "trend": trend}
+    return claim("A", **{"verdict": "inconclusive", "n": n, "over": over, **shown, **fields})
 
 
 @pytest.mark.parametrize(
@@ -199,12 +202,12 @@ def of_checkpoints(n: int, needed: int | None = None, **fields: Any) -> dict[str
         (
             3,
             None,
-            "1 inconclusive over 3 language checkpoints; from 5 language checkpoints on no verdict is provisional, and "
-            "more seeds of the same make none",
+            "1 inconclusive over 3 language checkpoints; after this look, which counts, it takes 6 language checkpoints"
+            ", and more seeds of the same make none",
         ),
         (
             6,
-            9,
+            8,
             "9 language checkpoints are expected to decide 1 of 1 inconclusive over 6 language checkpoints, and more "
             "seeds of the same make none",
         ),
@@ -213,7 +216,8 @@ def of_checkpoints(n: int, needed: int | None = None, **fields: Any) -> dict[str
 )
 def test_what_is_advised_is_what_is_counted(n: int, needed: int | None, advice: str) -> None:
     """Where the seeds are spread over checkpoints, n counts these: more seeds of the same decide nothing, so no command
-    with more --seeds is advised, however few or many seeds there were."""
+    with more --seeds is advised, however few or many seeds there were. The next look pays for this one: what would
+    have been enough at this look's level is not what it takes then."""
     for seeds in ([0, 1, 2], list(range(12))):
         provenance = {**PROVENANCE, "seeds": seeds}
         lines = summary_lines(document(claims=[of_checkpoints(n, needed)], provenance=provenance), 400, again=AGAIN)
