@@ -12,16 +12,18 @@ import stat
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 
 from dtclaims.errors import Damaged, StoreError, StoreLocked
 from dtclaims.files import LARGEST_JSON, read_json, reading, writing
-from dtclaims.harness.store.looks import Look, merged, read_looks
+from dtclaims.harness.store.looks import merged, read_looks
 from dtclaims.harness.store.store import Store, read_measurement
 from dtclaims.harness.store.upkeep import check_run
+
+T = TypeVar("T")
 
 HEADER = "dtclaims-export.json"
 SCHEMA = 1
@@ -136,10 +138,10 @@ def import_store(store: Store, path: Path) -> Imported:
         arrived = Store(staging / "store")
         _unpack(path, arrived.root)
         for folder in (arrived.root / "runs").iterdir():
-            check_run(arrived, folder)
+            _arrived(folder, lambda path: check_run(arrived, path))
         for file in (arrived.root / "measurements").iterdir():
-            read_measurement(file)
-        looks = [_arrived_looks(file) for file in (arrived.root / "looks").iterdir()]
+            _arrived(file, read_measurement)
+        looks = [_arrived(file, read_looks) for file in (arrived.root / "looks").iterdir()]
         done = Imported()
         for name in ("runs", "measurements"):
             for one in sorted((arrived.root / name).iterdir()):
@@ -279,8 +281,14 @@ def _move(source: Path, store: Store, target: Path, done: Imported) -> None:
         done.busy.append(target.stem)
 
 
-def _arrived_looks(path: Path) -> tuple[list[str], list[Look]]:
+def _arrived(path: Path, read: Callable[[Path], T]) -> T:
+    """What was unpacked, which is no part of a store yet: nothing there can be mended."""
     try:
-        return read_looks(path)
+        return read(path)
     except StoreError as error:
-        raise StoreError(f"{path.name} is damaged", given=error.given, remedy="Nothing was imported.") from None
+        said = error.problem if error.given is None else f"{error.problem}: {error.given}"
+        raise StoreError(
+            f"{path.parent.name}/{path.name} of the archive is damaged",
+            given=said.replace(f"{path.parent.parent}{os.sep}", ""),
+            remedy="Nothing was imported. Export it again where it is sound.",
+        ) from None

@@ -18,6 +18,7 @@ later: the manifest then says so, and curves and stored measurements serve as be
 import contextlib
 import datetime
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -57,8 +58,12 @@ RESULT = ("identity.json", "result.json", NAME)
 SCHEMA = 1
 """Of the folder's layout."""
 FOLDERS = ("runs", "measurements", "looks", "work", "locks")
-REPAIR = "`dtclaims store verify --repair` drops it, and it is made again."
-"""What to do about a damaged result."""
+
+
+def repair_of(result: Path) -> str:
+    """What to do about a damaged result: the folder of a run, or the file of a measurement."""
+    store = shlex.quote(str(result.parent.parent))
+    return f"`dtclaims store verify --repair --store {store}` drops it, and it is made again."
 
 
 @dataclass(frozen=True)
@@ -367,10 +372,10 @@ def _read_run(folder: Path, key: str) -> StoredRun:
     for name, recorded in manifest.items():
         # Checkpoints are hashed when they are read; here their presence and size must do.
         if not recorded.get("dropped"):
-            check_file(folder, name, recorded, deep=name.endswith(".json"), remedy=REPAIR)
-    identity, result = (read_json(folder / name, remedy=REPAIR) for name in ("identity.json", "result.json"))
+            check_file(folder, name, recorded, deep=name.endswith(".json"), remedy=repair_of(folder))
+    identity, result = (read_json(folder / name, remedy=repair_of(folder)) for name in ("identity.json", "result.json"))
     if key_of(identity) != key:
-        raise Damaged(f"run {key} does not hold what its name says", given=folder, remedy=REPAIR)
+        raise Damaged(f"run {key} does not hold what its name says", given=folder, remedy=repair_of(folder))
     return StoredRun(folder, identity, result, manifest)
 
 
@@ -381,13 +386,15 @@ def read_manifest(folder: Path) -> dict[str, dict[str, Any]]:
         NotThere, NotPermitted, Damaged: see `dtclaims.files.read_json`.
     """
     path = folder / "manifest.json"
-    manifest = read_json(path, remedy=REPAIR)
+    manifest = read_json(path, remedy=repair_of(folder))
     for name, recorded in manifest.items():
         # Names come from outside with an import: none may lead out of the folder.
         if Path(name).name != name or not _describes(recorded):
-            raise Damaged(f"{path} is damaged", given=f"an entry {name!r}", remedy=REPAIR)
+            raise Damaged(f"{path} is damaged", given=f"an entry {name!r}", remedy=repair_of(folder))
     if not {"identity.json", "result.json"} <= manifest.keys():
-        raise Damaged(f"{path} is damaged", expected="entries of identity.json and result.json", remedy=REPAIR)
+        raise Damaged(
+            f"{path} is damaged", expected="entries of identity.json and result.json", remedy=repair_of(folder)
+        )
     return manifest
 
 
@@ -406,7 +413,7 @@ def read_measurement(path: Path) -> dict[str, Any]:
         NotThere, NotPermitted: see `dtclaims.files.read_json`.
         Damaged: the file is not as it was written.
     """
-    content = read_json(path, remedy=REPAIR)
+    content = read_json(path, remedy=repair_of(path))
     try:
         sound = key_of(content["identity"]) == path.stem and checksum(content["value"]) == content["sha256"]
         # Nothing depends on its name and date, but damage is damage; files of before do not say it.
@@ -415,7 +422,7 @@ def read_measurement(path: Path) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError):
         sound = False
     if not sound or content.keys() - MEASUREMENT:
-        raise Damaged(f"{path} is not as it was written", remedy=REPAIR)
+        raise Damaged(f"{path} is not as it was written", remedy=repair_of(path))
     return content
 
 

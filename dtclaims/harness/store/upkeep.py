@@ -16,7 +16,7 @@ from dtclaims.files import PARTIAL, bytes_in, check_file, is_there, read_json, r
 from dtclaims.harness.lab import STATE
 from dtclaims.harness.store.lines import TIMELINES, check_lines
 from dtclaims.harness.store.looks import read_looks
-from dtclaims.harness.store.store import FOLDERS, MARKER, NAME, OWN, REPAIR, Store, read_measurement
+from dtclaims.harness.store.store import FOLDERS, MARKER, NAME, OWN, Store, read_measurement, repair_of
 from dtclaims.harness.store.timings import NAME as TIMINGS
 from dtclaims.states import check_state
 
@@ -126,12 +126,12 @@ def check_run(store: Store, folder: Path) -> None:
         names = sorted(file.name for file in folder.iterdir())
     run = store.find(folder.name)
     if run is None:
-        raise Damaged(f"{folder} has no manifest", remedy=REPAIR)
+        raise Damaged(f"{folder} has no manifest", remedy=repair_of(folder))
     for name, recorded in run.manifest.items():
         if not recorded.get("dropped"):
-            check_file(folder, name, recorded, remedy=REPAIR)
+            check_file(folder, name, recorded, remedy=repair_of(folder))
     if unknown := [name for name in names if name not in {*run.manifest, *OWN}]:
-        raise Damaged(f"{folder} holds files that are not its own", given=", ".join(unknown), remedy=REPAIR)
+        raise Damaged(f"{folder} holds files that are not its own", given=", ".join(unknown), remedy=repair_of(folder))
 
 
 def check_unfinished(folder: Path) -> None:
@@ -146,9 +146,9 @@ def check_unfinished(folder: Path) -> None:
     # A worker that has just begun has written neither.
     for name in (NAME, STATE):
         if os.path.lexists(folder / name) and not is_there(folder / name):
-            raise Damaged(f"{folder / name} is damaged", given="no plain file", remedy=REPAIR)
+            raise Damaged(f"{folder / name} is damaged", given="no plain file", remedy=repair_of(folder))
     if is_there(folder / NAME):
-        read_json(folder / NAME, remedy=REPAIR)
+        read_json(folder / NAME, remedy=repair_of(folder))
     if is_there(folder / STATE):
         check_state(folder, STATE)
 
@@ -156,7 +156,7 @@ def check_unfinished(folder: Path) -> None:
 def _check_folder(folder: Path) -> None:
     with reading(folder):
         if not stat.S_ISDIR(folder.lstat().st_mode):
-            raise Damaged(f"{folder} is no folder of a run", remedy=REPAIR)
+            raise Damaged(f"{folder} is no folder of a run", remedy=repair_of(folder))
 
 
 def repair(store: Store, faults: Iterable[Fault]) -> tuple[list[Fault], list[Fault]]:

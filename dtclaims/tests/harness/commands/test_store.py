@@ -622,9 +622,14 @@ def test_a_cut_or_altered_archive_is_refused_whole(store: Store, tmp_path: Path)
     for number, bad in enumerate([content[: len(content) // 2], content[:700], altered]):
         (tmp_path / "bad.tar").write_bytes(bad)
         other = Store(tmp_path / f"other-{number}")
-        with pytest.raises(StoreError):
+        with pytest.raises(StoreError) as error:
             import_store(other, tmp_path / "bad.tar")
         assert entries(other) == []
+    # The last: nothing of it is in any store, where it could be repaired.
+    assert re.match(
+        r"runs/\w+ of the archive is damaged: got runs/\w+/\w+\.json is damaged: .*Nothing was imported",
+        str(error.value),
+    )
 
 
 def test_an_archive_of_another_kind_is_refused(store: Store, tmp_path: Path) -> None:

@@ -96,6 +96,10 @@ def test_what_can_be_made_again_is_dropped(tmp_path: Path, capsys: pytest.Captur
     run, value = store.root / "runs" / store.run_keys()[0], next((store.root / "measurements").iterdir())
     for path in (run / "result.json", value, store.root / "work" / WORK / STATE, looks):
         flipped(0.5)(path)
+    # What is advised is for this store, wherever that lies.
+    for fault in damaged(store):
+        if fault.path in (run, value):
+            assert f"`dtclaims store verify --repair --store {store.root}` drops it" in fault.problem
     assert main(["store", "verify", "--store", str(store.root), "--repair"]) == 1
     out = capsys.readouterr().out
     assert "4 damaged" in out
