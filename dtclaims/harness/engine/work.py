@@ -4,18 +4,19 @@ import json
 import os
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dtclaims.errors import STOPS, DtclaimsError, MeasurementError, RunFailed, StoreLocked, words_of
+from dtclaims.errors import STOPS, DtclaimsError, MeasurementError, ReportError, RunFailed, StoreLocked, words_of
 from dtclaims.files import is_full, write_json
 from dtclaims.harness.declare.registry import load_lab
 from dtclaims.harness.engine.engine import Advanced, Ended, Event, Noted, Spent, Status
 from dtclaims.harness.engine.loggers import telling
 from dtclaims.harness.lab import Job, Lab, Stored
+from dtclaims.harness.schema import check_json
 from dtclaims.harness.store.locks import Lock
 from dtclaims.harness.store.store import NAME, Store
 from dtclaims.harness.times import now
@@ -303,25 +304,46 @@ class Bench:
         return found
 
 
+WITHIN = 5
+"""Levels of a file of evidence that a value lies in."""
+
+
 def plain(value: Any, job: Job) -> Any:
-    """The value, if it is plain data with finite numbers.
+    """The value, if it is plain data with finite numbers, which come back from the store and from evidence as they are.
 
     Raises:
         MeasurementError: it is not, or it is nothing.
     """
     try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise _no_data(job, f"{value!r:.200} ({error})") from None
+        check_json(json.loads(json.dumps(value, allow_nan=False)), "the value", WITHIN)
+    except (TypeError, ValueError, RecursionError, ReportError) as error:
+        raise _no_data(job, f"{_start(value)} ({error})") from None
+    if odd := [key for key in _keys(value) if not isinstance(key, str)]:
+        # JSON makes text of them, which a claim would look for in vain.
+        raise _no_data(job, f"{_start(value)} ({odd[0]!r} is a key, and no text)")
     if value is None:
         raise _no_data(job, "None")
     return value
+
+
+def _keys(value: Any) -> Iterator[Any]:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    yield from value if isinstance(value, dict) else ()
+    for one in inner:
+        yield from _keys(one)
+
+
+def _start(value: Any) -> str:
+    try:
+        return f"{value!r:.200}"
+    except (ValueError, RecursionError):
+        return type(value).__name__
 
 
 def _no_data(job: Job, given: str) -> MeasurementError:
     return MeasurementError(
         f"{job.name} did not give plain data",
         given=given,
-        expected="finite numbers, text, true or false, and lists and dicts of them",
+        expected="finite numbers, text, true or false, and lists and dicts of them by text",
         remedy="`float(x)` and `array.tolist()` turn numpy's into plain ones.",
     )

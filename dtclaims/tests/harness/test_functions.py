@@ -293,6 +293,11 @@ def test_the_second_time_nothing_is_taken(tmp_path: Path, monkeypatch: pytest.Mo
         ('float("nan")', "other/seed0 did not give plain data: got .*nan"),
         ("[1.0, {2}]", r"other/seed0 did not give plain data: got .*\{2\}"),
         ("None", "other/seed0 did not give plain data: got None"),
+        ("{1: 2.0}", r"other/seed0 did not give plain data: .*\(1 is a key, and no text\)"),
+        ("[{True: 2.0, 'true': 1.0}]", "did not give plain data"),
+        ("10**400", "too large a whole number"),
+        ("chr(0xD800)", "did not give plain data"),
+        ("__import__('functools').reduce(lambda inner, _: [inner], range(90), 1.0)", "nested too deep"),
         ("__import__('numpy').arange(3)", r"`array\.tolist\(\)`"),
         (
             "(_ for _ in ()).throw(type('Mute', (Exception,), {'__str__': lambda self: 1 / 0})())",
