@@ -285,13 +285,13 @@ def _beside(form: Form, folder: Path) -> dict[str, list[str]]:
     seen: list[Any] = []
     while waiting:
         one, tree = waiting.pop()
-        space = dict(one.__globals__ if inspect.isfunction(one) else vars(sys.modules[one.__module__]))
+        space = dict(one.__globals__ if inspect.isfunction(one) else vars(sys.modules.get(one.__module__, object)))
         space |= inspect.getclosurevars(one).nonlocals if inspect.isfunction(one) else {}
         for word in sorted({node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} & space.keys()):
             # Behind a cache, or another decorator that says what it wraps.
             value = inspect.unwrap(space[word]) if callable(space[word]) else space[word]
             if not (inspect.isfunction(value) or inspect.isclass(value) or inspect.ismodule(value)):
-                label, digest = f"{Path(inspect.getfile(one)).stem}.{word}", _digest_of_value(value)
+                label, digest = f"{Path(inspect.getfile(one)).stem}.{word}", _digest_of_value(value, folder)
                 found.setdefault(label, set()).update([] if digest is None else [digest])
                 continue
             file = _file_of(value)
@@ -328,8 +328,10 @@ def _code_beside(thing: Any) -> ast.Module:
         return ast.parse(f"text = {text!r}")
 
 
-def _digest_of_value(value: object) -> str | None:
-    """Of plain data; of other objects nothing can be said that is the same tomorrow."""
+def _digest_of_value(value: object, folder: Path) -> str | None:
+    """Of plain data, wherever the folder lies; of other objects nothing can be said that is the same tomorrow."""
+    if isinstance(value, str):
+        value = value.replace(str(folder), ".")
     try:
         return digest_of(sorted(value) if isinstance(value, set | frozenset | range) else value)[:16]
     except (TypeError, ValueError):

@@ -170,11 +170,12 @@ from dtclaims import Need, Paper, above, claim, in_most_seeds
 
 SCALE = 1.0
 UNUSED = 1.0
+WHERE = __file__
 
 
 def ratio(a):
     \"\"\"A ratio.\"\"\"
-    return [SCALE * aside.twice(a) for _ in range(1)][0]
+    return [SCALE * aside.twice(a) for _ in WHERE[:1]][0]
 
 
 def of(name, value):
@@ -207,7 +208,8 @@ def test_what_a_claims_function_names_beside_it_is_sealed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, before: str, after: str, named: list[str]
 ) -> None:
     """A helper, a constant or a module beside the claims decides effects as the function itself does: edited after the
-    seal, the claims that use it are declared otherwise. A seal of before this says nothing of them."""
+    seal, the claims that use it are declared otherwise, and in another folder they are not. A seal of before this says
+    nothing of them."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
