@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import stat
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,17 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def try_writing(folder: Path) -> None:
+    """Write to a folder, into a file that is gone again: permission bits hold neither for root, nor on a mount that is
+    read-only or full, nor under access lists.
+
+    Raises:
+        OSError: of the system, where it cannot be done.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(b"1")
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -23,7 +22,7 @@ from packaging.specifiers import SpecifierSet
 
 from dtclaims.device import cpu_count
 from dtclaims.errors import BackboneError, DtclaimsError, MissingDependency
-from dtclaims.files import bytes_in
+from dtclaims.files import bytes_in, try_writing
 from dtclaims.lab.cards import checked_card
 from dtclaims.lab.design.tasks import TASKS
 from dtclaims.lab.doctor_packages import CUDA, PACKAGES, REINSTALL, Package
@@ -247,15 +246,11 @@ def shipped() -> list[Finding]:
 
 
 def storage() -> list[Finding]:
-    """Whether runs and data can be kept: tried, by a file that is gone again.
-
-    What permission bits say holds neither for root, nor on a mount that is read-only or full, nor under access lists.
-    """
+    """Whether runs and data can be kept."""
     folder = home()
     existing = next(parent for parent in (folder, *folder.parents) if os.path.lexists(parent))
     try:
-        with tempfile.TemporaryFile(dir=existing) as file:
-            file.write(b"1")
+        try_writing(existing)
     except OSError as error:
         said = f"{existing} cannot be written: {error.strerror}"
         return [Finding("storage", "broken", said, "Set DTCLAIMS_HOME.", required=True)]

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, Protocol, get_args
 
 from dtclaims.harness.described import Must
 from dtclaims.harness.judge.words import PROTOCOLS, UNDECIDED, Status
 from dtclaims.harness.records import ABSENT, OTHERS, WRITTEN, Record, written
 from dtclaims.harness.stats import Predicate, Verdict, sizes
-from dtclaims.harness.stats.trends import Trend
+from dtclaims.harness.stats.trends import Trend, TrendKind
 
 Name = Annotated[str, Must(pattern=r"\S")]
 Share = Annotated[float, Must(minimum=0, maximum=1)]
@@ -76,6 +76,14 @@ class TrendShown(Record):
             interest=declared.interest or None,
             why=declared.why,
         )
+
+    @property
+    def trend(self) -> Trend | None:
+        """The trend again; None of an older rule's predicate, and where parts are judged instead."""
+        if self.kind not in get_args(TrendKind):
+            return None
+        said = {name: getattr(self, name) for name in ("kind", "direction", "null", "bound", "why")}
+        return Trend.from_json({**said, "interest": self.interest or 0.0})
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import textwrap
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
 
 from dtclaims.harness.counting import count
 from dtclaims.harness.judge.document import Document
@@ -23,10 +22,10 @@ from dtclaims.harness.report.causes import report_causes
 from dtclaims.harness.report.decided import decided
 from dtclaims.harness.report.document import validate
 from dtclaims.harness.report.expect import compare
-from dtclaims.harness.stats.intervals import FEWEST_SEEDS, FULL_SEEDS
+from dtclaims.harness.stats.intervals import FEWEST_SEEDS, FULL_SEEDS, spent
 from dtclaims.harness.stats.power import seeds_for_mean, seeds_for_share
 from dtclaims.harness.stats.tables import claimed
-from dtclaims.harness.stats.trends import TRUTHS, Trend, TrendKind
+from dtclaims.harness.stats.trends import TRUTHS
 
 NARROWEST = 80
 WITHOUT = 120
@@ -405,9 +404,9 @@ def _next(document: Document, again: str) -> list[tuple[str, str]]:
 def _next_level(one: Entry) -> float:
     """What a look after this one may spend: it pays for this one, if that could give a verdict."""
     assert one.statistics is not None
-    looks, spent = one.statistics.looks, one.statistics.spent
-    undeclared = one.statistics.alpha / (looks + 1 if one.n >= FEWEST_SEEDS else looks)
-    return undeclared if spent is None else min(spent, undeclared)
+    looks, declared = one.statistics.looks, one.statistics.spent
+    undeclared = spent(one.statistics.alpha, looks + 1 if one.n >= FEWEST_SEEDS else looks)
+    return undeclared if declared is None else min(declared, undeclared)
 
 
 def _fewest_next(one: Entry) -> int:
@@ -419,13 +418,9 @@ def _fewest_next(one: Entry) -> int:
 
 def _needed_next(one: Entry) -> int | None:
     """Seeds needed at a look after this one: what the entry says is at this look's level, which is gone."""
-    numbers, shown, mean = one.statistics, one.trend, one.effect.mean
-    if numbers is None or numbers.seeds_needed is None or mean is None or shown.kind not in get_args(TrendKind):
+    numbers, trend, mean = one.statistics, one.trend.trend, one.effect.mean
+    if numbers is None or numbers.seeds_needed is None or mean is None or trend is None:
         return None
-    trend = Trend.from_json(
-        {name: getattr(shown, name) for name in ("kind", "direction", "null", "bound")}
-        | {"interest": shown.interest or 0.0, "why": shown.why}
-    )
     level = _next_level(one)
     if trend.kind in TRUTHS:
         return seeds_for_share(mean, trend, level)

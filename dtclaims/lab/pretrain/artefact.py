@@ -2,7 +2,6 @@
 
 import json
 import platform
-import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +11,7 @@ import torch
 
 import dtclaims
 from dtclaims.errors import StoreError, UsageError
-from dtclaims.files import replacing
+from dtclaims.files import replacing, try_writing
 from dtclaims.lab.cards import checked_card, with_digest
 from dtclaims.places import sha256_file
 
@@ -30,9 +29,7 @@ def make_folder(out: Path) -> None:
     except OSError as error:
         raise UsageError(f"cannot make folder {out}", given=error.strerror, remedy="Choose another --out.") from None
     try:
-        # Permissions do not say it: a file system may be read-only, and root may write anywhere else.
-        with tempfile.TemporaryFile(dir=out):
-            pass
+        try_writing(out)
     except OSError as error:
         raise UsageError(f"cannot write to {out}", given=error.strerror, remedy="Choose another --out.") from None
 

@@ -1,6 +1,5 @@
 """A pre-training run from its arguments to the result folder, whatever the data are."""
 
-import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 import torch
 
+from dtclaims.device import resolve_device
 from dtclaims.errors import UsageError
 from dtclaims.files import replacing
 from dtclaims.lab.cards import WEIGHTS_FILE
@@ -113,7 +113,7 @@ def make_job(
     for name, count in (("updates", updates), ("batch", batch)):
         if count < 1:
             raise UsageError(f"{name} must be at least 1", given=count)
-    return Job(kind, words, scale, preset, number_of(seed), pick_device(device), updates, batch)
+    return Job(kind, words, scale, preset, number_of(seed), torch.device(resolve_device(device)), updates, batch)
 
 
 def run_job(
@@ -171,19 +171,3 @@ def run_job(
     )
     (out / CHECKPOINT).unlink()
     return card
-
-
-def pick_device(name: str) -> torch.device:
-    """The device called `name`: `auto`, `cpu`, `cuda` or `cuda:i`, as everywhere.
-
-    Raises:
-        UsageError: unknown, or a CUDA device that is not here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and (kind == "cpu" or not re.fullmatch("[0-9]{1,9}", number))):
-        raise UsageError("unknown device", given=repr(name), expected="auto, cpu, cuda or cuda:i")
-    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise UsageError("no such CUDA device", given=name, remedy="Use --device cpu or auto.")
-    return torch.device(name)

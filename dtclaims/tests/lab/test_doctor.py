@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ def test_the_place_for_runs_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert dir == tmp_path
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
-    monkeypatch.setattr(doctor.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
     (found,) = doctor.storage()
     assert (found.state, found.required) == ("broken", True)
     assert found.detail == f"{tmp_path} cannot be written: {os.strerror(errno.EROFS)}"
