@@ -483,6 +483,11 @@ class RunViews:
     """Fields that a title names where all runs share them, with what stands before the value."""
     updates: str | None = None
     """The field that holds the updates in an epoch."""
+    drawn: Callable[[Ran], Mapping[str, str]] | None = None
+    """What a seed may start from besides its own draws, such as a numbered checkpoint: field of the run's identity,
+    parts by dots, → which one. Seeds of one variant may differ in it, and n counts those; None: nothing of the kind."""
+    unit: str = "start"
+    """What `drawn` tells apart, in words."""
     unpaired: Callable[[Sequence[Mapping[str, Any]]], str] | None = None
     """What is to be said where runs of one seed share less than their seed; nothing where they share all."""
     columns: tuple[str, ...] = ()

@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dtclaims.harness.lab import Curve, RunViews, Stored
+from dtclaims.harness.lab import Curve, Ran, RunViews, Stored
 from dtclaims.lab.data.simulators import V4
 from dtclaims.lab.design.arms import ARMS
+from dtclaims.lab.design.checkpoints import base_in, numbered
 from dtclaims.lab.design.kinds import COLUMNS, kind_of
 
 LEVEL = "constant_error"
@@ -62,6 +63,15 @@ def _unpaired(specs: Sequence[Mapping[str, Any]]) -> str:
     return UNPAIRED if len(orders) > 1 else ""
 
 
+def _checkpoints(run: Ran) -> dict[str, str]:
+    """The checkpoints of this project's own pre-training that a run starts from: numbers of one recipe are draws."""
+    return {
+        f"backbones.{base_in(source)}.sha256": numbered(str(one["name"]))
+        for source, one in run.provenance.get("backbones", {}).items()
+        if one.get("kind") == "self-pre-trained" and one.get("name")
+    }
+
+
 VIEWS = RunViews(
     curves={
         "score": Curve(
@@ -88,6 +98,8 @@ VIEWS = RunViews(
     word=_word,
     titled={"task": "", "scale": "scale ", "context": "K="},
     updates="budget.steps_per_epoch",
+    drawn=_checkpoints,
+    unit="checkpoint",
     unpaired=_unpaired,
     columns=COLUMNS,
     kind=kind_of,

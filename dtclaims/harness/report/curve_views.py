@@ -1,6 +1,6 @@
 """Learning curves of evidence as a figure, and as a table with paired differences. Need no torch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from dtclaims.errors import UsageError
@@ -11,20 +11,28 @@ from dtclaims.harness.report.curves import Curves, Line
 from dtclaims.harness.report.variants import Variant
 from dtclaims.harness.stats import Verdict, judge_trend
 from dtclaims.harness.stats.trends import above
+from dtclaims.harness.stats.units import by_unit
 
 ALPHA = 0.025
 """On each side of an interval: it is one of 95 %."""
 
-Named = tuple[str, Mapping[int, Sequence[float]]]
-"""A variant's name, and its values by epoch of each seed."""
+Units = Mapping[int, str]
+"""Seed → what it shares with others, such as a checkpoint; empty where each seed is an observation of its own."""
+
+Named = tuple[str, Mapping[int, Sequence[float]], Units]
+"""A variant's name, its values by epoch of each seed, and the units of the seeds."""
 
 
-def interval(values: Mapping[int, float]) -> Verdict:
-    """Mean over seeds, its 95 % t interval, standard deviation, d = mean / sd, and how many are above 0 (`agree`).
+def interval(values: Mapping[int, float], unit_of: Units | None = None) -> Verdict:
+    """Mean over units, its 95 % t interval, standard deviation, d = mean / sd, and how many are above 0 (`agree`).
 
-    The interval, sd and d are None for one seed.
+    The interval, sd and d are None for one.
+
+    Args:
+        values: by seed.
+        unit_of: seeds of one are averaged first, as verdicts have it; by default each seed is one.
     """
-    return judge_trend(values, above(), alpha=ALPHA)
+    return judge_trend(by_unit(values, unit_of) if unit_of else values, above(), alpha=ALPHA)
 
 
 def figure(
@@ -54,7 +62,7 @@ def figure(
     """
     steps = {variant.spec[views.updates] if views.updates else None for variant in found}
     title, label = title or _title(found, curve, views), views.curves[curve].label
-    lines, lowest = [(variant.name, variant.curves) for variant in found], 0.0
+    lines, lowest = [(variant.name, variant.curves, variant.units) for variant in found], 0.0
     shown = None if level is None else (views.levels.get(level, level), _level(found, level))
     if against is not None:
         named = _called(against, found)
@@ -63,11 +71,12 @@ def figure(
     return Curves(
         title,
         label,
-        [_line(name, curves) for name, curves in lines],
+        [_line(*line) for line in lines],
         steps.pop() if len(steps) == 1 else None,
         made_by,
         bounds=(lowest, 1.0) if views.curves[curve].share else None,
         level=shown,
+        unit=views.unit,
     )
 
 
@@ -104,24 +113,45 @@ def table(
     else:
         epochs = f"the last {last} epochs" if last else "the last quarter of epochs"
     rows = [f"| variant | n | mean of {epochs} [95% interval] | s | by seed |", "|---|---|---|---|---|"]
+    units = {variant.name: variant.units for variant in found}
     for name, values in means.items():
         seeds = ", ".join(f"{seed}: {wording.number(value)}" for seed, value in values.items())
-        rows.append(f"| {name} | {_summary(interval(values))} | {seeds} |")
-    text = f"{views.curves[curve].label}\n\n" + "\n".join(rows) + "\n"
+        rows.append(f"| {name} | {_summary(interval(values, units[name]))} | {seeds} |")
+    text = f"{views.curves[curve].label}\n\n" + "\n".join(rows) + "\n" + _spread(found, views)
     if against is not None:
         said = views.unpaired([one.spec for one in found]) if views.unpaired else ""
-        text += f"\nPaired by seed.{f' {said}' if said else ''}\n\n{_differences(means, _called(against, found))}"
+        text += (
+            f"\nPaired by seed.{f' {said}' if said else ''}\n\n{_differences(means, _called(against, found), units)}"
+        )
     return text
 
 
-def _line(name: str, curves: Mapping[int, Sequence[float]]) -> Line:
+def _spread(found: Sequence[Variant], views: RunViews) -> str:
+    """Over what the seeds of variants are spread, each way of spreading them once; nothing where n counts seeds."""
+    names: dict[tuple[tuple[int, str], ...], list[str]] = {}
+    for variant in found:
+        if variant.units:
+            names.setdefault(tuple(sorted(variant.units.items())), []).append(variant.name)
+    told = []
+    for spread, called in names.items():
+        of: dict[str, list[int]] = {}
+        for seed, unit in spread:
+            of.setdefault(unit, []).append(seed)
+        each = ", ".join(f"{unit} (seed{'s' * (len(seeds) > 1)} {wording.ranges(seeds)})" for unit, seeds in of.items())
+        whose = f" of {'; '.join(called)}" if len(names) > 1 else f" where seeds start from a {views.unit}"
+        told.append(f"\nn{whose} counts {views.unit}s, each averaged over its seeds first: {each}.\n")
+    return "".join(told)
+
+
+def _line(name: str, curves: Mapping[int, Sequence[float]], units: Units) -> Line:
     if len({len(values) for values in curves.values()}) > 1:
         raise UsageError(f"seeds of {name} have curves of different lengths")
     by_epoch = [dict(zip(curves, values, strict=True)) for values in zip(*curves.values(), strict=True)]
-    at = [interval(values) for values in by_epoch]
+    at = [interval(values, units) for values in by_epoch]
     ends = [(one.low, one.high) for one in at if one.low is not None and one.high is not None]
-    mean = [fmean(values.values()) for values in by_epoch]
-    return Line(name, curves, mean, ([low for low, _ in ends], [high for _, high in ends]) if ends else None)
+    mean = [fmean((by_unit(values, units) if units else values).values()) for values in by_epoch]
+    band = ([low for low, _ in ends], [high for _, high in ends]) if ends else None
+    return Line(name, curves, mean, band, len(set(units.values())))
 
 
 def _level(found: Sequence[Variant], level: str) -> float:
@@ -181,15 +211,16 @@ def _called(against: str, found: Sequence[Variant]) -> str:
     return meant[0]
 
 
-def _differences(means: Mapping[str, Mapping[int, float]], against: str) -> str:
-    less = _less([(name, {seed: [mean] for seed, mean in values.items()}) for name, values in means.items()], against)
+def _differences(means: Mapping[str, Mapping[int, float]], against: str, units: Mapping[str, Units]) -> str:
+    lines = [(name, {seed: [mean] for seed, mean in values.items()}, units[name]) for name, values in means.items()]
+    less = _less(lines, against)
     rows = [
         f"| less {against} | n | mean difference [95% interval] | s | d = mean/s | above 0 | by seed |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name, curves in less:
+    for name, curves, shared in less:
         paired = {seed: value for seed, (value,) in curves.items()}
-        result = interval(paired)
+        result = interval(paired, shared)
         seeds = ", ".join(f"{seed}: {wording.number(value)}" for seed, value in paired.items())
         effect = wording.number(result.effect_size)
         rows.append(f"| {name} | {_summary(result)} | {effect} | {result.agree} of {result.n} | {seeds} |")
@@ -197,11 +228,12 @@ def _differences(means: Mapping[str, Mapping[int, float]], against: str) -> str:
 
 
 def _less(lines: Sequence[Named], named: str) -> list[Named]:
-    """The others less the one of this name, for the seeds that both have."""
-    reference, others = dict(lines)[named], [(name, curves) for name, curves in lines if name != named]
+    """The others less the one of this name, for the seeds that both have; units are those that either has."""
+    ((_, reference, theirs),) = (line for line in lines if line[0] == named)
+    others = [line for line in lines if line[0] != named]
     if not others:
         raise UsageError("nothing is left to compare", given=f"{named} alone", expected="two variants or more")
-    for name, curves in others:
+    for name, curves, _ in others:
         shared = curves.keys() & reference.keys()
         if not shared:
             raise UsageError(f"no seed has both {name} and {named}")
@@ -215,6 +247,13 @@ def _less(lines: Sequence[Named], named: str) -> list[Named]:
                 for seed, values in curves.items()
                 if seed in reference
             },
+            _both(units, theirs, curves.keys() & reference.keys()),
         )
-        for name, curves in others
+        for name, curves, units in others
     ]
+
+
+def _both(ours: Units, theirs: Units, seeds: Iterable[int]) -> Units:
+    """What a seed's pair shares with the pairs of other seeds: what either of its runs does."""
+    each = [units for units in (ours, theirs) if units]
+    return {seed: " and ".join(dict.fromkeys(units[seed] for units in each)) for seed in seeds} if each else {}

@@ -55,6 +55,8 @@ class Line:
     mean: Sequence[float]
     band: Band | None
     """None for a single seed."""
+    units: int = 0
+    """Over how many units seeds are spread, which are averaged over their seeds first; 0: n counts seeds."""
 
     @property
     def last(self) -> "Last":
@@ -87,6 +89,8 @@ class Curves:
     """Values that are possible."""
     level: tuple[str, float] | None = None
     """A horizontal line to compare with, and its name."""
+    unit: str = "start"
+    """What `Line.units` counts, in words."""
 
 
 def draw(figure: Curves) -> str:
@@ -243,7 +247,7 @@ def _letters(lines: Sequence[Line], x: Axis, y: Axis, bottom: int) -> str:
 
 def _legend(figure: Curves, top: int) -> tuple[str, int]:
     """One entry per line, in two columns where the names allow it, and one for the level; and where it ends."""
-    labels = [f"{line.name} ({count(len(line.seeds), 'seed')})" for line in figure.lines]
+    labels = [f"{line.name} ({_seeds(line, figure)})" for line in figure.lines]
     columns = 2 if len(labels) > 2 and max(map(len, labels)) <= 42 else 1
     rows = math.ceil(len(labels) / columns)
     entries = ""
@@ -265,6 +269,12 @@ def _legend(figure: Curves, top: int) -> tuple[str, int]:
     return entries, top + 19 * rows + 4
 
 
+def _seeds(line: Line, figure: Curves) -> str:
+    """How many they are, and over how many units they are spread."""
+    seeds = count(len(line.seeds), "seed")
+    return f"{seeds} over {count(line.units, figure.unit)}" if line.units else seeds
+
+
 def _shortened(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
@@ -273,6 +283,8 @@ def _notes(figure: Curves, y: Axis) -> list[str]:
     several = [line for line in figure.lines if line.band]
     how = "Line: mean over seeds." if several else "One seed each, so there is no interval."
     if several:
+        if any(line.units for line in figure.lines):
+            how = f"Line: mean over seeds, or over {figure.unit}s, each averaged over its seeds first."
         how += " Band: 95% t interval of the mean, at each epoch by itself. Thin lines: single seeds."
         ends = [end for line in several for side in (line.band or ()) for end in side]
         if figure.bounds and not all(figure.bounds[0] <= end <= figure.bounds[1] for end in ends):
@@ -286,9 +298,7 @@ def _described(figure: Curves) -> str:
     """The figure in words, for those who do not see it and for who wants to make it again."""
     told = []
     for letter, line in zip(LETTERS, figure.lines, strict=False):
-        told.append(
-            f"{letter}, {line.name}, {count(len(line.seeds), 'seed')}: {interval(line.last)} at epoch {len(line.mean)}."
-        )
+        told.append(f"{letter}, {line.name}, {_seeds(line, figure)}: {interval(line.last)} at epoch {len(line.mean)}.")
     level = f" Horizontal line, {figure.level[0]}: {number(figure.level[1])}." if figure.level else ""
     return (
         f"{figure.y_label} by epoch; mean over seeds with its 95% t interval. {' '.join(told)}{level} "

@@ -1,18 +1,21 @@
 """Runs of evidence sorted into variants: what distinguishes runs apart from the seed, and a short name for it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from dtclaims.addresses import differences
 from dtclaims.errors import PoolingError, UsageError
 from dtclaims.harness.evidence import EvidenceRun
-from dtclaims.harness.lab import Curve, RunViews
+from dtclaims.harness.lab import Curve, Ran, RunViews
+
+Drawn = Callable[[Ran], Mapping[str, str]]
+"""`RunViews.drawn`."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Runs that differ in nothing but the seed."""
+    """Runs that differ in nothing but the seed, and what it starts from where a study spread its seeds over several."""
 
     name: str
     words: frozenset[str]
@@ -23,6 +26,8 @@ class Variant:
     """By seed."""
     curves: Mapping[int, Sequence[float]]
     """The chosen curve by seed, epoch 1 first."""
+    units: Mapping[int, str] = field(default_factory=dict)
+    """Seed → what it shares with others, such as a checkpoint, where seeds are spread over several; else empty."""
 
 
 def select(runs: Sequence[EvidenceRun], wanted: Mapping[str, Sequence[str]]) -> list[EvidenceRun]:
@@ -71,7 +76,8 @@ def variants(runs: Sequence[EvidenceRun], name: str, views: RunViews) -> list[Va
 
     Raises:
         UsageError: no run has the curve.
-        PoolingError: seeds of one variant that differ in data, backbones, versions, code or device.
+        PoolingError: seeds of one variant that differ in data, backbones, versions, code or device; numbered
+            checkpoints of one recipe are no such difference.
         MeasurementError: a curve that cannot be computed.
     """
     computed = {one: curve.computed for one, curve in views.curves.items() if curve.computed}
@@ -87,7 +93,8 @@ def variants(runs: Sequence[EvidenceRun], name: str, views: RunViews) -> list[Va
         spec = _flat(run.spec)
         seed = spec.pop("seed")
         found = groups.setdefault(tuple(sorted(spec.items())), {})
-        _check_alike(run, found.get(seed) or next(iter(found.values()), run))
+        # Two runs of one seed cannot both count, whatever they start from.
+        _check_alike(run, found.get(seed) or next(iter(found.values()), run), None if seed in found else views.drawn)
         found[seed] = run
     specs = {group: dict(group) for group in groups}
     ordered = sorted(groups, key=lambda group: _rank(specs[group], views))
@@ -99,6 +106,7 @@ def variants(runs: Sequence[EvidenceRun], name: str, views: RunViews) -> list[Va
             specs[group],
             dict(sorted(groups[group].items())),
             {seed: _read(run, name, views.curves.get(name)) for seed, run in sorted(groups[group].items())},
+            _units(groups[group], views.drawn),
         )
         for called, group in zip(names, ordered, strict=True)
     ]
@@ -118,8 +126,19 @@ def _flat(spec: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _check_alike(run: EvidenceRun, other: EvidenceRun) -> None:
-    if found := differences(other.beside_spec, run.beside_spec):
+def _units(runs: Mapping[int, EvidenceRun], drawn: Drawn | None) -> dict[int, str]:
+    found = {seed: " and ".join((drawn(run) if drawn else {}).values()) for seed, run in sorted(runs.items())}
+    return found if len(set(found.values())) > 1 else {}
+
+
+def _check_alike(run: EvidenceRun, other: EvidenceRun, drawn: Drawn | None) -> None:
+    ours, theirs = (drawn(run), drawn(other)) if drawn else ({}, {})
+    # Two checkpoints that are called alike are no draws of one recipe: one of them was made again.
+    if found := [
+        one
+        for one in differences(other.beside_spec, run.beside_spec)
+        if not (one[0] in ours and one[0] in theirs and ours[one[0]] != theirs[one[0]])
+    ]:
         raise PoolingError(
             "seeds of one variant differ in more than the seed",
             given="; ".join(f"{name} is {one} and {two}" for name, one, two in found),

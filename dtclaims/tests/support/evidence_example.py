@@ -21,17 +21,20 @@ def run(
     seconds: float = 60.0,
     constant_error: float = 0.4,
     shared: Mapping[str, Any] = SHARED,
+    checkpoint: tuple[str, str] | None = None,
     **spec: Any,
 ) -> EvidenceRun:
-    """One run of some seconds; `spec` are fields of its specification."""
+    """One run of some seconds, from a checkpoint of this name and content; `spec` are fields of its specification."""
     curves = {"saturated": [0.4, 0.3, 0.2, 0.1]} if curves is None else curves
-    identity = {**shared, "spec": tiny_spec(arm, seed=seed, **spec).to_json(), **INPUTS}
+    weights = {} if checkpoint is None else {"language": {"sha256": checkpoint[1]}}
+    identity = {**shared, "spec": tiny_spec(arm, seed=seed, **spec).to_json(), **INPUTS, "backbones": weights}
+    of = {name: {"kind": "self-pre-trained", "name": (checkpoint or "")[0], **one} for name, one in weights.items()}
     result = {
         "curves": {name: list(values) for name, values in curves.items()},
         "diagnostics": {"constant_error": constant_error},
         "seconds": seconds,
         "resumed": [],
-        "provenance": {"device": "cpu"},
+        "provenance": {"device": "cpu", "backbones": of} if of else {"device": "cpu"},
     }
     return EvidenceRun(key_of(identity), identity, result)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dtclaims.errors import UsageError
 from dtclaims.harness.report.curve_views import figure, table
+from dtclaims.harness.report.curves import draw
 from dtclaims.harness.report.variants import select, variants
 from dtclaims.lab.train.loop import Trainer
 from dtclaims.lab.views import VIEWS
@@ -81,6 +82,40 @@ def test_differences_are_paired_by_seed() -> None:
     assert float(cells[4]) == pytest.approx(fmean(pairs) / stdev(pairs), abs=0.01)
     assert "Paired by seed.\n" in table(found, "loss_mean", VIEWS, against="random")
     assert cells[5:] == ["2 of 3", "0: 0.5, 1: -1, 2: 3"]
+
+
+def test_n_counts_checkpoints() -> None:
+    """Seeds of one checkpoint are averaged first, in tables, figures and differences, as a verdict has them; arms that
+    start from none keep their seeds. Which seed has which is said."""
+    values = {0: 1.0, 1: 2.0, 2: 6.0, 3: 3.0, 4: 9.0, 5: 4.0}
+    names = ["language-mini", "language-mini@2", "language-mini@3"]
+    start = {seed: (names[seed % 3], str(seed % 3)) for seed in values}
+    runs = [
+        run("language_pretrained", seed, {"loss_mean": [value]}, checkpoint=start[seed])
+        for seed, value in values.items()
+    ]
+    runs += [run("mlp", seed, {"loss_mean": [value / 2]}) for seed, value in values.items()]
+    found = variants(runs, "loss_mean", VIEWS)
+    low, high = t_interval([2.0, 5.5, 5.0])
+    said = table(found, "loss_mean", VIEWS, against="mlp")
+    assert f"| language_pretrained | 3 | 4.2 [{low:.1f}, {high:.1f}] |".replace("[-", "[−") in said
+    assert "| mlp | 6 | 2.1 [" in said
+    assert (
+        "n where seeds start from a checkpoint counts checkpoints, each averaged over its seeds first: "
+        "language-mini@1 (seeds 0, 3), language-mini@2 (seeds 1, 4), language-mini@3 (seeds 2, 5)." in said
+    )
+    low, high = t_interval([1.0, 2.75, 2.5])
+    cells = [cell.strip().replace("−", "-") for cell in said.splitlines()[-1].strip("|").split("|")]
+    assert (cells[1], cells[5]) == ("3", "3 of 3")
+    assert [float(x) for x in re.findall(r"-?[\d.]+", cells[2])] == pytest.approx([6.25 / 3, low, high], abs=0.06)
+    language = figure(found, "loss_mean", VIEWS).lines[0]
+    assert (language.mean, language.units, len(language.seeds)) == ([12.5 / 3], 3, 6)
+    assert language.band is not None
+    assert (language.band[0][0], language.band[1][0]) == pytest.approx(t_interval([2.0, 5.5, 5.0]))
+    drawn = draw(figure(found, "loss_mean", VIEWS))
+    assert "language_pretrained (6 seeds over 3 checkpoints)" in drawn
+    assert "mlp (6 seeds)" in drawn
+    assert "or over checkpoints, each averaged over its seeds first" in drawn
 
 
 def test_runs_that_share_no_data_order_are_told() -> None:

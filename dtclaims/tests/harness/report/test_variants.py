@@ -81,6 +81,41 @@ def test_seeds_of_committed_evidence_are_one_variant(name: str, seeds: int) -> N
         variants([one, other], "saturated", VIEWS)
 
 
+def spread(*seeds: tuple[int, str, str], arm: str = "language_pretrained") -> list[EvidenceRun]:
+    """A run for each seed, name and content of a checkpoint."""
+    return [run(arm, seed, checkpoint=(name, content)) for seed, name, content in seeds]
+
+
+def test_seeds_over_checkpoints_of_one_recipe_are_one_variant() -> None:
+    """They are draws of it: the variant says which seed has which. Where all have one there is nothing to say."""
+    (one,) = variants(spread((0, "language-mini", "a"), (1, "language-mini@2", "b")), "saturated", VIEWS)
+    assert one.units == {0: "language-mini@1", 1: "language-mini@2"}
+    (same,) = variants(spread((0, "language-mini", "a"), (1, "language-mini", "a")), "saturated", VIEWS)
+    assert same.units == {}
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        spread((0, "language-mini@2", "a"), (1, "language-mini@2", "b")),
+        spread((0, "language-mini", "a"), (0, "language-mini@2", "b")),
+        [*spread((0, "language-mini", "a")), run("language_pretrained", 1)],
+    ],
+    ids=["one number, made again", "one seed, two checkpoints", "weights that have no number"],
+)
+def test_other_weights_are_no_draws(runs: list[EvidenceRun]) -> None:
+    """What is called alike is a checkpoint that was made again, a seed counts once, and other weights are others."""
+    with pytest.raises(PoolingError, match="backbones"):
+        variants(runs, "saturated", VIEWS)
+
+
+def test_a_lab_without_draws_has_no_such_seeds() -> None:
+    """Where the lab does not say what seeds may start from, all that differs is refused."""
+    runs = spread((0, "language-mini", "a"), (1, "language-mini@2", "b"))
+    with pytest.raises(PoolingError, match="backbones"):
+        variants(runs, "saturated", RunViews(curves=VIEWS.curves))
+
+
 def test_runs_without_the_curve_are_left_out() -> None:
     """If none has it, the message names the curves there are, and none that would be computed of one there is not."""
     runs = [run(curves={"held_out_error": [0.1]}, held_out=True), run()]
