@@ -95,6 +95,7 @@ class Study:
             precision=settings.precision,
             recorded=self._recorded,
             given=settings.given,
+            chosen=self._chosen,
         )
         self._judge = Judge(
             settings.lab,
@@ -272,8 +273,6 @@ class Study:
     def again(self) -> str:
         """The command that judges these claims again, as they were chosen."""
         settings = self.settings
-        ids = list(dict.fromkeys(cell.claim.id for cell in self.cells))
-        family = self._family
         return again(
             self.cells[0].claim.file.parent,
             settings.scale,
@@ -281,8 +280,14 @@ class Study:
             protocol=settings.given.get("protocol", ""),
             task=settings.given.get("task", ""),
             seeds=self.plan.seeds if "seeds" in settings.given else (),
-            claims=ids if family is not None and len(ids) <= min(FEW, family.claims - 1) else (),
+            claims=self._chosen,
         )
+
+    @property
+    def _chosen(self) -> tuple[str, ...]:
+        """Ids of the study's claims, where the folder has more."""
+        ids, family = tuple(dict.fromkeys(cell.claim.id for cell in self.cells)), self._family
+        return ids if family is not None and len(ids) < family.claims else ()
 
     @cached_property
     def declared(self) -> Mapping[str, Claim]:
@@ -366,10 +371,6 @@ class Study:
         lab, limit = self.settings.lab, self.settings.time_limit
         planned = plan_lines(self.plan, self.cells, self.machine, self.store, lab, every=every, limit=limit)
         return [*self.departures(), *planned]
-
-
-FEW = 3
-"""Claims that a command names one by one."""
 
 
 class View:

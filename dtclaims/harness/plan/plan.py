@@ -52,6 +52,8 @@ class Plan:
     precision: str = "float32"
     given: Mapping[str, str] = field(default_factory=dict)
     """What the user typed, by the names of options: a remedy repeats it."""
+    chosen: tuple[str, ...] = ()
+    """Ids of the claims, where they are some of more: a remedy for all of them names these."""
     jobs: dict[str, PlannedJob] = field(default_factory=dict)
     """By key; what a job needs stands before it."""
     readings: dict[str, PlannedReading] = field(default_factory=dict)

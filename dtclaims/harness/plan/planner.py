@@ -58,11 +58,12 @@ def make_plan(
     precision: str = "float32",
     recorded: Recorded | None = None,
     given: Mapping[str, str] | None = None,
+    chosen: Sequence[str] = (),
 ) -> Plan:
     """The union of what the cells and their parts need, looked up in the store.
 
     With `recorded`, results are those that it knows, under the code and on the data that they were made with. `given`
-    is what the user typed: the commands of remedies repeat it.
+    is what the user typed, and `chosen` the claims where they are some of more: the commands of remedies repeat both.
 
     A result that is damaged, or may not be read, is noted (`Plan.faults`) and stops nothing else.
 
@@ -72,7 +73,9 @@ def make_plan(
     """
     cells = list(cells)
     bases = frozenset(cell.protocol.base for cell in cells)
-    planner = _Planner(Plan(tuple(seeds), device, precision, given or {}), lab, session, store, recorded, bases)
+    planner = _Planner(
+        Plan(tuple(seeds), device, precision, given or {}, tuple(chosen)), lab, session, store, recorded, bases
+    )
     for cell in cells:
         planner.add(cell)
     for cell in cells:
@@ -206,7 +209,9 @@ class _Planner:
             # Not on the device that was asked for here.
             given = _without(self.plan.given, "device", "precision")
             chosen = {name: given.get(name, "") for name in ("protocol", "task")}
-            there = again(claim.file.parent, cell.scale, given, seeds=self.plan.seeds, **chosen)
+            there = again(
+                claim.file.parent, cell.scale, given, seeds=self.plan.seeds, claims=self.plan.chosen, **chosen
+            )
             return Unavailable(
                 f"scale {cell.scale.name} needs a CUDA device and this machine has none",
                 f"Run `{there}` on a machine with a GPU, or judge a store made there with the same and "

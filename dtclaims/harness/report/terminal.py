@@ -248,7 +248,7 @@ def _not_judged(document: Document, width: int) -> Iterator[str]:
         for entry in found:
             groups.setdefault(_kind(entry), []).append(entry)
         for entries in sorted(groups.values(), key=len, reverse=True):
-            remedy = _common([entry.remedy for entry in entries if entry.remedy])
+            remedy = _common([entry.remedy for entry in entries if entry.remedy], document)
             told = f"{word(verdict)}, {len(entries)}: {_reason(entries).rstrip('.')}: {_listed(document, entries)}"
             yield from wrapped(told, width)
             if remedy.startswith("pytest "):
@@ -303,15 +303,30 @@ def _listed(document: Document, entries: Iterable[Entry]) -> str:
     )
 
 
-def _common(remedies: Sequence[str]) -> str:
-    """One remedy for all: of commands what they have in common, which does at least what each of them does."""
+def _common(remedies: Sequence[str], document: Document) -> str:
+    """One remedy for all: of commands what they have in common, which does at least what each of them does. Claims are
+    left out only where all that there are were asked for, whose results are there or wait for the same."""
     distinct = list(dict.fromkeys(remedies))
     if len(distinct) < 2:
         return "".join(distinct)
     if not all(one.startswith("pytest ") for one in distinct):
         return f"{distinct[0]} (of the first; others likewise)"
     first, *others = (list(_units(one)) for one in distinct)
-    return shlex.join(word for unit in first if all(unit in other for other in others) for word in unit)
+    common = [unit for unit in first if all(unit in other for other in others)]
+    if _is_part(document):
+        common += dict.fromkeys(
+            unit for one in (first, *others) for unit in one if unit[0] == CLAIM and unit not in common
+        )
+    return shlex.join(word for unit in common for word in unit)
+
+
+CLAIM = "--claim"
+
+
+def _is_part(document: Document) -> bool:
+    """Whether it is of some of the claims that there are."""
+    family = document.provenance.family
+    return family is not None and len({entry.id for entry in document.claims}) < family.claims
 
 
 def _units(command: str) -> Iterator[tuple[str, ...]]:
@@ -386,7 +401,9 @@ def _next(document: Document, again: str) -> list[tuple[str, str]]:
     if missing:
         # Of several kinds, such as what another scale is needed for, the one that most claims wait for.
         most = max(missing.values(), key=len)
-        found.append((f"run what {len(most)} of {sum(map(len, of.values()))} verdicts wait for:", _common(most)))
+        found.append(
+            (f"run what {len(most)} of {sum(map(len, of.values()))} verdicts wait for:", _common(most, document))
+        )
     # How many runs a registered study has was decided before the first: no more seeds, and no other switches.
     registered = document.provenance.registration is not None
     if not registered and (few := _more_seeds(document, of["inconclusive"])):

@@ -199,6 +199,9 @@ def test_gpu_claims_without_a_gpu(run: Any) -> None:
         ["ERROR: none of the claims can be tested here: scale small needs a CUDA device*on a machine with a GPU*"]
     )
     assert sum("needs a CUDA device" in line for line in (*result.outlines, *result.errlines)) == 1
+    some = run("-m", "gpu", "--seeds", "5", "--device", "cpu", "--claim", "SAMPLE-fails")
+    some.stderr.fnmatch_lines(["ERROR: none of the claims*--seeds 5*--claim SAMPLE-fails` on a machine with a GPU*"])
+    assert not any("--claim" in line for line in result.errlines)
     assert main(["run", "--scale", "small", "--device", "cpu", "--claims", "claims"]) == 2
     assert run("-m", "gpu", "--device", "cpu", "--judge-only").ret == EXIT_OK
 

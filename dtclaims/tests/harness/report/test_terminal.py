@@ -100,6 +100,23 @@ def test_a_reason_stands_once_with_all_that_it_is_true_of() -> None:
     assert sum(missing in line for line in lines) == 1
 
 
+def test_a_remedy_for_some_claims_does_not_run_all() -> None:
+    """Where some of the claims were asked for, one command for several names them; of all of them it names none."""
+    run = "pytest claims --scale mini --protocol {} --store s --claim {}"
+    claims = [
+        not_run(name, "6 of 6 runs are not in the store", run.format(protocol, name), protocol)
+        for name in "AB"
+        for protocol in ("published", "corrected")
+    ]
+    for count, asked in ((3, " --claim A --claim B"), (2, "")):
+        told = {**PROVENANCE, "family": {"claims": count, "headlines": 0}}
+        lines = summary_lines(document(claims=claims, provenance=told), 100, again=AGAIN)
+        assert lines[lines.index("not run, 4: 6 of 6 runs are not in the store: A, B") + 1] == (
+            f"    pytest claims --scale mini --store s{asked}"
+        )
+        assert text_of(*lines).count(f"pytest claims --scale mini --store s{asked}") == 2
+
+
 def test_what_to_do_next_is_a_command_of_this_session() -> None:
     """Missing runs, seeds and switches each have the command, with the options that the session had; it can be copied
     from several lines, and a file of evidence, of which nothing can be done, has none."""
