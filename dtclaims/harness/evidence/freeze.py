@@ -77,7 +77,9 @@ def with_frozen(content: Mapping[str, Any], study: Study, document: Document) ->
     }
 
 
-def upgraded(content: Mapping[str, Any], evidence: Evidence, *, claims: Path | None = None) -> dict[str, Any]:
+def upgraded(
+    content: Mapping[str, Any], evidence: Evidence, *, claims: Path | None = None, label: str = ""
+) -> dict[str, Any]:
     """The content of a file of schema 1 with what its verdicts follow from, by the claims as they are declared now.
 
     One of schema 2 gets its checksums when it is written, and stays as it is.
@@ -86,6 +88,8 @@ def upgraded(content: Mapping[str, Any], evidence: Evidence, *, claims: Path | N
         content: of the file.
         evidence: the same, checked.
         claims: folder of the claims; None is the recorded one.
+        label: what a report says of the study, of who has more at hand than the file holds, such as how checkpoints
+            were made; by default what can be told from the file.
 
     Raises:
         UsageError: a file that holds declarations, or claims of it that are declared no more.
@@ -103,7 +107,10 @@ def upgraded(content: Mapping[str, Any], evidence: Evidence, *, claims: Path | N
             given=f"no longer declared: {', '.join(undeclared)}",
             remedy=f"Upgrade it where they are as they were then: commit {evidence.made.commit or 'unknown'}.",
         )
-    return with_digests(with_frozen(content, study, study.document([study.judge(cell) for cell in study.cells])))
+    frozen = with_frozen(content, study, study.document([study.judge(cell) for cell in study.cells]))
+    if label:
+        frozen["frozen"]["label"] = label
+    return with_digests(frozen)
 
 
 def frozen_cells(study: Study) -> Iterator[FrozenCell]:

@@ -304,6 +304,19 @@ def test_data_and_backbones_may_be_elsewhere(
     )
 
 
+def test_what_is_said_of_the_weights_travels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """How checkpoints were made is told by who has them; the file keeps it for those who have not."""
+    filled(tmp_path)
+    told = "language-mini@1 and language-mini@2 differ in more than their seed: corpus."
+    monkeypatch.setattr(laboratory.Session, "_unlike_recipes", lambda self: [] if self._only_recorded else [told])
+    file = export(tmp_path)
+    monkeypatch.undo()
+    assert told in judge_evidence(read_evidence(file)).document.provenance.label
+    assert "differ in more" not in judge_evidence(read_evidence(file), restated=True).document.provenance.label
+
+
 def test_a_tie_between_what_is_elsewhere_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
