@@ -3,7 +3,7 @@
 import time
 from bisect import insort
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from dtclaims.harness.engine.room import full
 from dtclaims.harness.engine.work import Group, Order
 from dtclaims.harness.lab import Preparation
 from dtclaims.harness.plan.cells import Name
-from dtclaims.harness.plan.estimate import Machine
+from dtclaims.harness.plan.estimate import Machine, Scheduled
 from dtclaims.harness.plan.plan import Plan, PlannedJob
 from dtclaims.harness.store.store import Store
 from dtclaims.harness.store.timings import Timing, add_timing
@@ -154,12 +154,19 @@ class Agenda:
         if any(map(_fills, self._ordered)):
             # That is counted apart: what others take is what they would take without it.
             planned = self._plan.schedule(map(_beside_none, self._ordered), machine).jobs
+        # What earlier sessions taught to be slower than the lab says, as it would be had they taught nothing.
+        slower = {one.key for one in self._ordered if one.cost.whole > one.job.cost.whole}
+        untaught: Mapping[str, Scheduled] = {}
+        if slower:
+            own = [replace(one, cost=one.job.cost) for one in self._ordered]
+            untaught = self._plan.schedule(map(_beside_none, own), machine).jobs
         found = {}
         for key in sorted(planned, key=lambda key: planned[key].begin):
             one, at = self._plan.jobs[key], planned[key]
             kind, like = TRAIN if one.job.keeps_files else one.job.kind, " ".join((one.job.kind, *one.job.cost.like))
             fills = one.cost.accelerator / one.cost.whole / machine.gpus if machine.gpus and _fills(one) else 0.0
-            found[key] = Expected(one.job.name, kind, at.seconds, like, at.group, fills)
+            without = untaught[key].seconds if key in slower else None
+            found[key] = Expected(one.job.name, kind, at.seconds, like, at.group, fills, without)
         return found
 
     def timed(self, job: Order, seconds: float, together: int = 1) -> None:

@@ -16,7 +16,7 @@ from dtclaims.harness.engine.agenda import Agenda, Outcome
 from dtclaims.harness.engine.background import Background
 from dtclaims.harness.engine.engine import EXECUTORS, Advanced, Ended, Engine, Event, Noted, Spent, imported
 from dtclaims.harness.engine.inline import Inline
-from dtclaims.harness.engine.limit import counted, in_time, no_time_for
+from dtclaims.harness.engine.limit import all_the_same, counted, in_time, no_time_for
 from dtclaims.harness.engine.loggers import check_loggers
 from dtclaims.harness.engine.processes import Processes
 from dtclaims.harness.engine.progress import Display
@@ -67,6 +67,7 @@ def execute(
         loggers: names of loggers that are told of every epoch.
         until: when the session's limit is reached, by the clock of `time.monotonic`; None for no limit. A job starts
             only if it is expected to end before, and what is not done then is stopped: it is neither made nor failed.
+            Where nothing is only by what earlier sessions took, one group is tried.
 
     Raises:
         UsageError: no such executor or logger.
@@ -208,6 +209,26 @@ def _carry_out(
             return True
         return in_time(display.takes([order.key for order in group]), until - time.monotonic() - pause)
 
+    def tried() -> Group | None:
+        """What is begun though by what earlier sessions took nothing ends in time, as by the lab's own figures it does:
+        these sessions may have shared their GPU with others. One group, whose pace is waited for; then all that are
+        like it, as far as that lets them."""
+        if until is None:
+            return None
+        alone, rest = not (display.tells_more or background.busy), until - time.monotonic()
+
+        def fits_untaught(group: Group) -> bool:
+            keys = [order.key for order in group]
+            return (alone or display.seen(keys)) and in_time(display.takes_untaught(keys), rest)
+
+        group = next(agenda.coming(fits_untaught), None)
+        if group is not None and not display.seen([order.key for order in group]):
+            display.note(f"no time for what is left by what earlier sessions took; {all_the_same(group)}")
+        return group
+
+    def coming() -> Group | None:
+        return next(agenda.coming(fits), None) or tried()
+
     def held() -> float | None:
         hold = engine.hold(agenda.coming(fits)) if isinstance(engine, Processes) else None
         # Rather in company than not at all.
@@ -223,7 +244,7 @@ def _carry_out(
                 display.finish(key)
             display.failed(f"{prepared.name}: {problem}")
         slots, hold = engine.slots, None
-        while groups() < slots and (hold := held()) is None and (group := next(agenda.coming(fits), None)) is not None:
+        while groups() < slots and (hold := held()) is None and (group := coming()) is not None:
             agenda.take(group)
             for order in group:
                 running[order.key] = (order, group)

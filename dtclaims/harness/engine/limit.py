@@ -9,9 +9,9 @@ from pathlib import Path
 
 from dtclaims.harness.counting import count
 from dtclaims.harness.engine.agenda import Agenda
-from dtclaims.harness.engine.progress import clock
+from dtclaims.harness.engine.progress import Untaught, clock
 from dtclaims.harness.engine.timeline import MEASUREMENT, RUN
-from dtclaims.harness.engine.work import Group
+from dtclaims.harness.engine.work import Group, Order
 from dtclaims.harness.plan.estimate import Machine, prepared
 from dtclaims.harness.plan.plan import Plan, PlannedJob
 from dtclaims.harness.store.store import Store
@@ -40,7 +40,14 @@ def no_time_for(left: Sequence[PlannedJob], takes: Callable[[str], float]) -> st
     return f"no time for {counted(left)}: {said}"
 
 
-def counted(jobs: Iterable[PlannedJob]) -> str:
+def all_the_same(jobs: Sequence[PlannedJob | Order]) -> str:
+    """What is said where there is no time for anything by what earlier sessions took, and a group is begun to see."""
+    verb, whose = ("is", "its") if len(jobs) == 1 else ("are", "their")
+    begun = f"{counted(jobs)} {verb} begun all the same"
+    return f"{begun}, as by the lab's own figures there is time: {whose} pace decides on the rest"
+
+
+def counted(jobs: Iterable[PlannedJob | Order]) -> str:
     """How many runs and measurements there are."""
     kinds = Counter(RUN if one.job.keeps_files else MEASUREMENT for one in jobs)
     return " and ".join(count(kinds[kind], kind) for kind in (RUN, MEASUREMENT) if kinds[kind])
@@ -56,11 +63,13 @@ class Forecast:
     left: list[PlannedJob]
     takes: Callable[[str], float]
     """Seconds that a job is expected to take, by its key."""
+    tried: list[PlannedJob]
+    """Of what is left, what the session would begin only because it fits by the lab's own figures."""
 
     @property
     def nothing_fits(self) -> bool:
         """Whether the session would begin nothing, though something is to be done."""
-        return bool(self.left) and not self.made
+        return bool(self.left) and not self.made and not self.tried
 
     def told(self) -> str:
         """What fits, in a line."""
@@ -69,14 +78,18 @@ class Forecast:
             return f"{within}: {no_time_for(self.left, self.takes)}"
         if not self.left:
             return f"{within}: all of it"
-        return f"{within}: about {counted(self.made)}, no time for {counted(self.left)}; the same command goes on"
+        about = f"about {counted(self.made)}, " if self.made else ""
+        no_time = f"{within}: {about}no time for {counted(self.left)}"
+        if self.tried:
+            return f"{no_time} by what earlier sessions took; {all_the_same(self.tried)}"
+        return f"{no_time}; the same command goes on"
 
 
 def forecast(plan: Plan, store: Store, machine: Machine, limit: float) -> Forecast:
     """Go through a session as its executor would, by a clock of its own: what the agenda lets start, in its groups and
-    its order, is started where it is expected to end in time.
+    its order, is started where it is expected to end in time, or tried (`Display.takes_untaught`).
 
-    How long jobs last is what the plan says, in the company that they have in it.
+    How long jobs last is what the plan says, in the company that they have in it; none shows its pace before its end.
 
     Args:
         plan: of the session.
@@ -94,13 +107,30 @@ def forecast(plan: Plan, store: Store, machine: Machine, limit: float) -> Foreca
         return max(expected[order.key].seconds for order in group)
 
     def fits(group: Group) -> bool:
+        return there_for(group) and in_time(takes(group), limit - now)
+
+    def there_for(group: Group) -> bool:
         waits = (there[once.name] for order in group for once in order.job.cost.once if once.by == "session")
-        return max(waits, default=0.0) <= now and in_time(takes(group), limit - now)
+        return max(waits, default=0.0) <= now
+
+    def is_tried(group: Group) -> bool:
+        """As by the executor: one group, and all that are like what was seen."""
+        each = [expected[order.key] for order in group]
+        alone = not running and all(at <= now for at in moments)
+        return there_for(group) and (alone or untaught.seen(each)) and in_time(untaught.takes(each), limit - now)
+
+    def coming() -> Group | None:
+        if (group := next(agenda.coming(fits), None)) is not None:
+            return group
+        group = next(agenda.coming(is_tried), None)
+        tried.update(order.key for order in group or ())
+        return group
 
     agenda.begin([])
     made: list[PlannedJob] = []
+    untaught, tried = Untaught(), set[str]()
     while now <= limit:
-        while len(running) < machine.workers and (group := next(agenda.coming(fits), None)) is not None:
+        while len(running) < machine.workers and (group := coming()) is not None:
             agenda.take(group)
             heapq.heappush(running, (now + max(lasting[order.key] for order in group), next(number), group))
         later = [at for at in moments if at > now][:1] + [one[0] for one in running[:1]]
@@ -112,4 +142,6 @@ def forecast(plan: Plan, store: Store, machine: Machine, limit: float) -> Foreca
             for order in group:
                 agenda.succeed(order, made=True)
                 made.append(jobs.pop(order.key))
-    return Forecast(limit, made, list(jobs.values()), lambda key: expected[key].seconds)
+                untaught.add(expected[order.key], expected[order.key].seconds)
+    left = list(jobs.values())
+    return Forecast(limit, made, left, lambda key: expected[key].seconds, [one for one in left if one.key in tried])

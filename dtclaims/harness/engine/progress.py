@@ -1,6 +1,7 @@
 """Progress of a plan: bars on a terminal, a line now and then elsewhere, an ETA in both."""
 
 import heapq
+import math
 import statistics
 import time
 from collections import defaultdict
@@ -46,6 +47,8 @@ class _Job:
     """Those that are to be done together have one number."""
     fills: float = 0.0
     """Share of the GPUs that it fills."""
+    untaught: float | None = None
+    """Its estimate by the lab's own figures, where earlier sessions taught a longer one."""
     slot: int | None = None
     """Number of the start: jobs that were started together share a worker."""
     started: _Moment | None = None
@@ -60,6 +63,11 @@ class _Job:
     took: float = 0.0
     """The same by the clock of work."""
 
+    @property
+    def own(self) -> float:
+        """Its estimate by the lab's own figures."""
+        return self.estimate if self.untaught is None else self.untaught
+
     def begun(self) -> tuple[_Moment | None, float]:
         """When its work began, and what share was done then."""
         return self.first if self.first is not None and self.first[1] < 1 else (self.started, 0.0)
@@ -71,14 +79,20 @@ class _Job:
         if begun is not None and 1 - share >= TELLS_OF_THE_WHOLE:
             self.cost, self.took = ((after - before) / (1 - share) for after, before in zip(now, begun, strict=True))
 
+    def paced(self) -> float | None:
+        """Seconds by the clock of work that the whole of it takes at its pace, as far as can be told; None before it
+        can."""
+        if self.cost is not None:
+            return self.took if self.cost else None
+        begun, share = self.begun()
+        if begun is None or self.share - share < TELLING:
+            return None
+        return (self.told - begun.work) / (self.share - share)
+
     def missed(self) -> float | None:
         """By what factor it misses its estimate, as far as can be told; None before it can."""
-        if self.cost is not None:
-            return self.took / self.estimate if self.cost and self.estimate else None
-        begun, share = self.begun()
-        if begun is None or not self.estimate or self.share - share < TELLING:
-            return None
-        return (self.told - begun.work) / (self.share - share) / self.estimate
+        paced = self.paced()
+        return None if paced is None or not self.estimate else paced / self.estimate
 
     def seen(self) -> float:
         """Share of it in which it showed its pace; all of it once that is known."""
@@ -114,6 +128,49 @@ class Expected(NamedTuple):
     fills: float = 0.0
     """Share of all GPUs that it fills, so that everybody there is slower meanwhile; its seconds are those that it takes
     by itself. 0 of what leaves room for others: the pace that it shows is that in their company."""
+    untaught: float | None = None
+    """Its seconds by the lab's own figures, where earlier sessions taught longer ones."""
+
+    @property
+    def own(self) -> float:
+        """Its seconds by the lab's own figures."""
+        return self.seconds if self.untaught is None else self.untaught
+
+
+class Untaught:
+    """What jobs would take if what earlier sessions took said nothing: what the lab's own figures say, or more where
+    jobs of this session, like ones or else those of their kind, were seen to take more than these say."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[object, ...], tuple[float, float]] = {}
+        """By name, what jobs took and what they would have by the lab's own figures, summed up."""
+
+    def add(self, job: "_Job | Expected", takes: float) -> None:
+        """A job was seen to take so many seconds."""
+        for name in _names(job)[:2]:
+            before, own = self._seen.get(name, (0.0, 0.0))
+            self._seen[name] = before + takes, own + job.own
+
+    def seen(self, jobs: "Iterable[_Job | Expected]") -> bool:
+        """Whether one that is like any of these was seen."""
+        return any(_names(job)[0] in self._seen for job in jobs)
+
+    def takes(self, jobs: "Iterable[_Job | Expected]") -> float:
+        """Seconds of jobs that are done together; without end where no earlier session taught that they take longer."""
+        jobs = list(jobs)
+        if all(job.untaught is None for job in jobs):
+            return math.inf
+        return max(job.own * self._slower(job) for job in jobs)
+
+    def _slower(self, job: "_Job | Expected") -> float:
+        like, kind, _ = _names(job)
+        takes, own = self._seen.get(like) or self._seen.get(kind, (0.0, 0.0))
+        return max(1.0, takes / own) if own else 1.0
+
+
+def _names(job: "_Job | Expected") -> tuple[tuple[object, ...], ...]:
+    """Of those that are like a job, of those of its kind, and of all."""
+    return (job.kind, job.like), (job.kind, job.fills > 0), ()
 
 
 class _Factors:
@@ -132,7 +189,7 @@ class _Factors:
         found: dict[tuple[object, ...], list[tuple[float, float]]] = defaultdict(list)
         for job in jobs:
             if (missed := job.missed()) is not None:
-                like, *others = self._names(job)
+                like, *others = _names(job)
                 seen = job.seen()
                 found[like].append((missed, job.estimate * (1.0 if seen >= TELLS_OF_THE_WHOLE else seen)))
                 for name in others:
@@ -144,7 +201,7 @@ class _Factors:
 
     def __call__(self, job: _Job) -> float:
         takes = told = 0.0
-        for name in self._names(job):
+        for name in _names(job):
             missed, seconds = self._found.get(name, (1.0, 0.0))
             until = max(told, min(seconds, job.estimate))
             takes, told = takes + missed * (until - told), until
@@ -154,9 +211,16 @@ class _Factors:
         """Whether any job has shown its pace."""
         return bool(self._found)
 
-    @staticmethod
-    def _names(job: _Job) -> tuple[tuple[object, ...], ...]:
-        return (job.kind, job.like), (job.kind, job.fills > 0), ()
+
+class _Known(NamedTuple):
+    """What jobs have shown."""
+
+    at: float
+    """Until when, by the clock of work."""
+    factors: _Factors
+    untaught: Untaught
+    slots: frozenset[int | None]
+    """Starts of which one has shown its pace."""
 
 
 class Display:
@@ -182,7 +246,7 @@ class Display:
         self._moment = _Moment(0.0, 0.0)
         self._load = 1.0
         """By how much the clock of work is slower now."""
-        self._known: tuple[float, _Factors] | None = None
+        self._known: _Known | None = None
         self._whole: TaskID | None = None
         self._last_line = 0.0
 
@@ -332,6 +396,21 @@ class Display:
         known = self.left(keys)
         return max(self._jobs[key].estimate for key in keys) if known is None else known
 
+    def takes_untaught(self, keys: Iterable[str]) -> float:
+        """The same if what earlier sessions took said nothing (`Untaught`)."""
+        untaught = self._look(self._now().work).untaught
+        return self._load * untaught.takes(self._jobs[key] for key in keys)
+
+    def seen(self, keys: Iterable[str]) -> bool:
+        """Whether a job that is like any of these has shown its pace."""
+        return self._look(self._now().work).untaught.seen(self._jobs[key] for key in keys)
+
+    @property
+    def tells_more(self) -> bool:
+        """Whether anything is at work that has not shown its pace: of what is done together, one shows it for all."""
+        slots = self._look(self._now().work).slots
+        return any(job.slot not in slots for job in self._running.values())
+
     def _now(self) -> _Moment:
         wall, (before, work) = time.monotonic(), self._moment
         self._moment = _Moment(wall, work + (wall - before) / self._load)
@@ -352,11 +431,19 @@ class Display:
         self._load = max(1.0, sum(fills) + (0.0 in fills))
 
     def _factors(self, now: float) -> _Factors:
-        """Looked up once a second: some report often."""
+        return self._look(now).factors
+
+    def _look(self, now: float) -> _Known:
+        """What all have shown, looked up once a second: some report often."""
         known = self._known
-        if known is None or now - known[0] >= 1.0:
-            known = self._known = (now, _Factors(self._jobs.values()))
-        return known[1]
+        if known is None or now - known.at >= 1.0:
+            untaught, slots = Untaught(), set()
+            for job in self._jobs.values():
+                if (paced := job.paced()) is not None:
+                    untaught.add(job, paced)
+                    slots.add(job.slot)
+            known = self._known = _Known(now, _Factors(self._jobs.values()), untaught, frozenset(slots))
+        return known
 
     def _left(self, job: _Job) -> float:
         now = self._now().work

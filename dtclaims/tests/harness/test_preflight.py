@@ -138,11 +138,13 @@ def tried(
     workers: int = 2,
     limit: float | None = None,
     seconds: float = 0.0,
+    taught: float = 1.0,
 ) -> Findings:
     """What is found where every job is made at once, or fails, and says what it takes."""
     plan = plan_of(*(job(number, together="all", most_together=2, how={"n": number % 2}) for number in range(6)))
     for key, one in plan.jobs.items():
-        plan.jobs[key] = dataclasses.replace(one, cost=Cost(seconds=seconds))
+        made = dataclasses.replace(one.job, cost=Cost(seconds=seconds))
+        plan.jobs[key] = dataclasses.replace(one, job=made, cost=made.cost.times(taught))
 
     def execute(short: Plan, store: Store, display: Any) -> Outcome:
         lost = {}
@@ -197,6 +199,20 @@ def test_what_fits_in_a_limit(tmp_path: Path, limit: float | None, said: str | N
     assert [line for line in found.lines if line.startswith("within ")] == ([] if said is None else [said])
     nothing = said is not None and "allow a longer" in said
     assert found.verdict == (f"preflight: not ready: {said}" if nothing else "preflight: ready")
+
+
+def test_what_would_be_tried_is_ready(tmp_path: Path) -> None:
+    """Where only by what earlier sessions took there is no time for anything, the session begins one group to see, and
+    the check says so and is ready; not where there is none by the lab's own figures either."""
+    found = tried(tmp_path, limit=250.0, seconds=100.0, taught=3.0)
+    assert (
+        "within 4:10: no time for 6 runs by what earlier sessions took; 2 runs are begun all the same, as by the lab's "
+        "own figures there is time: their pace decides on the rest"
+    ) in found.lines
+    assert found.verdict == "preflight: ready"
+    found = tried(tmp_path, limit=105.0, seconds=100.0, taught=3.0)
+    told = "no time for 6 runs: the shortest is expected to take 10:00; allow a longer --time-limit"
+    assert found.verdict == f"preflight: not ready: within 1:45: {told}"
 
 
 def test_what_failed_is_named_first(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Sessions that have a time limit (`--time-limit`): what is started, what is stopped, what is left."""
 
 import io
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,8 +14,8 @@ from hypothesis import strategies as st
 
 from dtclaims.harness.engine import agenda as agendas
 from dtclaims.harness.engine import executor
-from dtclaims.harness.engine.agenda import Agenda
-from dtclaims.harness.engine.engine import Ended, Event
+from dtclaims.harness.engine.agenda import Agenda, Outcome
+from dtclaims.harness.engine.engine import Advanced, Ended, Event
 from dtclaims.harness.engine.executor import execute as carried_out
 from dtclaims.harness.engine.limit import counted, forecast
 from dtclaims.harness.engine.processes import Processes
@@ -41,7 +42,8 @@ def planned_as(*seconds: float) -> Plan:
     """Tiny runs, each expected to take so long."""
     plan = tiny_plan(len(seconds))
     for one, long in zip(list(plan.jobs.values()), seconds, strict=True):
-        plan.jobs[one.key] = replace(one, cost=replace(one.cost, seconds=long, once=()))
+        cost = replace(one.cost, seconds=long, once=())
+        plan.jobs[one.key] = replace(one, job=replace(one.job, cost=cost), cost=cost)
     return plan
 
 
@@ -143,17 +145,18 @@ def test_what_was_put_off_comes_where_nothing_else_fits(tmp_path: Path, monkeypa
 
 
 class Exact:
-    """An engine whose jobs take what is expected of them, by a clock of its own."""
+    """An engine whose jobs take what is expected of them, or so many seconds each, by a clock of its own."""
 
-    def __init__(self, plan: Plan, slots: int) -> None:
-        self.slots, self.now, self.made = slots, 0.0, list[str]()
-        self._takes = {key: one.cost.whole for key, one in plan.jobs.items()}
+    def __init__(self, plan: Plan, slots: int, takes: float | None = None) -> None:
+        self.slots, self.now, self.made, self.started = slots, 0.0, list[str](), list[str]()
+        self._takes = {key: one.cost.whole if takes is None else takes for key, one in plan.jobs.items()}
         self._ends: list[tuple[float, Group]] = []
 
     def __enter__(self) -> "Exact":
         return self
 
     def start(self, group: Group) -> None:
+        self.started += [order.key for order in group]
         self._ends.append((self.now + max(self._takes[order.key] for order in group), group))
 
     def wait(self, timeout: float | None, tell: Callable[[Event], None]) -> None:
@@ -174,23 +177,28 @@ class Exact:
     values=st.lists(st.tuples(st.integers(1, 30), st.integers(0, 7)), max_size=8),
     limit=st.integers(1, 300),
     slots=st.integers(1, 3),
+    taught=st.lists(st.integers(1, 4), min_size=1, max_size=5),
 )
-@example(runs=[1, 1, 1, 31, 79, 79, 80], values=[(1, 5), (1, 5)], limit=114, slots=3)
+@example(runs=[1, 1, 1, 31, 79, 79, 80], values=[(1, 5), (1, 5)], limit=114, slots=3, taught=[1])
+@example(runs=[50, 60], values=[], limit=100, slots=2, taught=[3])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_what_is_expected_to_fit_is_what_a_session_makes(
-    tmp_path: Path, runs: list[int], values: list[tuple[int, int]], limit: int, slots: int
+    tmp_path: Path, runs: list[int], values: list[tuple[int, int]], limit: int, slots: int, taught: list[int]
 ) -> None:
     """Where all jobs take what was expected, exactly what was foretold is made: runs and what is measured on them, the
-    short ones too that still fit where long ones do not."""
+    short ones too that still fit where long ones do not, and what is tried as only the lab's own figures let it."""
 
     def lasting(name: str, seconds: float, *needs: Job) -> Job:
-        return replace(job(name, needs), keeps_files=not needs, cost=Cost(seconds=seconds))
+        cost = Cost(like=(str(seconds % 2),), seconds=seconds)
+        return replace(job(name, needs), keeps_files=not needs, cost=cost)
 
     trained = [lasting(f"run {number}", seconds) for number, seconds in enumerate(runs)]
     measured = [
         lasting(f"value {number}", seconds, trained[of % len(trained)]) for number, (seconds, of) in enumerate(values)
     ]
     plan, store = plan_of(*trained, *measured), Store(tmp_path / "store")
+    for number, (key, one) in enumerate(plan.jobs.items()):
+        plan.jobs[key] = replace(one, cost=one.cost.times(taught[number % len(taught)]))
     foretold = forecast(plan, store, Machine(8, slots), limit)
     engine, output = Exact(plan, slots), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
@@ -200,6 +208,7 @@ def test_what_is_expected_to_fit_is_what_a_session_makes(
         outcome = carried_out(plan, store, Display(output), session=NOTHING, folder=tmp_path, until=limit)
     assert sorted(engine.made) == sorted(one.key for one in foretold.made)
     assert outcome.left == len(foretold.left)
+    assert {one.key for one in foretold.tried} == {*engine.started} - {*engine.made}
     # What is foretold is what is said in the end, with the same counts and the same remedy.
     if foretold.nothing_fits:
         assert foretold.told().removeprefix(f"within {clock(limit)}: ") in output.getvalue()
@@ -219,3 +228,125 @@ def test_the_shortest_is_one_that_could_begin(tmp_path: Path) -> None:
     told = "no time for 1 run and 1 measurement: the shortest is expected to take 1:00; allow a longer --time-limit"
     assert f"note: {told}" in output.getvalue()
     assert forecast(plan, Store(tmp_path), Machine(2, 2), 30.0).told() == f"within 0:30: {told}"
+
+
+# --- where only earlier sessions say that nothing ends in time --------------------------------------------------------
+
+
+class Paced(Exact):
+    """The same, whose jobs tell of every twentieth that is done."""
+
+    def __init__(self, plan: Plan, slots: int, takes: float | None = None) -> None:
+        super().__init__(plan, slots, takes)
+        self._told: list[tuple[float, str, int]] = []
+        self.begun: list[tuple[float, str]] = []
+
+    def start(self, group: Group) -> None:
+        super().start(group)
+        for order in group:
+            self.begun.append((self.now, order.key))
+            self._told += [(self.now + self._takes[order.key] * done / 20, order.key, done) for done in range(1, 20)]
+
+    def wait(self, timeout: float | None, tell: Callable[[Event], None]) -> None:
+        when, key, done = first = min(self._told, default=(math.inf, "", 0))
+        until = math.inf if timeout is None else self.now + timeout
+        if when > min(until, *(end for end, _ in self._ends)):
+            super().wait(timeout, tell)
+            return
+        self._told.remove(first)
+        self.now = when
+        tell(Advanced(key, done, 20))
+
+
+def taught(count: int, *, own: float, factor: float) -> Plan:
+    """Runs of one like, of which earlier sessions taught that they take longer by a factor than the lab says."""
+    runs = [replace(job(f"run {number}"), keeps_files=True, cost=Cost(seconds=own)) for number in range(count)]
+    plan = plan_of(*runs)
+    for key, one in plan.jobs.items():
+        plan.jobs[key] = replace(one, cost=one.cost.times(factor))
+    return plan
+
+
+def session_of(plan: Plan, engine: Exact, limit: float, folder: Path) -> tuple[Outcome, str]:
+    """What becomes of a plan within so many seconds of an engine's clock, and what is said."""
+    output = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executor, "make_engine", lambda *_: engine)
+        patch.setattr(executor, "cpu_count", lambda: 8)
+        patch.setattr("time.monotonic", lambda: engine.now)
+        outcome = carried_out(plan, Store(folder), Display(output), session=NOTHING, folder=folder, until=limit)
+    return outcome, output.getvalue()
+
+
+TRIED = "1 run is begun all the same, as by the lab's own figures there is time: its pace decides on the rest"
+
+
+def test_one_group_is_tried_where_earlier_sessions_alone_leave_no_time(tmp_path: Path) -> None:
+    """Where every run was taught to take three times what it takes, one is begun; once that has shown that the lab's
+    own figures are right, the others begin beside it and all are made."""
+    plan = taught(4, own=400.0, factor=3.0)
+    assert forecast(plan, Store(tmp_path), Machine(8, 4), 650.0).told() == (
+        f"within 10:50: no time for 4 runs by what earlier sessions took; {TRIED}"
+    )
+    engine = Paced(plan, 4, 400.0)
+    outcome, said = session_of(plan, engine, 650.0, tmp_path)
+    assert (outcome.trained, outcome.left, outcome.failures) == (4, 0, {})
+    assert said.count("note: no time for what is left by what earlier sessions took; " + TRIED) == 1
+    (first, _), *others = engine.begun
+    assert first == 0.0
+    # A tenth of it shows its pace; until then it is the only one.
+    assert all(40.0 <= when < 100.0 for when, _ in others)
+
+
+def test_a_group_that_is_slow_leads_to_no_other(tmp_path: Path) -> None:
+    """Where what earlier sessions took is right, the one group that was tried is stopped at the limit and none like it
+    is begun."""
+    plan = taught(4, own=400.0, factor=3.0)
+    engine = Paced(plan, 4, 1200.0)
+    outcome, said = session_of(plan, engine, 1000.0, tmp_path)
+    assert (len(engine.begun), outcome.trained, outcome.left) == (1, 0, 4)
+    assert "note: stopped by the time limit" in said
+    assert "note: no time for 4 runs; the same command goes on" in said
+
+
+def test_what_has_not_shown_its_pace_is_the_only_one_that_is_tried(tmp_path: Path) -> None:
+    """However many workers are idle, a second group waits for what the first shows."""
+    plan = taught(4, own=400.0, factor=3.0)
+    engine = Exact(plan, 4)
+    outcome, _ = session_of(plan, engine, 650.0, tmp_path)
+    assert (len(engine.started), outcome.left) == (1, 4)
+
+
+@pytest.mark.parametrize(("own", "factor"), [(700.0, 3.0), (700.0, 1.0), (600.0, 1.0), (900.0, 0.8)])
+def test_nothing_is_tried_that_does_not_fit_by_the_labs_own_figures(tmp_path: Path, own: float, factor: float) -> None:
+    """There, and where earlier sessions taught nothing or shorter times, a session begins nothing and asks for a longer
+    limit, as is foretold."""
+    plan = taught(2, own=own, factor=factor)
+    foretold = forecast(plan, Store(tmp_path), Machine(8, 2), 650.0)
+    assert (foretold.nothing_fits, foretold.tried) == (True, [])
+    engine = Paced(plan, 2, own)
+    outcome, said = session_of(plan, engine, 650.0, tmp_path)
+    assert (engine.begun, outcome.left) == ([], 2)
+    assert foretold.told().removeprefix("within 10:50: ") in said
+
+
+def test_what_ended_as_slowly_as_taught_is_no_reason_to_try(tmp_path: Path) -> None:
+    """On a machine that is slower than the lab's figures say, a session that has made what fitted tries no more at its
+    end: not even longer runs that are unlike, of the same kind."""
+    plan = taught(2, own=50.0, factor=3.0)
+    longer = replace(job("longer"), keeps_files=True, cost=Cost(like=("longer",), seconds=300.0))
+    plan.jobs["longer"] = replace(plan_of(longer).jobs["longer"], cost=longer.cost.times(3.0))
+    engine = Exact(plan, 2)
+    outcome, _ = session_of(plan, engine, 650.0, tmp_path)
+    assert sorted(engine.started) == sorted(engine.made) == ["run 0", "run 1"]
+    assert outcome.left == 1
+
+
+def test_what_is_measured_is_tried_alike(tmp_path: Path) -> None:
+    """Results that are read from runs are covered as runs are: one that shows nothing until its end, then all."""
+    plan = taught(3, own=100.0, factor=4.0)
+    for key, one in plan.jobs.items():
+        plan.jobs[key] = replace(one, job=replace(one.job, keeps_files=False))
+    engine = Exact(plan, 3, 100.0)
+    outcome, _ = session_of(plan, engine, 350.0, tmp_path)
+    assert (outcome.measured, outcome.left, engine.now) == (3, 0, 200.0)
