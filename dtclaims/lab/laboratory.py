@@ -325,7 +325,11 @@ class Session:
                 hub = scale.backbones[source].startswith("hub:")
                 place = home() / "backbones" / folder_name(scale.backbones[source], number)
                 choose = f"name it with --{source}-model" if hub else f"put the one that is meant into {place}"
-                self._backbones[key] = self._here_or_theirs(here, theirs, what, f"runs with {what}", choose)
+                found = self._here_or_theirs(here, theirs, what, f"runs with {what}", choose)
+                if number != FIRST and not isinstance(found, Unavailable):
+                    # A recorded one is known by its content; its number is known by the seeds of its runs.
+                    found.setdefault("name", folder_name(scale.backbones[source], number))
+                self._backbones[key] = found
             self._check_unlike(source)
         return self._backbones[key]
 

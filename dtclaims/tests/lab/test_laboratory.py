@@ -201,7 +201,7 @@ def test_a_store_is_cleaned_of_no_checkpoint_that_is_here(make: Make) -> None:
 
 
 def test_recorded_runs_say_which_seed_had_which(make: Make) -> None:
-    """Where nothing but recorded results is looked at, each seed has the weights that its run had."""
+    """Where nothing but recorded results is looked at, each seed has the weights that its run had, by their number."""
     make(2)
     of = session("1,2")
     jobs = [resolved(need, seed, of).jobs[0] for need in (LANGUAGE, RANDOM) for seed in range(4)]
@@ -212,3 +212,5 @@ def test_recorded_runs_say_which_seed_had_which(make: Make) -> None:
     for need in (LANGUAGE, RANDOM):
         for seed in range(4):
             assert of_run(resolved(need, seed, again)) == of_run(resolved(need, seed, of))
+    found = [resolved(LANGUAGE, seed, again).factors["language checkpoint"] for seed in range(4)]
+    assert found == ["language-mini@1", "language-mini@2"] * 2
