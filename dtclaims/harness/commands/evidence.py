@@ -46,8 +46,8 @@ def make(claims: Sequence[Claim], settings: Settings, out: Path, choices: Mappin
     folder = claims[0].file.parent
     # What is written has to say what the store says.
     for candidate in (rounded(content), content):
-        told = document.provenance.label
-        whole = upgraded(candidate, check_evidence(candidate, out), claims=folder, label=told)
+        evidence = check_evidence(candidate, out)
+        whole = upgraded(candidate, evidence, claims=folder, label=document.provenance.label)
         judged = judge_frozen(check_evidence(whole, out))
         if same_verdicts(document.claims, judged.document.claims):
             break

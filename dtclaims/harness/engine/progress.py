@@ -354,7 +354,7 @@ class Display:
         now = self._now().work
         if not any(job.cost or job.share for job in self._jobs.values()):
             return None
-        factors = self._factors(now)
+        factors = self._look(now).factors
         running: dict[int | None, float] = {}
         waiting: dict[object, float] = {}
         filled = longest = 0.0
@@ -384,7 +384,7 @@ class Display:
         """
         jobs = [self._jobs[key] for key in keys]
         now = self._now().work
-        factors = self._factors(now)
+        factors = self._look(now).factors
         if not factors or not all(job.estimate for job in jobs):
             return None
         return self._load * max(job.left(now, factors(job)) for job in jobs)
@@ -430,9 +430,6 @@ class Display:
         fills = [job.fills for job in self._running.values()]
         self._load = max(1.0, sum(fills) + (0.0 in fills))
 
-    def _factors(self, now: float) -> _Factors:
-        return self._look(now).factors
-
     def _look(self, now: float) -> _Known:
         """What all have shown, looked up once a second: some report often."""
         known = self._known
@@ -447,7 +444,7 @@ class Display:
 
     def _left(self, job: _Job) -> float:
         now = self._now().work
-        return job.left(now, self._factors(now)(job))
+        return job.left(now, self._look(now).factors(job))
 
     def _counts(self) -> str:
         """Jobs done and in all, runs and measurements apart."""

@@ -34,13 +34,14 @@ FIGURE_DIGITS = 4
 """Of the numbers that figures are drawn from."""
 
 
-def with_frozen(content: Mapping[str, Any], study: Study, document: Document) -> dict[str, Any]:
+def with_frozen(content: Mapping[str, Any], study: Study, document: Document, label: str) -> dict[str, Any]:
     """The content of a file that holds results only, with what its verdicts follow from.
 
     Args:
         content: of schema 1.
         study: planned and judged from that content.
         document: the study's report.
+        label: what a report says of the study.
     """
     frozen, said = list(frozen_cells(study)), document.to_json()
     tables = Tables({run["key"]: place for place, run in enumerate(content["runs"])})
@@ -59,7 +60,7 @@ def with_frozen(content: Mapping[str, Any], study: Study, document: Document) ->
                 "commit": commit_of(ROOT),
             },
             "paper": said["paper"],
-            "label": document.provenance.label,
+            "label": label,
             "words": document.words.to_json(),
             "shown": list(study.settings.lab.shown),
             "scale": plain(asdict(study.settings.scale)),
@@ -107,10 +108,8 @@ def upgraded(
             given=f"no longer declared: {', '.join(undeclared)}",
             remedy=f"Upgrade it where they are as they were then: commit {evidence.made.commit or 'unknown'}.",
         )
-    frozen = with_frozen(content, study, study.document([study.judge(cell) for cell in study.cells]))
-    if label:
-        frozen["frozen"]["label"] = label
-    return with_digests(frozen)
+    document = study.document([study.judge(cell) for cell in study.cells])
+    return with_digests(with_frozen(content, study, document, label or document.provenance.label))
 
 
 def frozen_cells(study: Study) -> Iterator[FrozenCell]:

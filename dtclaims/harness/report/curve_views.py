@@ -23,16 +23,17 @@ Named = tuple[str, Mapping[int, Sequence[float]], Units]
 """A variant's name, its values by epoch of each seed, and the units of the seeds."""
 
 
-def interval(values: Mapping[int, float], unit_of: Units | None = None) -> Verdict:
-    """Mean over units, its 95 % t interval, standard deviation, d = mean / sd, and how many are above 0 (`agree`).
+def interval(observed: Mapping[int, float]) -> Verdict:
+    """Mean, its 95 % t interval, standard deviation, d = mean / sd, and how many are above 0 (`agree`).
 
-    The interval, sd and d are None for one.
-
-    Args:
-        values: by seed.
-        unit_of: seeds of one are averaged first, as verdicts have it; by default each seed is one.
+    The interval, sd and d are None for one observation.
     """
-    return judge_trend(by_unit(values, unit_of) if unit_of else values, above(), alpha=ALPHA)
+    return judge_trend(observed, above(), alpha=ALPHA)
+
+
+def _observed(values: Mapping[int, float], units: Units) -> Mapping[int, float]:
+    """One number per unit of the seeds, as verdicts have it; where there are no units, per seed."""
+    return by_unit(values, units) if units else values
 
 
 def figure(
@@ -116,7 +117,7 @@ def table(
     units = {variant.name: variant.units for variant in found}
     for name, values in means.items():
         seeds = ", ".join(f"{seed}: {wording.number(value)}" for seed, value in values.items())
-        rows.append(f"| {name} | {_summary(interval(values, units[name]))} | {seeds} |")
+        rows.append(f"| {name} | {_summary(interval(_observed(values, units[name])))} | {seeds} |")
     text = f"{views.curves[curve].label}\n\n" + "\n".join(rows) + "\n" + _spread(found, views)
     if against is not None:
         said = views.unpaired([one.spec for one in found]) if views.unpaired else ""
@@ -146,10 +147,12 @@ def _spread(found: Sequence[Variant], views: RunViews) -> str:
 def _line(name: str, curves: Mapping[int, Sequence[float]], units: Units) -> Line:
     if len({len(values) for values in curves.values()}) > 1:
         raise UsageError(f"seeds of {name} have curves of different lengths")
-    by_epoch = [dict(zip(curves, values, strict=True)) for values in zip(*curves.values(), strict=True)]
-    at = [interval(values, units) for values in by_epoch]
+    by_epoch = [
+        _observed(dict(zip(curves, values, strict=True)), units) for values in zip(*curves.values(), strict=True)
+    ]
+    at = [interval(values) for values in by_epoch]
     ends = [(one.low, one.high) for one in at if one.low is not None and one.high is not None]
-    mean = [fmean((by_unit(values, units) if units else values).values()) for values in by_epoch]
+    mean = [fmean(values.values()) for values in by_epoch]
     band = ([low for low, _ in ends], [high for _, high in ends]) if ends else None
     return Line(name, curves, mean, band, len(set(units.values())))
 
@@ -220,7 +223,7 @@ def _differences(means: Mapping[str, Mapping[int, float]], against: str, units: 
     ]
     for name, curves, shared in less:
         paired = {seed: value for seed, (value,) in curves.items()}
-        result = interval(paired, shared)
+        result = interval(_observed(paired, shared))
         seeds = ", ".join(f"{seed}: {wording.number(value)}" for seed, value in paired.items())
         effect = wording.number(result.effect_size)
         rows.append(f"| {name} | {_summary(result)} | {effect} | {result.agree} of {result.n} | {seeds} |")

@@ -22,6 +22,7 @@ from dtclaims.harness.report.causes import report_causes
 from dtclaims.harness.report.decided import decided
 from dtclaims.harness.report.document import validate
 from dtclaims.harness.report.expect import compare
+from dtclaims.harness.report.part import is_part
 from dtclaims.harness.stats.intervals import FEWEST_SEEDS, FULL_SEEDS, spent
 from dtclaims.harness.stats.power import seeds_for_mean, seeds_for_share
 from dtclaims.harness.stats.tables import claimed
@@ -313,7 +314,7 @@ def _common(remedies: Sequence[str], document: Document) -> str:
         return f"{distinct[0]} (of the first; others likewise)"
     first, *others = (list(_units(one)) for one in distinct)
     common = [unit for unit in first if all(unit in other for other in others)]
-    if _is_part(document):
+    if is_part(document):
         common += dict.fromkeys(
             unit for one in (first, *others) for unit in one if unit[0] == CLAIM and unit not in common
         )
@@ -321,12 +322,6 @@ def _common(remedies: Sequence[str], document: Document) -> str:
 
 
 CLAIM = "--claim"
-
-
-def _is_part(document: Document) -> bool:
-    """Whether it is of some of the claims that there are."""
-    family = document.provenance.family
-    return family is not None and len({entry.id for entry in document.claims}) < family.claims
 
 
 def _units(command: str) -> Iterator[tuple[str, ...]]:

@@ -134,11 +134,8 @@ def _units(runs: Mapping[int, EvidenceRun], drawn: Drawn | None) -> dict[int, st
 def _check_alike(run: EvidenceRun, other: EvidenceRun, drawn: Drawn | None) -> None:
     ours, theirs = (drawn(run), drawn(other)) if drawn else ({}, {})
     # Two checkpoints that are called alike are no draws of one recipe: one of them was made again.
-    if found := [
-        one
-        for one in differences(other.beside_spec, run.beside_spec)
-        if not (one[0] in ours and one[0] in theirs and ours[one[0]] != theirs[one[0]])
-    ]:
+    draws = {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
+    if found := [one for one in differences(other.beside_spec, run.beside_spec) if one[0] not in draws]:
         raise PoolingError(
             "seeds of one variant differ in more than the seed",
             given="; ".join(f"{name} is {one} and {two}" for name, one, two in found),

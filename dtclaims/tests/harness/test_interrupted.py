@@ -12,6 +12,7 @@ import pytest
 
 from dtclaims.harness.engine.processes import GRACE
 from dtclaims.places import ROOT
+from dtclaims.tests.support.processes import until
 
 PYTEST = ["-m", "pytest", "paper", "-q", "-p", "no:cacheprovider", "-p", "dtclaims.harness.plugin"]
 RUN = ["-c", "import sys; from dtclaims.harness.commands.main import main; sys.exit(main())", "run"]
@@ -64,11 +65,8 @@ def test_an_import_of_the_lab_is_interrupted_in_a_line(
     begun, lab = paper.parent / "begun", paper / "tiny_lab.py"
     lab.write_text(lab.read_text() + HANGS.format(in_workers=in_workers, begun=str(begun)))
     session = started(paper, *words)
-    deadline = time.monotonic() + PATIENCE
-    while not begun.exists():
-        assert session.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: begun.exists() or session.poll() is not None, PATIENCE)
+    assert session.poll() is None
     os.killpg(session.pid, signal.SIGINT)
     output, _ = session.communicate(timeout=PATIENCE)
     assert (session.returncode, "Traceback" in output) == (code, False)
@@ -138,10 +136,7 @@ def test_jobs_that_are_deaf_to_being_stopped_are_killed(paper: Path) -> None:
     lab.write_text(lab.read_text().replace("    return (", f"    {deaf}\n    return ("))
     for stops, most in ((1, 4 * GRACE), (2, GRACE)):
         session = started(paper, *RUN, "--workers", "6", "--store", f"s{stops}")
-        deadline = time.monotonic() + PATIENCE
-        while len(list(begun.iterdir())) < 6:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: len(list(begun.iterdir())) == 6, PATIENCE)
         stopped = time.monotonic()
         for _ in range(stops):
             os.killpg(session.pid, signal.SIGINT)

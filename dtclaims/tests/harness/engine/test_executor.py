@@ -40,6 +40,7 @@ from dtclaims.tests.support.examples import SAMPLE_CLAIMS, fill_store, store_run
 from dtclaims.tests.support.killing import carried_out as execute
 from dtclaims.tests.support.killing import tiny_job, tiny_plan, train_job
 from dtclaims.tests.support.plans import IDS, cells, plan_for
+from dtclaims.tests.support.processes import until
 
 
 @pytest.fixture(autouse=True)
@@ -193,13 +194,6 @@ def test_a_worker_that_dies_takes_nothing_with_it(tmp_path: Path) -> None:
     assert multiprocessing.active_children() == []
 
 
-def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def gone(group: int) -> bool:
     try:
         os.killpg(group, 0)
@@ -227,10 +221,10 @@ def test_a_stopped_session_leaves_no_process_and_keeps_its_epochs(tmp_path: Path
     """Ctrl-C and SIGTERM stop the workers and say how to go on; if the session itself is killed, they end too."""
     command = [sys.executable, "-m", "dtclaims.tests.support.killing", "plan", str(tmp_path)]
     session = subprocess.Popen(command, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    wait_until(lambda: bool(list(tmp_path.glob(f"store/work/*/{STATE}"))))
+    until(lambda: bool(list(tmp_path.glob(f"store/work/*/{STATE}"))), 120.0)
     stop(session.pid)
     output, _ = session.communicate(timeout=60)
-    wait_until(lambda: gone(session.pid))
+    until(lambda: gone(session.pid), 120.0)
     if stop is not kill:
         assert b"stopped; the same command goes on" in output
     store = Store(tmp_path / "store")
